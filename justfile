@@ -1,0 +1,49 @@
+# What one does with Granule; plain `just` lists it. The work is done by `cargo` and by tools/qemu.
+
+# Where tools/just made a toolchain for a machine without rustup. Where there is rustup, it knows.
+export PATH := `command -v rustup >/dev/null || printf %s "${RUSTUP_HOME:-$HOME/.rustup}/toolchains/granule/bin:"` + env('PATH')
+
+granule := 'cargo run --quiet --package granule-qemu --'
+kernel := '--package kernel --package aarch64 --target aarch64-unknown-none-softfloat'
+programs := `printf -- '--package %s ' $(ls userland)` + '--target aarch64-unknown-none'
+
+_list:
+    @just --list --unsorted
+
+# Boot on an emulated board (virt or raspi4b) and show its console
+run board='virt':
+    @{{ granule }} run {{ board }}
+
+# Run all tests, on the host and in QEMU, or those whose name contains FILTER
+test filter='':
+    cargo test {{ filter }}
+
+# Check the formatting, lints and documentation of every crate
+check:
+    cargo fmt --all -- --check
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy {{ kernel }} -- -D warnings
+    cargo clippy {{ programs }} -- -D warnings
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps {{ kernel }}
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps {{ programs }}
+
+# Measure the kernel, in counted instructions and bytes
+bench:
+    @{{ granule }} bench
+
+# Start QEMU halted and attach gdb, with symbols loaded
+debug board='virt':
+    @{{ granule }} debug {{ board }}
+
+# List every rule of the shm catalogue with the test that proves it and its result
+conformance:
+    @{{ granule }} conformance
+
+# Build kernel8.img and initrd, ready to boot
+image:
+    @{{ granule }} image
+
+# Delete everything that was built
+clean:
+    cargo clean

@@ -1,0 +1,34 @@
+//! Where things are in a user address space.
+//!
+//! ```text
+//!   0x0000_0000_0000   nothing, so that null pointers fault
+//!   0x0000_0040_0000   PROGRAM_BASE: where programs are linked
+//!   0x0010_0000_0000   AREA_START: attachments and mappings whose place the kernel chooses
+//!   0x7000_0000_0000   AREA_END
+//!   0x7fff_f000_0000   STACK_TOP of the first thread
+//!   0x7fff_fff0_0000   MESSAGE_PAGES, one a thread, then end
+//! ```
+//!
+//! NuttX sets the place of its shared memory area at build time (`CONFIG_ARCH_SHM_VBASE`); here
+//! every process chooses within the same wide area.
+
+/// The page size, and the segment low boundary address multiple (POSIX `SHMLBA`), in bytes.
+pub const PAGE_BYTES: u64 = 4096;
+/// POSIX `SHMLBA`.
+pub const SHMLBA: u64 = PAGE_BYTES;
+/// Lowest address that can be mapped.
+pub const USER_START: u64 = 0x1_0000;
+/// First address past user space: 47 bits.
+pub const USER_END: u64 = 1 << 47;
+/// Where programs are linked.
+pub const PROGRAM_BASE: u64 = 0x40_0000;
+/// First address that the kernel chooses from.
+pub const AREA_START: u64 = 0x10_0000_0000;
+/// First address past those.
+pub const AREA_END: u64 = 0x7000_0000_0000;
+/// First address past a program's first stack.
+pub const STACK_TOP: u64 = 0x7fff_f000_0000;
+/// Bytes of a program's first stack.
+pub const STACK_BYTES: u64 = 64 * 1024;
+/// The first thread's message page.
+pub const MESSAGE_PAGES: u64 = 0x7fff_fff0_0000;

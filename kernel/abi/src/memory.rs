@@ -1,0 +1,154 @@
+//! What a memory manager is asked.
+
+use crate::request::requests;
+use crate::shm::{AttachFlags, GetFlags, ShmId, ShmKey};
+use crate::{Errno, Word};
+
+bitflags::bitflags! {
+    /// What may be done to mapped pages (POSIX `sys/mman.h`, same values).
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Protection: u32 {
+        /// Pages can be read.
+        const READ = 1;
+        /// Pages can be written.
+        const WRITE = 2;
+        /// Pages can be executed.
+        const EXEC = 4;
+    }
+}
+
+impl Word for Protection {
+    fn into_word(self) -> u64 {
+        self.bits().into()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        u32::try_from(word)
+            .ok()
+            .and_then(Self::from_bits)
+            .ok_or(Errno::EINVAL)
+    }
+}
+
+requests! {
+    /// A request to a memory manager. It acts for the process whose handle is used, with that
+    /// process's credential, whoever sends it.
+    MemoryRequest {
+        /// `shmget` (POSIX XSI): finds or creates a shared memory segment.
+        ///
+        /// `ENOENT` no segment has the key and `IPC_CREAT` is not set; `EEXIST` one has and
+        /// `IPC_CREAT | IPC_EXCL` is set; `EINVAL` the size is 0 or above shmmax for a new
+        /// segment, or larger than an existing one; `EACCES` the existing one does not grant the
+        /// mode asked for; `ENOSPC` shmmni or shmall is reached; `ENOMEM` the pages cannot be
+        /// promised.
+        ShmGet = 0x200 {
+            /// Key, or `IPC_PRIVATE`.
+            key: ShmKey,
+            /// Bytes.
+            size: u64,
+            /// Mode bits and `IPC_CREAT`, `IPC_EXCL`; others are ignored.
+            flags: GetFlags,
+        } -> (ShmId,);
+        /// `shmat`: attaches a segment, answers the address.
+        ///
+        /// `EINVAL` no such segment, a bad or occupied address; `EACCES` the segment does not
+        /// grant the access; `ENOMEM` no room in the address space, or no frames for its
+        /// tables; `EMFILE` too many attachments.
+        ShmAttach = 0x201 {
+            /// Segment.
+            id: ShmId,
+            /// Wanted address, 0 for any.
+            address: u64,
+            /// `SHM_RDONLY`, `SHM_RND`, `SHM_REMAP`, `SHM_EXEC`; others are ignored.
+            flags: AttachFlags,
+        } -> (u64,);
+        /// `shmdt`: detaches the attachment that starts at `address`.
+        ///
+        /// `EINVAL` none starts there.
+        ShmDetach = 0x202 {
+            /// What `shmat` answered.
+            address: u64,
+        } -> ();
+        /// `shmctl`: `command` on a segment. The structure that C passes by pointer travels in
+        /// the message's bytes: to the kernel for `IPC_SET`, back for `IPC_STAT` and the like.
+        ///
+        /// `EINVAL` no such segment or command; `EACCES`, `EPERM` not allowed; `EFAULT`
+        /// `IPC_SET` without a whole structure.
+        ShmControl = 0x203 {
+            /// Segment; an index for `SHM_STAT`.
+            id: ShmIdArgument,
+            /// `IPC_STAT` and so on.
+            command: i32,
+        } -> (u64,);
+        /// Maps zero-filled private pages, answers the address.
+        ///
+        /// `EINVAL` empty, not page-aligned, occupied, writable and executable at once, or
+        /// without any access; `ENOMEM` no room, or the pages cannot be promised; `EMFILE` too
+        /// many mappings.
+        Map = 0x204 {
+            /// Wanted address, 0 for any.
+            address: u64,
+            /// Bytes, rounded up to pages.
+            length: u64,
+            /// Access.
+            protection: Protection,
+        } -> (u64,);
+        /// Unmaps all private pages and attachments of a range, as `munmap` does; parts of them
+        /// too. Gaps are allowed.
+        ///
+        /// `EINVAL` empty, not page-aligned, outside of user space, or touches the message page.
+        Unmap = 0x205 {
+            /// First byte, page-aligned.
+            address: u64,
+            /// Bytes, rounded up to pages.
+            length: u64,
+        } -> ();
+        /// Moves private pages into this address space out of another, whose memory manager is
+        /// the one handle of the message. The range must be one or more whole neighbouring
+        /// mappings there, and is gone from there afterwards. No byte is copied.
+        ///
+        /// `EINVAL` an address or length is not page-aligned, the source is not wholly private
+        /// mappings, the destination is occupied or its protection is refused; `EBADF` no
+        /// memory manager came along; `ENOMEM`, `EMFILE` as for `Map`.
+        Move = 0x206 {
+            /// Where the pages are, in the other space.
+            source: u64,
+            /// Bytes, a multiple of the page size.
+            length: u64,
+            /// Where they go, in this space.
+            destination: u64,
+            /// Access there.
+            protection: Protection,
+        } -> ();
+        /// Counts of this address space: see [`Usage`].
+        CountUsage = 0x207 {} -> Usage;
+    }
+}
+
+crate::request::words! {
+    /// What an address space holds, in pages.
+    Usage {
+        /// Pages of all mappings.
+        mapped: u64,
+        /// Frames of private pages present.
+        private: u64,
+        /// Translation tables.
+        tables: u64,
+        /// Mappings.
+        mappings: u64,
+    }
+}
+
+/// The first argument of `shmctl`: any C `int`, for some commands an index and not an identifier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShmIdArgument(pub i32);
+
+impl Word for ShmIdArgument {
+    fn into_word(self) -> u64 {
+        self.0.into_word()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        i32::from_word(word).map(Self)
+    }
+}

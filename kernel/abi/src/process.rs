@@ -1,0 +1,175 @@
+//! What a process is asked: by itself about itself, by its parent about a child.
+
+use crate::request::{requests, words};
+use crate::{Badge, Errno, Handle, Rights, Word, Words, Words6};
+
+/// Process number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Pid(pub u32);
+
+impl Word for Pid {
+    fn into_word(self) -> u64 {
+        self.0.into()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        u32::from_word(word).map(Self)
+    }
+}
+
+/// Most bytes of a process's name.
+pub const NAME_BYTES: usize = 32;
+
+requests! {
+    /// A request to a process.
+    ProcessRequest {
+        /// Own: creates a child. The message's bytes are its name. The answer carries two
+        /// handles: the child, and the child's memory manager.
+        ///
+        /// `EINVAL` the name is empty, too long or not UTF-8; `ENOMEM` no frames; `ENFILE`,
+        /// `EMFILE` too many processes, or too many handles of the caller.
+        Create = 0x100 {} -> (Pid,);
+        /// Child, before its start: gives it the one handle of the message as its handle
+        /// `place`, in place of what was there.
+        ///
+        /// `EINVAL` no such place, or not one handle; `EBUSY` it has started.
+        Give = 0x101 {
+            /// Place in the child's handle table.
+            place: u32,
+        } -> ();
+        /// Child: starts it. It finds the four words in x2-x5 and the message's bytes in its
+        /// message page.
+        ///
+        /// `EBUSY` it has started.
+        Start = 0x102 {
+            /// Address of its first instruction.
+            entry: u64,
+            /// Its first stack pointer.
+            stack: u64,
+            /// Word for x2.
+            word0: u64,
+            /// Word for x3.
+            word1: u64,
+            /// Word for x4.
+            word2: u64,
+            /// Word for x5.
+            word3: u64,
+        } -> ();
+        /// Own: ends. No answer comes.
+        Exit = 0x103 {
+            /// For the parent.
+            status: i32,
+        } -> ();
+        /// Child: waits until it has ended and all it held is given back. Can be asked again.
+        ///
+        /// `EBUSY` somebody waits already; `EINVAL` it is the caller itself.
+        Wait = 0x104 {} -> End;
+        /// Child: ends it. Returns when it is gone.
+        Kill = 0x105 {} -> ();
+        /// Own: creates an endpoint. The answer carries one handle with all rights.
+        ///
+        /// `ENFILE`, `EMFILE` too many endpoints or handles.
+        CreateEndpoint = 0x106 {} -> ();
+        /// Own: makes another handle to the same object. The answer carries it.
+        ///
+        /// `EBADF` no such handle; `EPERM` it lacks the right to pass on, or the rights asked
+        /// for; `EINVAL` a badge for a handle that has one; `EMFILE` too many handles.
+        Derive = 0x107 {
+            /// From this.
+            handle: Handle,
+            /// With these rights.
+            rights: Rights,
+            /// And this badge, 0 for the same.
+            badge: Badge,
+        } -> ();
+        /// Own: closes a handle.
+        ///
+        /// `EBADF` no such handle.
+        Close = 0x108 {
+            /// This one.
+            handle: Handle,
+        } -> ();
+        /// Own: lets others run.
+        Yield = 0x109 {} -> ();
+        /// Own or child: its number.
+        Identify = 0x10a {} -> (Pid,);
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// It called exit with this status.
+    Exited(i32),
+    /// It did something the machine does not allow, at this address.
+    Faulted(FaultKind, u64),
+    /// Its parent killed it.
+    Killed,
+}
+
+/// What a process did that ended it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum FaultKind {
+    /// Touched an address where nothing is mapped.
+    Unmapped = 1,
+    /// Touched memory in a way its mapping does not allow.
+    NotPermitted = 2,
+    /// Touched memory for which no frame could be had.
+    OutOfMemory = 3,
+    /// Unaligned or otherwise impossible access.
+    BadAccess = 4,
+    /// An instruction that does not exist or is not allowed.
+    BadInstruction = 5,
+    /// A breakpoint that nobody handles.
+    Breakpoint = 6,
+    /// An error reported by the memory system.
+    Hardware = 7,
+}
+
+impl FaultKind {
+    const ALL: [Self; 7] = [
+        Self::Unmapped,
+        Self::NotPermitted,
+        Self::OutOfMemory,
+        Self::BadAccess,
+        Self::BadInstruction,
+        Self::Breakpoint,
+        Self::Hardware,
+    ];
+}
+
+impl Words for End {
+    fn into_words(self) -> Words6 {
+        match self {
+            Self::Exited(status) => [1, status.into_word(), 0, 0, 0, 0],
+            Self::Faulted(kind, address) => [2, kind as u64, address, 0, 0, 0],
+            Self::Killed => [3, 0, 0, 0, 0, 0],
+        }
+    }
+
+    fn from_words(words: Words6) -> Result<Self, Errno> {
+        match words[0] {
+            1 => i32::from_word(words[1]).map(Self::Exited),
+            2 => {
+                let kind = FaultKind::ALL
+                    .into_iter()
+                    .find(|kind| *kind as u64 == words[1]);
+                kind.map(|kind| Self::Faulted(kind, words[2]))
+                    .ok_or(Errno::EINVAL)
+            }
+            3 => Ok(Self::Killed),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}
+
+words! {
+    /// What `init` finds in its start message (x2-x5).
+    InitStart {
+        /// Address of the program archive, mapped read-only; 0 if there is none.
+        archive: u64,
+        /// Its bytes.
+        archive_bytes: u64,
+    }
+}

@@ -1,0 +1,233 @@
+//! How requests become words and back: the traits, and the table that declares each request once.
+
+use crate::{Errno, Label, WORDS, Words6};
+
+/// A value that travels in one register and checks its own range on arrival.
+pub trait Word: Sized {
+    /// Into a register.
+    fn into_word(self) -> u64;
+    /// Out of a register.
+    ///
+    /// # Errors
+    /// The error that the request deserves if the word is no such value.
+    fn from_word(word: u64) -> Result<Self, Errno>;
+}
+
+impl Word for u64 {
+    fn into_word(self) -> u64 {
+        self
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        Ok(word)
+    }
+}
+
+impl Word for u32 {
+    fn into_word(self) -> u64 {
+        self.into()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        Self::try_from(word).map_err(|_| Errno::EINVAL)
+    }
+}
+
+/// A C `int`: sign-extended on the way in; on the way out its upper half may be sign or zeroes.
+impl Word for i32 {
+    fn into_word(self) -> u64 {
+        i64::from(self).cast_unsigned()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        match u32::try_from(word) {
+            Ok(low) => Ok(low.cast_signed()),
+            Err(_) => Self::try_from(word.cast_signed()).map_err(|_| Errno::EINVAL),
+        }
+    }
+}
+
+/// Values that fill up to six words, in order.
+pub trait Words: Sized {
+    /// Into registers; unused ones are 0.
+    fn into_words(self) -> Words6;
+    /// Out of registers; unused ones are ignored.
+    ///
+    /// # Errors
+    /// The first error of a field.
+    fn from_words(words: Words6) -> Result<Self, Errno>;
+}
+
+impl Words for () {
+    fn into_words(self) -> Words6 {
+        [0; WORDS]
+    }
+
+    fn from_words(_: Words6) -> Result<Self, Errno> {
+        Ok(())
+    }
+}
+
+impl<T: Word> Words for (T,) {
+    fn into_words(self) -> Words6 {
+        [self.0.into_word(), 0, 0, 0, 0, 0]
+    }
+
+    fn from_words(words: Words6) -> Result<Self, Errno> {
+        Ok((T::from_word(words[0])?,))
+    }
+}
+
+/// A typed request: what a client sends and what it gets back when all went well.
+pub trait Request: Words {
+    /// Its label.
+    const LABEL: Label;
+    /// The words of the answer.
+    type Answer: Words;
+}
+
+/// One row of a table of requests, for documentation and for tests that try everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Label.
+    pub label: Label,
+    /// Name.
+    pub name: &'static str,
+    /// Names of the fields, word 0 first.
+    pub fields: &'static [&'static str],
+    /// What it does and which errors it answers.
+    pub text: &'static [&'static str],
+}
+
+/// Declares a struct whose fields fill words in order.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub struct $name { $($(#[$fmeta])* pub $field: $type),* }
+
+        impl $crate::Words for $name {
+            fn into_words(self) -> $crate::Words6 {
+                let mut words = [0; $crate::WORDS];
+                let fields: &[u64] = &[$($crate::Word::into_word(self.$field)),*];
+                words[..fields.len()].copy_from_slice(fields);
+                words
+            }
+
+            #[allow(unused_mut, unused_variables, reason = "a request may have no field")]
+            fn from_words(words: $crate::Words6) -> Result<Self, $crate::Errno> {
+                let mut words = words.into_iter();
+                Ok(Self { $($field: $crate::Word::from_word(words.next().unwrap_or(0))?),* })
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// Declares the requests of one kind of object: a struct each, an enum of all, its decoder, and
+/// the table of rows.
+macro_rules! requests {
+    ($(#[$emeta:meta])* $enum:ident {
+        $($(#[doc = $doc:literal])* $name:ident = $label:literal
+            { $($(#[doc = $fdoc:literal])* $field:ident: $type:ty),* $(,)? } -> $answer:ty;)*
+    }) => {
+        $(
+            $crate::request::words! {
+                $(#[doc = $doc])*
+                $name { $($(#[doc = $fdoc])* $field: $type),* }
+            }
+            impl $crate::Request for $name {
+                const LABEL: $crate::Label = $crate::Label($label);
+                type Answer = $answer;
+            }
+        )*
+
+        $(#[$emeta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $enum { $($(#[doc = $doc])* $name($name),)* }
+
+        impl $enum {
+            /// The table.
+            pub const TABLE: &[$crate::Row] = &[$($crate::Row {
+                label: $crate::Label($label),
+                name: stringify!($name),
+                fields: &[$(stringify!($field)),*],
+                text: &[$($doc),*],
+            }),*];
+
+            /// Reads a request out of a message.
+            ///
+            /// # Errors
+            /// `ENOSYS` if the label is not in the table; else what the field that is wrong says.
+            pub fn decode(label: $crate::Label, words: $crate::Words6) -> Result<Self, $crate::Errno> {
+                match label.0 {
+                    $($label => <$name as $crate::Words>::from_words(words).map(Self::$name),)*
+                    _ => Err($crate::Errno::ENOSYS),
+                }
+            }
+        }
+    };
+}
+pub(crate) use requests;
+
+#[cfg(test)]
+mod tests {
+    use super::{Word, Words};
+    use crate::{Errno, console, memory, process, system};
+
+    #[test]
+    fn labels_are_unique_across_all_tables_and_carry_their_kind() {
+        let tables = [
+            (1, process::ProcessRequest::TABLE),
+            (2, memory::MemoryRequest::TABLE),
+            (3, console::ConsoleRequest::TABLE),
+            (4, system::SystemRequest::TABLE),
+        ];
+        for (kind, table) in tables {
+            for (place, row) in table.iter().enumerate() {
+                assert_eq!(row.label.0 >> 8, kind, "{}", row.name);
+                assert!(
+                    table[..place]
+                        .iter()
+                        .all(|earlier| earlier.label != row.label),
+                    "{}",
+                    row.name
+                );
+                assert!(
+                    !row.text.is_empty() && row.fields.len() <= crate::WORDS,
+                    "{}",
+                    row.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_c_int_may_come_sign_extended_or_zero_extended_and_nothing_else() {
+        assert_eq!(i32::from_word(0xffff_ffff_ffff_ffff), Ok(-1));
+        assert_eq!(i32::from_word(0x0000_0000_ffff_ffff), Ok(-1));
+        assert_eq!(i32::from_word(0x0000_0001_0000_0000), Err(Errno::EINVAL));
+        assert_eq!(i32::from_word(0xffff_fffe_0000_0000), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn a_request_survives_its_registers() {
+        let request = memory::ShmAttach {
+            id: crate::shm::ShmId::from_raw(5).expect("valid"),
+            address: 0x1000,
+            flags: crate::shm::AttachFlags::RDONLY,
+        };
+        assert_eq!(
+            memory::ShmAttach::from_words(request.into_words()),
+            Ok(request)
+        );
+        assert_eq!(
+            memory::MemoryRequest::decode(crate::Label(0x201), request.into_words()),
+            Ok(memory::MemoryRequest::ShmAttach(request))
+        );
+        assert_eq!(
+            memory::MemoryRequest::decode(crate::Label(0x2ff), [0; 6]),
+            Err(Errno::ENOSYS)
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! What the system as a whole is asked. Only `init` has this handle at first.
+
+use crate::process::Pid;
+use crate::request::{requests, words};
+use crate::{Errno, Word};
+
+requests! {
+    /// A request to the system.
+    SystemRequest {
+        /// Which machine this is. The message's bytes of the answer are the board's name.
+        Describe = 0x400 {} -> Machine;
+        /// How many frames there are and what became of them.
+        CountFrames = 0x401 {} -> FrameCounts;
+        /// The process with the lowest number above `after`; the answer's bytes are its name.
+        ///
+        /// `ESRCH` there is none.
+        NextProcess = 0x402 {
+            /// Start with `Pid(0)`.
+            after: Pid,
+        } -> ProcessFacts;
+        /// Ends everything. No answer comes.
+        PowerOff = 0x403 {
+            /// For whoever started the machine, where the machine can pass it on.
+            status: u32,
+        } -> ();
+        /// Reads the kernel's log from `position` on; the answer's bytes are text.
+        ///
+        /// `EAGAIN` nothing is there yet.
+        ReadLog = 0x404 {
+            /// Bytes since the start; 0 finds the oldest text still kept.
+            position: u64,
+        } -> (u64,);
+    }
+}
+
+words! {
+    /// A machine.
+    Machine {
+        /// CPUs the device tree lists.
+        cpus: u32,
+        /// CPUs that run this system.
+        running: u32,
+        /// Bytes of RAM the device tree lists.
+        ram: u64,
+        /// Bytes of the kernel image in memory.
+        image: u64,
+        /// Ticks per second of CNTVCT_EL0.
+        clock_hz: u64,
+        /// Address space identifiers of the CPU, in bits.
+        asid_bits: u32,
+    }
+}
+
+words! {
+    /// Frames of the page allocator.
+    FrameCounts {
+        /// All that the allocator got.
+        total: u64,
+        /// Not in use.
+        free: u64,
+        /// Not in use, but promised.
+        promised: u64,
+    }
+}
+
+words! {
+    /// A process.
+    ProcessFacts {
+        /// Number.
+        pid: Pid,
+        /// Number of its parent, 0 for `init`.
+        parent: Pid,
+        /// What it does.
+        state: ProcessState,
+        /// Pages of all its mappings.
+        mapped: u64,
+        /// Frames that are its alone, tables included.
+        frames: u64,
+        /// The ASID it has now, 0 if none.
+        asid: u32,
+    }
+}
+
+/// What a process does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum ProcessState {
+    /// Made, not started.
+    New = 1,
+    /// Runs, or could.
+    Ready = 2,
+    /// Waits for a message, an answer, input or a child.
+    Waiting = 3,
+    /// Ended, and not yet forgotten by its parent.
+    Ended = 4,
+}
+
+impl ProcessState {
+    const ALL: [Self; 4] = [Self::New, Self::Ready, Self::Waiting, Self::Ended];
+
+    /// One word for lists.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Ready => "ready",
+            Self::Waiting => "waiting",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl Word for ProcessState {
+    fn into_word(self) -> u64 {
+        self as u64
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        Self::ALL
+            .into_iter()
+            .find(|state| *state as u64 == word)
+            .ok_or(Errno::EINVAL)
+    }
+}

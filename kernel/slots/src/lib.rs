@@ -1,0 +1,237 @@
+//! Typed slots in memory that somebody else provides, named by generation-checked identifiers.
+//!
+//! The pure crates allocate nothing: the kernel image hands each a slice of [`Slot`]s once, and a
+//! [`Slots`] pool gives them out. An [`Id`] is an index and a generation, so an identifier that
+//! outlived its object finds nothing instead of somebody else's object.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::fmt;
+use core::marker::PhantomData;
+
+/// Names one object in one pool of `T`s.
+pub struct Id<T> {
+    index: u32,
+    generation: u32,
+    pool: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// Its place in the pool.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// How often that place was given out before.
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// Rebuilds an identifier that was taken apart; a wrong one finds nothing.
+    pub const fn from_parts(index: u32, generation: u32) -> Self {
+        Self {
+            index,
+            generation,
+            pool: PhantomData,
+        }
+    }
+}
+
+// Derives would ask the same of `T`.
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Id<T> {}
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index && self.generation == other.generation
+    }
+}
+impl<T> Eq for Id<T> {}
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}.{}", self.index, self.generation)
+    }
+}
+
+/// Room for one object.
+pub struct Slot<T> {
+    generation: u32,
+    state: State<T>,
+}
+
+enum State<T> {
+    Free { next: Option<u32> },
+    Used(T),
+}
+
+impl<T> Slot<T> {
+    /// An empty slot, what providers of memory fill their slices with.
+    pub const EMPTY: Self = Self {
+        generation: 0,
+        state: State::Free { next: None },
+    };
+}
+
+/// No slot is free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Full;
+
+/// A pool of slots.
+pub struct Slots<T: 'static> {
+    slots: &'static mut [Slot<T>],
+    /// Slots from here on were never used.
+    fresh: u32,
+    free: Option<u32>,
+    used: u32,
+}
+
+impl<T> Slots<T> {
+    /// A pool over `slots`, all of which are emptied. Slots beyond 2^32 - 1 are left alone.
+    pub fn new(slots: &'static mut [Slot<T>]) -> Self {
+        Self {
+            slots,
+            fresh: 0,
+            free: None,
+            used: 0,
+        }
+    }
+
+    /// How many objects there are.
+    pub fn used(&self) -> u32 {
+        self.used
+    }
+
+    /// How many there can be.
+    pub fn capacity(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many more there can be.
+    pub fn available(&self) -> u32 {
+        self.capacity() - self.used
+    }
+
+    /// Puts `value` into a free slot. Constant time.
+    ///
+    /// # Errors
+    /// [`Full`] when no slot is free; `value` is dropped.
+    pub fn insert(&mut self, value: T) -> Result<Id<T>, Full> {
+        let index = self.take_free().ok_or(Full)?;
+        let slot = &mut self.slots[index as usize];
+        slot.state = State::Used(value);
+        self.used += 1;
+        Ok(Id::from_parts(index, slot.generation))
+    }
+
+    /// Takes an object out; its identifier is stale from now on.
+    pub fn remove(&mut self, id: Id<T>) -> Option<T> {
+        self.get(id)?;
+        let slot = &mut self.slots[id.index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        let state = core::mem::replace(&mut slot.state, State::Free { next: self.free });
+        self.free = Some(id.index);
+        self.used -= 1;
+        match state {
+            State::Used(value) => Some(value),
+            State::Free { .. } => None,
+        }
+    }
+
+    /// The object, unless `id` is stale.
+    pub fn get(&self, id: Id<T>) -> Option<&T> {
+        match self.slots.get(id.index as usize) {
+            Some(Slot {
+                generation,
+                state: State::Used(value),
+            }) if *generation == id.generation => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The object for change, unless `id` is stale.
+    pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        match self.slots.get_mut(id.index as usize) {
+            Some(Slot {
+                generation,
+                state: State::Used(value),
+            }) if *generation == id.generation => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The identifier of the object at place `index`, if one is there.
+    pub fn id_at(&self, index: u32) -> Option<Id<T>> {
+        match self.slots.get(index as usize) {
+            Some(Slot {
+                generation,
+                state: State::Used(_),
+            }) => Some(Id::from_parts(index, *generation)),
+            _ => None,
+        }
+    }
+
+    /// All objects, by place.
+    pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
+        self.slots
+            .iter()
+            .take(self.fresh as usize)
+            .zip(0u32..)
+            .filter_map(|(slot, index)| match &slot.state {
+                State::Used(value) => Some((Id::from_parts(index, slot.generation), value)),
+                State::Free { .. } => None,
+            })
+    }
+
+    fn take_free(&mut self) -> Option<u32> {
+        if let Some(index) = self.free {
+            if let State::Free { next } = self.slots[index as usize].state {
+                self.free = next;
+            }
+            return Some(index);
+        }
+        if self.fresh == self.capacity() {
+            return None;
+        }
+        self.fresh += 1;
+        Some(self.fresh - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::{Full, Slot, Slots};
+    use std::vec::Vec;
+
+    fn pool(size: usize) -> Slots<u32> {
+        let slots: Vec<Slot<u32>> = (0..size).map(|_| Slot::EMPTY).collect();
+        Slots::new(slots.leak())
+    }
+
+    #[test]
+    fn a_stale_identifier_finds_nothing_even_when_its_place_is_taken_again() {
+        let mut pool = pool(1);
+        let first = pool.insert(7).expect("room");
+        assert_eq!(pool.remove(first), Some(7));
+        let second = pool.insert(8).expect("room again");
+        assert_eq!(first.index(), second.index());
+        assert_eq!(pool.get(first), None);
+        assert_eq!(pool.remove(first), None);
+        assert_eq!(pool.get(second), Some(&8));
+    }
+
+    #[test]
+    fn a_full_pool_says_so_and_loses_nothing() {
+        let mut pool = pool(2);
+        let a = pool.insert(1).expect("room");
+        pool.insert(2).expect("room");
+        assert_eq!(pool.insert(3), Err(Full));
+        assert_eq!((pool.used(), pool.available()), (2, 0));
+        pool.remove(a);
+        assert!(pool.insert(3).is_ok());
+        assert_eq!(pool.iter().map(|(_, v)| *v).collect::<Vec<_>>(), [3, 2]);
+    }
+}
