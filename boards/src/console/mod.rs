@@ -1,0 +1,91 @@
+//! Serial ports: one trait, two drivers.
+//!
+//! The drivers never wait but in their constructors, never buffer, and know no address: they get
+//! their registers mapped, as a reference whose maker vouches for it.
+
+mod mini_uart;
+mod pl011;
+
+pub use mini_uart::{MiniUart, MiniUartRegisters};
+pub use pl011::{Pl011, Pl011Registers};
+
+use crate::board::RegisterBlock;
+use crate::{qemu_virt, rpi4};
+use addr::PhysAddr;
+
+/// A serial port, one byte at a time.
+pub trait Console {
+    /// Sends `byte` if there is room for it; returns whether there was.
+    #[must_use]
+    fn try_put(&mut self, byte: u8) -> bool;
+
+    /// The next byte that came in, if any.
+    fn try_get(&mut self) -> Option<u8>;
+
+    /// Has the port raise its interrupt while there is input.
+    fn enable_receive_interrupt(&mut self);
+
+    /// Ends the interrupt at the port. Call it first and drain the input after, so that a byte that
+    /// comes between the two raises the interrupt anew.
+    fn acknowledge(&mut self);
+}
+
+/// Whichever port the board has.
+pub enum AnyConsole {
+    /// An Arm PrimeCell UART.
+    Pl011(Pl011),
+    /// A Broadcom auxiliary UART.
+    MiniUart(MiniUart),
+}
+
+impl Console for AnyConsole {
+    fn try_put(&mut self, byte: u8) -> bool {
+        self.driver().try_put(byte)
+    }
+
+    fn try_get(&mut self) -> Option<u8> {
+        self.driver().try_get()
+    }
+
+    fn enable_receive_interrupt(&mut self) {
+        self.driver().enable_receive_interrupt();
+    }
+
+    fn acknowledge(&mut self) {
+        self.driver().acknowledge();
+    }
+}
+
+impl AnyConsole {
+    fn driver(&mut self) -> &mut dyn Console {
+        match self {
+            Self::Pl011(driver) => driver,
+            Self::MiniUart(driver) => driver,
+        }
+    }
+}
+
+/// The PL011 to try for a last word when the tree cannot be read, by where the code runs: `virt` has no
+/// RAM below 1 GiB, and a Raspberry Pi's firmware loads the kernel there.
+pub fn last_words_uart(program_counter: PhysAddr) -> RegisterBlock {
+    if program_counter < qemu_virt::RAM_BASE {
+        rpi4::LAST_WORDS_UART
+    } else {
+        qemu_virt::LAST_WORDS_UART
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words_uart;
+    use addr::PhysAddr;
+
+    #[test]
+    fn the_last_words_go_where_the_code_runs() {
+        assert_eq!(last_words_uart(PhysAddr::new(0x20_0000)).base.raw(), 0xfe20_1000);
+        assert_eq!(
+            last_words_uart(PhysAddr::new(0x4020_0000)).base.raw(),
+            0x0900_0000
+        );
+    }
+}

@@ -1,0 +1,289 @@
+//! Where RAM is, and what of it must be left alone.
+
+use crate::list::{Full, List};
+use addr::{Frame, FrameRange, PhysAddr};
+
+/// A non-empty range of physical addresses that does not wrap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryRange {
+    start: PhysAddr,
+    end: PhysAddr,
+}
+
+impl MemoryRange {
+    /// `bytes` bytes from `start`; `None` if that is empty or wraps.
+    pub fn new(start: PhysAddr, bytes: u64) -> Option<Self> {
+        Self::between(start, start.checked_add(bytes)?)
+    }
+
+    /// From `start` up to, not including, `end`; `None` if that is empty.
+    pub fn between(start: PhysAddr, end: PhysAddr) -> Option<Self> {
+        (start < end).then_some(Self { start, end })
+    }
+
+    /// The first byte.
+    pub const fn start(self) -> PhysAddr {
+        self.start
+    }
+
+    /// The byte behind the last.
+    pub const fn end(self) -> PhysAddr {
+        self.end
+    }
+
+    /// How many bytes, at least one.
+    pub const fn bytes(self) -> u64 {
+        self.end.raw() - self.start.raw()
+    }
+
+    /// Whether every byte of `other` is one of these.
+    pub fn contains(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+
+    /// Both as one, if they overlap or one begins where the other ends.
+    fn merge(self, other: Self) -> Option<Self> {
+        let apart = self.end < other.start || other.end < self.start;
+        (!apart).then_some(Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        })
+    }
+}
+
+/// RAM and reserved memory of a board.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MemoryMap {
+    ram: List<MemoryRange, { Self::MAX_RAM }>,
+    reserved: List<MemoryRange, { Self::MAX_RESERVED }>,
+}
+
+impl MemoryMap {
+    /// How many separate ranges of RAM a board may have.
+    pub const MAX_RAM: usize = 16;
+    /// How many separate ranges may be reserved.
+    pub const MAX_RESERVED: usize = 32;
+
+    /// A map without memory.
+    pub const fn new() -> Self {
+        Self {
+            ram: List::new(),
+            reserved: List::new(),
+        }
+    }
+
+    /// The RAM ranges by ascending address; none overlaps or touches another.
+    pub fn ram(&self) -> impl Iterator<Item = MemoryRange> {
+        self.ram.iter()
+    }
+
+    /// What the tree reserves, in RAM or not: sorted and merged in the same way.
+    pub fn reserved(&self) -> impl Iterator<Item = MemoryRange> {
+        self.reserved.iter()
+    }
+
+    /// All RAM in bytes, reserved or not.
+    pub fn ram_bytes(&self) -> u64 {
+        self.ram().map(MemoryRange::bytes).sum()
+    }
+
+    /// The frames that may be handed out: whole frames of RAM that touch neither what the tree
+    /// reserves nor anything in `taken` (the kernel image, the device tree, the initrd).
+    /// Ascending, and none touches the next.
+    pub fn usable<'a>(&'a self, taken: &'a [MemoryRange]) -> impl Iterator<Item = FrameRange> + 'a {
+        self.ram().flat_map(move |ram| Gaps {
+            ram: whole_frames(ram),
+            map: self,
+            taken,
+        })
+    }
+
+    /// Adds a range of RAM.
+    pub(crate) fn add_ram(&mut self, range: MemoryRange) -> Result<(), Full> {
+        merge_into(&mut self.ram, range)
+    }
+
+    /// Adds a reservation.
+    pub(crate) fn add_reserved(&mut self, range: MemoryRange) -> Result<(), Full> {
+        merge_into(&mut self.reserved, range)
+    }
+}
+
+/// Adds `range` in its place, as one with those it overlaps or touches.
+fn merge_into<const N: usize>(list: &mut List<MemoryRange, N>, range: MemoryRange) -> Result<(), Full> {
+    let mut range = range;
+    while let Some((at, merged)) = first_merge(list, range) {
+        list.remove(at);
+        range = merged;
+    }
+    let at = list.iter().take_while(|other| other.start < range.start).count();
+    list.insert(at, range)
+}
+
+fn first_merge<const N: usize>(
+    list: &List<MemoryRange, N>,
+    range: MemoryRange,
+) -> Option<(usize, MemoryRange)> {
+    list.iter()
+        .enumerate()
+        .find_map(|(at, other)| Some((at, range.merge(other)?)))
+}
+
+/// The runs of frames of one RAM range that nobody keeps.
+struct Gaps<'a> {
+    /// What is still to look at.
+    ram: Option<FrameRange>,
+    map: &'a MemoryMap,
+    taken: &'a [MemoryRange],
+}
+
+impl Iterator for Gaps<'_> {
+    type Item = FrameRange;
+
+    fn next(&mut self) -> Option<FrameRange> {
+        loop {
+            let ram = self.ram?;
+            if let Some(kept) = self.kept().find(|kept| kept.contains(ram.start())) {
+                self.ram = frames_between(kept.end(), ram.end());
+                continue;
+            }
+            let end = self
+                .kept()
+                .filter(|kept| kept.overlaps(ram))
+                .map(|kept| kept.start())
+                .min();
+            let end = end.unwrap_or(ram.end());
+            self.ram = frames_between(end, ram.end());
+            return frames_between(ram.start(), end);
+        }
+    }
+}
+
+impl<'a> Gaps<'a> {
+    /// Everything to be kept, in whole frames.
+    fn kept(&self) -> impl Iterator<Item = FrameRange> + use<'a> {
+        let kept = self.map.reserved().chain(self.taken.iter().copied());
+        kept.filter_map(|range| FrameRange::touching(range.start, range.end))
+    }
+}
+
+fn whole_frames(range: MemoryRange) -> Option<FrameRange> {
+    FrameRange::inside(range.start, range.end)
+}
+
+/// From `start` up to, not including, `end`.
+fn frames_between(start: Frame, end: Frame) -> Option<FrameRange> {
+    FrameRange::new(start, end.number().checked_sub(start.number())?)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::{MemoryMap, MemoryRange};
+    use addr::PhysAddr;
+    use std::vec::Vec;
+
+    fn range(start: u64, end: u64) -> MemoryRange {
+        MemoryRange::between(PhysAddr::new(start), PhysAddr::new(end)).expect("non-empty")
+    }
+
+    fn map(ram: &[(u64, u64)], reserved: &[(u64, u64)]) -> MemoryMap {
+        let mut map = MemoryMap::new();
+        for (start, end) in ram {
+            map.add_ram(range(*start, *end)).expect("room");
+        }
+        for (start, end) in reserved {
+            map.add_reserved(range(*start, *end)).expect("room");
+        }
+        map
+    }
+
+    fn usable(map: &MemoryMap, taken: &[MemoryRange]) -> Vec<(u64, u64)> {
+        map.usable(taken)
+            .map(|frames| (frames.start().start().raw(), frames.end().start().raw()))
+            .collect()
+    }
+
+    #[test]
+    fn ram_is_sorted_and_merged_where_it_overlaps_or_touches() {
+        let map = map(
+            &[
+                (0x9000, 0xa000),
+                (0x1000, 0x3000),
+                (0x2000, 0x5000),
+                (0x5000, 0x6000),
+            ],
+            &[],
+        );
+        assert_eq!(
+            map.ram().collect::<Vec<_>>(),
+            [range(0x1000, 0x6000), range(0x9000, 0xa000)]
+        );
+        assert_eq!(map.ram_bytes(), 0x6000);
+    }
+
+    #[test]
+    fn reservations_are_merged_too_since_trees_have_many_that_touch() {
+        let map = map(
+            &[],
+            &[
+                (0x3000, 0x4000),
+                (0x1000, 0x2000),
+                (0x2000, 0x3000),
+                (0x3000, 0x3800),
+            ],
+        );
+        assert_eq!(map.reserved().collect::<Vec<_>>(), [range(0x1000, 0x4000)]);
+    }
+
+    #[test]
+    fn one_range_can_swallow_several() {
+        let map = map(
+            &[(0x1000, 0x2000), (0x3000, 0x4000), (0x5000, 0x6000), (0, 0x9000)],
+            &[],
+        );
+        assert_eq!(map.ram().collect::<Vec<_>>(), [range(0, 0x9000)]);
+    }
+
+    #[test]
+    fn usable_memory_is_ram_without_what_anybody_keeps() {
+        let map = map(&[(0x1000, 0x9000), (0xb000, 0xd000)], &[(0x2000, 0x3000)]);
+        assert_eq!(
+            usable(&map, &[range(0x5000, 0x6000)]),
+            [
+                (0x1000, 0x2000),
+                (0x3000, 0x5000),
+                (0x6000, 0x9000),
+                (0xb000, 0xd000)
+            ]
+        );
+    }
+
+    #[test]
+    fn ram_rounds_inward_and_reservations_outward() {
+        let map = map(&[(0x1001, 0x8fff)], &[(0x3fff, 0x4001)]);
+        assert_eq!(usable(&map, &[]), [(0x2000, 0x3000), (0x5000, 0x8000)]);
+    }
+
+    #[test]
+    fn reservations_may_overlap_reach_out_of_ram_and_cover_it_whole() {
+        let map = map(
+            &[(0x4000, 0x8000), (0xa000, 0xc000)],
+            &[(0, 0x5000), (0x4000, 0x6000), (0x9000, 0xf000)],
+        );
+        assert_eq!(usable(&map, &[range(0x7000, 0x10_0000)]), [(0x6000, 0x7000)]);
+    }
+
+    #[test]
+    fn a_board_without_ram_has_nothing_to_hand_out() {
+        assert_eq!(usable(&MemoryMap::new(), &[]), []);
+    }
+
+    #[test]
+    fn memory_up_to_the_last_address_does_not_wrap() {
+        let map = map(&[(u64::MAX - 0x2fff, u64::MAX)], &[(u64::MAX - 0x1000, u64::MAX)]);
+        assert_eq!(usable(&map, &[]), [(u64::MAX - 0x2fff, u64::MAX - 0x1fff)]);
+        assert_eq!(MemoryRange::new(PhysAddr::new(u64::MAX), 2), None);
+        assert_eq!(MemoryRange::new(PhysAddr::new(7), 0), None);
+    }
+}
