@@ -1,0 +1,206 @@
+//! The tables of a shared region: frames by page index, in tables an address space can link.
+//!
+//! The lowest tables are level-3 tables like any other. Tables above them have the shape of
+//! level-2 and level-1 tables but no walker ever starts from them: they are only how the
+//! kernel finds the level-3 table for an index.
+
+use crate::tables::{descend, put};
+use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableIndex, TableMemory};
+use addr::{Frame, Page};
+
+/// A region's tree of tables, named by its root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegionTables {
+    root: Frame,
+    height: Height,
+}
+
+/// How many levels of tables a region has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Height {
+    /// A level-3 table: up to 512 pages (2 MiB).
+    One,
+    /// A level-2 table over level-3 tables: up to 1 GiB.
+    Two,
+    /// A level-1 table on top: up to 512 GiB.
+    Three,
+}
+
+/// How far a dismantling came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dismantled {
+    /// Something is left.
+    Partly,
+    /// All frames, the root last, have been visited.
+    Wholly,
+}
+
+impl Height {
+    /// The least height with room for `pages` pages; `None` beyond 512 GiB.
+    pub const fn for_pages(pages: u64) -> Option<Self> {
+        if pages <= Self::One.pages() {
+            Some(Self::One)
+        } else if pages <= Self::Two.pages() {
+            Some(Self::Two)
+        } else if pages <= Self::Three.pages() {
+            Some(Self::Three)
+        } else {
+            None
+        }
+    }
+
+    /// How many pages there is room for.
+    pub const fn pages(self) -> u64 {
+        self.top().pages() * ENTRIES
+    }
+
+    const fn top(self) -> Level {
+        match self {
+            Self::One => Level::Three,
+            Self::Two => Level::Two,
+            Self::Three => Level::One,
+        }
+    }
+}
+
+impl RegionTables {
+    /// Makes `root` the topmost table of a region without frames.
+    pub fn create(memory: &mut impl TableMemory, root: Frame, height: Height) -> Self {
+        memory.zero(root);
+        Self::existing(root, height)
+    }
+
+    /// The tree with this root, which was created before.
+    pub const fn existing(root: Frame, height: Height) -> Self {
+        Self { root, height }
+    }
+
+    /// The topmost table.
+    pub const fn root(self) -> Frame {
+        self.root
+    }
+
+    /// Puts `frame` in place as page `index`. Every attacher that linked the table sees it from
+    /// then on: an invalid entry became valid, so nothing is invalidated.
+    ///
+    /// # Panics
+    /// If there is a frame already, or no room for `index`.
+    pub fn install(
+        self,
+        memory: &mut impl TableMemory,
+        index: u64,
+        frame: Frame,
+        mut new_table: impl FnMut() -> Frame,
+    ) {
+        let page = self.page(index);
+        let table = descend(
+            memory,
+            self.root,
+            self.height.top(),
+            page,
+            Level::Three,
+            &mut new_table,
+        );
+        put(
+            memory,
+            table,
+            page,
+            Level::Three,
+            Descriptor::Leaf(Leaf {
+                frame,
+                attributes: Attributes::shared(),
+            }),
+        );
+    }
+
+    /// The frame of page `index`.
+    ///
+    /// # Panics
+    /// If there is no room for `index`.
+    pub fn lookup(self, memory: &impl TableMemory, index: u64) -> Option<Frame> {
+        let table = self.lowest_table(memory, index / SLOT_PAGES)?;
+        match Descriptor::decode(
+            memory.load(table, Level::Three.index(self.page(index))),
+            Level::Three,
+        ) {
+            Descriptor::Leaf(leaf) => Some(leaf.frame),
+            Descriptor::Invalid | Descriptor::Table(_) => None,
+        }
+    }
+
+    /// Level-3 table number `number`, which holds the pages from `number` * 512 on; `None`
+    /// as long as none of them has a frame.
+    ///
+    /// # Panics
+    /// If there is no room for that many.
+    pub fn lowest_table(self, memory: &impl TableMemory, number: u64) -> Option<Frame> {
+        let page = self.page(number * SLOT_PAGES);
+        let (mut table, mut level) = (self.root, self.height.top());
+        while level < Level::Three {
+            match Descriptor::decode(memory.load(table, level.index(page)), level) {
+                Descriptor::Table(next) => table = next.frame,
+                Descriptor::Invalid | Descriptor::Leaf(_) => return None,
+            }
+            level = level.next()?;
+        }
+        Some(table)
+    }
+
+    /// Takes up to `limit` frames and tables out, lowest index first and a table after what
+    /// was in it, and tells `visit` of each. For regions that nobody has attached any more: no
+    /// TLB holds anything of them, so there is nothing to invalidate.
+    pub fn dismantle(
+        self,
+        memory: &mut impl TableMemory,
+        limit: usize,
+        mut visit: impl FnMut(Frame),
+    ) -> Dismantled {
+        let mut left = limit;
+        if empty(memory, self.root, self.height.top(), &mut left, &mut visit) == Dismantled::Partly
+            || left == 0
+        {
+            return Dismantled::Partly;
+        }
+        visit(self.root);
+        Dismantled::Wholly
+    }
+
+    fn page(self, index: u64) -> Page {
+        assert!(
+            index < self.height.pages(),
+            "page {index} of a region with room for {}",
+            self.height.pages()
+        );
+        Page::from_number(index)
+    }
+}
+
+/// Empties a table; depth is bounded by the height.
+fn empty(
+    memory: &mut impl TableMemory,
+    table: Frame,
+    level: Level,
+    left: &mut usize,
+    visit: &mut impl FnMut(Frame),
+) -> Dismantled {
+    for index in TableIndex::all() {
+        let below = match Descriptor::decode(memory.load(table, index), level) {
+            Descriptor::Invalid => continue,
+            Descriptor::Leaf(leaf) => leaf.frame,
+            Descriptor::Table(Table { frame, .. }) => {
+                let Some(next) = level.next() else { continue };
+                if empty(memory, frame, next, left, visit) == Dismantled::Partly {
+                    return Dismantled::Partly;
+                }
+                frame
+            }
+        };
+        if *left == 0 {
+            return Dismantled::Partly;
+        }
+        memory.store(table, index, Descriptor::Invalid.encode(level));
+        visit(below);
+        *left -= 1;
+    }
+    Dismantled::Wholly
+}

@@ -1,0 +1,392 @@
+//! The translation tables of one address space: what TTBR0 points to.
+//!
+//! A valid entry is never replaced, only made invalid, so that break-before-make is a matter of
+//! the order in which the caller removes, invalidates and installs (Arm ARM, "Using
+//! break-before-make when updating translation table entries"). Installing over something is a
+//! mistake of the caller and panics.
+
+use crate::{Access, Descriptor, Extent, Leaf, Level, Link, SLOT_PAGES, Table, TableMemory, USER_PAGES};
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+
+/// A tree of tables, named by its root. All state is in the tables themselves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tables {
+    root: Frame,
+}
+
+/// What a page is mapped to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// The frame.
+    pub frame: Frame,
+    /// What user programs may do, restrictions of linked tables included.
+    pub perms: Perms,
+    /// The memory type.
+    pub kind: MemoryKind,
+}
+
+/// What a removal came across. Neither may be reused before the TLBs have forgotten it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// A page's translation, and the frame it led to.
+    Leaf(Page, Frame),
+    /// A table of this tree.
+    Table(Frame),
+}
+
+impl Tables {
+    /// Makes `root` the topmost table of a tree without translations.
+    pub fn create(memory: &mut impl TableMemory, root: Frame) -> Self {
+        memory.zero(root);
+        Self::existing(root)
+    }
+
+    /// The tree with this root, which was created before.
+    pub const fn existing(root: Frame) -> Self {
+        Self { root }
+    }
+
+    /// The topmost table, for TTBR0_EL1.
+    pub const fn root(self) -> Frame {
+        self.root
+    }
+
+    /// Maps `page`, taking frames for missing tables from `new_table`.
+    ///
+    /// The entry becomes visible to walkers at some time after the store: DSB ISHST and ISB by
+    /// the caller make sure of it. Nothing has to be invalidated, since TLBs hold no invalid
+    /// entries (Arm ARM, "Translation Lookaside Buffers").
+    ///
+    /// # Panics
+    /// If `page` is mapped, is no user page, or lies in a linked slot.
+    pub fn install(
+        self,
+        memory: &mut impl TableMemory,
+        page: Page,
+        leaf: Leaf,
+        new_table: impl FnMut() -> Frame,
+    ) {
+        assert!(
+            matches!(leaf.attributes.access, Access::User(_)),
+            "{page:?}: user tables hold user pages only"
+        );
+        let table = self.table_of(memory, page, Level::Three, new_table);
+        put(memory, table, page, Level::Three, Descriptor::Leaf(leaf));
+    }
+
+    /// What `page` is mapped to; `None` too for what is no user page.
+    pub fn lookup(self, memory: &impl TableMemory, page: Page) -> Option<Mapping> {
+        if page.number() >= USER_PAGES {
+            return None;
+        }
+        let (mut table, mut level, mut allowed) = (self.root, Level::Zero, Perms::all());
+        loop {
+            match Descriptor::decode(memory.load(table, level.index(page)), level) {
+                Descriptor::Invalid => return None,
+                Descriptor::Table(next) => {
+                    table = next.frame;
+                    allowed = next.link.narrow(allowed);
+                    level = level.next()?;
+                }
+                Descriptor::Leaf(leaf) => return mapping(leaf, allowed),
+            }
+        }
+    }
+
+    /// The first page of `range` that is mapped, through linked tables too. Entries without a
+    /// table are passed over whole.
+    pub fn next_mapped(self, memory: &impl TableMemory, range: PageRange) -> Option<Page> {
+        let user = PageRange::between(Page::from_number(0), Page::from_number(USER_PAGES))?;
+        first_leaf(memory, self.root, Level::Zero, range.intersection(user)?)
+    }
+
+    /// Links `table`, a level-3 table of a region, at `slot`. Its leaves allow user programs
+    /// no more than `perms` there.
+    ///
+    /// # Panics
+    /// If `slot` is not the first page of a slot, or something is mapped in it.
+    pub fn link(
+        self,
+        memory: &mut impl TableMemory,
+        slot: Page,
+        table: Frame,
+        perms: Perms,
+        new_table: impl FnMut() -> Frame,
+    ) {
+        assert!(
+            slot.number().is_multiple_of(SLOT_PAGES),
+            "{slot:?} does not start a slot"
+        );
+        let level_two = self.table_of(memory, slot, Level::Two, new_table);
+        let link = Table {
+            frame: table,
+            link: Link::Region(perms | Perms::READ),
+        };
+        put(memory, level_two, slot, Level::Two, Descriptor::Table(link));
+    }
+
+    /// Takes away what is mapped in `range` and tells `visit` of each page. Tables whose whole
+    /// extent lies in `vacant` go as well, after what was in them.
+    ///
+    /// `vacant` includes `range`, and nothing in it lies outside `range`.
+    ///
+    /// # Panics
+    /// If a linked slot lies in `range`.
+    pub fn remove(
+        self,
+        memory: &mut impl TableMemory,
+        range: PageRange,
+        vacant: PageRange,
+        visit: impl FnMut(Removed),
+    ) -> Extent {
+        let mut sweep = Sweep::new(memory, Wanted::Leaves, range, vacant, visit);
+        sweep.table(self.root, Level::Zero, range);
+        match (sweep.hull, sweep.tables_went) {
+            (None, _) => Extent::Nothing,
+            (Some(hull), false) => Extent::Leaves(hull),
+            (Some(hull), true) => Extent::Tables(hull),
+        }
+    }
+
+    /// Takes away the linked slots in `range`, which consists of whole slots. Tables of this
+    /// tree go as in [`remove`](Self::remove); the region's tables and frames are not visited.
+    ///
+    /// All of a slot's pages may be in a TLB, and so may the link: the answer is never an
+    /// extent that would be invalidated by address.
+    ///
+    /// # Panics
+    /// If `range` is not whole slots, or a slot in it has a table of this tree.
+    pub fn unlink(
+        self,
+        memory: &mut impl TableMemory,
+        range: PageRange,
+        vacant: PageRange,
+        visit: impl FnMut(Removed),
+    ) -> Extent {
+        let ends = [range.start(), range.end()];
+        assert!(
+            ends.iter().all(|end| end.number().is_multiple_of(SLOT_PAGES)),
+            "{range:?} is not whole slots"
+        );
+        let mut sweep = Sweep::new(memory, Wanted::Links, range, vacant, visit);
+        sweep.table(self.root, Level::Zero, range);
+        if sweep.hull.is_some() {
+            Extent::Space
+        } else {
+            Extent::Nothing
+        }
+    }
+
+    /// Whether no translation and no table is left below the root.
+    pub fn is_empty(self, memory: &impl TableMemory) -> bool {
+        is_empty(memory, self.root, Level::Zero)
+    }
+
+    /// The table of `level` on the way to `page`, with missing tables put in.
+    fn table_of(
+        self,
+        memory: &mut impl TableMemory,
+        page: Page,
+        level: Level,
+        mut new_table: impl FnMut() -> Frame,
+    ) -> Frame {
+        assert!(page.number() < USER_PAGES, "{page:?} is no user page");
+        descend(memory, self.root, Level::Zero, page, level, &mut new_table)
+    }
+}
+
+/// Walks from `table` of level `from` to the table of level `to` that translates `page`, putting
+/// in what is missing: first zeroed, then linked by one store.
+pub(crate) fn descend(
+    memory: &mut impl TableMemory,
+    mut table: Frame,
+    from: Level,
+    page: Page,
+    to: Level,
+    new_table: &mut impl FnMut() -> Frame,
+) -> Frame {
+    let mut level = from;
+    while level < to {
+        table = match Descriptor::decode(memory.load(table, level.index(page)), level) {
+            Descriptor::Table(Table {
+                frame,
+                link: Link::Own,
+            }) => frame,
+            Descriptor::Invalid => {
+                let frame = new_table();
+                memory.zero(frame);
+                put(
+                    memory,
+                    table,
+                    page,
+                    level,
+                    Descriptor::Table(Table {
+                        frame,
+                        link: Link::Own,
+                    }),
+                );
+                frame
+            }
+            Descriptor::Table(Table {
+                link: Link::Region(_),
+                ..
+            }) => panic!("{page:?} lies in a linked slot"),
+            Descriptor::Leaf(_) => panic!("{page:?} lies in a mapped block"),
+        };
+        level = match level.next() {
+            Some(next) => next,
+            None => return table,
+        };
+    }
+    table
+}
+
+/// Puts a descriptor where none is.
+pub(crate) fn put(
+    memory: &mut impl TableMemory,
+    table: Frame,
+    page: Page,
+    level: Level,
+    descriptor: Descriptor,
+) {
+    let index = level.index(page);
+    let present = Descriptor::decode(memory.load(table, index), level);
+    assert!(
+        present == Descriptor::Invalid,
+        "{page:?} is mapped already: {present:?}"
+    );
+    memory.store(table, index, descriptor.encode(level));
+}
+
+/// Whether a table holds no valid descriptor.
+pub(crate) fn is_empty(memory: &impl TableMemory, table: Frame, level: Level) -> bool {
+    crate::TableIndex::all()
+        .all(|index| Descriptor::decode(memory.load(table, index), level) == Descriptor::Invalid)
+}
+
+/// The first page of `range` with a leaf below `table`; depth is bounded by the levels.
+fn first_leaf(memory: &impl TableMemory, table: Frame, level: Level, range: PageRange) -> Option<Page> {
+    level.entries(range).find_map(|part| {
+        match Descriptor::decode(memory.load(table, level.index(part.start())), level) {
+            Descriptor::Invalid => None,
+            Descriptor::Leaf(_) => Some(part.start()),
+            Descriptor::Table(next) => first_leaf(memory, next.frame, level.next()?, part),
+        }
+    })
+}
+
+fn mapping(leaf: Leaf, allowed: Perms) -> Option<Mapping> {
+    match leaf.attributes.access {
+        Access::User(perms) => Some(Mapping {
+            frame: leaf.frame,
+            perms: perms & allowed,
+            kind: leaf.attributes.kind,
+        }),
+        Access::Kernel(_) => None,
+    }
+}
+
+/// What a sweep takes away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Leaves,
+    Links,
+}
+
+/// One removal under way.
+struct Sweep<'a, M, V> {
+    memory: &'a mut M,
+    wanted: Wanted,
+    vacant: PageRange,
+    visit: V,
+    /// The smallest range with all that went; of tables it has some page each.
+    hull: Option<PageRange>,
+    tables_went: bool,
+}
+
+impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
+    fn new(memory: &'a mut M, wanted: Wanted, range: PageRange, vacant: PageRange, visit: V) -> Self {
+        assert!(range.end().number() <= USER_PAGES, "{range:?} are no user pages");
+        assert!(
+            vacant.contains_range(range),
+            "{range:?} will be vacant, but {vacant:?} does not say so"
+        );
+        Self {
+            memory,
+            wanted,
+            vacant,
+            visit,
+            hull: None,
+            tables_went: false,
+        }
+    }
+
+    fn table(&mut self, table: Frame, level: Level, range: PageRange) {
+        for part in level.entries(range) {
+            let index = level.index(part.start());
+            match Descriptor::decode(self.memory.load(table, index), level) {
+                Descriptor::Invalid => {}
+                Descriptor::Leaf(leaf) => self.leaf(table, level, part, leaf),
+                Descriptor::Table(Table {
+                    frame,
+                    link: Link::Own,
+                }) => self.own_table(table, level, part, frame),
+                Descriptor::Table(Table {
+                    link: Link::Region(_),
+                    ..
+                }) => self.link(table, level, part),
+            }
+        }
+    }
+
+    fn leaf(&mut self, table: Frame, level: Level, part: PageRange, leaf: Leaf) {
+        let page = part.start();
+        assert!(
+            self.wanted == Wanted::Leaves,
+            "{page:?} is mapped by a table of this space, not linked"
+        );
+        self.clear(table, level, page);
+        self.widen(part);
+        (self.visit)(Removed::Leaf(page, leaf.frame));
+    }
+
+    fn link(&mut self, table: Frame, level: Level, part: PageRange) {
+        assert!(self.wanted == Wanted::Links, "{part:?} lie in a linked slot");
+        self.clear(table, level, part.start());
+        self.widen(part);
+    }
+
+    fn own_table(&mut self, table: Frame, level: Level, part: PageRange, below: Frame) {
+        let Some(level_below) = level.next() else {
+            return;
+        };
+        self.table(below, level_below, part);
+        let extent = level.extent(part.start());
+        if !self.vacant.contains_range(extent) {
+            return;
+        }
+        debug_assert!(
+            is_empty(self.memory, below, level_below),
+            "{extent:?} are not as vacant as {:?}",
+            self.vacant
+        );
+        self.clear(table, level, part.start());
+        self.tables_went = true;
+        if self.hull.is_none_or(|hull| !hull.overlaps(extent)) {
+            self.widen(Level::Three.extent(part.start()));
+        }
+        (self.visit)(Removed::Table(below));
+    }
+
+    fn clear(&mut self, table: Frame, level: Level, page: Page) {
+        self.memory
+            .store(table, level.index(page), Descriptor::Invalid.encode(level));
+    }
+
+    fn widen(&mut self, by: PageRange) {
+        self.hull = match self.hull {
+            None => Some(by),
+            Some(hull) => PageRange::between(hull.start().min(by.start()), hull.end().max(by.end())),
+        };
+    }
+}
