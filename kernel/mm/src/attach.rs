@@ -1,0 +1,151 @@
+//! `shmat`: attaches a region.
+//!
+//! POSIX `shmat`; `SHM_REMAP` and `SHM_EXEC` as in Linux, except that an attachment is never
+//! writable and executable at once, so `SHM_EXEC` implies `SHM_RDONLY`.
+//!
+//! No descriptor is written: the cost does not depend on the size. Frames and translations come
+//! with the first touch of each page.
+
+use crate::manager::{MemoryManager, typed};
+use crate::message::{Call, Reply};
+use crate::mmu::Mmu;
+use crate::place::{Fit, mappable, whole_slots};
+use crate::region::{Region, RegionId, Wanted};
+use crate::space::{Arriving, Space};
+use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, tables_needed};
+use abi::Errno;
+use abi::layout::SHMLBA;
+use abi::memory::ShmAttach;
+use abi::shm::AttachFlags;
+use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
+
+/// Where an attachment is to be.
+#[derive(Clone, Copy)]
+enum Wish {
+    /// Wherever there is room.
+    Anywhere,
+    /// Here, if nothing else is.
+    At(Page),
+    /// Here, in place of whatever is there.
+    Over(Page),
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    pub(crate) fn shm_attach(&mut self, call: &mut Call<'_>, request: ShmAttach) -> Result<Reply, Errno> {
+        let ShmAttach { id, address, flags } = request;
+        let wish = wish(address, flags)?;
+        let region_id = self.regions.by_identifier(id).ok_or(Errno::EINVAL)?;
+        let region = self.regions.get(region_id).ok_or(Errno::EINVAL)?;
+        let space = self.alive(call.space)?;
+        let perms = permitted(space, region, flags)?;
+        if space.attachments >= self.limits.shmseg {
+            return Err(Errno::EMFILE);
+        }
+        if region.attached == u32::MAX {
+            return Err(Errno::ENOMEM);
+        }
+        let pages = region.pages;
+        match wish {
+            Wish::Anywhere => {
+                let fit = space.fit_slots(&self.vmas, pages).or_else(|| space.fit(&self.vmas, pages));
+                self.attach_in(call, region_id, perms, fit.ok_or(Errno::ENOMEM)?)
+            }
+            Wish::At(start) => {
+                let fit = fit_from(space, &self.vmas, start, pages).ok_or(Errno::EINVAL)?;
+                self.attach_in(call, region_id, perms, fit)
+            }
+            Wish::Over(start) => match fit_from(space, &self.vmas, start, pages) {
+                Some(fit) => self.attach_in(call, region_id, perms, fit),
+                None => self.attach_over(call, region_id, perms, range_from(start, pages)?),
+            },
+        }
+    }
+
+    /// Attaches where nothing else is.
+    fn attach_in(&mut self, call: &Call<'_>, region: RegionId, perms: Perms, fit: Fit) -> Result<Reply, Errno> {
+        let vma = self.attachment(region, fit.range, perms)?;
+        self.add_vma(call.space, fit, vma, 0)?;
+        self.note_attachment(call, region);
+        Ok(Reply::new((fit.range.start().start().raw(),)))
+    }
+
+    /// Attaches in place of what is in `range`. The new VMA waits until that is gone; all it
+    /// needs is set aside before anything goes.
+    fn attach_over(
+        &mut self,
+        call: &Call<'_>,
+        region: RegionId,
+        perms: Perms,
+        range: PageRange,
+    ) -> Result<Reply, Errno> {
+        let vma = self.attachment(region, range, perms)?;
+        let clearance = self.plan_clearance(call.space, range, 1)?;
+        if self.alive(call.space)?.arriving.is_some() {
+            return Err(Errno::EAGAIN);
+        }
+        let alone = Neighbours { before: None, after: None };
+        let tables = self.frames.promise(tables_needed(range, alone))?;
+        self.clear(call.space, clearance);
+        let content = vma.content().count().get();
+        let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
+        if let Some(space) = self.spaces.get_mut(typed(call.space)) {
+            space.mappings += 1;
+            space.mapped += content;
+            space.arriving = Some(Arriving { vma, range, tables });
+        }
+        self.note_attachment(call, region);
+        Ok(Reply::new((range.start().start().raw(),)).after(self.sweep(call.space, call.now)))
+    }
+
+    fn attachment(&self, region: RegionId, range: PageRange, perms: Perms) -> Result<Vma, Errno> {
+        let pages = self.regions.get(region).ok_or(Errno::EINVAL)?.pages.get();
+        let attachment = Attachment { region, base: range.start(), pages };
+        Ok(Vma::new(range, perms, Backing::Shared(attachment)))
+    }
+
+    fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {
+        let Self { spaces, regions, .. } = self;
+        if let (Some(space), Some(region)) = (spaces.get_mut(typed(call.space)), regions.get_mut(region)) {
+            space.attachments += 1;
+            region.attach(space.identity.pid, call.now);
+        }
+    }
+}
+
+/// What `shmaddr` and the flags say about the place. These errors come before those of the
+/// identifier, as in Linux.
+fn wish(address: u64, flags: AttachFlags) -> Result<Wish, Errno> {
+    if address == 0 {
+        return if flags.contains(AttachFlags::REMAP) { Err(Errno::EINVAL) } else { Ok(Wish::Anywhere) };
+    }
+    let rounded = if flags.contains(AttachFlags::RND) { address - address % SHMLBA } else { address };
+    // Linux lets a privileged program attach at page 0, and then `shmat` answers a null pointer.
+    let page = Page::starting_at(VirtAddr::new(rounded)).filter(|_| rounded != 0).ok_or(Errno::EINVAL)?;
+    Ok(if flags.contains(AttachFlags::REMAP) { Wish::Over(page) } else { Wish::At(page) })
+}
+
+/// The access the flags ask for, if the region grants it. There is no write-only attachment.
+fn permitted<H>(space: &Space<H>, region: &Region, flags: AttachFlags) -> Result<Perms, Errno> {
+    let (perms, wanted) = if flags.contains(AttachFlags::EXEC) {
+        (Perms::READ_EXECUTE, Wanted::READ_EXECUTE)
+    } else if flags.contains(AttachFlags::RDONLY) {
+        (Perms::READ, Wanted::READ)
+    } else {
+        (Perms::READ_WRITE, Wanted::READ_WRITE)
+    };
+    let granted = region.ownership.grants(&space.identity.credential, wanted);
+    if granted { Ok(perms) } else { Err(Errno::EACCES) }
+}
+
+/// `pages` pages from `start` on, if a program may map there.
+fn range_from(start: Page, pages: PageCount) -> Result<PageRange, Errno> {
+    PageRange::new(start, pages).filter(|&range| mappable().contains_range(range)).ok_or(Errno::EINVAL)
+}
+
+/// The place at `start`: in whole slots, so that they can be linked, if these are free; else
+/// just the pages of the region.
+fn fit_from<H>(space: &Space<H>, vmas: &Vmas, start: Page, pages: PageCount) -> Option<Fit> {
+    let range = range_from(start, pages).ok()?;
+    let slots = whole_slots(start, pages).filter(|&slots| mappable().contains_range(slots));
+    slots.and_then(|slots| space.fit_at(vmas, slots)).or_else(|| space.fit_at(vmas, range))
+}

@@ -1,0 +1,195 @@
+//! Checks what must be true of the memory manager between any two steps.
+//!
+//! Every count that is kept is counted anew: frames, promises, tables, attachments. For tests,
+//! and for a kernel that suspects itself; the cost grows with the square of what there is.
+
+use crate::frame::Frames;
+use crate::manager::MemoryManager;
+use crate::mmu::Mmu;
+use crate::region::{Contents, Region, RegionId, RegionState, RegionTable, Reserve};
+use crate::space::{Arriving, Space};
+use crate::vma::{Neighbours, Vma, VmaId, VmaState, after_in_ring, linked, tables_needed};
+use abi::shm::ShmKey;
+use addr::{Frame, PageRange};
+
+/// An invariant that does not hold: a sentence about what should be.
+pub type Broken = &'static str;
+
+fn check(holds: bool, sentence: Broken) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(sentence) }
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// Checks all invariants.
+    ///
+    /// # Errors
+    /// The first one that does not hold.
+    pub fn audit(&self) -> Result<(), Broken> {
+        for (_, space) in self.spaces.iter() {
+            self.audit_set(space)?;
+            self.audit_charges(space)?;
+            self.audit_attachments(space)?;
+        }
+        for (id, region) in self.regions.iter() {
+            self.audit_region(id, region)?;
+        }
+        self.audit_totals()
+    }
+
+    /// Whether the allocator holds `frame`, so that nothing may lead to it; true as well of what
+    /// is no RAM of the allocator.
+    pub fn is_free(&self, frame: Frame) -> bool {
+        self.frames.is_free(frame)
+    }
+
+    /// The VMAs of a space in order, but not one that is about to arrive.
+    fn vmas_of<'a>(&'a self, space: &'a Space<M::Space>) -> impl Iterator<Item = (VmaId, &'a Vma)> {
+        space.set.iter(&self.vmas).map(|id| (id, linked(&self.vmas, id)))
+    }
+
+    fn audit_set(&self, space: &Space<M::Space>) -> Result<(), Broken> {
+        space.set.audit(&self.vmas)?;
+        let leaving = |(_, vma): &(VmaId, &Vma)| vma.state == VmaState::Leaving;
+        let (mut listed, mut next) = (0, space.leaving);
+        while let Some(vma) = next.map(|id| linked(&self.vmas, id)) {
+            check(vma.state == VmaState::Leaving, "a VMA to be emptied is leaving")?;
+            listed += 1;
+            next = vma.next_leaving;
+        }
+        check(self.vmas_of(space).filter(leaving).count() == listed, "every leaving VMA is to be emptied")?;
+        let arriving = space.arriving.as_ref().map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
+        let live = || self.vmas_of(space).filter(|vma| !leaving(vma)).map(|(_, vma)| vma).chain(arriving);
+        check(live().count() == space.mappings as usize, "mappings are counted")?;
+        let pages = live().map(|vma| vma.content().count().get()).sum::<u64>();
+        check(pages == space.mapped, "mapped pages are counted")
+    }
+
+    fn audit_charges(&self, space: &Space<M::Space>) -> Result<(), Broken> {
+        let (mut tables, mut pages, mut before) = (0, 0, None);
+        for (_, vma) in self.vmas_of(space) {
+            tables += tables_needed(vma.range(), Neighbours { before, after: None });
+            if vma.owns_frames() {
+                pages += vma.range().count().get();
+            }
+            before = Some(vma.range());
+        }
+        check(space.tables.charged() == tables, "a table is charged for each extent that a VMA touches")?;
+        check(space.pages.charged() == pages, "a frame is charged for each private page")?;
+        let present = self.count_present(space);
+        check(space.pages.present == present, "present private pages are counted")
+    }
+
+    /// Private pages that have a translation.
+    fn count_present(&self, space: &Space<M::Space>) -> u64 {
+        let private = self.vmas_of(space).filter(|(_, vma)| vma.owns_frames());
+        private.map(|(_, vma)| self.count_mapped(space, vma.range())).sum()
+    }
+
+    fn count_mapped(&self, space: &Space<M::Space>, range: PageRange) -> u64 {
+        let (mut count, mut rest) = (0, Some(range));
+        while let Some(page) = rest.and_then(|rest| self.mmu.next_mapped(&space.hardware, rest)) {
+            count += 1;
+            rest = PageRange::between(addr::Page::from_number(page.number() + 1), range.end());
+        }
+        count
+    }
+
+    fn audit_attachments(&self, space: &Space<M::Space>) -> Result<(), Broken> {
+        let (mut attachments, mut headless) = (0, 0);
+        for (id, _) in self.vmas_of(space).filter(|(_, vma)| vma.attachment().is_some()) {
+            let ring = || Ring { vmas: &self.vmas, first: id, next: Some(id) };
+            check(ring().all(|other| self.same_attachment(id, other)), "a ring is one attachment")?;
+            let start = |id| linked(&self.vmas, id).range().start();
+            if ring().any(|other| start(other) < start(id)) {
+                continue;
+            }
+            attachments += 1;
+            let has_head = ring().map(|id| linked(&self.vmas, id)).any(|vma| vma.is_head() && vma.state == VmaState::Live);
+            headless += u32::from(!has_head);
+        }
+        attachments += u32::from(space.arriving.is_some());
+        check(attachments == space.attachments, "attachments are counted once, however many VMAs are left")?;
+        check(headless == space.headless, "attachments without their first page are counted")
+    }
+
+    fn same_attachment(&self, one: VmaId, other: VmaId) -> bool {
+        linked(&self.vmas, one).attachment() == linked(&self.vmas, other).attachment()
+    }
+
+    fn audit_region(&self, id: RegionId, region: &Region) -> Result<(), Broken> {
+        let contents = &region.contents;
+        let attached: usize = self.spaces.iter().map(|(_, space)| self.count_attachments(space, id)).sum();
+        check(attached == region.attached as usize, "nattch is the number of attachments")?;
+        let charged = contents.present() + contents.tables() + contents.promise().frames();
+        let expected = match (region.reserve, region.state) {
+            (Reserve::Promised, RegionState::Live | RegionState::Removed) => Contents::needs(region.pages),
+            (Reserve::OnTouch, _) | (_, RegionState::Dead) => contents.present() + contents.tables(),
+        };
+        check(charged == expected, "a region holds, or is promised, all its frames and tables")?;
+        match region.state {
+            RegionState::Live if region.key != ShmKey::PRIVATE => {
+                check(self.regions.by_key(region.key) == Some(id), "a key finds its region")?;
+            }
+            RegionState::Live => {}
+            RegionState::Removed => check(region.attached > 0, "a removed region is attached")?,
+            RegionState::Dead => check(region.attached == 0, "a dead region is not attached")?,
+        }
+        let found = self.regions.by_identifier(RegionTable::identifier(id));
+        check(found == (region.state != RegionState::Dead).then_some(id), "an identifier finds a region until it is dead")
+    }
+
+    fn count_attachments(&self, space: &Space<M::Space>, region: RegionId) -> usize {
+        let of_region = |vma: &Vma| vma.attachment().is_some_and(|attachment| attachment.region == region);
+        let arriving = space.arriving.as_ref().map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
+        let starts_ring = |id: VmaId| {
+            let start = |id| linked(&self.vmas, id).range().start();
+            Ring { vmas: &self.vmas, first: id, next: Some(id) }.all(|other| start(other) >= start(id))
+        };
+        let in_set = self.vmas_of(space).filter(|(id, vma)| of_region(vma) && starts_ring(*id)).count();
+        in_set + usize::from(arriving.is_some_and(of_region))
+    }
+
+    fn audit_totals(&self) -> Result<(), Broken> {
+        let (mut used, mut promised, mut vmas) = (0, 0, 0);
+        for (_, space) in self.spaces.iter() {
+            used += 1 + space.tables.present + space.pages.present;
+            promised += space.tables.promise.frames() + space.pages.promise.frames();
+            promised += space.arriving.as_ref().map_or(0, |arriving| arriving.tables.frames());
+            vmas += space.set.count() + u32::from(space.arriving.is_some());
+        }
+        let (mut identified, mut pages, mut present) = (0, 0, 0);
+        for (_, region) in self.regions.iter() {
+            used += region.contents.present() + region.contents.tables();
+            promised += region.contents.promise().frames();
+            present += region.contents.present();
+            if region.state != RegionState::Dead {
+                identified += 1;
+                pages += region.pages.get();
+            }
+        }
+        let counts = Frames::counts(&self.frames);
+        check(counts.total - counts.free == used, "every frame in use belongs to somebody")?;
+        check(counts.promised == promised, "every promise is kept by somebody")?;
+        check(counts.promised <= counts.free, "what is promised is there")?;
+        check(self.vmas.used() == vmas, "every VMA is in a set or about to be")?;
+        check(self.regions.identified() == identified && self.regions.pages() == pages, "regions are counted")?;
+        check(self.shared_present == present, "present shared pages are counted")
+    }
+}
+
+/// The VMAs of one attachment.
+struct Ring<'a> {
+    vmas: &'a crate::vma::Vmas,
+    first: VmaId,
+    next: Option<VmaId>,
+}
+
+impl Iterator for Ring<'_> {
+    type Item = VmaId;
+
+    fn next(&mut self) -> Option<VmaId> {
+        let id = self.next?;
+        self.next = Some(after_in_ring(self.vmas, id)).filter(|&after| after != self.first);
+        Some(id)
+    }
+}

@@ -1,0 +1,48 @@
+//! `shmdt`: detaches an attachment, or all that is left of it.
+//!
+//! POSIX `shmdt`. An attachment is named by the address that `shmat` answered, even when the
+//! first page has been unmapped since.
+
+use crate::manager::{MemoryManager, typed};
+use crate::message::{Call, Reply};
+use crate::mmu::Mmu;
+use crate::region::MOST_PAGES;
+use crate::space::Space;
+use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, linked};
+use abi::Errno;
+use abi::memory::ShmDetach;
+use addr::{Page, PageCount, PageRange, VirtAddr};
+
+impl<M: Mmu> MemoryManager<M> {
+    pub(crate) fn shm_detach(&mut self, call: &mut Call<'_>, request: ShmDetach) -> Result<Reply, Errno> {
+        let base = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
+        let first = find_attachment(self.alive(call.space)?, &self.vmas, base).ok_or(Errno::EINVAL)?;
+        let Self { spaces, vmas, .. } = self;
+        if let Some(space) = spaces.get_mut(typed(call.space)) {
+            space.begin_leaving(vmas, first);
+            let mut next = after_in_ring(vmas, first);
+            while next != first {
+                space.begin_leaving(vmas, next);
+                next = after_in_ring(vmas, next);
+            }
+        }
+        Ok(Reply::new(()).after(self.sweep(call.space, call.now)))
+    }
+}
+
+/// Some VMA of the attachment whose first page is, or was, `base`.
+///
+/// Nearly always it is the VMA at `base`. Only if attachments of this address space have lost
+/// their first page, all VMAs above are searched: there are as many as the process has made.
+fn find_attachment<H>(space: &Space<H>, vmas: &Vmas, base: Page) -> Option<VmaId> {
+    let belongs = |id: &VmaId| {
+        let vma = linked(vmas, *id);
+        vma.state == VmaState::Live && vma.attachment().is_some_and(|attachment| attachment.base == base)
+    };
+    let at_base = space.set.containing(vmas, base).filter(belongs);
+    if at_base.is_some() || space.headless == 0 {
+        return at_base;
+    }
+    let reach = PageRange::new(base, PageCount::new(MOST_PAGES)?)?;
+    space.set.overlapping(vmas, reach).find(belongs)
+}

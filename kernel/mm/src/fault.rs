@@ -1,0 +1,161 @@
+//! The first touch of a page, and what can be said about an address that was touched wrongly.
+
+use crate::frame::{Frames, OutOfFrames};
+use crate::manager::{MemoryManager, typed};
+use crate::mmu::Mmu;
+use crate::region::{Region, RegionTable, Reserve};
+use crate::space::{Space, SpaceId, SpaceState};
+use crate::vma::{Backing, Vma, VmaState, Vmas, linked};
+use abi::process::FaultKind;
+use abi::shm::{ShmId, ShmKey};
+use addr::{Frame, MemoryKind, Page, PageRange, Perms, VirtAddr};
+
+/// What a program was about to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// Why it cannot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultCause {
+    /// Nothing is mapped there.
+    Unmapped,
+    /// What is mapped there does not allow it.
+    NotPermitted,
+    /// No frame is left, and none was promised.
+    OutOfMemory,
+}
+
+impl From<FaultCause> for FaultKind {
+    fn from(cause: FaultCause) -> Self {
+        match cause {
+            FaultCause::Unmapped => Self::Unmapped,
+            FaultCause::NotPermitted => Self::NotPermitted,
+            FaultCause::OutOfMemory => Self::OutOfMemory,
+        }
+    }
+}
+
+/// What is mapped at an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VmaFacts {
+    /// All pages of the mapping, or of this part of it.
+    pub range: PageRange,
+    /// What a program may do.
+    pub perms: Perms,
+    /// What is behind it.
+    pub what: VmaKind,
+}
+
+/// What is behind a mapping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VmaKind {
+    /// Private memory.
+    Anonymous,
+    /// A shared memory segment.
+    Shared {
+        /// Its identifier.
+        id: ShmId,
+        /// Its key, [`ShmKey::PRIVATE`] if it has none or was removed.
+        key: ShmKey,
+    },
+    /// A thread's message page.
+    MessagePage,
+    /// Memory that the allocator does not own.
+    Physical,
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// Serves a fault of `space` at `address`. After success the access can be tried again; a
+    /// translation that is there by now and allows it is success too.
+    ///
+    /// # Errors
+    /// [`FaultCause`] if the access cannot be allowed.
+    pub fn fault(&mut self, space: SpaceId, address: VirtAddr, access: Access) -> Result<(), FaultCause> {
+        let Self { mmu, frames, spaces, regions, vmas, shared_present, .. } = self;
+        let space = spaces.get_mut(typed(space)).ok_or(FaultCause::Unmapped)?;
+        let page = address.page();
+        let vma = usable(space, vmas, page).ok_or(FaultCause::Unmapped)?;
+        if !vma.perms.contains(needed(access)) {
+            return Err(FaultCause::NotPermitted);
+        }
+        if mmu.lookup(&space.hardware, page).is_some() {
+            return Ok(());
+        }
+        let (frame, kind) = match vma.backing {
+            Backing::Anonymous | Backing::MessagePage => {
+                let frame = space.pages.take(frames);
+                mmu.zero(frame);
+                (frame, MemoryKind::Normal)
+            }
+            Backing::Physical(first, kind) => (first.offset(page.number() - vma.range().start().number()), kind),
+            Backing::Shared(attachment) => {
+                let index = page.number() - attachment.base.number();
+                let region = regions.get_mut(attachment.region).expect("an attached region exists");
+                let frame = match region.contents.lookup(mmu, index) {
+                    Some(frame) => frame,
+                    None => {
+                        let filled = first_touch(region, mmu, frames, index)?;
+                        *shared_present += 1;
+                        filled
+                    }
+                };
+                (frame, MemoryKind::Normal)
+            }
+        };
+        if vma.perms.contains(Perms::EXECUTE) {
+            mmu.publish_code(frame);
+        }
+        let mut tables = space.tables.source(frames);
+        mmu.install(&mut space.hardware, page, frame, vma.perms, kind, &mut tables);
+        Ok(())
+    }
+
+    /// What is mapped at an address, for reports; `None` if nothing usable is.
+    pub fn describe(&self, space: SpaceId, address: VirtAddr) -> Option<VmaFacts> {
+        let vma = usable(self.spaces.get(typed(space))?, &self.vmas, address.page())?;
+        let what = match vma.backing {
+            Backing::Anonymous => VmaKind::Anonymous,
+            Backing::MessagePage => VmaKind::MessagePage,
+            Backing::Physical(..) => VmaKind::Physical,
+            Backing::Shared(attachment) => VmaKind::Shared {
+                id: RegionTable::identifier(attachment.region),
+                key: self.regions.get(attachment.region)?.key,
+            },
+        };
+        Some(VmaFacts { range: vma.content(), perms: vma.perms, what })
+    }
+}
+
+/// The VMA that `page` can be used through.
+fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, page: Page) -> Option<&'a Vma> {
+    let vma = linked(vmas, space.set.containing(vmas, page)?);
+    let usable =
+        space.state == SpaceState::Alive && vma.state == VmaState::Live && vma.content().contains(page);
+    usable.then_some(vma)
+}
+
+fn needed(access: Access) -> Perms {
+    match access {
+        Access::Read => Perms::READ,
+        Access::Write => Perms::WRITE,
+        Access::Execute => Perms::EXECUTE,
+    }
+}
+
+/// Gives page `index` of a region a frame. Only regions without a promise may find none.
+fn first_touch<M: Mmu>(region: &mut Region, mmu: &mut M, frames: &mut Frames, index: u64) -> Result<Frame, FaultCause> {
+    match region.reserve {
+        Reserve::Promised => Ok(region.contents.fill(mmu, frames, index)),
+        Reserve::OnTouch => {
+            let filled = region.contents.fill_unpromised(mmu, frames, index);
+            filled.map_err(|OutOfFrames| FaultCause::OutOfMemory)
+        }
+    }
+}

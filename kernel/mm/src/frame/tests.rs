@@ -1,0 +1,142 @@
+//! Tests of the page allocator and its promises.
+
+extern crate std;
+use super::{BadRam, Frames, OutOfFrames, Promise, Unreachable, frame_words};
+use addr::{Frame, FrameRange};
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use std::collections::BTreeSet;
+use std::vec;
+use std::vec::Vec;
+
+/// The proof that these tests have: nothing is ever mapped.
+struct NeverMapped;
+
+impl Unreachable for NeverMapped {}
+
+fn range(start: u64, count: u64) -> FrameRange {
+    FrameRange::new(Frame::from_number(start), count).expect("a range")
+}
+
+fn frames(ranges: &[FrameRange]) -> Frames {
+    let words = frame_words(ranges).expect("good ranges");
+    Frames::new(vec![!0; words].leak(), ranges).expect("enough words")
+}
+
+/// Three ranges that start and end anywhere, one of them above 4 GiB.
+fn scattered() -> [FrameRange; 3] {
+    [range(0x80, 7), range(0x4_0001, 2000), range(0x10_0000, 513)]
+}
+
+#[test]
+fn every_frame_of_every_range_is_given_out_once_and_none_outside() {
+    let ranges = scattered();
+    let mut frames = frames(&ranges);
+    let mut promise = frames.promise(2520).expect("all of them");
+    assert_eq!(frames.promise(1).err(), Some(OutOfFrames));
+    let taken: BTreeSet<Frame> = (0..2520).map(|_| frames.take(&mut promise)).collect();
+    let expected: BTreeSet<Frame> = ranges.iter().flat_map(|range| range.iter()).collect();
+    assert_eq!(taken, expected);
+    assert_eq!((frames.counts().free, frames.counts().promised), (0, 0));
+}
+
+#[test]
+fn freed_frames_join_into_the_largest_blocks_again() {
+    let mut frames = frames(&[range(0x1000, 1024)]);
+    let mut promise = frames.promise(1024).expect("all of them");
+    let mut taken: Vec<Frame> = (0..1024).map(|_| frames.take(&mut promise)).collect();
+    assert_eq!(frames.buddy.largest_free(), None);
+    // Every second first, so that none can join, then the others.
+    taken.sort_by_key(|frame| (frame.number() % 2, frame.number() * 7919 % 1024));
+    for (count, frame) in taken.into_iter().enumerate() {
+        frames.give_back(frame, &NeverMapped);
+        if count == 511 {
+            assert_eq!(frames.buddy.largest_free(), Some(0));
+        }
+    }
+    assert_eq!(frames.buddy.largest_free(), Some(9));
+    assert_eq!(frames.counts().free, 1024);
+}
+
+#[test]
+fn sixty_free_frames_of_sixty_four_are_enough_for_one_wherever_they_lie() {
+    // The allocator that NuttX had skipped holes of a nearly free area.
+    for held in 0..64 {
+        let mut frames = frames(&[range(0x1000, 64)]);
+        let mut promise = frames.promise(64).expect("all of them");
+        let taken: Vec<Frame> = (0..64).map(|_| frames.take(&mut promise)).collect();
+        for (place, frame) in taken.into_iter().enumerate() {
+            if place != held {
+                frames.give_back(frame, &NeverMapped);
+            }
+        }
+        let mut promise = frames.promise(63).expect("all but one");
+        let again: BTreeSet<Frame> = (0..63).map(|_| frames.take(&mut promise)).collect();
+        assert_eq!(again.len(), 63);
+    }
+}
+
+#[test]
+fn what_is_promised_cannot_be_promised_again_and_comes_back_when_released() {
+    let mut frames = frames(&[range(0x1000, 10)]);
+    let mut first = frames.promise(6).expect("six");
+    assert!(frames.promise(5).is_err());
+    let frame = frames.take(&mut first);
+    assert!(frames.promise(5).is_err());
+    let second = frames.promise(4).expect("the other four");
+    frames.release(first);
+    frames.release(second);
+    assert_eq!((frames.counts().free, frames.counts().promised), (9, 0));
+    let mut kept = Promise::none();
+    frames.exchange(frame, &NeverMapped, &mut kept);
+    assert_eq!((frames.counts().free, frames.counts().promised, kept.frames()), (10, 1, 1));
+    frames.release(kept);
+}
+
+#[test]
+#[should_panic(expected = "a promise of 0 is not worth 1")]
+fn no_frame_is_taken_without_a_promise() {
+    frames(&[range(0x1000, 10)]).take(&mut Promise::none());
+}
+
+#[test]
+fn lists_of_ram_that_make_no_sense_are_refused() {
+    assert_eq!(frame_words(&[range(0x1000, 10), range(0x100, 10)]), Err(BadRam::NotSorted));
+    assert_eq!(frame_words(&[range(0x1000, 10), range(0x1009, 10)]), Err(BadRam::NotSorted));
+    let many: Vec<FrameRange> = (0..33).map(|n| range(n * 0x1000, 1)).collect();
+    assert_eq!(frame_words(&many), Err(BadRam::TooManyRanges));
+    assert_eq!(frame_words(&many[..32]).map(|words| words > 0), Ok(true));
+    let refused = Frames::new(vec![0; 10].leak(), &[range(0x1000, 4096)]);
+    assert_eq!(refused.err(), Some(BadRam::TooFewWords));
+}
+
+#[test]
+fn the_allocator_takes_a_quarter_of_a_byte_a_frame() {
+    let half_a_gibibyte = 131_072;
+    let words = frame_words(&[range(0x4_0000, half_a_gibibyte)]).expect("good");
+    assert!(words as u64 * 8 * 100 < half_a_gibibyte * 27, "{words} words");
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_taking_and_giving_back_keeps_the_counts_exact(steps in proptest::collection::vec(any::<u16>(), 1..400)) {
+        let mut frames = frames(&scattered());
+        let mut held: Vec<Frame> = Vec::new();
+        for step in steps {
+            if step % 5 < 3 {
+                for _ in 0..step % 7 {
+                    if let Ok(mut promise) = frames.promise(1) {
+                        let frame = frames.take(&mut promise);
+                        prop_assert!(!held.contains(&frame));
+                        prop_assert!(!frames.is_free(frame));
+                        held.push(frame);
+                    }
+                }
+            } else if !held.is_empty() {
+                let frame = held.swap_remove(usize::from(step) % held.len());
+                frames.give_back(frame, &NeverMapped);
+                prop_assert!(frames.is_free(frame));
+            }
+            prop_assert_eq!(frames.counts().free, 2520 - held.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! On whose behalf a request is made.
+
+use abi::process::Pid;
+
+/// A user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Uid(pub u32);
+
+/// A group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gid(pub u32);
+
+/// Most supplementary groups.
+pub const MOST_GROUPS: usize = 8;
+
+/// What permissions are decided by. The ids are the effective ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Credential {
+    /// User.
+    pub uid: Uid,
+    /// Group.
+    pub gid: Gid,
+    groups: [Gid; MOST_GROUPS],
+}
+
+impl Credential {
+    /// The user for whom no permission bit counts.
+    pub const ROOT: Self = Self::new(Uid(0), Gid(0));
+
+    /// A user and a group.
+    pub const fn new(uid: Uid, gid: Gid) -> Self {
+        Self { uid, gid, groups: [gid; MOST_GROUPS] }
+    }
+
+    /// The same with supplementary groups; `None` if there are more than [`MOST_GROUPS`].
+    pub fn with_groups(mut self, groups: &[Gid]) -> Option<Self> {
+        self.groups = [self.gid; MOST_GROUPS];
+        self.groups.get_mut(..groups.len())?.copy_from_slice(groups);
+        Some(self)
+    }
+
+    /// Whether permissions are no obstacle (POSIX "appropriate privileges").
+    pub fn is_privileged(&self) -> bool {
+        self.uid == Uid(0)
+    }
+
+    /// Whether `group` is the effective or a supplementary one.
+    pub fn is_member_of(&self, group: Gid) -> bool {
+        self.gid == group || self.groups.contains(&group)
+    }
+}
+
+/// A process, as far as memory is concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// What it may do.
+    pub credential: Credential,
+    /// What appears as creator, or as the last to attach or detach.
+    pub pid: Pid,
+}
+
+/// A time as POSIX `time_t`: seconds since the epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Seconds(pub i64);

@@ -1,0 +1,35 @@
+//! How much there may be of everything.
+
+use crate::region::MOST_PAGES;
+use addr::GRANULE;
+
+/// Limits. The first four have the names they have in `IPC_INFO`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Segments. Never more than there are slots for.
+    pub shmmni: u32,
+    /// Bytes of a segment. Never more than 512 GiB.
+    pub shmmax: u64,
+    /// Pages of all segments together.
+    pub shmall: u64,
+    /// Attachments of a process.
+    pub shmseg: u32,
+    /// Mappings of a process, attachments and their remains included.
+    pub mappings: u32,
+}
+
+impl Limits {
+    /// Limits that only the memory of the machine makes smaller.
+    pub const WIDEST: Self =
+        Self { shmmni: u32::MAX, shmmax: u64::MAX, shmall: u64::MAX, shmseg: u32::MAX, mappings: u32::MAX };
+
+    /// The same, as far as identifiers and tables reach.
+    pub(crate) fn within(self, region_slots: u32) -> Self {
+        let identifiers = 1 << abi::shm::ShmId::INDEX_BITS;
+        Self {
+            shmmni: self.shmmni.min(region_slots).min(identifiers),
+            shmmax: self.shmmax.min(MOST_PAGES * GRANULE),
+            ..self
+        }
+    }
+}

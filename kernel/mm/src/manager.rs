@@ -1,0 +1,137 @@
+//! The memory manager as a whole: its parts, its storage, its counts.
+
+use crate::frame::{BadRam, Frames};
+use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::mmu::Mmu;
+use crate::region::{KeyBucket, Region, RegionTable};
+use crate::space::{AnySpace, Space, SpaceId, SpaceState};
+use crate::vma::{Vma, Vmas};
+use abi::Errno;
+use abi::memory::Usage;
+use abi::system::FrameCounts;
+use addr::FrameRange;
+use slots::{Id, Slot, Slots};
+
+/// Room for everything the memory manager keeps. It allocates nothing itself.
+pub struct Storage<H: 'static> {
+    /// As many as [`frame_words`](crate::frame_words) says, or more; they may hold anything.
+    pub frame_words: &'static mut [u64],
+    /// One for each address space.
+    pub spaces: &'static mut [Slot<Space<H>>],
+    /// One for each region; those that are being taken apart keep theirs for a while.
+    pub regions: &'static mut [Slot<Region>],
+    /// One for each VMA of any address space.
+    pub vmas: &'static mut [Slot<Vma>],
+    /// At least one, best as many as regions.
+    pub keys: &'static mut [KeyBucket],
+}
+
+/// Why a memory manager cannot be made of what was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadStorage {
+    /// The list of RAM, or the words for it.
+    Ram(BadRam),
+    /// There is not one bucket for keys.
+    NoKeyBuckets,
+}
+
+/// Page allocator, region table and VMA sets of all processes.
+pub struct MemoryManager<M: Mmu> {
+    pub(crate) mmu: M,
+    pub(crate) frames: Frames,
+    pub(crate) spaces: Slots<Space<M::Space>>,
+    pub(crate) regions: RegionTable,
+    pub(crate) vmas: Vmas,
+    pub(crate) limits: Limits,
+    /// Pages of regions that have a frame.
+    pub(crate) shared_present: u64,
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// A memory manager that owns all frames of `ram`: up to 32 ranges in ascending order, which
+    /// nobody else uses.
+    ///
+    /// # Errors
+    /// [`BadStorage`] says what is wrong with the arguments.
+    pub fn new(storage: Storage<M::Space>, ram: &[FrameRange], mmu: M, limits: Limits) -> Result<Self, BadStorage> {
+        let Storage { frame_words, spaces, regions, vmas, keys } = storage;
+        if keys.is_empty() {
+            return Err(BadStorage::NoKeyBuckets);
+        }
+        let regions = RegionTable::new(regions, keys);
+        Ok(Self {
+            mmu,
+            frames: Frames::new(frame_words, ram).map_err(BadStorage::Ram)?,
+            spaces: Slots::new(spaces),
+            limits: limits.within(regions.capacity()),
+            regions,
+            vmas: Slots::new(vmas),
+            shared_present: 0,
+        })
+    }
+
+    /// Puts other limits in force. What exists already is not touched by lower ones.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits.within(self.regions.capacity());
+    }
+
+    /// Creates an address space for a process.
+    ///
+    /// # Errors
+    /// `ENOMEM` if no frame is left for its root table, `ENFILE` if there are as many address
+    /// spaces as there can be.
+    pub fn create_space(&mut self, identity: Identity) -> Result<SpaceId, Errno> {
+        if self.spaces.available() == 0 {
+            return Err(Errno::ENFILE);
+        }
+        let mut promise = self.frames.promise(1)?;
+        let root = self.frames.take(&mut promise);
+        let hardware = self.mmu.create_space(root);
+        let id = self.spaces.insert(Space::new(hardware, identity)).map_err(|_| Errno::ENFILE)?;
+        Ok(Id::from_parts(id.index(), id.generation()))
+    }
+
+    /// How many frames there are and what became of them.
+    pub fn frame_counts(&self) -> FrameCounts {
+        self.frames.counts()
+    }
+
+    /// What an address space holds, `None` if it is gone.
+    pub fn usage(&self, space: SpaceId) -> Option<Usage> {
+        let space = self.spaces.get(typed(space))?;
+        Some(Usage {
+            mapped: space.mapped,
+            private: space.pages.present,
+            tables: space.tables.present + 1,
+            mappings: space.mappings.into(),
+        })
+    }
+
+    /// The hardware side of an address space, for the context switch.
+    pub fn mmu_space_mut(&mut self, space: SpaceId) -> Option<(&mut M, &mut M::Space)> {
+        let space = self.spaces.get_mut(typed(space))?;
+        Some((&mut self.mmu, &mut space.hardware))
+    }
+
+    /// The hardware.
+    pub fn mmu(&self) -> &M {
+        &self.mmu
+    }
+
+    /// The hardware, for what concerns no address space in particular.
+    pub fn mmu_mut(&mut self) -> &mut M {
+        &mut self.mmu
+    }
+
+    /// An address space whose process lives.
+    pub(crate) fn alive(&self, space: SpaceId) -> Result<&Space<M::Space>, Errno> {
+        let space = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
+        if space.state == SpaceState::Alive { Ok(space) } else { Err(Errno::ESRCH) }
+    }
+}
+
+/// An identifier as the pool of address spaces knows it.
+pub(crate) fn typed<H>(space: Id<AnySpace>) -> Id<Space<H>> {
+    Id::from_parts(space.index(), space.generation())
+}

@@ -1,0 +1,188 @@
+//! The seam to the hardware: what the memory manager asks of translation tables and the TLB.
+//!
+//! Implemented by the architecture layer and, for tests, by a pretend machine whose TLB goes
+//! stale. The memory manager decides *what* is mapped; an implementation knows *how* a
+//! descriptor looks, and which barriers and invalidations a change needs.
+//!
+//! Three rules make the methods infallible and safe to call in any order:
+//!
+//! * Table frames come from a [`FrameSource`] that the caller has reserved for, so `install` and
+//!   `link` cannot fail.
+//! * Taking a translation away yields a [`Stale`]. Nothing that was reachable through it may be
+//!   reused until [`Mmu::flush`] has turned it into a [`Flushed`].
+//! * A valid entry is never replaced: `install` and `link` are called for absent entries only.
+//!   Change is `unmap`, `flush`, `install` (Arm ARM, "Using break-before-make when updating
+//!   translation table entries").
+
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+
+/// Where translation tables get their frames. The caller has promised enough of them beforehand.
+pub trait FrameSource {
+    /// A frame that nobody uses. Its contents are anything; who makes a table of it zeroes it.
+    ///
+    /// # Panics
+    /// If more frames are taken than were promised, which is a mistake of the memory manager.
+    fn take(&mut self) -> Frame;
+}
+
+/// What a removal came across. Neither may be reused before the flush.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// A page's translation, and the frame it led to.
+    Leaf(Page, Frame),
+    /// A translation table of this address space that has become empty.
+    Table(Frame),
+}
+
+/// Translations were taken away that a TLB may still hold.
+#[must_use = "stale translations must be flushed before what they lead to is reused"]
+#[derive(Debug)]
+pub struct Stale {
+    /// What has to be invalidated.
+    pub extent: Extent,
+}
+
+/// How much of an address space has to be invalidated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extent {
+    /// No translation was valid, so no TLB can hold one.
+    Nothing,
+    /// Leaves of these pages only; all tables above them stay.
+    Leaves(PageRange),
+    /// These pages, and intermediate tables above them went as well.
+    Tables(PageRange),
+    /// Everything tagged with the space's ASID.
+    Space,
+}
+
+/// Proof that no TLB holds what a [`Stale`] named. Only [`Mmu::flush`] makes one.
+#[must_use = "the proof is what lets frames be given back"]
+#[derive(Debug)]
+pub struct Flushed(());
+
+impl Flushed {
+    /// For implementations of [`Mmu::flush`], after the invalidation has completed.
+    pub fn after_invalidation(stale: Stale) -> Self {
+        let Stale { extent: _ } = stale;
+        Self(())
+    }
+}
+
+/// The tables of a region: a tree of frames by page index, shared by all who attach it.
+///
+/// The lowest tables are level-3 tables in the hardware's format, so that an address space can
+/// link one whole (512 pages, 2 MiB) instead of copying its entries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SharedTree {
+    /// The topmost table.
+    pub root: Frame,
+    /// How many levels of tables there are.
+    pub height: TreeHeight,
+}
+
+/// Levels of tables in a [`SharedTree`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TreeHeight {
+    /// One level-3 table: up to 512 pages (2 MiB).
+    One,
+    /// A level-2 table over level-3 tables: up to 1 GiB.
+    Two,
+    /// Up to 512 GiB.
+    Three,
+}
+
+/// Translation tables and TLBs.
+pub trait Mmu {
+    /// The translation tables of one process and its ASID.
+    type Space: 'static;
+
+    /// Fills `frame` with zeroes. Visible to every observer that later sees a translation to it.
+    fn zero(&mut self, frame: Frame);
+
+    /// Makes data written to `frame` visible to instruction fetches on every CPU (Arm ARM,
+    /// "Concurrent modification and execution of instructions"). Called before a frame becomes
+    /// executable.
+    fn publish_code(&mut self, frame: Frame);
+
+    /// A new address space without translations; `root` becomes its topmost table.
+    fn create_space(&mut self, root: Frame) -> Self::Space;
+
+    /// Ends an address space that has no translations left and returns its root table. No CPU
+    /// may run in it. The root is reusable at once: its ASID has been invalidated everywhere.
+    fn destroy_space(&mut self, space: Self::Space) -> (Frame, Flushed);
+
+    /// Maps an absent `page` to `frame`, taking frames for missing tables from `tables`.
+    fn install(
+        &mut self,
+        space: &mut Self::Space,
+        page: Page,
+        frame: Frame,
+        perms: Perms,
+        kind: MemoryKind,
+        tables: &mut impl FrameSource,
+    );
+
+    /// What `page` is mapped to.
+    fn lookup(&self, space: &Self::Space, page: Page) -> Option<(Frame, Perms)>;
+
+    /// The first page of `range` that has a translation. Tables that are absent are passed over
+    /// whole, so that what was never touched costs next to nothing, whatever its size: this is
+    /// how long removals are cut into steps.
+    fn next_mapped(&self, space: &Self::Space, range: PageRange) -> Option<Page>;
+
+    /// Takes away every translation in `range` and tells `visit` of each. Tables whose whole
+    /// extent lies in `vacant` are taken away as well (`vacant` includes `range` and reaches as
+    /// far as nothing else is placed). Linked slots are not in `range`.
+    fn unmap(
+        &mut self,
+        space: &mut Self::Space,
+        range: PageRange,
+        vacant: PageRange,
+        visit: impl FnMut(Removed),
+    ) -> Stale;
+
+    /// Links level-3 table number `index` of `tree` at `slot`, the first page of an absent
+    /// 2 MiB slot, with `perms` narrowing what its leaves allow. That table must exist.
+    fn link(
+        &mut self,
+        space: &mut Self::Space,
+        slot: Page,
+        tree: SharedTree,
+        index: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    );
+
+    /// Takes linked slots in `range` (whole slots) away. `visit` hears of tables of this space
+    /// that lie in `vacant` and became empty, never of the region's.
+    fn unlink(
+        &mut self,
+        space: &mut Self::Space,
+        range: PageRange,
+        vacant: PageRange,
+        visit: impl FnMut(Removed),
+    ) -> Stale;
+
+    /// Waits until no CPU can use what `stale` names.
+    fn flush(&mut self, space: &Self::Space, stale: Stale) -> Flushed;
+
+    /// The frame of page `index` of a region.
+    fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame>;
+
+    /// Puts `frame` in place as page `index` of a region, which is absent.
+    fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource);
+
+    /// Takes up to `limit` leaves and tables out of a region that nobody has attached, from the
+    /// lowest index on, and tells `visit` of each frame. Returns whether anything but the root
+    /// is left; when nothing is, the root has been visited too.
+    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Frame)) -> Dismantled;
+}
+
+/// How far a dismantling came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dismantled {
+    /// Call again.
+    Partly,
+    /// All frames, the root included, have been visited.
+    Wholly,
+}

@@ -1,0 +1,126 @@
+//! Regions: the kernel objects behind shared memory segments.
+
+mod contents;
+mod permission;
+mod table;
+
+pub(crate) use contents::{Contents, Emptied, MOST_PAGES};
+pub(crate) use permission::{Ownership, Wanted};
+pub use table::KeyBucket;
+pub(crate) use table::RegionTable;
+
+use crate::frame::Unreachable;
+use crate::identity::Seconds;
+use abi::process::Pid;
+use abi::shm::{IpcPerm, SHM_DEST, SHM_LOCKED, ShmId, ShmKey, ShmidDs};
+use addr::PageCount;
+use slots::Id;
+
+/// Names a region inside the memory manager.
+pub(crate) type RegionId = Id<Region>;
+
+/// A region: frames that address spaces attach.
+pub struct Region {
+    /// What finds it; [`ShmKey::PRIVATE`] if nothing does.
+    pub(crate) key: ShmKey,
+    pub(crate) ownership: Ownership,
+    /// Bytes, as asked for.
+    pub(crate) bytes: u64,
+    pub(crate) pages: PageCount,
+    pub(crate) state: RegionState,
+    pub(crate) lock: Lock,
+    pub(crate) reserve: Reserve,
+    pub(crate) times: Times,
+    pub(crate) creator: Pid,
+    /// Who attached or detached last.
+    pub(crate) last_user: Option<Pid>,
+    /// Attachments whose last translation is not gone yet.
+    pub(crate) attached: u32,
+    pub(crate) contents: Contents,
+    /// The next one in the same bucket of keys.
+    pub(crate) next_in_bucket: Option<RegionId>,
+    /// The next one that the same address space has to take apart.
+    pub(crate) next_dead: Option<RegionId>,
+}
+
+/// How far a region's life has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RegionState {
+    /// Found by key and identifier.
+    Live,
+    /// Removed while attached (`SHM_DEST`): found by identifier until the last detach.
+    Removed,
+    /// Found by nobody; its frames are being given back.
+    Dead,
+}
+
+/// What `SHM_LOCK` says. Nothing is ever swapped out here, so it changes nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lock {
+    Unlocked,
+    Locked,
+}
+
+/// Whether a region's frames were promised when it was created.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reserve {
+    /// A touch cannot fail.
+    Promised,
+    /// `SHM_NORESERVE`: a touch may find no frame.
+    OnTouch,
+}
+
+/// The times of `shmid_ds`, zero if it never happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Times {
+    pub attach: Seconds,
+    pub detach: Seconds,
+    pub change: Seconds,
+}
+
+/// Proof that no address space has a region attached, hence that no translation leads to its
+/// frames: an attachment ends after its invalidation.
+pub(crate) struct Unattached(());
+
+impl Unreachable for Unattached {}
+
+impl Region {
+    /// The proof that its frames can be given back, if they can.
+    pub(crate) fn unattached(&self) -> Option<Unattached> {
+        (self.attached == 0).then_some(Unattached(()))
+    }
+
+    /// Notes that `pid` attached it.
+    pub(crate) fn attach(&mut self, pid: Pid, now: Seconds) {
+        self.attached += 1;
+        self.times.attach = now;
+        self.last_user = Some(pid);
+    }
+
+    /// What `IPC_STAT` answers.
+    pub(crate) fn describe(&self, id: ShmId) -> ShmidDs {
+        let Ownership { uid, gid, creator_uid, creator_gid, mode } = self.ownership;
+        let dest = if self.state == RegionState::Live { 0 } else { SHM_DEST };
+        let locked = if self.lock == Lock::Locked { SHM_LOCKED } else { 0 };
+        ShmidDs {
+            shm_perm: IpcPerm {
+                key: self.key.0,
+                uid: uid.0,
+                gid: gid.0,
+                cuid: creator_uid.0,
+                cgid: creator_gid.0,
+                mode: mode.bits() | dest | locked,
+                seq: id.sequence() as u16,
+                ..IpcPerm::default()
+            },
+            shm_segsz: self.bytes,
+            shm_atime: self.times.attach.0,
+            shm_dtime: self.times.detach.0,
+            shm_ctime: self.times.change.0,
+            shm_cpid: self.creator.0.cast_signed(),
+            shm_lpid: self.last_user.map_or(0, |pid| pid.0.cast_signed()),
+            shm_nattch: self.attached.into(),
+            reserved: [0; 2],
+        }
+    }
+}

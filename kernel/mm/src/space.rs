@@ -1,0 +1,131 @@
+//! Address spaces: what one process has mapped, and the frames that are its alone.
+
+use crate::frame::{Frames, Promise, TableSource, Unreachable};
+use crate::identity::Identity;
+use crate::region::RegionId;
+use crate::vma::{VmaId, VmaSet, VmaState, Vmas, linked_mut};
+use addr::{Frame, PageRange};
+use slots::Id;
+
+/// Names an address space.
+pub type SpaceId = Id<AnySpace>;
+
+/// Stands for a [`Space`] whatever its hardware side is, so that a [`SpaceId`] can be passed
+/// around without naming that.
+pub enum AnySpace {}
+
+/// An address space. `H` is its hardware side: tables and ASID.
+pub struct Space<H> {
+    pub(crate) hardware: H,
+    pub(crate) identity: Identity,
+    pub(crate) state: SpaceState,
+    pub(crate) set: VmaSet,
+    /// Tables below the root. Charged: one for each extent that a VMA touches.
+    pub(crate) tables: Stock,
+    /// Frames of private pages. Charged: one for each page of the VMAs that own theirs.
+    pub(crate) pages: Stock,
+    /// Attachments, however many VMAs are left of each.
+    pub(crate) attachments: u32,
+    /// Attachments whose first page is gone.
+    pub(crate) headless: u32,
+    /// VMAs that can be used, or soon can.
+    pub(crate) mappings: u32,
+    /// Pages of these.
+    pub(crate) mapped: u64,
+    /// VMAs that have to be emptied.
+    pub(crate) leaving: Option<VmaId>,
+    /// Regions that have to be taken apart.
+    pub(crate) dead: Option<RegionId>,
+    /// The attachment that takes the place of some of the VMAs being emptied (`SHM_REMAP`).
+    pub(crate) arriving: Option<Arriving>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SpaceState {
+    /// Its process lives.
+    Alive,
+    /// All of it is being given back.
+    Ending,
+}
+
+/// A VMA that is in no set yet, since its place is still taken.
+pub(crate) struct Arriving {
+    pub vma: VmaId,
+    pub range: PageRange,
+    /// Enough for all tables of the range, whatever its neighbours are by then.
+    pub tables: Promise,
+}
+
+/// Frames of one use: those that are there, and the promise of those that are not.
+pub(crate) struct Stock {
+    pub promise: Promise,
+    pub present: u64,
+}
+
+impl Stock {
+    pub const EMPTY: Self = Self { promise: Promise::none(), present: 0 };
+
+    /// Frames there are or may be, in all.
+    pub fn charged(&self) -> u64 {
+        self.present + self.promise.frames()
+    }
+
+    /// Takes one of the promised frames.
+    pub fn take(&mut self, frames: &mut Frames) -> Frame {
+        self.present += 1;
+        frames.take(&mut self.promise)
+    }
+
+    /// Gives a frame back, which may be needed again.
+    pub fn put_back(&mut self, frames: &mut Frames, frame: Frame, proof: &impl Unreachable) {
+        self.present -= 1;
+        frames.exchange(frame, proof, &mut self.promise);
+    }
+
+    /// Gives up `count` frames that are not there.
+    pub fn release(&mut self, frames: &mut Frames, count: u64) {
+        frames.release(self.promise.split(count));
+    }
+
+    /// The same as a source of tables.
+    pub fn source<'a>(&'a mut self, frames: &'a mut Frames) -> TableSource<'a> {
+        TableSource { frames, promise: &mut self.promise, taken: &mut self.present }
+    }
+}
+
+impl<H> Space<H> {
+    /// One in which nothing is mapped.
+    pub fn new(hardware: H, identity: Identity) -> Self {
+        Self {
+            hardware,
+            identity,
+            state: SpaceState::Alive,
+            set: VmaSet::EMPTY,
+            tables: Stock::EMPTY,
+            pages: Stock::EMPTY,
+            attachments: 0,
+            headless: 0,
+            mappings: 0,
+            mapped: 0,
+            leaving: None,
+            dead: None,
+            arriving: None,
+        }
+    }
+
+    /// Makes a VMA unusable at once and puts it on the list of those to be emptied. Once more
+    /// changes nothing.
+    pub fn begin_leaving(&mut self, vmas: &mut Vmas, id: VmaId) {
+        let vma = linked_mut(vmas, id);
+        if vma.state == VmaState::Leaving {
+            return;
+        }
+        vma.state = VmaState::Leaving;
+        vma.next_leaving = self.leaving.replace(id);
+        self.mappings -= 1;
+        self.mapped -= vma.content().count().get();
+        if vma.is_head() {
+            self.headless += 1;
+        }
+    }
+}

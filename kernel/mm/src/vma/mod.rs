@@ -1,0 +1,207 @@
+//! Virtual memory areas: what a range of a process's addresses stands for.
+
+mod gap;
+mod set;
+mod tables;
+
+pub(crate) use set::VmaSet;
+pub(crate) use tables::{Neighbours, tables_needed};
+
+use crate::region::RegionId;
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use set::Node;
+use slots::{Id, Slots};
+
+/// Names a VMA inside the memory manager.
+pub(crate) type VmaId = Id<Vma>;
+
+/// All VMAs of all address spaces.
+pub(crate) type Vmas = Slots<Vma>;
+
+/// A range of pages with one backing and one set of permissions.
+pub struct Vma {
+    /// Changed through its set only, which is ordered by it.
+    range: PageRange,
+    pub(crate) perms: Perms,
+    pub(crate) backing: Backing,
+    pub(crate) state: VmaState,
+    node: Node,
+    /// Neighbours in the ring of all that is left of one attachment; itself if it is alone.
+    ring: Option<Ring>,
+    /// The next one that its address space has to empty.
+    pub(crate) next_leaving: Option<VmaId>,
+}
+
+#[derive(Clone, Copy)]
+struct Ring {
+    before: VmaId,
+    after: VmaId,
+}
+
+/// What is behind a VMA.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Backing {
+    /// Zero-filled frames of this process alone, present after the first touch.
+    Anonymous,
+    /// The frame of a thread's message page, always present.
+    MessagePage,
+    /// Frames that the allocator does not own, from this one on.
+    Physical(Frame, MemoryKind),
+    /// A region.
+    Shared(Attachment),
+}
+
+/// One attachment of a region. What is left of it after partial unmapping may be several VMAs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attachment {
+    pub region: RegionId,
+    /// Where page 0 of the region is, or was.
+    pub base: Page,
+    /// Pages of the region.
+    pub pages: u64,
+}
+
+/// Whether a VMA can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum VmaState {
+    /// It can.
+    Live,
+    /// It is being emptied. Nothing else can be placed there yet.
+    Leaving,
+}
+
+impl Attachment {
+    fn end(&self) -> Page {
+        Page::from_number(self.base.number() + self.pages)
+    }
+}
+
+impl Vma {
+    /// A VMA that is in no set yet.
+    pub(crate) fn new(range: PageRange, perms: Perms, backing: Backing) -> Self {
+        Self {
+            range,
+            perms,
+            backing,
+            state: VmaState::Live,
+            node: Node::alone(range),
+            ring: None,
+            next_leaving: None,
+        }
+    }
+
+    /// The pages it takes up. An attachment of 2 MiB or more owns whole 2 MiB slots, so these
+    /// may be more pages than the region has.
+    pub(crate) fn range(&self) -> PageRange {
+        self.range
+    }
+
+    /// The pages that stand for something.
+    pub(crate) fn content(&self) -> PageRange {
+        match self.backing {
+            Backing::Shared(attachment) => {
+                let end = attachment.end().min(self.range.end());
+                PageRange::between(self.range.start(), end).unwrap_or(self.range)
+            }
+            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) => self.range,
+        }
+    }
+
+    /// The attachment it is (part of).
+    pub(crate) fn attachment(&self) -> Option<Attachment> {
+        match self.backing {
+            Backing::Shared(attachment) => Some(attachment),
+            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) => None,
+        }
+    }
+
+    /// Whether the first page of its attachment is in it.
+    pub(crate) fn is_head(&self) -> bool {
+        self.attachment().is_some_and(|attachment| attachment.base == self.range.start())
+    }
+
+    /// Whether its frames were promised to, and belong to, its address space.
+    pub(crate) fn owns_frames(&self) -> bool {
+        matches!(self.backing, Backing::Anonymous | Backing::MessagePage)
+    }
+}
+
+/// A VMA that must exist, because something in the memory manager links to it.
+///
+/// # Panics
+/// If it does not.
+pub(crate) fn linked(vmas: &Vmas, id: VmaId) -> &Vma {
+    vmas.get(id).expect("a linked VMA exists")
+}
+
+/// The same for change.
+///
+/// # Panics
+/// If it does not exist.
+pub(crate) fn linked_mut(vmas: &mut Vmas, id: VmaId) -> &mut Vma {
+    vmas.get_mut(id).expect("a linked VMA exists")
+}
+
+/// Cuts `id`, which is in `set`, in two at `at`; answers the new VMA, which begins there. Both
+/// go on being one attachment, if they are one.
+///
+/// # Panics
+/// If `at` is not inside of it, or no slot is free: the caller has checked both.
+pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> VmaId {
+    let whole = linked(vmas, id);
+    let parts = PageRange::between(whole.range.start(), at).zip(PageRange::between(at, whole.range.end()));
+    let (low, high) = parts.expect("a VMA is split inside");
+    let backing = match whole.backing {
+        Backing::Physical(first, kind) => Backing::Physical(first.offset(low.count().get()), kind),
+        other => other,
+    };
+    let upper = Vma { state: whole.state, ..Vma::new(high, whole.perms, backing) };
+    set.resize(vmas, id, low);
+    let new = vmas.insert(upper).expect("the caller made sure of a slot");
+    set.insert(vmas, new);
+    join_ring(vmas, id, new);
+    new
+}
+
+/// Puts `new` into the ring of `id`, if that is part of an attachment.
+fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
+    if linked(vmas, id).attachment().is_none() {
+        return;
+    }
+    let after = after_in_ring(vmas, id);
+    let before_of_id = linked(vmas, id).ring.map_or(id, |ring| ring.before);
+    linked_mut(vmas, new).ring = Some(Ring { before: id, after });
+    linked_mut(vmas, id).ring = Some(Ring { before: before_of_id, after: new });
+    let after_of_after = if after == id { new } else { after_in_ring(vmas, after) };
+    linked_mut(vmas, after).ring = Some(Ring { before: new, after: after_of_after });
+}
+
+/// The next VMA of the same attachment; `id` itself if it is the only one.
+pub(crate) fn after_in_ring(vmas: &Vmas, id: VmaId) -> VmaId {
+    linked(vmas, id).ring.map_or(id, |ring| ring.after)
+}
+
+/// What is left of an attachment when a VMA of it goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Remains {
+    Others,
+    Nothing,
+}
+
+/// Takes `id` out of the ring of its attachment.
+pub(crate) fn leave_ring(vmas: &mut Vmas, id: VmaId) -> Remains {
+    let Some(Ring { before, after }) = linked_mut(vmas, id).ring.take() else { return Remains::Nothing };
+    if after == id {
+        return Remains::Nothing;
+    }
+    if let Some(ring) = &mut linked_mut(vmas, before).ring {
+        ring.after = after;
+    }
+    if let Some(ring) = &mut linked_mut(vmas, after).ring {
+        ring.before = before;
+    }
+    Remains::Others
+}
+
+#[cfg(test)]
+mod tests;

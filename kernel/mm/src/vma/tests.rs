@@ -1,0 +1,150 @@
+//! Tests of VMA sets against a plain list.
+
+extern crate std;
+use super::{Attachment, Backing, Remains, Vma, VmaSet, Vmas, after_in_ring, leave_ring, linked, split, tables_needed};
+use crate::region::RegionId;
+use addr::{Page, PageCount, PageRange, Perms};
+use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
+use slots::{Slot, Slots};
+use std::collections::{BTreeMap, BTreeSet};
+use std::vec::Vec;
+
+fn pool(size: usize) -> Vmas {
+    let slots: Vec<Slot<Vma>> = (0..size).map(|_| Slot::EMPTY).collect();
+    Slots::new(slots.leak())
+}
+
+fn range(start: u64, count: u64) -> PageRange {
+    PageRange::between(Page::from_number(start), Page::from_number(start + count)).expect("not empty")
+}
+
+fn anonymous(range: PageRange) -> Vma {
+    Vma::new(range, Perms::READ, Backing::Anonymous)
+}
+
+/// Tables that a set of ranges needs, counted one by one.
+fn tables_of<'a>(ranges: impl Iterator<Item = &'a PageRange>) -> u64 {
+    let mut extents = BTreeSet::new();
+    for range in ranges {
+        for shift in [9, 18, 27] {
+            extents.extend((range.start().number() >> shift..=(range.end().number() - 1) >> shift).map(|n| (shift, n)));
+        }
+    }
+    extents.len() as u64
+}
+
+/// Places near the borders of table extents of every level, where mistakes would be.
+fn places() -> impl Strategy<Value = (u64, u64)> {
+    let borders = proptest::sample::select(&[0x1000u64, 1 << 18, (1 << 27) - 600, 1 << 27, 3 << 27][..]);
+    (borders, 0u64..1500, 1u64..700).prop_map(|(border, offset, count)| (border + offset, count))
+}
+
+proptest! {
+    #[test]
+    fn a_set_finds_what_a_list_finds_and_charges_tables_exactly(
+        steps in proptest::collection::vec((places(), 0u8..4), 1..60)
+    ) {
+        let (mut set, mut vmas, mut reference) = (VmaSet::EMPTY, pool(64), BTreeMap::new());
+        let mut charged = 0;
+        for ((start, count), action) in steps {
+            let wanted = range(start, count);
+            let occupied: Vec<PageRange> = set.overlapping(&vmas, wanted).map(|id| linked(&vmas, id).range()).collect();
+            let expected: Vec<PageRange> = reference.values().copied().filter(|r: &PageRange| r.overlaps(wanted)).collect();
+            prop_assert_eq!(&occupied, &expected);
+            match (action, occupied.first()) {
+                (0..=2, None) => {
+                    charged += tables_needed(wanted, set.neighbours(&vmas, wanted));
+                    let id = vmas.insert(anonymous(wanted)).expect("room");
+                    set.insert(&mut vmas, id);
+                    reference.insert(start, wanted);
+                }
+                (0..=1, Some(&old)) if old.count().get() > 1 => {
+                    let id = set.containing(&vmas, old.start()).expect("it is there");
+                    let middle = old.start().number() + old.count().get() / 2;
+                    let shorter = range(old.start().number(), middle - old.start().number());
+                    if tables_of([shorter].iter()) == tables_of([old].iter()) {
+                        set.resize(&mut vmas, id, shorter);
+                        reference.insert(old.start().number(), shorter);
+                    }
+                }
+                (_, Some(&old)) => {
+                    let id = set.containing(&vmas, old.start()).expect("it is there");
+                    set.remove(&mut vmas, id);
+                    vmas.remove(id);
+                    reference.remove(&old.start().number());
+                    charged -= tables_needed(old, set.neighbours(&vmas, old));
+                }
+                _ => {}
+            }
+            prop_assert_eq!(set.audit(&vmas), Ok(()));
+            let in_order: Vec<PageRange> = set.iter(&vmas).map(|id| linked(&vmas, id).range()).collect();
+            prop_assert_eq!(&in_order, &reference.values().copied().collect::<Vec<_>>());
+            // Resizing within an extent may leave an upper bound that is exact again here.
+            prop_assert_eq!(charged, tables_of(reference.values()));
+        }
+    }
+
+    #[test]
+    fn the_gap_found_is_the_lowest_that_fits(
+        placed in proptest::collection::vec((0u64..400, 1u64..20), 0..30),
+        pages in 1u64..40, low in 0u64..200, width in 1u64..300, multiple in proptest::sample::select(&[1u64, 8, 64][..])
+    ) {
+        let (mut set, mut vmas) = (VmaSet::EMPTY, pool(64));
+        for (start, count) in placed {
+            if set.overlapping(&vmas, range(start, count)).next().is_none() {
+                let id = vmas.insert(anonymous(range(start, count))).expect("room");
+                set.insert(&mut vmas, id);
+            }
+        }
+        let (within, count) = (range(low, width), PageCount::new(pages).expect("not zero"));
+        let fits = |start: &u64| {
+            let wanted = range(*start, pages);
+            within.contains_range(wanted) && set.overlapping(&vmas, wanted).next().is_none()
+        };
+        let found = set.find_gap(&vmas, count, within).map(|gap| gap.start().number());
+        prop_assert_eq!(found, (low..low + width).find(fits));
+
+        let aligned = set.find_aligned_gap(&vmas, count, multiple, within);
+        if let Some(gap) = aligned {
+            prop_assert!(gap.start().number() % multiple == 0 && fits(&gap.start().number()));
+        } else {
+            // Only what fits wherever it starts is sure to be found.
+            let roomy = |start: u64| within.contains_range(range(start, pages + multiple - 1))
+                && set.overlapping(&vmas, range(start, pages + multiple - 1)).next().is_none();
+            prop_assert!(!(low..low + width).any(roomy));
+        }
+    }
+}
+
+#[test]
+fn a_thousand_vmas_in_ascending_order_make_no_deep_tree() {
+    let (mut set, mut vmas) = (VmaSet::EMPTY, pool(1024));
+    for n in 0..1024 {
+        let id = vmas.insert(anonymous(range(n * 2, 1))).expect("room");
+        set.insert(&mut vmas, id);
+    }
+    assert_eq!(set.audit(&vmas), Ok(()));
+    let one = PageCount::new(1).expect("not zero");
+    assert_eq!(set.find_gap(&vmas, one, range(1000, 10)), Some(range(1001, 1)));
+    let two = PageCount::new(2).expect("not zero");
+    assert_eq!(set.find_gap(&vmas, two, range(0, 3000)), Some(range(2047, 2)));
+}
+
+#[test]
+fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
+    let (mut set, mut vmas) = (VmaSet::EMPTY, pool(8));
+    let attachment = Attachment { region: RegionId::from_parts(0, 0), base: Page::from_number(16), pages: 8 };
+    let first = vmas.insert(Vma::new(range(16, 8), Perms::READ, Backing::Shared(attachment))).expect("room");
+    set.insert(&mut vmas, first);
+    let third = split(&mut set, &mut vmas, first, Page::from_number(20));
+    let second = split(&mut set, &mut vmas, first, Page::from_number(18));
+    let mut ring = [first, after_in_ring(&vmas, first), after_in_ring(&vmas, after_in_ring(&vmas, first))];
+    ring.sort_by_key(|id| linked(&vmas, *id).range().start());
+    assert_eq!(ring, [first, second, third]);
+    assert!(linked(&vmas, first).is_head() && !linked(&vmas, second).is_head());
+    assert_eq!(leave_ring(&mut vmas, second), Remains::Others);
+    assert_eq!((after_in_ring(&vmas, first), after_in_ring(&vmas, third)), (third, first));
+    assert_eq!(leave_ring(&mut vmas, first), Remains::Others);
+    assert_eq!(after_in_ring(&vmas, third), third);
+    assert_eq!(leave_ring(&mut vmas, third), Remains::Nothing);
+}

@@ -1,0 +1,18 @@
+//! The behaviour catalogue of System V shared memory, row by row.
+//!
+//! The comment above a test names the rows it proves.
+
+mod common;
+
+mod posix {
+    mod attach;
+    mod control;
+    mod detach;
+    mod exit;
+    mod get;
+    mod identifier;
+    mod info;
+    mod limit;
+    mod memory;
+    mod permission;
+}
