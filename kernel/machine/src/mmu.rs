@@ -1,0 +1,343 @@
+//! The memory manager's Mmu, driving this machine as the architecture layer drives a real one.
+
+use crate::audit::covers;
+use crate::cpu::ChosenBy;
+use crate::machine::Machine;
+use crate::sabotage::Sabotage;
+use crate::space::{Space, SpaceId, SpaceRecord};
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
+use std::sync::Arc;
+use vmsa::asid::{Asid, AsidCell};
+use vmsa::{Attributes, Height, Invalidation, Leaf, Level, RegionTables, TableMemory, Tables};
+
+impl Mmu for Machine {
+    type Space = Space;
+
+    fn zero(&mut self, frame: Frame) {
+        self.assert_free(frame);
+        self.ram.zero(frame);
+        self.counts.dsb_stores += 1;
+    }
+
+    fn publish_code(&mut self, frame: Frame) {
+        if self.sabotage != Sabotage::ForgetPublishing {
+            self.ram.publish(frame);
+        }
+    }
+
+    fn create_space(&mut self, root: Frame) -> Space {
+        TableMemory::zero(self, root);
+        self.spaces_made += 1;
+        let id = SpaceId(self.spaces_made);
+        self.add_root(root, Level::Zero, Some(id));
+        let record = SpaceRecord {
+            root,
+            asid: Arc::new(AsidCell::new()),
+            owed: Vec::new(),
+        };
+        self.spaces.insert(id, record);
+        Space {
+            id,
+            tables: Tables::existing(root),
+        }
+    }
+
+    fn destroy_space(&mut self, space: Space) -> (Frame, Flushed) {
+        assert!(
+            space.tables.is_empty(self),
+            "{:?} still has translations",
+            space.id
+        );
+        self.leave_everywhere(space.id);
+        let asid = self.record(space.id).asid.get();
+        if let Some(asid) = asid.asid() {
+            self.invalidate(Extent::Space, asid);
+        }
+        let lingering = self
+            .cpus
+            .iter()
+            .flat_map(|cpu| cpu.usable())
+            .find(|entry| entry.space == space.id);
+        assert!(
+            lingering.is_none(),
+            "an address space ended, but a TLB still has {lingering:?}"
+        );
+        self.asids.release(asid, self.cpus.iter().map(|cpu| &cpu.asid));
+        self.spaces.remove(&space.id);
+        self.ledger.retire(space.root());
+        (
+            space.root(),
+            Flushed::after_invalidation(Stale {
+                extent: Extent::Space,
+            }),
+        )
+    }
+
+    fn install(
+        &mut self,
+        space: &mut Space,
+        page: Page,
+        frame: Frame,
+        perms: Perms,
+        kind: MemoryKind,
+        tables: &mut impl FrameSource,
+    ) {
+        self.let_run(space.id);
+        let leaf = Leaf {
+            frame,
+            attributes: Attributes::user(perms, kind),
+        };
+        space.tables.install(self, page, leaf, || tables.take());
+        self.publish_stores();
+    }
+
+    fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
+        space
+            .tables
+            .lookup(self, page)
+            .map(|mapping| (mapping.frame, mapping.perms))
+    }
+
+    fn next_mapped(&self, space: &Space, range: PageRange) -> Option<Page> {
+        space.tables.next_mapped(self, range)
+    }
+
+    fn unmap(
+        &mut self,
+        space: &mut Space,
+        range: PageRange,
+        vacant: PageRange,
+        mut visit: impl FnMut(Removed),
+    ) -> Stale {
+        self.let_run(space.id);
+        let mut gone = Vec::new();
+        let extent = space
+            .tables
+            .remove(self, range, vacant, |removed| gone.push(removed));
+        self.report(&gone, &mut visit);
+        self.owe(space.id, extent)
+    }
+
+    fn link(
+        &mut self,
+        space: &mut Space,
+        slot: Page,
+        tree: SharedTree,
+        index: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        self.let_run(space.id);
+        let Some(table) = self.region(tree).lowest_table(self, index) else {
+            panic!("the region has no table {index} to link at {slot:?}");
+        };
+        space.tables.link(self, slot, table, perms, || tables.take());
+        self.publish_stores();
+    }
+
+    fn unlink(
+        &mut self,
+        space: &mut Space,
+        range: PageRange,
+        vacant: PageRange,
+        mut visit: impl FnMut(Removed),
+    ) -> Stale {
+        self.let_run(space.id);
+        let mut gone = Vec::new();
+        let extent = space
+            .tables
+            .unlink(self, range, vacant, |removed| gone.push(removed));
+        self.report(&gone, &mut visit);
+        self.owe(space.id, extent)
+    }
+
+    fn flush(&mut self, space: &Space, stale: Stale) -> Flushed {
+        let extent = stale.extent;
+        if let Some(asid) = self.record(space.id).asid.get().asid() {
+            self.invalidate(extent, asid);
+        }
+        if let Some(record) = self.spaces.get_mut(&space.id) {
+            record.owed.retain(|owed| !covers(extent, *owed));
+        }
+        self.audit_space(space.id);
+        Flushed::after_invalidation(stale)
+    }
+
+    fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame> {
+        // A tree without any frame was not seen yet.
+        self.ledger.level(tree.root)?;
+        region(tree).lookup(self, index)
+    }
+
+    fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {
+        self.region(tree).install(self, index, frame, || tables.take());
+        self.publish_stores();
+    }
+
+    fn shared_dismantle(
+        &mut self,
+        tree: SharedTree,
+        limit: usize,
+        mut visit: impl FnMut(Frame),
+    ) -> Dismantled {
+        let mut gone = Vec::new();
+        let done = self.region(tree).dismantle(self, limit, |frame| gone.push(frame));
+        for frame in gone {
+            if self.ledger.level(frame).is_some() {
+                self.ledger.retire(frame);
+            }
+            // Nobody has the region attached, and all who had have flushed.
+            self.assert_uncached(frame);
+            visit(frame);
+        }
+        match done {
+            vmsa::Dismantled::Partly => Dismantled::Partly,
+            vmsa::Dismantled::Wholly => Dismantled::Wholly,
+        }
+    }
+}
+
+impl Machine {
+    /// The table code's view of `tree`. Its root is a frame that was zeroed and nothing else
+    /// the first time it is seen.
+    fn region(&mut self, tree: SharedTree) -> RegionTables {
+        if self.ledger.level(tree.root).is_none() {
+            let level = match tree.height {
+                TreeHeight::One => Level::Three,
+                TreeHeight::Two => Level::Two,
+                TreeHeight::Three => Level::One,
+            };
+            self.add_root(tree.root, level, None);
+        }
+        region(tree)
+    }
+
+    fn add_root(&mut self, root: Frame, level: Level, space: Option<SpaceId>) {
+        assert!(
+            self.ram.is_zeroed(root),
+            "{root:?} becomes a table without having been zeroed"
+        );
+        self.assert_free(root);
+        self.ledger.add_root(root, level, space);
+    }
+
+    /// Tells the memory manager of removals, and the ledger of tables that went.
+    fn report(&mut self, gone: &[vmsa::Removed], visit: &mut impl FnMut(Removed)) {
+        for removed in gone {
+            match *removed {
+                vmsa::Removed::Leaf(page, frame) => visit(Removed::Leaf(page, frame)),
+                vmsa::Removed::Table(table) => {
+                    self.ledger.retire(table);
+                    visit(Removed::Table(table));
+                }
+            }
+        }
+    }
+
+    fn owe(&mut self, space: SpaceId, extent: vmsa::Extent) -> Stale {
+        let extent = match extent {
+            vmsa::Extent::Nothing => Extent::Nothing,
+            vmsa::Extent::Leaves(pages) => Extent::Leaves(pages),
+            vmsa::Extent::Tables(pages) => Extent::Tables(pages),
+            vmsa::Extent::Space => Extent::Space,
+        };
+        if let Some(record) = self.spaces.get_mut(&space)
+            && extent != Extent::Nothing
+        {
+            record.owed.push(extent);
+        }
+        Stale { extent }
+    }
+
+    fn leave_everywhere(&mut self, space: SpaceId) {
+        for cpu in 0..self.cpus.len() {
+            if self.cpus[cpu].runs(space) {
+                assert!(
+                    self.cpus[cpu].chosen_by == ChosenBy::Machine,
+                    "CPU {cpu} runs in {space:?}, which ends"
+                );
+                self.park(cpu);
+            }
+        }
+    }
+
+    fn publish_stores(&mut self) {
+        self.counts.dsb_stores += 1;
+        self.counts.isb += 1;
+    }
+
+    /// DSB ISHST; TLBI; DSB ISH; ISB, on behalf of the space under `asid`.
+    fn invalidate(&mut self, extent: Extent, asid: Asid) {
+        if self.sabotage == Sabotage::ForgetFlushes {
+            return;
+        }
+        let extent = match extent {
+            Extent::Nothing => return,
+            Extent::Leaves(pages) => vmsa::Extent::Leaves(pages),
+            Extent::Tables(pages) => vmsa::Extent::Tables(pages),
+            Extent::Space => vmsa::Extent::Space,
+        };
+        self.counts.dsb_stores += 1;
+        self.execute(Invalidation::after(extent, asid));
+        self.counts.dsb_full += 1;
+        self.counts.isb += 1;
+    }
+
+    /// Carries out the instructions, whose operands are taken apart as the hardware does.
+    fn execute(&mut self, invalidation: Invalidation) {
+        let most = if self.sabotage == Sabotage::FlushFirstPageOnly {
+            1
+        } else {
+            usize::MAX
+        };
+        match invalidation {
+            Invalidation::Nothing => {}
+            Invalidation::LastLevel(pages) => pages.take(most).for_each(|operand| self.tlbi_vale1is(operand)),
+            Invalidation::EveryLevel(pages) if self.sabotage == Sabotage::FlushLastLevelOnly => {
+                pages.for_each(|operand| self.tlbi_vale1is(operand));
+            }
+            Invalidation::EveryLevel(pages) => pages.take(most).for_each(|operand| self.tlbi_vae1is(operand)),
+            Invalidation::Asid(operand) => self.tlbi_aside1is(operand),
+        }
+    }
+
+    fn tlbi_vale1is(&mut self, operand: u64) {
+        self.counts.tlbi_last_level += 1;
+        let (asid, page) = by_address(operand);
+        self.cpus
+            .iter_mut()
+            .for_each(|cpu| cpu.tlb.forget_leaf(asid, page));
+    }
+
+    fn tlbi_vae1is(&mut self, operand: u64) {
+        self.counts.tlbi_page += 1;
+        let (asid, page) = by_address(operand);
+        self.cpus
+            .iter_mut()
+            .for_each(|cpu| cpu.tlb.forget_page(asid, page));
+    }
+
+    fn tlbi_aside1is(&mut self, operand: u64) {
+        self.counts.tlbi_asid += 1;
+        let (asid, _) = by_address(operand);
+        self.cpus.iter_mut().for_each(|cpu| cpu.tlb.forget_asid(asid));
+    }
+}
+
+fn region(tree: SharedTree) -> RegionTables {
+    let height = match tree.height {
+        TreeHeight::One => Height::One,
+        TreeHeight::Two => Height::Two,
+        TreeHeight::Three => Height::Three,
+    };
+    RegionTables::existing(tree.root, height)
+}
+
+/// ASID in bits 63 to 48, VA bits 55 to 12 in bits 43 to 0.
+fn by_address(operand: u64) -> (Asid, Page) {
+    (
+        Asid::from_raw((operand >> 48) as u16),
+        Page::from_number(operand & ((1 << 44) - 1)),
+    )
+}

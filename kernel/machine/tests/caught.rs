@@ -1,0 +1,336 @@
+//! Every deliberate mistake is caught: tests of the tests.
+
+mod common;
+
+use addr::{Frame, Perms, PhysAddr};
+use common::{Bench, at, everywhere, page, pages};
+use machine::{AccessKind, Sabotage};
+use mm::mmu::{FrameSource, Mmu, TreeHeight};
+use vmsa::{Attributes, Descriptor, Leaf, Level, Link, Table, TableMemory};
+
+fn leaf(frame: Frame, perms: Perms) -> u64 {
+    let attributes = Attributes::user(perms, addr::MemoryKind::Normal);
+    Descriptor::Leaf(Leaf { frame, attributes }).encode(Level::Three)
+}
+
+/// The level-3 table for page 5, whose root is `root`: tables are put in from the root down.
+fn level_three(bench: &Bench, root: Frame) -> Frame {
+    let mut table = root;
+    for level in [Level::Zero, Level::One, Level::Two] {
+        let raw = bench.machine.load(table, level.index(page(5)));
+        let Descriptor::Table(next) = Descriptor::decode(raw, level) else {
+            panic!("page 5 has tables")
+        };
+        table = next.frame;
+    }
+    table
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_forgotten_flush_after_a_use() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    bench.machine.read_u64(&space, at(5)).expect("mapped");
+    bench.machine.forget_flushes();
+    bench.discard(&mut space, 5, 1, pages(5, 1));
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_forgotten_flush_that_only_speculation_makes_dangerous() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    bench.machine.forget_flushes();
+    bench.discard(&mut space, 5, 1, pages(5, 1));
+}
+
+#[test]
+#[should_panic(expected = "a TLB still leads to")]
+fn a_frame_reused_before_the_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    let (_stale, _) = bench.unmap(&mut space, 5, 1, pages(5, 1));
+    bench.zero(frame);
+}
+
+#[test]
+#[should_panic(expected = "a TLB leads there")]
+fn a_frame_given_back_before_the_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    let (_stale, _) = bench.unmap(&mut space, 5, 1, pages(5, 1));
+    bench.machine.assert_all_free(|free| free == frame);
+}
+
+#[test]
+#[should_panic(expected = "is still mapped")]
+fn a_frame_reused_while_mapped() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    bench.zero(frame);
+}
+
+#[test]
+#[should_panic(expected = "a TLB still leads to")]
+fn a_table_reused_before_the_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    let (_stale, gone) = bench.unmap(&mut space, 5, 1, everywhere());
+    // The last to go is the level-1 table, which a TLB knows from the root's descriptor.
+    bench.zero(gone[3]);
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_last_level_only_flush_after_tables_went() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    bench.machine.sabotage(Sabotage::FlushLastLevelOnly);
+    bench.discard(&mut space, 5, 1, everywhere());
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_flush_of_the_first_page_only() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    bench.map(&mut space, 6, Perms::READ);
+    bench.machine.sabotage(Sabotage::FlushFirstPageOnly);
+    bench.discard(&mut space, 5, 2, pages(5, 2));
+}
+
+#[test]
+#[should_panic(expected = "is made before the TLB forgot")]
+fn a_mapping_changed_without_a_flush_between() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    let (_stale, _) = bench.unmap(&mut space, 5, 1, pages(5, 1));
+    bench.map(&mut space, 5, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "is made before the TLB forgot")]
+fn permissions_widened_without_a_flush_between() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    let (_stale, _) = bench.unmap(&mut space, 5, 1, pages(5, 1));
+    bench.install(&mut space, 5, frame, Perms::READ_WRITE);
+}
+
+#[test]
+#[should_panic(expected = "without a break")]
+fn a_valid_descriptor_replaced_by_another() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    let table = level_three(&bench, space.root());
+    bench
+        .machine
+        .store(table, Level::Three.index(page(5)), leaf(frame, Perms::READ_WRITE));
+}
+
+#[test]
+#[should_panic(expected = "without having been zeroed")]
+fn a_table_full_of_garbage() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.machine.sabotage(Sabotage::ForgetZeroingTables);
+    bench.map(&mut space, 5, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "without having been zeroed")]
+fn a_regions_root_full_of_garbage() {
+    let mut bench = Bench::new();
+    let root = bench.frames.take();
+    let tree = mm::mmu::SharedTree {
+        root,
+        height: TreeHeight::One,
+    };
+    bench.share(tree, 0);
+}
+
+#[test]
+#[should_panic(expected = "would be mapped")]
+fn a_table_mapped_for_a_program() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let root = space.root();
+    bench.install(&mut space, 5, root, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "is still mapped")]
+fn a_mapped_frame_made_a_table() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    bench.frames.give(frame);
+    bench.map(&mut space, 512, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "the kernel could execute")]
+fn user_memory_that_the_kernel_could_execute() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    let table = level_three(&bench, space.root());
+    let pxn = 1 << 53;
+    bench.machine.store(
+        table,
+        Level::Three.index(page(6)),
+        leaf(frame, Perms::READ) & !pxn,
+    );
+    assert_eq!(
+        bench.machine.access(&space, at(6), AccessKind::Read),
+        Ok(PhysAddr::new(0))
+    );
+}
+
+#[test]
+#[should_panic(expected = "maps user memory for all ASIDs")]
+fn user_memory_mapped_globally() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let frame = bench.map(&mut space, 5, Perms::READ);
+    let table = level_three(&bench, space.root());
+    let not_global = 1 << 11;
+    bench.machine.store(
+        table,
+        Level::Three.index(page(6)),
+        leaf(frame, Perms::READ) & !not_global,
+    );
+}
+
+#[test]
+#[should_panic(expected = "uses a translation of")]
+fn asids_given_anew_while_tlbs_are_full() {
+    let mut bench = Bench::with(|machine| machine.with_asid_bits(4));
+    bench.machine.sabotage(Sabotage::KeepTlbsAtRollover);
+    let mut spaces: Vec<_> = (0..20).map(|_| bench.space()).collect();
+    for space in &mut spaces {
+        bench.map(space, 5, Perms::READ);
+        bench.machine.read_u64(space, at(5)).expect("mapped");
+    }
+}
+
+#[test]
+#[should_panic(expected = "an address space ended, but a TLB still has")]
+fn an_address_space_ended_without_a_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    let (_stale, _) = bench.unmap(&mut space, 5, 1, everywhere());
+    bench.machine.forget_flushes();
+    let (_root, _flushed) = bench.machine.destroy_space(space);
+}
+
+#[test]
+#[should_panic(expected = "still has translations")]
+fn an_address_space_ended_with_something_in_it() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    let (_root, _flushed) = bench.machine.destroy_space(space);
+}
+
+#[test]
+#[should_panic(expected = "which ends")]
+fn an_address_space_ended_while_it_runs() {
+    let mut bench = Bench::new();
+    let space = bench.space();
+    bench.machine.run(0, &space);
+    let (_root, _flushed) = bench.machine.destroy_space(space);
+}
+
+#[test]
+#[should_panic(expected = "is a table still linked")]
+fn a_region_dismantled_while_it_is_attached() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let tree = bench.region(TreeHeight::One);
+    bench.share(tree, 0);
+    bench.link(&mut space, 512, tree, 0, Perms::READ);
+    bench.machine.shared_dismantle(tree, 10, |_| ());
+}
+
+#[test]
+#[should_panic(expected = "a TLB still leads to")]
+fn a_region_dismantled_before_its_last_attacher_flushed() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let tree = bench.region(TreeHeight::One);
+    bench.share(tree, 0);
+    bench.link(&mut space, 512, tree, 0, Perms::READ);
+    let (_stale, _) = bench.unlink(&mut space, 512, everywhere());
+    bench.machine.shared_dismantle(tree, 10, |_| ());
+}
+
+#[test]
+#[should_panic(expected = "a TLB still leads to")]
+fn a_first_touch_seen_through_a_link_that_is_gone_but_not_flushed() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let tree = bench.region(TreeHeight::One);
+    bench.share(tree, 0);
+    bench.link(&mut space, 512, tree, 0, Perms::READ);
+    let (_stale, _) = bench.unlink(&mut space, 512, everywhere());
+    let frame = bench.share(tree, 1);
+    // The space's walk cache knows the table, so the walker has found the new frame too.
+    bench.machine.shared_dismantle(tree, 1, |_| ());
+    bench.machine.assert_free(frame);
+}
+
+#[test]
+#[should_panic(expected = "was never flushed")]
+fn a_stale_token_thrown_away() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    let (stale, _) = bench.unmap(&mut space, 5, 1, pages(5, 1));
+    drop(stale);
+    bench.machine.audit();
+}
+
+#[test]
+#[should_panic(expected = "was never published")]
+fn code_that_was_not_published() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let code = bench.map(&mut space, 5, Perms::READ_EXECUTE);
+    bench.machine.sabotage(Sabotage::ForgetPublishing);
+    bench.machine.publish_code(code);
+    assert_eq!(
+        bench.machine.access(&space, at(5), AccessKind::Execute),
+        Ok(PhysAddr::new(0))
+    );
+}
+
+#[test]
+#[should_panic(expected = "is linked at another level")]
+fn a_table_linked_at_two_levels() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    let table = level_three(&bench, space.root());
+    let raw = Descriptor::Table(Table {
+        frame: table,
+        link: Link::Own,
+    })
+    .encode(Level::Zero);
+    bench
+        .machine
+        .store(space.root(), Level::Zero.index(page(1 << 27)), raw);
+}
