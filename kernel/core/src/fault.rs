@@ -1,0 +1,102 @@
+//! What programs do that the machine does not allow: served, or reported and ended.
+
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::ThreadId;
+use abi::process::{End, FaultKind};
+use addr::{Perms, VirtAddr};
+use core::fmt::{self, Write};
+use mm::{Access, FaultCause, VmaFacts, VmaKind};
+
+impl<P: Platform> Kernel<P> {
+    /// The running thread touched `address` and the MMU had no translation for it, or one that
+    /// does not allow the access.
+    pub fn memory_fault(&mut self, address: VirtAddr, access: Access) {
+        let thread = self.running();
+        let Some(space) = self.process_of(thread).1.space else {
+            return;
+        };
+        if let Err(cause) = self.memory.fault(space, address, access) {
+            let facts = self.memory.describe(space, address);
+            let kind = match cause {
+                FaultCause::Unmapped => FaultKind::Unmapped,
+                FaultCause::NotPermitted => FaultKind::NotPermitted,
+                FaultCause::OutOfMemory => FaultKind::OutOfMemory,
+            };
+            let what = MemoryReport {
+                address,
+                access,
+                cause,
+                facts,
+            };
+            self.end_faulting(thread, kind, address.raw(), &what);
+        }
+    }
+
+    /// The running thread did something else that ends it. `address` is what it was about, or
+    /// the instruction.
+    pub fn other_fault(&mut self, kind: FaultKind, address: u64, what: &dyn fmt::Display) {
+        self.end_faulting(self.running(), kind, address, what);
+    }
+
+    fn end_faulting(
+        &mut self,
+        thread: ThreadId,
+        kind: FaultKind,
+        address: u64,
+        what: &dyn fmt::Display,
+    ) {
+        let pc = self.registers(thread).pc;
+        let (id, process) = self.process_of(thread);
+        let (pid, name) = (process.pid.0, process.name);
+        // The log cannot fail; the result is that of the trait.
+        let written = writeln!(
+            self.log,
+            "process {pid} ({}) ended by a fault: {what}; pc {pc:#x}",
+            name.as_str()
+        );
+        debug_assert!(written.is_ok());
+        self.end_process(id, End::Faulted(kind, address));
+    }
+}
+
+/// A memory fault in words: which access, where, why not, and what is mapped there.
+struct MemoryReport {
+    address: VirtAddr,
+    access: Access,
+    cause: FaultCause,
+    facts: Option<VmaFacts>,
+}
+
+impl fmt::Display for MemoryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = match self.access {
+            Access::Read => "read of",
+            Access::Write => "write to",
+            Access::Execute => "jump to",
+        };
+        let cause = match self.cause {
+            FaultCause::Unmapped => "nothing is mapped there",
+            FaultCause::NotPermitted => "its mapping does not allow that",
+            FaultCause::OutOfMemory => "no frame could be had",
+        };
+        write!(f, "{access} {}: {cause}", self.address)?;
+        match &self.facts {
+            Some(facts) => describe(facts, f),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is mapped, as `(segment 32768 key 0x4752, r--, 0x1000000000-0x1000400000)`.
+fn describe(facts: &VmaFacts, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match facts.what {
+        VmaKind::Anonymous => write!(f, " (private memory")?,
+        VmaKind::Shared { id, key } => write!(f, " (segment {} key {:#x}", id.raw(), key.0)?,
+        VmaKind::MessagePage => write!(f, " (message page")?,
+        VmaKind::Physical => write!(f, " (memory of the machine")?,
+    }
+    let letter = |perm, letter| if facts.perms.contains(perm) { letter } else { '-' };
+    let (r, w, x) = (letter(Perms::READ, 'r'), letter(Perms::WRITE, 'w'), letter(Perms::EXECUTE, 'x'));
+    write!(f, ", {r}{w}{x}, {}-{})", facts.range.start().start(), facts.range.end().start())
+}

@@ -1,0 +1,57 @@
+//! Handles and what they stand for.
+
+mod table;
+
+pub use table::{HANDLES, HandleTable};
+
+use crate::ipc::Endpoint;
+use crate::process::Process;
+use abi::{Badge, Rights};
+use mm::SpaceId;
+use slots::Id;
+
+/// A kernel object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Object {
+    /// A process.
+    Process(Id<Process>),
+    /// The memory manager, acting for one address space.
+    Memory(SpaceId),
+    /// The kernel's console.
+    Console,
+    /// The system as a whole.
+    System,
+    /// Where messages meet.
+    Endpoint(Id<Endpoint>),
+}
+
+/// What a handle stands for: an object, and what may be done to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Capability {
+    /// The object.
+    pub object: Object,
+    /// What may be done.
+    pub rights: Rights,
+    /// The mark its messages carry.
+    pub badge: Badge,
+}
+
+impl Capability {
+    /// `object` with the rights to call it and to pass that on.
+    pub const fn to(object: Object) -> Self {
+        Self {
+            object,
+            rights: Rights::CALL.union(Rights::PASS),
+            badge: Badge(0),
+        }
+    }
+
+    /// `endpoint` with all rights.
+    pub const fn to_new_endpoint(endpoint: Id<Endpoint>) -> Self {
+        Self {
+            object: Object::Endpoint(endpoint),
+            rights: Rights::all(),
+            badge: Badge(0),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Call: a message to an endpoint, and the wait for its answer.
+
+use super::Endpoint;
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::{State, ThreadId};
+use abi::{Badge, IpcError, Tag};
+use slots::Id;
+
+impl<P: Platform> Kernel<P> {
+    /// Sends the message in `caller`'s registers to `endpoint`. If somebody waits there, the CPU
+    /// goes straight to them; else the caller queues.
+    ///
+    /// # Errors
+    /// The caller's handles to pass are bad, the receiver has no room for them, or nobody can
+    /// ever receive. Then nothing has happened.
+    pub(crate) fn send(
+        &mut self,
+        caller: ThreadId,
+        endpoint: Id<Endpoint>,
+        badge: Badge,
+        tag: Tag,
+    ) -> Result<(), IpcError> {
+        if !self.has_receiver(endpoint) {
+            return Err(IpcError::PeerGone);
+        }
+        self.check_handles(caller, tag)?;
+        match self.endpoint(endpoint).receivers.first() {
+            Some(receiver) => {
+                self.transfer(caller, receiver, tag, badge)?;
+                self.endpoint_receivers_remove(endpoint, receiver);
+                self.await_answer(caller, receiver);
+                self.thread(receiver).state = State::Ready;
+                self.switch_to(receiver);
+            }
+            None => {
+                self.thread(caller).state = State::Calling { endpoint, badge };
+                self.endpoint_callers_push(endpoint, caller);
+                self.current = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies words, bytes and handles of a message from one thread to another.
+    ///
+    /// # Errors
+    /// As for [`Kernel::send`]; nothing has been copied then.
+    pub(crate) fn transfer(
+        &mut self,
+        from: ThreadId,
+        to: ThreadId,
+        tag: Tag,
+        badge: Badge,
+    ) -> Result<(), IpcError> {
+        self.transfer_page(from, to, tag)?;
+        let words = self.registers(from).words();
+        self.deliver(to, tag, words, badge);
+        Ok(())
+    }
+
+    /// `caller` waits for `server`, which has its message now.
+    pub(crate) fn await_answer(&mut self, caller: ThreadId, server: ThreadId) {
+        self.thread(caller).state = State::AwaitingAnswer(server);
+        self.thread(server).caller = Some(caller);
+    }
+
+    fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.receivers.remove(&mut self.threads, thread);
+        }
+    }
+
+    fn endpoint_callers_push(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
+        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.callers.push(&mut self.threads, thread);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The object that messages meet at, and how it ends.
+
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::Queue;
+use abi::{IpcError, Rights};
+use slots::Id;
+
+/// Where messages meet. At most one of the queues has anybody in it.
+#[derive(Default)]
+pub struct Endpoint {
+    /// Threads whose message nobody has received.
+    pub(crate) callers: Queue,
+    /// Threads that wait for a message.
+    pub(crate) receivers: Queue,
+    /// Handles that name it.
+    references: u32,
+    /// Of these, handles that can receive.
+    receiving: u32,
+}
+
+impl<P: Platform> Kernel<P> {
+    pub(crate) fn endpoint(&mut self, endpoint: Id<Endpoint>) -> &mut Endpoint {
+        match self.endpoints.get_mut(endpoint) {
+            Some(endpoint) => endpoint,
+            None => panic!("a handle names an endpoint that is gone: {endpoint:?}"),
+        }
+    }
+
+    pub(crate) fn retain_endpoint(&mut self, id: Id<Endpoint>, rights: Rights) {
+        let endpoint = self.endpoint(id);
+        endpoint.references += 1;
+        endpoint.receiving += u32::from(rights.contains(Rights::RECEIVE));
+    }
+
+    /// When the last handle that can receive goes, those who wait for an answer get none.
+    pub(crate) fn release_endpoint(&mut self, id: Id<Endpoint>, rights: Rights) {
+        let endpoint = self.endpoint(id);
+        endpoint.references -= 1;
+        endpoint.receiving -= u32::from(rights.contains(Rights::RECEIVE));
+        let (receiving, references) = (endpoint.receiving, endpoint.references);
+        if receiving == 0 {
+            while let Some(caller) = self.pop_caller(id) {
+                self.refuse(caller, IpcError::PeerGone);
+                self.wake(caller);
+            }
+        }
+        if references == 0 {
+            self.endpoints.remove(id);
+        }
+    }
+
+    /// Whether anybody can ever receive what is sent here.
+    pub(crate) fn has_receiver(&mut self, endpoint: Id<Endpoint>) -> bool {
+        self.endpoint(endpoint).receiving > 0
+    }
+
+    pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<crate::thread::ThreadId> {
+        self.endpoints
+            .get_mut(endpoint)?
+            .callers
+            .pop(&mut self.threads)
+    }
+}

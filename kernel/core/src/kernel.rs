@@ -1,0 +1,153 @@
+//! The state of the kernel, in one place.
+
+use crate::handle::Capability;
+use crate::ipc::Endpoint;
+use crate::log::Log;
+use crate::object::console::Console;
+use crate::platform::Platform;
+use crate::process::{Process, ProcessId};
+use crate::sched::Stop;
+use crate::thread::{Queue, Thread, ThreadId};
+use abi::process::Pid;
+use abi::system::Machine;
+use mm::{MemoryManager, SpaceId};
+use slots::{Slot, Slots};
+
+/// Room for the kernel's objects, taken from RAM at boot.
+pub struct Storage {
+    /// For processes.
+    pub processes: &'static mut [Slot<Process>],
+    /// For threads; the platform has registers for as many.
+    pub threads: &'static mut [Slot<Thread>],
+    /// For endpoints.
+    pub endpoints: &'static mut [Slot<Endpoint>],
+}
+
+/// What the machine is, for those who ask.
+pub struct Facts {
+    /// Counts and sizes.
+    pub machine: Machine,
+    /// The board's name.
+    pub board: &'static str,
+}
+
+/// The kernel. Whoever runs in it holds the lock around it.
+pub struct Kernel<P: Platform> {
+    /// The machine.
+    pub platform: P,
+    /// The memory manager.
+    pub memory: MemoryManager<P::Mmu>,
+    /// The log.
+    pub log: Log,
+    pub(crate) processes: Slots<Process>,
+    pub(crate) threads: Slots<Thread>,
+    pub(crate) endpoints: Slots<Endpoint>,
+    pub(crate) ready: Queue,
+    /// The thread that runs, or that the kernel works for.
+    pub(crate) current: Option<ThreadId>,
+    /// The space user addresses are translated in.
+    pub(crate) active: Option<SpaceId>,
+    pub(crate) slice_runs: bool,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) console: Console,
+    pub(crate) facts: Facts,
+    pub(crate) first_process: Option<ProcessId>,
+    last_pid: u32,
+}
+
+impl<P: Platform> Kernel<P> {
+    /// A kernel without processes.
+    pub fn new(platform: P, memory: MemoryManager<P::Mmu>, storage: Storage, facts: Facts) -> Self {
+        Self {
+            platform,
+            memory,
+            log: Log::EMPTY,
+            processes: Slots::new(storage.processes),
+            threads: Slots::new(storage.threads),
+            endpoints: Slots::new(storage.endpoints),
+            ready: Queue::EMPTY,
+            current: None,
+            active: None,
+            slice_runs: false,
+            stop: None,
+            console: Console::EMPTY,
+            facts,
+            first_process: None,
+            last_pid: 0,
+        }
+    }
+
+    /// The thread whose trap is served.
+    ///
+    /// # Panics
+    /// If none runs: traps come from running threads.
+    pub(crate) fn running(&self) -> ThreadId {
+        match self.current {
+            Some(thread) => thread,
+            None => panic!("a trap without a running thread"),
+        }
+    }
+
+    /// A thread that the kernel's own structures name.
+    ///
+    /// # Panics
+    /// If it is gone: names are taken out of every structure before a thread goes.
+    pub(crate) fn thread(&mut self, thread: ThreadId) -> &mut Thread {
+        match self.threads.get_mut(thread) {
+            Some(thread) => thread,
+            None => panic!("{thread:?} is gone"),
+        }
+    }
+
+    /// A process that the kernel's own structures name.
+    ///
+    /// # Panics
+    /// If it is gone: a process stays as long as a handle names it or it has a thread.
+    pub(crate) fn process(&mut self, process: ProcessId) -> &mut Process {
+        match self.processes.get_mut(process) {
+            Some(process) => process,
+            None => panic!("{process:?} is gone"),
+        }
+    }
+
+    /// The process of `thread`.
+    pub(crate) fn process_of(&mut self, thread: ThreadId) -> (ProcessId, &mut Process) {
+        let process = self.thread(thread).process;
+        (process, self.process(process))
+    }
+
+    /// A number no process has.
+    pub(crate) fn next_pid(&mut self) -> Pid {
+        loop {
+            self.last_pid = if self.last_pid >= i32::MAX.cast_unsigned() {
+                1
+            } else {
+                self.last_pid + 1
+            };
+            let pid = Pid(self.last_pid);
+            if self.processes.iter().all(|(_, process)| process.pid != pid) {
+                return pid;
+            }
+        }
+    }
+
+    /// Counts one more handle to what `capability` names.
+    pub(crate) fn retain(&mut self, capability: Capability) {
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, System};
+        match capability.object {
+            Process(process) => self.process(process).references += 1,
+            Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
+            Memory(_) | Console | System => {}
+        }
+    }
+
+    /// Counts one handle fewer; an object that nothing names any more ends.
+    pub(crate) fn release(&mut self, capability: Capability) {
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, System};
+        match capability.object {
+            Process(process) => self.release_process(process),
+            Endpoint(endpoint) => self.release_endpoint(endpoint, capability.rights),
+            Memory(_) | Console | System => {}
+        }
+    }
+}

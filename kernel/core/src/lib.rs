@@ -1,0 +1,37 @@
+//! The portable kernel: processes, threads, handles, messages, scheduling.
+//!
+//! Principles, each of which can say no to a change:
+//!
+//! 1. **A blocked thread is a register frame and a state.** No kernel stack belongs to it, so
+//!    every way out of a trap is visible in [`thread::State`].
+//! 2. **Everything is an object named by a handle.** A trap does nothing but find the object and
+//!    hand it the message; each object decodes its own labels, in its own file.
+//! 3. **Check, then commit.** Whatever can fail fails before anything has changed.
+//! 4. **Steps are bounded.** What may take long is [`thread::Work`], done piece by piece with
+//!    interrupts served in between, and answered after the last piece.
+//! 5. **Nothing outlives its process.** A dying thread tears down its own process; only then does
+//!    anybody learn of the end.
+//!
+//! The way of a trap: the image calls [`Kernel::trap`] ([`trap`]), which finds the object
+//! ([`handle`]) and either meets another thread ([`ipc`]) or asks a kernel object ([`object`]);
+//! then [`Kernel::run`] ([`sched`]) says which thread goes on.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod fault;
+pub mod handle;
+pub mod ipc;
+pub mod kernel;
+pub mod log;
+pub mod object;
+pub mod platform;
+pub mod process;
+pub mod registers;
+pub mod sched;
+pub mod thread;
+pub mod trap;
+
+pub use kernel::{Kernel, Storage};
+pub use platform::{Interrupt, Platform};
+pub use registers::Registers;
+pub use sched::Next;

@@ -1,0 +1,129 @@
+//! The kernel's console: polled output, input through a small ring.
+//!
+//! It answers the messages a console server will answer, and is what programs have until one
+//! runs.
+
+use super::{Answer, Call, Outcome};
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::{State, ThreadId};
+use abi::console::ConsoleRequest;
+use abi::{BUFFER_BYTES, Errno, MessagePage};
+
+/// Bytes typed ahead; more are dropped, as a terminal does.
+const INPUT_BYTES: usize = 256;
+
+/// Input that nobody has read, and who waits for it.
+pub struct Console {
+    input: [u8; INPUT_BYTES],
+    first: usize,
+    count: usize,
+    reader: Option<ThreadId>,
+}
+
+impl Console {
+    /// No input, no reader.
+    pub const EMPTY: Self = Self {
+        input: [0; INPUT_BYTES],
+        first: 0,
+        count: 0,
+        reader: None,
+    };
+
+    fn push(&mut self, byte: u8) {
+        if self.count < INPUT_BYTES {
+            self.input[(self.first + self.count) % INPUT_BYTES] = byte;
+            self.count += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<u8> {
+        if self.count == 0 {
+            return None;
+        }
+        let byte = self.input[self.first];
+        self.first = (self.first + 1) % INPUT_BYTES;
+        self.count -= 1;
+        Some(byte)
+    }
+
+    /// `thread` no longer waits for input.
+    pub(crate) fn forget_reader(&mut self, thread: ThreadId) {
+        if self.reader == Some(thread) {
+            self.reader = None;
+        }
+    }
+}
+
+impl<P: Platform> Kernel<P> {
+    pub(crate) fn call_console(&mut self, call: Call) -> Result<Outcome, Errno> {
+        match ConsoleRequest::decode(call.tag.label(), call.words)? {
+            ConsoleRequest::Write(_) => self.console_write(&call),
+            ConsoleRequest::Read(read) => self.console_read(call.thread, read.most),
+        }
+    }
+
+    /// Sends until the device is full, so a step is bounded by the device's FIFO.
+    fn console_write(&mut self, call: &Call) -> Result<Outcome, Errno> {
+        let bytes = &call.page.bytes[..call.tag.bytes()];
+        if bytes.is_empty() {
+            return Err(Errno::EMSGSIZE);
+        }
+        let taken = bytes
+            .iter()
+            .take_while(|&&byte| self.platform.console_put(byte))
+            .count();
+        if taken == 0 {
+            Err(Errno::EAGAIN)
+        } else {
+            Ok(Outcome::Answered(Answer::of((taken as u64,))))
+        }
+    }
+
+    fn console_read(&mut self, thread: ThreadId, most: u64) -> Result<Outcome, Errno> {
+        let most = usize::try_from(most).map_or(BUFFER_BYTES, |most| most.min(BUFFER_BYTES));
+        if most == 0 {
+            return Err(Errno::EINVAL);
+        }
+        if self.console.reader.is_some() {
+            return Err(Errno::EBUSY);
+        }
+        if self.console.count > 0 {
+            return Ok(Outcome::Answered(self.console_take(thread, most)));
+        }
+        self.console.reader = Some(thread);
+        self.thread(thread).state = State::Reading(most);
+        self.current = None;
+        Ok(Outcome::Waits)
+    }
+
+    /// Takes what the device has received, and gives it to whoever waits.
+    pub(crate) fn console_input(&mut self) {
+        while let Some(byte) = self.platform.console_get() {
+            self.console.push(byte);
+        }
+        if self.console.count == 0 {
+            return;
+        }
+        if let Some(reader) = self.console.reader.take()
+            && let State::Reading(most) = self.thread(reader).state
+        {
+            let answer = self.console_take(reader, most);
+            self.answer(reader, Ok(answer));
+            self.wake(reader);
+        }
+    }
+
+    fn console_take(&mut self, thread: ThreadId, most: usize) -> Answer {
+        let mut page = MessagePage::EMPTY;
+        let mut count = 0;
+        for place in &mut page.bytes[..most] {
+            let Some(byte) = self.console.pop() else {
+                break;
+            };
+            *place = byte;
+            count += 1;
+        }
+        self.with_bytes(thread, Answer::of((count as u64,)), &page, count)
+    }
+}

@@ -1,0 +1,58 @@
+//! The memory manager as an object: a message becomes an operation on one address space.
+
+use super::{Answer, Call, Outcome};
+use crate::handle::Object;
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use abi::memory::MemoryRequest;
+use abi::{Errno, Handle, Rights};
+use mm::SpaceId;
+
+impl<P: Platform> Kernel<P> {
+    pub(crate) fn call_memory(&mut self, mut call: Call, space: SpaceId) -> Result<Outcome, Errno> {
+        let request = MemoryRequest::decode(call.tag.label(), call.words)?;
+        let source = self.space_passed(&call);
+        let now = self.platform.seconds();
+        let outcome = self.memory.perform(
+            space,
+            request,
+            &mut call.page,
+            call.tag.bytes(),
+            source,
+            now,
+        );
+        let (words, bytes) = outcome.reply?;
+        let answer = self.with_bytes(
+            call.thread,
+            Answer {
+                words,
+                ..Answer::DONE
+            },
+            &call.page,
+            bytes,
+        );
+        Ok(match outcome.job {
+            Some(job) => Outcome::Works(job, answer),
+            None => Outcome::Answered(answer),
+        })
+    }
+
+    /// The address space whose memory manager came along with the message.
+    fn space_passed(&mut self, call: &Call) -> Option<SpaceId> {
+        if call.tag.handles() != 1 {
+            return None;
+        }
+        match self
+            .capability(
+                call.thread,
+                Handle::from_raw(call.page.handles[0]),
+                Rights::PASS,
+            )
+            .ok()?
+            .object
+        {
+            Object::Memory(space) => Some(space),
+            _ => None,
+        }
+    }
+}

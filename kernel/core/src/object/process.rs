@@ -1,0 +1,184 @@
+//! A process as an object: what it asks about itself, and its parent about it.
+
+use super::{Answer, Call, Outcome};
+use crate::handle::{Capability, Object};
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::process::{Name, ProcessId, Stage};
+use crate::thread::{EndAnswer, State, ThreadId};
+use abi::process::{Create, Derive, End, Give, ProcessRequest, Start};
+use abi::{Badge, Errno, Handle, Rights};
+
+/// `Errno` that a handle named in a request deserves.
+fn bad_handle(error: abi::IpcError) -> Errno {
+    match error {
+        abi::IpcError::NotPermitted => Errno::EPERM,
+        _ => Errno::EBADF,
+    }
+}
+
+impl<P: Platform> Kernel<P> {
+    pub(crate) fn call_process(&mut self, call: Call, target: ProcessId) -> Result<Outcome, Errno> {
+        let request = ProcessRequest::decode(call.tag.label(), call.words)?;
+        let own = self.thread(call.thread).process == target;
+        match request {
+            ProcessRequest::Give(give) => self.give(&call, target, give),
+            ProcessRequest::Start(start) => self.start(&call, target, start),
+            ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
+            ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
+            ProcessRequest::Wait(_) | ProcessRequest::Kill(_) => Err(Errno::EINVAL),
+            ProcessRequest::Identify(_) => {
+                Ok(Outcome::Answered(Answer::of((self.process(target).pid,))))
+            }
+            _ if !own => Err(Errno::EPERM),
+            ProcessRequest::Create(create) => self.create(&call, target, create),
+            ProcessRequest::Exit(exit) => self.exit(target, exit.status),
+            ProcessRequest::CreateEndpoint(_) => self.create_endpoint(call.thread),
+            ProcessRequest::Derive(derive) => self.derive(call.thread, derive),
+            ProcessRequest::Close(close) => self.close(call.thread, close.handle),
+            ProcessRequest::Yield(_) => self.yield_now(call.thread),
+        }
+    }
+
+    fn create(&mut self, call: &Call, parent: ProcessId, _: Create) -> Result<Outcome, Errno> {
+        let name = Name::new(&call.page.bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
+        if self.process(parent).handles.room() < 2 {
+            return Err(Errno::EMFILE);
+        }
+        let parent_pid = self.process(parent).pid;
+        let (child, space) = self.new_process(name, parent_pid)?;
+        let pid = self.process(child).pid;
+        let capabilities = [
+            Capability::to(Object::Process(child)),
+            Capability::to(Object::Memory(space)),
+        ];
+        Ok(Outcome::Answered(self.with_handles(
+            call.thread,
+            Answer::of((pid,)),
+            capabilities,
+        )))
+    }
+
+    fn give(&mut self, call: &Call, child: ProcessId, give: Give) -> Result<Outcome, Errno> {
+        if call.tag.handles() != 1 {
+            return Err(Errno::EINVAL);
+        }
+        let handle = Handle::from_raw(call.page.handles[0]);
+        let capability = self
+            .capability(call.thread, handle, Rights::PASS)
+            .map_err(bad_handle)?;
+        if self.process(child).stage != Stage::New {
+            return Err(Errno::EBUSY);
+        }
+        let before = self
+            .process(child)
+            .handles
+            .place(give.place, capability)
+            .map_err(|_| Errno::EINVAL)?;
+        self.retain(capability);
+        if let Some(before) = before {
+            self.release(before);
+        }
+        Ok(Outcome::Answered(Answer::DONE))
+    }
+
+    fn start(&mut self, call: &Call, child: ProcessId, start: Start) -> Result<Outcome, Errno> {
+        let process = self.process(child);
+        if process.stage != Stage::New {
+            return Err(Errno::EBUSY);
+        }
+        process.stage = Stage::Alive;
+        let thread = process.thread.ok_or(Errno::EBUSY)?;
+        let words = [start.word0, start.word1, start.word2, start.word3, 0, 0];
+        self.write_page(thread, call.tag.bytes(), 0, &call.page);
+        self.start_thread(thread, start.entry, start.stack, words, call.tag.bytes());
+        Ok(Outcome::Answered(Answer::DONE))
+    }
+
+    fn exit(&mut self, process: ProcessId, status: i32) -> Result<Outcome, Errno> {
+        self.end_process(process, End::Exited(status));
+        Ok(Outcome::Waits)
+    }
+
+    fn wait(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
+        match self.process(child).stage {
+            Stage::Ended(end) => Ok(Outcome::Answered(Answer::of(end))),
+            _ => Ok(self.wait_for_end(thread, child, EndAnswer::How)),
+        }
+    }
+
+    fn kill(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
+        if let Stage::Ended(_) = self.process(child).stage {
+            return Ok(Outcome::Answered(Answer::DONE));
+        }
+        let outcome = self.wait_for_end(thread, child, EndAnswer::Done);
+        self.end_process(child, End::Killed);
+        Ok(outcome)
+    }
+
+    fn wait_for_end(&mut self, thread: ThreadId, child: ProcessId, answer: EndAnswer) -> Outcome {
+        self.thread(thread).state = State::WaitingEnd(child, answer);
+        if let Some(child) = self.processes.get_mut(child) {
+            child.waiters.push(&mut self.threads, thread);
+        }
+        self.current = None;
+        Outcome::Waits
+    }
+
+    fn create_endpoint(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
+        if self.process_of(thread).1.handles.room() < 1 {
+            return Err(Errno::EMFILE);
+        }
+        let endpoint = self
+            .endpoints
+            .insert(crate::ipc::Endpoint::default())
+            .map_err(|_| Errno::ENFILE)?;
+        let capability = Capability::to_new_endpoint(endpoint);
+        Ok(Outcome::Answered(self.with_handles(
+            thread,
+            Answer::DONE,
+            [capability],
+        )))
+    }
+
+    fn derive(&mut self, thread: ThreadId, derive: Derive) -> Result<Outcome, Errno> {
+        let from = self
+            .capability(thread, derive.handle, Rights::PASS | derive.rights)
+            .map_err(bad_handle)?;
+        let badge = match (from.badge, derive.badge) {
+            (badge, Badge(0)) => badge,
+            (Badge(0), badge) if matches!(from.object, Object::Endpoint(_)) => badge,
+            _ => return Err(Errno::EINVAL),
+        };
+        if self.process_of(thread).1.handles.room() < 1 {
+            return Err(Errno::EMFILE);
+        }
+        let derived = Capability {
+            rights: derive.rights,
+            badge,
+            ..from
+        };
+        Ok(Outcome::Answered(self.with_handles(
+            thread,
+            Answer::DONE,
+            [derived],
+        )))
+    }
+
+    fn close(&mut self, thread: ThreadId, handle: Handle) -> Result<Outcome, Errno> {
+        let capability = self
+            .process_of(thread)
+            .1
+            .handles
+            .remove(handle)
+            .ok_or(Errno::EBADF)?;
+        self.release(capability);
+        Ok(Outcome::Answered(Answer::DONE))
+    }
+
+    fn yield_now(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
+        self.answer(thread, Ok(Answer::DONE));
+        self.rotate();
+        Ok(Outcome::Waits)
+    }
+}

@@ -1,0 +1,96 @@
+//! The system as an object: what may be known and decided about all of it.
+
+use super::{Answer, Call, Outcome};
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::sched::Stop;
+use crate::thread::ThreadId;
+use abi::process::Pid;
+use abi::system::{ProcessFacts, SystemRequest};
+use abi::{BUFFER_BYTES, Errno, MessagePage};
+
+impl<P: Platform> Kernel<P> {
+    pub(crate) fn call_system(&mut self, call: Call) -> Result<Outcome, Errno> {
+        match SystemRequest::decode(call.tag.label(), call.words)? {
+            SystemRequest::Describe(_) => self.describe(call.thread),
+            SystemRequest::CountFrames(_) => {
+                Ok(Outcome::Answered(Answer::of(self.memory.frame_counts())))
+            }
+            SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),
+            SystemRequest::PowerOff(off) => self.power_off(off.status),
+            SystemRequest::ReadLog(read) => self.read_log(call.thread, read.position),
+        }
+    }
+
+    fn describe(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
+        let answer = Answer::of(self.facts.machine);
+        Ok(Outcome::Answered(self.with_text(
+            thread,
+            answer,
+            self.facts.board.as_bytes(),
+        )))
+    }
+
+    fn next_process(&mut self, thread: ThreadId, after: Pid) -> Result<Outcome, Errno> {
+        let above = self
+            .processes
+            .iter()
+            .filter(|(_, process)| process.pid > after);
+        let (id, _) = above
+            .min_by_key(|(_, process)| process.pid)
+            .ok_or(Errno::ESRCH)?;
+        let (facts, name) = self.process_facts(id);
+        Ok(Outcome::Answered(self.with_text(
+            thread,
+            Answer::of(facts),
+            name.as_str().as_bytes(),
+        )))
+    }
+
+    fn process_facts(
+        &mut self,
+        id: crate::process::ProcessId,
+    ) -> (ProcessFacts, crate::process::Name) {
+        let process = self.process(id);
+        let (pid, parent, name, space) = (process.pid, process.parent, process.name, process.space);
+        let state = self.visible_state(id);
+        let usage = space.and_then(|space| self.memory.usage(space));
+        let tables = space.and_then(|space| self.memory.mmu_space_mut(space));
+        let asid = tables.map_or(0, |(_, tables)| self.platform.asid(tables));
+        let facts = ProcessFacts {
+            pid,
+            parent,
+            state,
+            mapped: usage.map_or(0, |usage| usage.mapped),
+            frames: usage.map_or(0, |usage| usage.private + usage.tables),
+            asid,
+        };
+        (facts, name)
+    }
+
+    fn power_off(&mut self, status: u32) -> Result<Outcome, Errno> {
+        self.stop = Some(Stop::PowerOff(status));
+        Ok(Outcome::Waits)
+    }
+
+    fn read_log(&mut self, thread: ThreadId, position: u64) -> Result<Outcome, Errno> {
+        let mut page = MessagePage::EMPTY;
+        let (end, count) = self.log.read(position, &mut page.bytes);
+        if count == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        Ok(Outcome::Answered(self.with_bytes(
+            thread,
+            Answer::of((end,)),
+            &page,
+            count,
+        )))
+    }
+
+    fn with_text(&mut self, thread: ThreadId, answer: Answer, text: &[u8]) -> Answer {
+        let mut page = MessagePage::EMPTY;
+        let count = text.len().min(BUFFER_BYTES);
+        page.bytes[..count].copy_from_slice(&text[..count]);
+        self.with_bytes(thread, answer, &page, count)
+    }
+}

@@ -1,0 +1,67 @@
+//! What the portable kernel asks of the machine it runs on.
+
+use crate::Registers;
+use abi::MessagePage;
+use addr::Frame;
+use mm::Seconds;
+use mm::mmu::Mmu;
+
+/// A machine: implemented by the image with the architecture layer, and by a fake for tests.
+pub trait Platform {
+    /// Its translation tables.
+    type Mmu: Mmu;
+
+    /// Where thread number `thread` keeps its registers while it does not run.
+    fn registers(&mut self, thread: u32) -> &mut Registers;
+
+    /// Forgets what else the machine keeps for thread number `thread` (FP/SIMD registers), which
+    /// has ended. The next thread of that number must find none of it.
+    fn forget_thread(&mut self, thread: u32);
+
+    /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
+    /// program may change them meanwhile, so what is looked at is the copy.
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage);
+
+    /// Copies the first `bytes` bytes and `handles` handles of `from` into the message page in
+    /// `frame`.
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage);
+
+    /// Makes `space` the one that user addresses are translated in.
+    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space);
+
+    /// The ASID that `space` has now, 0 if none.
+    fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
+
+    /// Leaves whatever space is active, so that it can be destroyed.
+    fn deactivate(&mut self, mmu: &mut Self::Mmu);
+
+    /// Lets [`Interrupt::SliceEnd`] come one time slice from now.
+    fn start_slice(&mut self);
+
+    /// Lets it not come, because nobody runs.
+    fn stop_slice(&mut self);
+
+    /// Whether an interrupt waits to be taken. Cheap.
+    fn interrupt_pending(&self) -> bool;
+
+    /// Takes the next interrupt, if one waits.
+    fn take_interrupt(&mut self) -> Option<Interrupt>;
+
+    /// Seconds for the times of shared memory segments.
+    fn seconds(&self) -> Seconds;
+
+    /// Sends a byte to the console's device; `false` if it cannot take one just now.
+    fn console_put(&mut self, byte: u8) -> bool;
+
+    /// Takes a byte that the console's device has received.
+    fn console_get(&mut self) -> Option<u8>;
+}
+
+/// An interrupt the portable kernel knows what to do with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interrupt {
+    /// The running thread's time slice is over.
+    SliceEnd,
+    /// The console has input.
+    ConsoleInput,
+}

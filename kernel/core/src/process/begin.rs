@@ -1,0 +1,125 @@
+//! How processes begin: the first by the kernel, all others by their parent's messages.
+
+use super::{Name, Process, ProcessId, Stage};
+use crate::handle::{Capability, HandleTable, Object};
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::{Queue, Thread, ThreadId};
+use abi::process::Pid;
+use abi::{Badge, Errno, Handle, Label, MessagePage, Tag, Words6};
+use mm::{Credential, Identity, SpaceId};
+
+/// Where the first program's parts are: what a parent would say in `Start`.
+pub struct FirstStart<'a> {
+    /// Its first instruction.
+    pub entry: u64,
+    /// Its first stack pointer.
+    pub stack: u64,
+    /// Its words.
+    pub words: Words6,
+    /// Its bytes, at most [`abi::BUFFER_BYTES`]; more are cut off.
+    pub bytes: &'a [u8],
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Makes a process that has not started: an address space with a message page, a thread, and
+    /// handles 1 (itself) and 2 (its memory manager).
+    ///
+    /// # Errors
+    /// `ENFILE` there are too many processes; `ENOMEM` there is no memory. Nothing is left then.
+    pub fn new_process(&mut self, name: Name, parent: Pid) -> Result<(ProcessId, SpaceId), Errno> {
+        if self.processes.available() == 0 || self.threads.available() == 0 {
+            return Err(Errno::ENFILE);
+        }
+        let pid = self.next_pid();
+        let space = self.memory.create_space(Identity {
+            credential: Credential::ROOT,
+            pid,
+        })?;
+        let page = match self.memory.map_message_page(space) {
+            Ok(page) => page,
+            Err(errno) => {
+                self.discard_space(space);
+                return Err(errno);
+            }
+        };
+        let process = Process {
+            pid,
+            parent,
+            name,
+            stage: Stage::New,
+            space: Some(space),
+            thread: None,
+            handles: HandleTable::EMPTY,
+            references: 0,
+            waiters: Queue::EMPTY,
+        };
+        let process = self.processes.insert(process).map_err(|_| Errno::ENFILE)?;
+        let thread = self
+            .threads
+            .insert(Thread::new(process, page))
+            .map_err(|_| Errno::ENFILE)?;
+        *self.registers(thread) = crate::Registers::ZERO;
+        self.process(process).thread = Some(thread);
+        self.place_new(process, Handle::SELF, Object::Process(process));
+        self.place_new(process, Handle::MEMORY, Object::Memory(space));
+        Ok((process, space))
+    }
+
+    /// Gives a process that has not started a handle at a place that is free.
+    pub fn place_new(&mut self, process: ProcessId, handle: Handle, object: Object) {
+        let capability = Capability::to(object);
+        self.retain(capability);
+        let before = self
+            .process(process)
+            .handles
+            .place(handle.index(), capability);
+        debug_assert_eq!(before, Ok(None), "place {handle:?} is free");
+    }
+
+    /// Starts the first process; its end is the end of the system.
+    pub fn start_first(&mut self, process: ProcessId, start: &FirstStart<'_>) {
+        self.first_process = Some(process);
+        self.process(process).stage = Stage::Alive;
+        let Some(thread) = self.process(process).thread else {
+            return;
+        };
+        let mut page = MessagePage::EMPTY;
+        let count = start.bytes.len().min(page.bytes.len());
+        page.bytes[..count].copy_from_slice(&start.bytes[..count]);
+        self.write_page(thread, count, 0, &page);
+        self.start_thread(thread, start.entry, start.stack, start.words, count);
+    }
+
+    /// Lets a new thread run from `entry`, as if it had just received a message.
+    pub(crate) fn start_thread(
+        &mut self,
+        thread: ThreadId,
+        entry: u64,
+        stack: u64,
+        words: Words6,
+        bytes: usize,
+    ) {
+        let registers = self.registers(thread);
+        registers.pc = entry;
+        registers.sp = stack;
+        registers.tpidrro = abi::layout::MESSAGE_PAGES;
+        let tag = Tag::new(Label::DONE);
+        self.deliver(
+            thread,
+            tag.with_bytes(bytes).unwrap_or(tag),
+            words,
+            Badge(0),
+        );
+        self.wake(thread);
+    }
+
+    /// Gives back an address space that nobody has seen: a few tables, so all in one go.
+    fn discard_space(&mut self, space: SpaceId) {
+        let now = self.platform.seconds();
+        let mut job = Some(self.memory.destroy_space(space, now));
+        while let Some(next) = job {
+            job = self.memory.step(next, now);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Who runs next: round robin with time slices, and the kernel's own work in between.
+
+use crate::kernel::Kernel;
+use crate::object::Answer;
+use crate::platform::{Interrupt, Platform};
+use crate::process::Stage;
+use crate::thread::{State, ThreadId, Work};
+use abi::process::End;
+use addr::Frame;
+
+/// What the CPU does when the kernel is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Goes on with this thread.
+    Run(u32),
+    /// Waits for an interrupt.
+    Idle,
+    /// Nothing: the system ends.
+    Stop(Stop),
+}
+
+/// Why the system ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// Somebody who may said so, with this status.
+    PowerOff(u32),
+    /// The first process ended, which it must not.
+    FirstEnded(End),
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Decides what the CPU does, and does the kernel's own work on the way, serving interrupts
+    /// between its pieces.
+    pub fn run(&mut self) -> Next {
+        loop {
+            if let Some(stop) = self.stop {
+                return Next::Stop(stop);
+            }
+            let Some(thread) = self.pick() else {
+                return Next::Idle;
+            };
+            match self.thread(thread).state {
+                State::Working(work) => {
+                    self.work(thread, work);
+                    if self.platform.interrupt_pending() {
+                        self.interrupt();
+                    }
+                }
+                _ => return self.enter(thread),
+            }
+        }
+    }
+
+    /// The frame of the running thread's message page, for those who play its program.
+    pub fn message_frame(&mut self) -> Option<Frame> {
+        let thread = self.current?;
+        Some(self.thread(thread).page)
+    }
+
+    /// Serves every interrupt that waits.
+    pub fn interrupt(&mut self) {
+        while let Some(interrupt) = self.platform.take_interrupt() {
+            match interrupt {
+                Interrupt::SliceEnd => {
+                    self.slice_runs = false;
+                    self.rotate();
+                }
+                Interrupt::ConsoleInput => self.console_input(),
+            }
+        }
+    }
+
+    /// The running thread goes to the end of the queue.
+    pub(crate) fn rotate(&mut self) {
+        if let Some(thread) = self.current.take() {
+            self.ready.push(&mut self.threads, thread);
+        }
+    }
+
+    /// Runs `thread`, which is ready and in no queue, in place of the current one, on what is
+    /// left of its time slice.
+    pub(crate) fn switch_to(&mut self, thread: ThreadId) {
+        self.current = Some(thread);
+    }
+
+    /// The current thread, or else the next in the queue.
+    fn pick(&mut self) -> Option<ThreadId> {
+        if self.current.is_none() {
+            self.current = self.ready.pop(&mut self.threads);
+        }
+        if self.current.is_none() && self.slice_runs {
+            self.platform.stop_slice();
+            self.slice_runs = false;
+        }
+        self.current
+    }
+
+    fn enter(&mut self, thread: ThreadId) -> Next {
+        let space = self.process_of(thread).1.space;
+        if let Some(space) = space
+            && self.active != Some(space)
+            && let Some((mmu, tables)) = self.memory.mmu_space_mut(space)
+        {
+            self.platform.activate(mmu, tables);
+            self.active = Some(space);
+        }
+        if !self.slice_runs {
+            self.platform.start_slice();
+            self.slice_runs = true;
+        }
+        Next::Run(thread.index())
+    }
+
+    /// Does one piece.
+    fn work(&mut self, thread: ThreadId, work: Work) {
+        match work {
+            Work::Memory(job, answer) => match self.step(job) {
+                Some(job) => self.thread(thread).state = State::Working(Work::Memory(job, answer)),
+                None => self.finish_work(thread, answer),
+            },
+            Work::Leave => self.leave(thread),
+            Work::Teardown(job) => match self.step(job) {
+                Some(job) => self.thread(thread).state = State::Working(Work::Teardown(job)),
+                None => self.finish_end(thread),
+            },
+        }
+    }
+
+    fn step(&mut self, job: mm::Job) -> Option<mm::Job> {
+        let now = self.platform.seconds();
+        self.memory.step(job, now)
+    }
+
+    fn finish_work(&mut self, thread: ThreadId, answer: Answer) {
+        self.answer(thread, Ok(answer));
+        self.thread(thread).state = match self.process_of(thread).1.stage {
+            Stage::Ending(_) => State::Working(Work::Leave),
+            _ => State::Ready,
+        };
+    }
+}

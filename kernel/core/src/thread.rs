@@ -1,0 +1,157 @@
+//! Threads: what the kernel knows of one besides its registers, and the queues they wait in.
+
+use crate::ipc::Endpoint;
+use crate::object::Answer;
+use crate::process::Process;
+use abi::{Badge, Words6};
+use addr::Frame;
+use slots::{Id, Slots};
+
+/// Names a thread.
+pub type ThreadId = Id<Thread>;
+
+/// A thread of a process.
+pub struct Thread {
+    /// Whose it is.
+    pub process: Id<Process>,
+    /// What it does.
+    pub state: State,
+    /// The frame of its message page.
+    pub page: Frame,
+    /// Whose call it received last and has not answered.
+    pub caller: Option<ThreadId>,
+    link: Link,
+}
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug)]
+pub enum State {
+    /// Not started.
+    New,
+    /// Runs, or is in the ready queue.
+    Ready,
+    /// As `Ready`, but the kernel has something to finish before the thread goes on.
+    Working(Work),
+    /// Waits in the endpoint's queue until its message is received.
+    Calling {
+        /// Where.
+        endpoint: Id<Endpoint>,
+        /// The mark of the handle it used.
+        badge: Badge,
+    },
+    /// Its message was received; waits for the answer of this thread.
+    AwaitingAnswer(ThreadId),
+    /// Waits in the endpoint's queue for a message.
+    Receiving(Id<Endpoint>),
+    /// Waits for console input of at most so many bytes.
+    Reading(usize),
+    /// Waits in the process's queue for its end.
+    WaitingEnd(Id<Process>, EndAnswer),
+}
+
+/// What somebody who waits for the end of a process is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndAnswer {
+    /// How it ended.
+    How,
+    /// That it ended.
+    Done,
+}
+
+/// Something long that the kernel does for a thread, piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// A memory operation that is committed and has pieces left; then the thread is answered.
+    Memory(mm::Job, Answer),
+    /// The end of the thread's process: first its ties to others are cut.
+    Leave,
+    /// Then its address space is taken apart.
+    Teardown(mm::Job),
+}
+
+impl Thread {
+    /// A thread of `process` that has not started; `page` is its message page.
+    pub fn new(process: Id<Process>, page: Frame) -> Self {
+        Self {
+            process,
+            state: State::New,
+            page,
+            caller: None,
+            link: Link::default(),
+        }
+    }
+}
+
+/// Words of nothing.
+pub const NO_WORDS: Words6 = [0; 6];
+
+#[derive(Default)]
+struct Link {
+    previous: Option<ThreadId>,
+    next: Option<ThreadId>,
+}
+
+/// A first-in first-out queue of threads. A thread is in one queue at most; the links are in the
+/// threads, so nothing is allocated and every operation takes constant time.
+#[derive(Default)]
+pub struct Queue {
+    first: Option<ThreadId>,
+    last: Option<ThreadId>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub const EMPTY: Self = Self {
+        first: None,
+        last: None,
+    };
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The thread that came first.
+    pub fn first(&self) -> Option<ThreadId> {
+        self.first
+    }
+
+    /// Appends `thread`, which is in no queue.
+    pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+        let previous = self.last.replace(thread);
+        link(threads, thread).previous = previous;
+        link(threads, thread).next = None;
+        match previous {
+            Some(previous) => link(threads, previous).next = Some(thread),
+            None => self.first = Some(thread),
+        }
+    }
+
+    /// Takes the first thread out.
+    pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
+        let first = self.first?;
+        self.remove(threads, first);
+        Some(first)
+    }
+
+    /// Takes `thread`, which is in this queue, out.
+    pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+        let Link { previous, next } = core::mem::take(link(threads, thread));
+        match previous {
+            Some(previous) => link(threads, previous).next = next,
+            None => self.first = next,
+        }
+        match next {
+            Some(next) => link(threads, next).previous = previous,
+            None => self.last = previous,
+        }
+    }
+}
+
+/// Threads leave their queue before their slot is freed, so a linked thread exists.
+fn link(threads: &mut Slots<Thread>, thread: ThreadId) -> &mut Link {
+    match threads.get_mut(thread) {
+        Some(thread) => &mut thread.link,
+        None => panic!("a queue holds a thread that is gone: {thread:?}"),
+    }
+}

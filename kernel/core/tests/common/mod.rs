@@ -1,0 +1,268 @@
+//! A kernel on a pretend machine: tests play the programs, one trap at a time.
+
+#![allow(dead_code, reason = "every test file uses another part")]
+
+use abi::process::{Pid, ProcessRequest};
+use abi::system::Machine;
+use abi::{BUFFER_BYTES, Errno, Handle, IpcError, MAX_HANDLES, MessagePage, Operation, Request, Tag, Words, Words6};
+use addr::Frame;
+use kcore::handle::Object;
+use kcore::kernel::Facts;
+use kcore::process::{FirstStart, Name};
+use kcore::{Interrupt, Kernel, Next, Platform, Registers, Storage};
+use mm::Seconds;
+use mm::mmu::Mmu;
+use slots::Slot;
+use std::collections::{HashMap, VecDeque};
+
+/// The pretend machine's other half: registers, message pages, a console made of strings.
+pub struct Fake {
+    registers: Vec<Registers>,
+    pages: HashMap<Frame, MessagePage>,
+    pub interrupts: VecDeque<Interrupt>,
+    pub typed: VecDeque<u8>,
+    pub printed: Vec<u8>,
+    pub console_full: bool,
+    pub active: bool,
+}
+
+impl Platform for Fake {
+    type Mmu = machine::Machine;
+
+    fn registers(&mut self, thread: u32) -> &mut Registers {
+        &mut self.registers[thread as usize]
+    }
+
+    fn forget_thread(&mut self, thread: u32) {
+        self.registers[thread as usize] = Registers::ZERO;
+    }
+
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
+        let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
+        to.bytes[..bytes].copy_from_slice(&page.bytes[..bytes]);
+        to.handles[..handles].copy_from_slice(&page.handles[..handles]);
+    }
+
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
+        let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
+        page.bytes[..bytes].copy_from_slice(&from.bytes[..bytes]);
+        page.handles[..handles].copy_from_slice(&from.handles[..handles]);
+    }
+
+    fn activate(&mut self, _: &mut Self::Mmu, _: &mut <Self::Mmu as Mmu>::Space) {
+        self.active = true;
+    }
+
+    fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
+        1
+    }
+
+    fn deactivate(&mut self, _: &mut Self::Mmu) {
+        self.active = false;
+    }
+
+    fn start_slice(&mut self) {}
+
+    fn stop_slice(&mut self) {}
+
+    fn interrupt_pending(&self) -> bool {
+        !self.interrupts.is_empty()
+    }
+
+    fn take_interrupt(&mut self) -> Option<Interrupt> {
+        self.interrupts.pop_front()
+    }
+
+    fn seconds(&self) -> Seconds {
+        Seconds(100)
+    }
+
+    fn console_put(&mut self, byte: u8) -> bool {
+        if !self.console_full {
+            self.printed.push(byte);
+        }
+        !self.console_full
+    }
+
+    fn console_get(&mut self) -> Option<u8> {
+        self.typed.pop_front()
+    }
+}
+
+/// What a trap came back with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Back {
+    pub outcome: Option<IpcError>,
+    pub tag: Tag,
+    pub words: Words6,
+    pub badge: u64,
+}
+
+/// A kernel and who runs on it.
+pub struct World {
+    pub kernel: Kernel<Fake>,
+    /// Number of the thread that runs.
+    pub running: Option<u32>,
+}
+
+pub const THREADS: usize = 40;
+
+pub fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
+    (0..count).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak()
+}
+
+impl World {
+    /// A kernel whose first process runs. Its handles: itself, memory, console, system.
+    pub fn new(memory: mm::MemoryManager<machine::Machine>) -> Self {
+        let fake = Fake {
+            registers: vec![Registers::ZERO; THREADS],
+            pages: HashMap::new(),
+            interrupts: VecDeque::new(),
+            typed: VecDeque::new(),
+            printed: Vec::new(),
+            console_full: false,
+            active: false,
+        };
+        let storage = Storage { processes: leak(THREADS), threads: leak(THREADS), endpoints: leak(16) };
+        let machine = Machine { cpus: 1, running: 1, ram: 0, image: 0, clock_hz: 1, asid_bits: 8 };
+        let facts = Facts { machine, board: "pretend machine" };
+        let mut kernel = Kernel::new(fake, memory, storage, facts);
+        let (init, _) = kernel.new_process(Name::new(b"init").expect("a name"), Pid(0)).expect("room");
+        kernel.place_new(init, Handle::CONSOLE, Object::Console);
+        kernel.place_new(init, Handle::PARENT, Object::System);
+        kernel.start_first(init, &FirstStart { entry: 0x40_0000, stack: 0x1000, words: [0; 6], bytes: b"args" });
+        let mut world = Self { kernel, running: None };
+        world.run();
+        world
+    }
+
+    /// Lets the kernel decide who goes on.
+    pub fn run(&mut self) -> Next {
+        let next = self.kernel.run();
+        self.running = match next {
+            Next::Run(thread) => Some(thread),
+            _ => None,
+        };
+        next
+    }
+
+    pub fn registers(&mut self) -> &mut Registers {
+        let thread = self.running.expect("somebody runs");
+        self.kernel.platform.registers(thread)
+    }
+
+    /// The running thread traps; then whoever goes on runs.
+    pub fn trap(&mut self, operation: u64, handle: u64, tag: u64, words: Words6) {
+        let registers = self.registers();
+        registers.x[0] = handle;
+        registers.x[1] = tag;
+        registers.x[2..8].copy_from_slice(&words);
+        registers.x[8] = operation;
+        self.kernel.trap();
+        self.run();
+    }
+
+    /// What the running thread finds in its registers.
+    pub fn back(&mut self) -> Back {
+        let registers = self.registers();
+        assert!(registers.x[9..18].iter().all(|&x| x == 0), "x9 to x17 come back zero");
+        Back {
+            outcome: IpcError::decode(registers.x[0]),
+            tag: Tag::decode(registers.x[1]).expect("the kernel writes good tags"),
+            words: registers.words(),
+            badge: registers.x[8],
+        }
+    }
+
+    /// The running thread's message page.
+    pub fn page(&mut self) -> &mut MessagePage {
+        let frame = self.kernel.message_frame().expect("somebody runs");
+        self.kernel.platform.pages.entry(frame).or_insert(MessagePage::EMPTY)
+    }
+
+    pub fn send<R: Request>(&mut self, handle: Handle, request: R, bytes: &[u8], handles: &[Handle]) {
+        let page = self.page();
+        page.bytes[..bytes.len()].copy_from_slice(bytes);
+        for (place, handle) in page.handles.iter_mut().zip(handles) {
+            *place = handle.raw();
+        }
+        let tag = Tag::new(R::LABEL).with_bytes(bytes.len()).and_then(|t| t.with_handles(handles.len()));
+        let tag = tag.expect("small enough").encode();
+        self.trap(Operation::Call as u64, handle.raw().into(), tag, request.into_words());
+    }
+
+    /// A call that comes back to the same thread at once.
+    pub fn call<R: Request>(&mut self, handle: Handle, request: R) -> Result<R::Answer, Errno> {
+        self.call_with(handle, request, &[], &[])
+    }
+
+    pub fn call_with<R: Request>(&mut self, handle: Handle, request: R, bytes: &[u8], handles: &[Handle]) -> Result<R::Answer, Errno> {
+        let thread = self.running;
+        self.send(handle, request, bytes, handles);
+        assert_eq!(self.running, thread, "the call comes back at once");
+        self.answer::<R>()
+    }
+
+    /// Reads the running thread's answer to an earlier call.
+    pub fn answer<R: Request>(&mut self) -> Result<R::Answer, Errno> {
+        let back = self.back();
+        assert_eq!(back.outcome, None, "the message arrived");
+        match Errno::from_number(back.tag.label().0) {
+            Some(errno) => Err(errno),
+            None => Ok(R::Answer::from_words(back.words).expect("a good answer")),
+        }
+    }
+
+    /// Handles that came with the last message.
+    pub fn handles(&mut self) -> Vec<Handle> {
+        let count = self.back().tag.handles();
+        self.page().handles[..count].iter().map(|&raw| Handle::from_raw(raw)).collect()
+    }
+
+    /// Makes a child; returns its handle and its memory manager's.
+    pub fn create(&mut self, name: &str) -> Result<(Handle, Handle), Errno> {
+        self.call_with(Handle::SELF, abi::process::Create {}, name.as_bytes(), &[])?;
+        let handles = self.handles();
+        Ok((handles[0], handles[1]))
+    }
+
+    pub fn start(&mut self, child: Handle) {
+        let start = abi::process::Start { entry: 0x40_0000, stack: 0, word0: 1, word1: 2, word2: 3, word3: 4 };
+        self.call(child, start).expect("starts");
+    }
+
+    pub fn create_endpoint(&mut self) -> Handle {
+        self.call(Handle::SELF, abi::process::CreateEndpoint {}).expect("room");
+        self.handles()[0]
+    }
+
+    /// Lets others run, until thread `thread` runs.
+    pub fn until(&mut self, thread: u32) {
+        for _ in 0..100 {
+            if self.running == Some(thread) {
+                return;
+            }
+            self.yield_now();
+        }
+        panic!("thread {thread} never runs");
+    }
+
+    pub fn yield_now(&mut self) {
+        self.send(Handle::SELF, abi::process::Yield {}, &[], &[]);
+    }
+
+    pub fn free_frames(&self) -> u64 {
+        let counts = self.kernel.memory.frame_counts();
+        counts.free - counts.promised
+    }
+
+    pub fn log(&self) -> String {
+        let mut bytes = vec![0; kcore::log::LOG_BYTES];
+        let (_, count) = self.kernel.log.read(0, &mut bytes);
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+}
+
+pub const MOST_BYTES: usize = BUFFER_BYTES;
+pub const MOST_HANDLES: usize = MAX_HANDLES;
+pub type Requests = ProcessRequest;
