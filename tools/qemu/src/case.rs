@@ -1,0 +1,246 @@
+//! A QEMU case: a file under `cases/` that says what to boot, what to type and what must come.
+//!
+//! ```toml
+//! summary = "The prompt answers and powers the machine off."
+//! bootargs = "asid-bits=4"                    # optional
+//! deadline = 60                               # seconds, optional
+//! proves = ["G-31"]                           # rows of docs/conformance.tsv, optional
+//! machines = [{}, { cpu = "max", smp = 1 }]   # optional; the case runs on each, {} is the default machine
+//! status = 0                                  # exit status the guest must choose, optional
+//! forbid = ["leak"]                           # regexes, optional; a line that begins with `panic:` always fails
+//! anywhere = ["^consumer: done"]              # regexes of lines that must come in any order, optional
+//! script = [
+//!     { line = "Granule" },                   # a line that contains the text
+//!     { regex = 'checksum (?<sum>\w+)' },     # a line that matches; a named group is remembered
+//!     { line = "checksum {sum}" },            # and can be demanded again
+//!     { prompt = "> " },                      # waits for an unfinished line that ends with the text
+//!     { send = "exit" },                      # types the text and Enter; `keys` types the text alone
+//! ]
+//! ```
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use regex::Regex;
+use serde::Deserialize;
+
+use crate::expect::{Script, Step};
+use crate::machine::Machine;
+
+/// A case, ready to be run.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// What the case shows, in one sentence.
+    pub summary: String,
+    /// The machines it runs on, at least one.
+    pub machines: Vec<Machine>,
+    /// Words for the kernel's command line.
+    pub bootargs: String,
+    /// Rows of the conformance catalogue that it proves.
+    pub proves: Vec<String>,
+    /// What the machine must do.
+    pub script: Script,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseFile {
+    summary: String,
+    #[serde(default = "one_machine")]
+    machines: Vec<Machine>,
+    #[serde(default)]
+    bootargs: String,
+    #[serde(default = "one_minute")]
+    deadline: u64,
+    #[serde(default)]
+    proves: Vec<String>,
+    #[serde(default)]
+    forbid: Vec<String>,
+    #[serde(default)]
+    anywhere: Vec<String>,
+    #[serde(default)]
+    status: i32,
+    script: Vec<StepLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StepLine {
+    Line(String),
+    Regex(String),
+    Prompt(String),
+    Send(String),
+    Keys(String),
+}
+
+fn one_machine() -> Vec<Machine> {
+    vec![Machine::default()]
+}
+
+fn one_minute() -> u64 {
+    60
+}
+
+/// Reads all cases of a folder, sorted by name.
+///
+/// # Errors
+///
+/// When a file cannot be read or is not a case; the message names it.
+pub fn read_all(folder: &Path) -> Result<Vec<Case>> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot list the cases in {}", folder.display()))?;
+    let mut cases = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            cases.push(read(&path).with_context(|| format!("in {}", path.display()))?);
+        }
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+fn read(path: &Path) -> Result<Case> {
+    let name = path.file_stem().expect("a listed file has a name");
+    parse(&name.to_string_lossy(), &fs::read_to_string(path)?)
+}
+
+fn parse(name: &str, text: &str) -> Result<Case> {
+    let file: CaseFile = toml::from_str(text)?;
+    ensure!(
+        !file.machines.is_empty(),
+        "`machines` is empty, so the case would never run"
+    );
+    let steps: Vec<Step> = file.script.into_iter().map(Step::from).collect();
+    check_steps(&steps)?;
+    let mut forbidden = vec!["^panic:".to_owned()];
+    forbidden.extend(file.forbid);
+    Ok(Case {
+        name: name.into(),
+        summary: file.summary,
+        machines: file.machines,
+        bootargs: file.bootargs,
+        proves: file.proves,
+        script: Script {
+            steps,
+            anywhere: regexes(&file.anywhere)?,
+            forbidden: regexes(&forbidden)?,
+            status: file.status,
+            deadline: Duration::from_secs(file.deadline),
+        },
+    })
+}
+
+/// Finds a mistake in an expression now, not when a machine has run for a minute.
+fn check_steps(steps: &[Step]) -> Result<()> {
+    ensure!(
+        steps
+            .iter()
+            .any(|step| !matches!(step, Step::Send(_) | Step::Keys(_))),
+        "the script waits for nothing, so it would pass whatever the machine does"
+    );
+    // `{name}` stands for captured text; any text will do for this check.
+    let reference = Regex::new(r"\{[A-Za-z_]\w*\}").expect("the pattern is valid");
+    for step in steps {
+        if let Step::Regex(pattern) = step {
+            Regex::new(&reference.replace_all(pattern, "x"))?;
+        }
+    }
+    Ok(())
+}
+
+fn regexes(patterns: &[String]) -> Result<Vec<Regex>> {
+    Ok(patterns
+        .iter()
+        .map(|pattern| Regex::new(pattern))
+        .collect::<Result<_, _>>()?)
+}
+
+impl From<StepLine> for Step {
+    fn from(line: StepLine) -> Self {
+        match line {
+            StepLine::Line(text) => Self::Line(text),
+            StepLine::Regex(text) => Self::Regex(text),
+            StepLine::Prompt(text) => Self::Prompt(text),
+            StepLine::Send(text) => Self::Send(text),
+            StepLine::Keys(text) => Self::Keys(text),
+        }
+    }
+}
+
+impl Case {
+    /// The name under which the case runs on this machine: `demo`, or `demo[cpu=max]`.
+    #[must_use]
+    pub fn trial_name(&self, machine: &Machine) -> String {
+        match machine.label().as_str() {
+            "" => self.name.clone(),
+            label => format!("{}[{label}]", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::expect::{Ending, Session};
+
+    const CASE: &str = r#"
+        summary = "An example."
+        machines = [{}, { cpu = "max", smp = 1 }]
+        proves = ["G-31"]
+        status = 3
+        script = [ { line = "Granule" }, { regex = 'sum (?<sum>\w{2,})' }, { regex = "^{sum}$" } ]
+    "#;
+
+    #[test]
+    fn a_case_runs_once_on_each_of_its_machines_under_a_name_of_its_own() {
+        let case = parse("demo", CASE).unwrap();
+        let names: Vec<_> = case.machines.iter().map(|m| case.trial_name(m)).collect();
+        assert_eq!(names, ["demo", "demo[cpu=max,smp=1]"]);
+    }
+
+    #[test]
+    fn the_steps_of_the_file_are_the_steps_that_are_played() {
+        let case = parse("demo", CASE).unwrap();
+        let play = |output: &str, status| {
+            let mut session = Session::new(&case.script);
+            session.feed(output.as_bytes());
+            session.end(Ending::Exited(status))
+        };
+        assert_eq!(play("Granule 0.1\nsum ab\nab\n", 3), Ok(()));
+        assert!(play("Granule 0.1\nsum ab\nab\n", 0).is_err());
+        assert!(play("Granule 0.1\nsum ab\nac\n", 3).is_err());
+    }
+
+    #[test]
+    fn a_panic_is_forbidden_without_being_mentioned() {
+        let case = parse("demo", CASE).unwrap();
+        assert!(case.script.forbidden.iter().any(|p| p.is_match("panic: at")));
+    }
+
+    #[test]
+    fn a_case_that_waits_for_nothing_is_refused() {
+        for script in ["[]", r#"[{ send = "exit" }]"#] {
+            let text = format!("summary = 'x'\nscript = {script}");
+            assert!(parse("x", &text).is_err(), "{script}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_a_case_file_are_found_before_a_machine_starts() {
+        for wrong in [
+            "script = [{ line = 'a' }]",
+            "summary = 'x'\nscript = [{ lines = 'a' }]",
+            "summary = 'x'\nscript = [{ regex = '(' }]",
+            "summary = 'x'\nscript = [{ line = 'a' }]\nforbid = ['(']",
+            "summary = 'x'\nscript = [{ line = 'a' }]\nmachines = []",
+            "summary = 'x'\nscript = [{ line = 'a' }]\ndeadlin = 3",
+        ] {
+            assert!(parse("x", wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Builds Granule, runs it in QEMU, and judges what it prints.
+//!
+//! The binary `granule` is what `just` calls. Its verbs, one module each:
+//!
+//! * [`build`]: the kernel image and the archive of programs.
+//! * [`run`]: a machine for a person, or for a script that waits for it to end.
+//! * [`suite`]: the QEMU cases of `cases/`, run in parallel under the standard test runner.
+//! * [`conformance`]: each row of `docs/conformance.tsv` with the tests that prove it.
+//! * [`debug`]: a halted machine with gdb attached.
+//! * [`mod@bench`]: figures that repeat, measured in executed instructions.
+//!
+//! Below them: [`workspace`] knows where things lie, [`machine`] turns settings into a QEMU command,
+//! [`case`](mod@case) reads a case file, [`expect`] judges a transcript, and [`guest`] brings the two together
+//! with a running QEMU.
+
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod build;
+pub mod case;
+pub mod conformance;
+pub mod debug;
+pub mod expect;
+pub mod guest;
+pub mod machine;
+pub mod run;
+pub mod suite;
+pub mod workspace;

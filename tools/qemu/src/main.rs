@@ -1,0 +1,135 @@
+//! The tool behind `just`: builds, runs, tests, measures and debugs Granule.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use granule_qemu::machine::{Board, Machine};
+use granule_qemu::run::{Audience, run};
+use granule_qemu::workspace::Workspace;
+use granule_qemu::{bench, build, conformance, debug, suite};
+
+/// Builds, runs, tests, measures and debugs Granule.
+#[derive(Parser)]
+#[command(name = "granule", after_help = ENVIRONMENT)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const ENVIRONMENT: &str = "Environment:
+  GRANULE_QEMU      the QEMU to start instead of qemu-system-aarch64
+  GRANULE_PATIENCE  how many times longer every deadline is, for a slow or busy host";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build kernel8.img and initrd.cpio.
+    #[command(visible_alias = "image")]
+    Build,
+    /// Build, then boot a machine; without a terminal at standard input it ends by itself.
+    Run {
+        /// Machine to boot.
+        #[arg(default_value = "virt")]
+        board: Board,
+        #[command(flatten)]
+        machine: Machine,
+        /// Seconds that a run without a terminal may take.
+        #[arg(long, default_value_t = 120)]
+        deadline: u64,
+        /// Words for the kernel's command line.
+        #[arg(last = true)]
+        bootargs: Vec<String>,
+    },
+    /// Build, then run the QEMU cases whose name contains FILTER.
+    Test {
+        /// Part of a case's name, and other options of the standard test runner.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// Run all tests that prove a row of docs/conformance.tsv and print every row's result.
+    Conformance,
+    /// Build, then start a halted machine with gdb attached.
+    Debug {
+        /// Machine to boot.
+        #[arg(default_value = "virt")]
+        board: Board,
+        #[command(flatten)]
+        machine: Machine,
+        /// TCP port on this host for the debugger.
+        #[arg(long, default_value_t = 1234)]
+        port: u16,
+        /// Words for the kernel's command line.
+        #[arg(last = true)]
+        bootargs: Vec<String>,
+    },
+    /// Build, then measure in executed instructions, one CPU.
+    Bench {
+        /// Print tab-separated id and value alone.
+        #[arg(long)]
+        tsv: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match execute(Arguments::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("granule: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Build => build_and_tell(),
+        Verb::Run {
+            board,
+            machine,
+            deadline,
+            bootargs,
+        } => {
+            board.ensure_supported()?;
+            let workspace = built()?;
+            let deadline = suite::patient(Duration::from_secs(deadline))?;
+            let bootargs = bootargs.join(" ");
+            let code = run(&workspace, &machine, &bootargs, Audience::present(), deadline)?;
+            Ok(ExitCode::from(code))
+        }
+        Verb::Test { filter } => suite::run(filter),
+        Verb::Conformance => conformance::report(&Workspace::locate()?),
+        Verb::Debug {
+            board,
+            machine,
+            port,
+            bootargs,
+        } => {
+            board.ensure_supported()?;
+            debug::ensure_debugger()?;
+            debug::debug(&built()?, &machine, &bootargs.join(" "), port)
+        }
+        Verb::Bench { tsv } => {
+            let form = if tsv { bench::Form::Tsv } else { bench::Form::Table };
+            bench::bench(&built()?, form)
+        }
+    }
+}
+
+fn built() -> Result<Workspace> {
+    let workspace = Workspace::locate()?;
+    build::build(&workspace)?;
+    Ok(workspace)
+}
+
+fn build_and_tell() -> Result<ExitCode> {
+    let workspace = built()?;
+    for path in [workspace.image(), workspace.initrd()] {
+        let bytes = std::fs::metadata(&path)?.len();
+        println!("{} ({bytes} bytes)", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}

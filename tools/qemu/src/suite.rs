@@ -1,0 +1,99 @@
+//! The QEMU cases as trials of the standard test runner, some at a time.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::build::build;
+use crate::case::{Case, read_all};
+use crate::guest::play;
+use crate::machine::{Boot, Console, Machine};
+use crate::workspace::Workspace;
+
+/// More machines at once than this would only slow each other down: each has up to four busy CPUs.
+const MOST_MACHINES: usize = 3;
+
+/// Builds once, then runs the cases that the arguments select.
+///
+/// The arguments are those of the standard test runner: a part of a name, `--list`, `--exact`, ...
+///
+/// # Errors
+///
+/// When the build fails or a case file is wrong. A failing case is in the exit status and on standard output.
+pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
+    let program = OsString::from("granule test");
+    let words = arguments.into_iter().map(OsString::from);
+    let mut arguments = Arguments::from_iter(std::iter::once(program).chain(words));
+    let workspace = Workspace::locate()?;
+    let cases = cases(&workspace)?;
+    let trials = trials(&workspace, cases, patience()?);
+    let selected = |trial: &Trial| !arguments.is_filtered_out(trial);
+    if !arguments.list && trials.iter().any(selected) {
+        build(&workspace)?;
+    }
+    let machines = available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_MACHINES));
+    arguments.test_threads.get_or_insert(machines);
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}
+
+/// Reads the checked-in cases.
+///
+/// # Errors
+///
+/// When there is none, or a file is not a case.
+pub fn cases(workspace: &Workspace) -> Result<Vec<Case>> {
+    let folder = workspace.root().join("tools/qemu/cases");
+    let cases = read_all(&folder)?;
+    ensure!(
+        !cases.is_empty(),
+        "there is no case in {}, so nothing would be tested",
+        folder.display()
+    );
+    Ok(cases)
+}
+
+fn trials(workspace: &Workspace, cases: Vec<Case>, patience: u32) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for mut case in cases {
+        case.script.deadline *= patience;
+        for machine in case.machines.clone() {
+            let name = case.trial_name(&machine);
+            let (workspace, case) = (workspace.clone(), case.clone());
+            trials.push(Trial::test(name, move || run_case(&workspace, &case, &machine)));
+        }
+    }
+    trials
+}
+
+fn run_case(workspace: &Workspace, case: &Case, machine: &Machine) -> Result<(), Failed> {
+    let boot = Boot::new(workspace, &["exit=semihosting", &case.bootargs]);
+    let mut command = machine.command(&boot, Console::Stream);
+    let report = play(&mut command, &case.script).map_err(|error| format!("{error:#}"))?;
+    match &report.verdict {
+        Ok(()) => Ok(()),
+        Err(_) => Err(format!("{}\n{report}", case.summary).into()),
+    }
+}
+
+/// How many times longer than written every deadline is: `GRANULE_PATIENCE`, for a slow or busy host.
+fn patience() -> Result<u32> {
+    match std::env::var("GRANULE_PATIENCE") {
+        Ok(text) => text
+            .parse()
+            .with_context(|| format!("GRANULE_PATIENCE is `{text}`; it takes a whole number")),
+        Err(_) => Ok(1),
+    }
+}
+
+/// A deadline as a case file writes it, lengthened by `GRANULE_PATIENCE`.
+///
+/// # Errors
+///
+/// When the variable is not a whole number.
+pub fn patient(deadline: Duration) -> Result<Duration> {
+    Ok(deadline * patience()?)
+}
