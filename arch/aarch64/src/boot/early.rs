@@ -1,0 +1,220 @@
+//! The first translation tables, built while the MMU is still off.
+//!
+//! This code runs at physical addresses, while every address stored in the image is a virtual one.
+//! So it follows no stored address: no trait objects, no tables of strings. (A panic would, and
+//! ends in an exception without vectors: the machine stops. None is expected.) All memory is Device
+//! memory now, which knows neither unaligned accesses nor exclusives, hence no locks and no atomic
+//! updates.
+//!
+//! The tables lie in the image's own BSS, so that nothing needs to be known about RAM.
+
+use crate::boot::image::Borders;
+use crate::cpu::stack::{GUARD_BYTES, Stacks};
+use crate::mmu::layout::{DEVICE_TREE_WINDOW, SCRATCH_TABLE_PAGE};
+use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, MAIR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1};
+use addr::{Frame, FrameRange, MemoryKind, Page, PhysAddr, VirtAddr};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use tock_registers::interfaces::{Readable, Writeable};
+use vmsa::asid::{Asid, AsidBits};
+use vmsa::{Attributes, KernelAccess, KernelTables, TableIndex, TableMemory, control};
+
+/// Tables set aside: three levels for the kernel and one level-3 table per 2 MiB of image and
+/// device tree, four for the identity map. The linker script limits the image accordingly.
+const TABLES: usize = 32;
+/// The largest device tree (Linux, "Booting AArch64 Linux").
+const DEVICE_TREE_LIMIT: u32 = 2 << 20;
+
+#[repr(C, align(4096))]
+pub(crate) struct TableFrame(UnsafeCell<[u64; vmsa::ENTRIES as usize]>);
+
+// SAFETY: Before the MMU is on there is one CPU and one owner, `prepare_translation`; afterwards
+// the contents are reached by physical address only.
+unsafe impl Sync for TableFrame {}
+
+impl TableFrame {
+    /// A table without a valid descriptor.
+    pub(crate) const fn empty() -> Self {
+        Self(UnsafeCell::new([0; vmsa::ENTRIES as usize]))
+    }
+
+    /// Its frame: with the MMU off, addresses are physical.
+    fn frame_with_mmu_off(&'static self) -> Frame {
+        PhysAddr::new((&raw const *self).addr() as u64).frame()
+    }
+}
+
+static EARLY_TABLES: [TableFrame; TABLES] = [const { TableFrame::empty() }; TABLES];
+static SCRATCH_TABLE: TableFrame = TableFrame::empty();
+/// In BSS, like everything that is written with the cache off.
+static PREPARED: PreparedCell = PreparedCell(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// What [`prepare_translation`] leaves to the code after it.
+#[derive(Clone, Copy)]
+pub(crate) struct Prepared {
+    /// The kernel's tables.
+    pub kernel: KernelTables,
+    /// How many bytes of device tree were mapped.
+    pub device_tree: Option<usize>,
+}
+
+struct PreparedCell(UnsafeCell<MaybeUninit<Prepared>>);
+
+// SAFETY: Written by the one CPU that boots, before there is code that could read it.
+unsafe impl Sync for PreparedCell {}
+
+impl Prepared {
+    /// # Safety
+    /// [`prepare_translation`] has been called.
+    pub(crate) unsafe fn get() -> Self {
+        // SAFETY: Nothing writes it any more.
+        let prepared = unsafe { &*PREPARED.0.get() };
+        // SAFETY: The caller vouches that it has been written.
+        unsafe { prepared.assume_init() }
+    }
+}
+
+/// Builds the kernel's map of itself and the identity map of the code that turns the MMU on, and
+/// loads all translation registers except SCTLR_EL1.
+///
+/// `device_tree` and `image` are physical; `linked` is the address the image is linked for.
+pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linked: u64) {
+    let mut memory = MmuOff;
+    let mut pool = EARLY_TABLES.iter();
+    let mut new_table = || match pool.next() {
+        Some(table) => table.frame_with_mmu_off(),
+        None => panic!("the image does not fit the early tables"),
+    };
+
+    let kernel = KernelTables::create(&mut memory, new_table());
+    let mut map = |at: u64, frames: Option<FrameRange>, access: KernelAccess| {
+        if let Some(frames) = frames {
+            let attributes = Attributes::kernel(access, MemoryKind::Normal);
+            kernel.map(
+                &mut memory,
+                VirtAddr::new(at).page(),
+                frames,
+                attributes,
+                &mut new_table,
+            );
+        }
+    };
+    map_image(&mut map, linked - image);
+    let device_tree = find_device_tree(PhysAddr::new(device_tree));
+    map(
+        DEVICE_TREE_WINDOW,
+        device_tree.map(|(frames, _)| frames),
+        KernelAccess::ReadOnly,
+    );
+    make_scratch_table(kernel, &mut memory);
+
+    let identity = KernelTables::create(&mut memory, new_table());
+    let here = Borders::here();
+    if let Some(boot) = between(here.start, here.boot_end) {
+        let attributes = Attributes::kernel(KernelAccess::ReadExecute, MemoryKind::Normal);
+        identity.map(
+            &mut memory,
+            Page::from_number(boot.start().number()),
+            boot,
+            attributes,
+            &mut new_table,
+        );
+    }
+    load_registers(kernel, identity);
+    let prepared = Prepared {
+        kernel,
+        device_tree: device_tree.map(|(_, bytes)| bytes),
+    };
+    // SAFETY: Nobody else runs, so nobody reads it.
+    unsafe { PREPARED.0.get().write(MaybeUninit::new(prepared)) };
+}
+
+/// Code may be executed, variables written, nothing both; the pages below the stacks are left out.
+fn map_image(map: &mut impl FnMut(u64, Option<FrameRange>, KernelAccess), up: u64) {
+    let here = Borders::here();
+    let mut part = |start: u64, end: u64, access| map(start + up, between(start, end), access);
+    part(here.start, here.text_end, KernelAccess::ReadExecute);
+    part(here.text_end, here.rodata_end, KernelAccess::ReadOnly);
+    let mut start = here.rodata_end;
+    for guard in Stacks::guards() {
+        part(start, guard, KernelAccess::ReadWrite);
+        start = guard + GUARD_BYTES as u64;
+    }
+    part(start, here.end, KernelAccess::ReadWrite);
+}
+
+fn between(start: u64, end: u64) -> Option<FrameRange> {
+    FrameRange::inside(PhysAddr::new(start), PhysAddr::new(end))
+}
+
+/// What is at `at`, if it looks like a device tree (Devicetree Specification, "Header"): its frames
+/// and size in bytes.
+fn find_device_tree(at: PhysAddr) -> Option<(FrameRange, usize)> {
+    const MAGIC: u32 = 0xd00d_feed;
+    if at.raw() == 0 || !at.raw().is_multiple_of(4) {
+        return None;
+    }
+    let magic = core::ptr::with_exposed_provenance::<u32>(at.raw() as usize);
+    // SAFETY: The boot protocol passes the address of a device tree, and the MMU is off: reading is
+    // harmless.
+    let found = u32::from_be(unsafe { magic.read_volatile() });
+    let size = magic.wrapping_add(1);
+    // SAFETY: As above; the size is the header's second word.
+    let size = u32::from_be(unsafe { size.read_volatile() });
+    if found != MAGIC || size > DEVICE_TREE_LIMIT {
+        return None;
+    }
+    Some((
+        FrameRange::touching(at, at.checked_add(u64::from(size))?)?,
+        size as usize,
+    ))
+}
+
+/// Makes the table above the scratch page, by mapping the table itself behind that page.
+fn make_scratch_table(kernel: KernelTables, memory: &mut MmuOff) {
+    let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
+    let mut table = Some(SCRATCH_TABLE.frame_with_mmu_off());
+    let page = VirtAddr::new(SCRATCH_TABLE_PAGE).page();
+    if let Some(frames) = FrameRange::new(SCRATCH_TABLE.frame_with_mmu_off(), 1) {
+        kernel.map(memory, page, frames, attributes, || match table.take() {
+            Some(table) => table,
+            None => panic!("the scratch page is not in the same GiB as the image"),
+        });
+    }
+}
+
+fn load_registers(kernel: KernelTables, identity: KernelTables) {
+    let features = ID_AA64MMFR0_EL1.get();
+    let pa_range = ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::PARange);
+    MAIR_EL1.set(control::MAIR_EL1);
+    TCR_EL1.set(control::tcr_el1(pa_range, AsidBits::implemented(features)));
+    TTBR0_EL1.set(control::ttbr0_el1(identity.root(), Asid::NO_PROCESS));
+    TTBR1_EL1.set(control::ttbr1_el1(kernel.root()));
+}
+
+/// Tables by physical address, with the MMU off.
+struct MmuOff;
+
+impl MmuOff {
+    fn descriptor(table: Frame, index: TableIndex) -> *mut u64 {
+        core::ptr::with_exposed_provenance_mut::<u64>(table.start().raw() as usize + index.byte_offset())
+    }
+}
+
+impl TableMemory for MmuOff {
+    fn load(&self, table: Frame, index: TableIndex) -> u64 {
+        // SAFETY: All tables are frames of `EARLY_TABLES`, which live for ever, and the MMU is off.
+        unsafe { Self::descriptor(table, index).read_volatile() }
+    }
+
+    fn store(&mut self, table: Frame, index: TableIndex, descriptor: u64) {
+        // SAFETY: As for `load`; nobody else uses the tables yet, not even a walker.
+        unsafe { Self::descriptor(table, index).write_volatile(descriptor) }
+    }
+
+    fn zero(&mut self, table: Frame) {
+        for index in TableIndex::all() {
+            self.store(table, index, 0);
+        }
+    }
+}

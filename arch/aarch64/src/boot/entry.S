@@ -1,0 +1,206 @@
+// From firmware to Rust: the Image header, the drop to EL1, a clean BSS, the MMU.
+//
+// Enters at EL1, EL2 or EL3 with the MMU and data cache off and x0 = device tree (Linux, "Booting AArch64
+// Linux"), at any address that is a multiple of 4 KiB. Until the MMU is on, everything is reached
+// PC-relative, so nothing here depends on where the loader put us; from `boot_high` on, code runs at
+// the address it was linked for. So no word of the image ever needs relocating.
+//
+// Kept throughout: x20 = device tree, x21 = CurrentEL at entry, x22 = where the image is.
+
+    .section .text.boot, "ax"
+    .balign 4096
+
+    .global _start
+_start:
+    b       boot_entry
+    .long   0
+    .quad   0                       // text_offset
+    .quad   __image_size            // effective size, zero-initialised data included
+    .quad   {IMAGE_FLAGS}
+    .quad   0
+    .quad   0
+    .quad   0
+    .ascii  "ARM\x64"
+    .long   0
+
+boot_entry:
+    msr     daifset, #0xf
+    mov     x20, x0
+    mrs     x21, CurrentEL
+    adr     x22, _start
+    cmp     x21, #(3 << 2)
+    b.eq    boot_from_el3
+    cmp     x21, #(2 << 2)
+    b.eq    boot_from_el2
+    ldr     x9, ={SCTLR_EL1_MMU_OFF}
+    msr     sctlr_el1, x9
+    isb
+    b       boot_at_el1
+
+// EL3: the loader left no firmware behind. We go on in *secure* EL1: only a secure kernel may put
+// interrupts into the group it then acknowledges, and where the interrupt controller is we don't know yet.
+boot_from_el3:
+    ldr     x9, ={SCR_EL3}
+    msr     scr_el3, x9
+    msr     cptr_el3, xzr           // no traps of FP, trace or CPACR_EL1
+    msr     mdcr_el3, xzr           // no traps of debug and performance monitors
+    mrs     x10, id_aa64pfr0_el1
+    ubfx    x9, x10, #8, #4         // is there an EL2, whose offset the virtual count obeys?
+    cbz     x9, 1f
+    msr     cntvoff_el2, xzr
+1:  ubfx    x9, x10, #24, #4        // GICv3: let lower levels use its system registers
+    cbz     x9, 2f
+    mrs     x9, S3_6_C12_C12_5      // ICC_SRE_EL3
+    mov     x11, #{ICC_SRE_ENABLE}
+    orr     x9, x9, x11
+    msr     S3_6_C12_C12_5, x9
+    isb
+2:  ldr     x9, ={SCTLR_EL1_MMU_OFF}
+    msr     sctlr_el1, x9
+    adr     x9, boot_at_el1
+    msr     elr_el3, x9
+    mov     x9, #{SPSR_EL1H_MASKED}
+    msr     spsr_el3, x9
+    isb
+    eret
+
+// EL2: give EL1 everything and never come back. Most of these registers hold anything after reset
+// (Arm ARM, "Reset behavior" of each), so each is written whole. No trap may be left behind: it would end
+// in EL2, where nobody is, and any program could stop the machine with it.
+boot_from_el2:
+    ldr     x9, ={SCTLR_EL2}
+    msr     sctlr_el2, x9
+    ldr     x9, ={HCR_EL2}
+    msr     hcr_el2, x9
+    isb
+    mov     x9, #{CNTHCTL_EL2}      // EL1 uses the physical count and timer,
+    msr     cnthctl_el2, x9
+    msr     cntvoff_el2, xzr        // and the virtual count equals it
+    mov     x9, #{CPTR_EL2}
+    msr     cptr_el2, x9
+    msr     hstr_el2, xzr
+    msr     vttbr_el2, xzr
+    mrs     x9, midr_el1
+    msr     vpidr_el2, x9
+    mrs     x9, mpidr_el1
+    msr     vmpidr_el2, x9
+
+    // Performance monitors: all counters belong to EL1 (HPMN), no traps. 0 and 15 mean there are none.
+    mrs     x9, id_aa64dfr0_el1
+    ubfx    x9, x9, #8, #4
+    add     x9, x9, #1
+    tst     x9, #0xe
+    mov     x9, xzr
+    b.eq    1f
+    mrs     x9, pmcr_el0
+    ubfx    x9, x9, #11, #5
+1:  msr     mdcr_el2, x9
+
+    // FEAT_FGT and FEAT_HCX: no fine-grained traps.
+    mrs     x9, id_aa64mmfr0_el1
+    ubfx    x9, x9, #56, #4
+    cbz     x9, 2f
+    msr     S3_4_C1_C1_4, xzr       // HFGRTR_EL2
+    msr     S3_4_C1_C1_5, xzr       // HFGWTR_EL2
+    msr     S3_4_C1_C1_6, xzr       // HFGITR_EL2
+    msr     S3_4_C3_C1_4, xzr       // HDFGRTR_EL2
+    msr     S3_4_C3_C1_5, xzr       // HDFGWTR_EL2
+2:  mrs     x9, id_aa64mmfr1_el1
+    ubfx    x9, x9, #40, #4
+    cbz     x9, 3f
+    msr     S3_4_C1_C2_2, xzr       // HCRX_EL2
+
+    // GICv3: system registers for EL1, unless the implementation refuses; no virtual interrupts.
+3:  mrs     x9, id_aa64pfr0_el1
+    ubfx    x9, x9, #24, #4
+    cbz     x9, 4f
+    mrs     x9, S3_4_C12_C9_5       // ICC_SRE_EL2
+    mov     x11, #{ICC_SRE_ENABLE}
+    orr     x9, x9, x11
+    msr     S3_4_C12_C9_5, x9
+    isb
+    mrs     x9, S3_4_C12_C9_5
+    tbz     x9, #0, 4f
+    msr     S3_4_C12_C11_0, xzr     // ICH_HCR_EL2
+
+4:  ldr     x9, ={SCTLR_EL1_MMU_OFF}
+    msr     sctlr_el1, x9
+    adr     x9, boot_at_el1
+    msr     elr_el2, x9
+    mov     x9, #{SPSR_EL1H_MASKED}
+    msr     spsr_el2, x9
+    isb
+    eret
+
+boot_at_el1:
+    msr     spsel, #1
+
+    // What we write with the data cache off goes straight to memory. A line that firmware left in a
+    // cache could later be written back over it, so it goes first (Linux, "Booting AArch64 Linux": only the
+    // loaded image is clean to the point of coherency, and BSS is not loaded).
+    adrp    x0, __bss_start
+    adrp    x1, __bss_end
+    bl      boot_forget_lines
+
+    adrp    x0, __bss_start
+    adrp    x1, __bss_end
+1:  stp     xzr, xzr, [x0], #16
+    cmp     x0, x1
+    b.lo    1b
+
+    // Translation tables, and every translation register but the switch itself.
+    adrp    x9, {STACKS}
+    add     x9, x9, :lo12:{STACKS}
+    add     x9, x9, #{STACK_TOP}
+    mov     sp, x9
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    mov     x1, x22
+    ldr     x2, =_start
+    bl      {prepare_translation}
+
+    // Lines that were speculatively filled while we wrote past the caches are stale now.
+    adrp    x0, __bss_start
+    adrp    x1, __bss_end
+    bl      boot_forget_lines
+    ic      iallu
+    tlbi    vmalle1
+    dsb     nsh
+    isb
+
+    ldr     x9, ={SCTLR_EL1}
+    msr     sctlr_el1, x9
+    isb                             // the next instruction comes through the identity map
+    ldr     x9, =boot_high
+    br      x9
+
+boot_high:
+    adrp    x9, {STACKS}
+    add     x9, x9, :lo12:{STACKS}
+    add     x9, x9, #{STACK_TOP}
+    mov     sp, x9
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x20
+    mov     x1, x21
+    mov     x2, x22
+    b       {start_rust}
+
+// Discards the cache lines from x0 to x1, both multiples of any line size. Uses x0-x3.
+boot_forget_lines:
+    mrs     x2, ctr_el0
+    ubfx    x2, x2, #16, #4         // DminLine: log2 of words
+    mov     x3, #4
+    lsl     x2, x3, x2
+1:  dc      ivac, x0
+    add     x0, x0, x2
+    cmp     x0, x1
+    b.lo    1b
+    dsb     sy
+    ret
+
+    .ltorg
+    .balign 4096
+    .global boot_end
+boot_end:

@@ -1,0 +1,152 @@
+//! From firmware to Rust: where the kernel begins (`_start` in `entry.S`), and what it is handed.
+//!
+//! 1. `entry.S` drops to EL1 and clears BSS,
+//! 2. `early.rs` builds the first tables with the MMU off,
+//! 3. `entry.S` turns the MMU on and jumps to the high addresses, to `start_rust` here, which gives
+//!    up the identity map, sets this CPU up and calls the image's `kernel_main`.
+//!
+//! The image is linked for one fixed virtual address and mapped there wherever the loader put it.
+//! The alternative, a position-independent executable that relocates itself, would need writable
+//! constants during the relocation, a second pass after the jump to high addresses, and a table of
+//! relocations in the image; what it gains is a random virtual base, which can still be had by
+//! relocating once in step 2.
+
+pub(crate) mod early;
+mod image;
+
+use crate::boot::early::{Prepared, TableFrame};
+use crate::cpu::stack::{self, STACK_TOP};
+use crate::cpu::{self, PerCpu, control};
+use crate::mmu::layout::DEVICE_TREE_WINDOW;
+use crate::mmu::{KernelMap, tlb};
+use aarch64_cpu::registers::{CNTHCTL_EL2, HCR_EL2, SPSR_EL2, TTBR0_EL1};
+use addr::{PhysAddr, VirtAddr};
+use core::arch::global_asm;
+use tock_registers::interfaces::Writeable;
+use vmsa::asid::Asid;
+
+/// What the kernel starts with.
+pub struct Handover {
+    /// The device tree, if x0 pointed to one: its `totalsize` bytes, read-only.
+    pub device_tree: Option<&'static [u8]>,
+    /// Where it is in physical memory.
+    pub device_tree_at: PhysAddr,
+    /// The exception level that the loader entered the kernel at.
+    pub entered_at: EntryLevel,
+    /// The kernel's own map, to be extended.
+    pub map: KernelMap,
+    /// Where the image is in physical memory.
+    image_at: PhysAddr,
+}
+
+/// The exception level that a loader leaves a kernel at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EntryLevel {
+    /// EL1: firmware or an emulator has prepared everything.
+    One,
+    /// EL2, which the kernel has left.
+    Two,
+    /// EL3, so that the kernel runs in the secure state.
+    Three,
+}
+
+unsafe extern "Rust" {
+    /// The image's entry: called once, on the boot CPU's stack, at EL1, with interrupts masked,
+    /// with the MMU and caches on.
+    safe fn kernel_main(handover: Handover) -> !;
+}
+
+/// Little-endian, 4 KiB granule, anywhere in memory (Linux, "Booting AArch64 Linux", `flags`).
+const IMAGE_FLAGS: u64 = 0xa;
+/// EL1 with SP_EL1, all interrupts masked.
+const SPSR_EL1H_MASKED: u64 = {
+    let masked = SPSR_EL2::D::Masked.value | SPSR_EL2::A::Masked.value | SPSR_EL2::I::Masked.value;
+    masked | SPSR_EL2::F::Masked.value | SPSR_EL2::M::EL1h.value
+};
+/// RES1 bits only: EL2 is never entered again.
+const SCTLR_EL2: u64 = 0x30c5_0830;
+/// EL1 is AArch64. Pointer authentication, where there is any, is EL1's own affair.
+const HCR: u64 = HCR_EL2::RW::EL1IsAarch64.value
+    | HCR_EL2::API::DisableTrapPointerAuthInstToEl2.value
+    | HCR_EL2::APK::DisableTrapPointerAuthKeyRegsToEl2.value;
+/// RES1 bits and traps of SVE and SME, which CPACR_EL1 traps to EL1 before.
+const CPTR_EL2: u64 = 0x33ff;
+/// SRE and Enable of ICC_SRE_EL2 and ICC_SRE_EL3.
+const ICC_SRE_ENABLE: u64 = 0b1001;
+/// RW: EL1 is AArch64. SMD: no SMC, since nobody would answer. APK and API: no traps of pointer
+/// authentication. NS stays 0.
+const SCR_EL3: u64 = 1 << 10 | 1 << 7 | 1 << 17 | 1 << 16;
+
+global_asm!(
+    include_str!("entry.S"),
+    IMAGE_FLAGS = const IMAGE_FLAGS,
+    SPSR_EL1H_MASKED = const SPSR_EL1H_MASKED,
+    SCTLR_EL1_MMU_OFF = const control::SCTLR_MMU_OFF,
+    SCTLR_EL1 = const control::SCTLR,
+    SCTLR_EL2 = const SCTLR_EL2,
+    HCR_EL2 = const HCR,
+    CNTHCTL_EL2 = const CNTHCTL_EL2::EL1PCEN::SET.value | CNTHCTL_EL2::EL1PCTEN::SET.value,
+    CPTR_EL2 = const CPTR_EL2,
+    SCR_EL3 = const SCR_EL3,
+    ICC_SRE_ENABLE = const ICC_SRE_ENABLE,
+    STACKS = sym stack::BOOT_STACKS,
+    STACK_TOP = const STACK_TOP,
+    prepare_translation = sym early::prepare_translation,
+    start_rust = sym start_rust,
+);
+
+/// Stays in TTBR0 while no process runs, so that user addresses translate to nothing.
+static NO_PROCESS: TableFrame = TableFrame::empty();
+
+/// The first code at high addresses. `current_el` is what CurrentEL held at entry, `image_at` and
+/// `device_tree` are physical.
+extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! {
+    // SAFETY: entry.S called `prepare_translation` before it came here.
+    let prepared = unsafe { Prepared::get() };
+    let handover = Handover {
+        device_tree: prepared
+            .device_tree
+            .map(|bytes| mapped_device_tree(PhysAddr::new(device_tree), bytes)),
+        device_tree_at: PhysAddr::new(device_tree),
+        entered_at: entry_level(current_el),
+        map: KernelMap::new(prepared.kernel),
+        image_at: PhysAddr::new(image_at),
+    };
+    leave_identity_map(&handover);
+    // SAFETY: This is the boot CPU's first code with the MMU on, and it does not come here again.
+    unsafe { PerCpu::install_boot_cpu() };
+    cpu::initialise();
+    kernel_main(handover)
+}
+
+/// CurrentEL.EL is in bits 3 and 2.
+fn entry_level(current_el: u64) -> EntryLevel {
+    match current_el >> 2 {
+        3 => EntryLevel::Three,
+        2 => EntryLevel::Two,
+        _ => EntryLevel::One,
+    }
+}
+
+/// The device tree where [`early`] has mapped it.
+fn mapped_device_tree(at: PhysAddr, bytes: usize) -> &'static [u8] {
+    let start = core::ptr::with_exposed_provenance::<u8>((DEVICE_TREE_WINDOW + at.offset()) as usize);
+    // SAFETY: The frames that these bytes touch were mapped there, read-only, for good; nobody else
+    // writes to them, since the loader keeps other things away and the kernel does not hand them
+    // out.
+    unsafe { core::slice::from_raw_parts(start, bytes) }
+}
+
+/// From here on a stray user address faults.
+fn leave_identity_map(handover: &Handover) {
+    TTBR0_EL1.set(handover.no_process());
+    tlb::invalidate_this_cpu();
+}
+
+impl Handover {
+    /// TTBR0_EL1 while no process runs.
+    pub(crate) fn no_process(&self) -> u64 {
+        let table = self.physical(VirtAddr::new((&raw const NO_PROCESS).addr() as u64));
+        vmsa::control::ttbr0_el1(table.frame(), Asid::NO_PROCESS)
+    }
+}

@@ -1,0 +1,121 @@
+//! FP/SIMD registers of threads.
+//!
+//! A thread's first FP or SIMD instruction traps
+//! ([`Cause::FpTrapped`](crate::exception::syndrome::Cause::FpTrapped)). From then on its registers
+//! are saved and loaded whenever another thread takes its place, so that no thread's values are in
+//! the CPU while another runs that could get at them.
+
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::CPACR_EL1;
+use core::arch::global_asm;
+use core::mem::offset_of;
+use tock_registers::interfaces::Writeable;
+
+/// The FP/SIMD registers of one thread.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+pub struct FpState {
+    v: [u128; 32],
+    fpcr: u64,
+    fpsr: u64,
+    usage: Usage,
+}
+
+/// Whether a thread has used FP/SIMD.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Usage {
+    Never,
+    Used,
+}
+
+impl FpState {
+    /// Of a thread that has not used them: all zero, which is also the default mode of FPCR.
+    pub const UNUSED: Self = Self {
+        v: [0; 32],
+        fpcr: 0,
+        fpsr: 0,
+        usage: Usage::Never,
+    };
+}
+
+global_asm!(
+    include_str!("fp.S"),
+    V = const offset_of!(FpState, v),
+    FPCR = const offset_of!(FpState, fpcr),
+    FPSR = const offset_of!(FpState, fpsr),
+);
+
+unsafe extern "C" {
+    fn fp_save(state: *mut FpState);
+    fn fp_load(state: *const FpState);
+}
+
+/// The FP/SIMD registers of one CPU, and what every thread keeps of them, by thread number.
+pub struct FpUnit<'a> {
+    states: &'a mut [FpState],
+    /// Whose values the registers hold, and who alone has access to them.
+    owner: Option<u32>,
+}
+
+impl<'a> FpUnit<'a> {
+    /// Closed to programs; `states` has an entry for each thread.
+    pub fn new(states: &'a mut [FpState]) -> Self {
+        close();
+        Self { states, owner: None }
+    }
+
+    /// Opens the registers to `thread`, which runs and has trapped. It finds zeroes in them.
+    pub fn first_use(&mut self, thread: u32) {
+        self.save_owner();
+        self.states[thread as usize] = FpState {
+            usage: Usage::Used,
+            ..FpState::UNUSED
+        };
+        self.open_to(thread);
+    }
+
+    /// Prepares for `thread` to run.
+    pub fn switch_to(&mut self, thread: u32) {
+        if self.owner == Some(thread) {
+            return;
+        }
+        let was_open = self.owner.is_some();
+        self.save_owner();
+        match self.states[thread as usize].usage {
+            Usage::Used => self.open_to(thread),
+            Usage::Never if was_open => close(),
+            Usage::Never => {}
+        }
+    }
+
+    /// Forgets what `thread`, which has ended, had in the registers.
+    pub fn forget(&mut self, thread: u32) {
+        self.states[thread as usize] = FpState::UNUSED;
+        if self.owner == Some(thread) {
+            self.owner = None;
+            close();
+        }
+    }
+
+    fn save_owner(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            // SAFETY: The registers may be read by EL1; they are stored to memory that is borrowed.
+            unsafe { fp_save(&raw mut self.states[owner as usize]) };
+        }
+    }
+
+    fn open_to(&mut self, thread: u32) {
+        // SAFETY: No compiled code of the kernel keeps anything in these registers.
+        unsafe { fp_load(&raw const self.states[thread as usize]) };
+        self.owner = Some(thread);
+        CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
+        barrier::isb(barrier::SY);
+    }
+}
+
+/// The next FP or SIMD instruction of a program traps.
+fn close() {
+    CPACR_EL1.write(CPACR_EL1::FPEN::TrapEl0);
+    barrier::isb(barrier::SY);
+}

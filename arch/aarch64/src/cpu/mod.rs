@@ -1,0 +1,53 @@
+//! One CPU: its registers, its own data, its caches, and how others are started or all stopped.
+
+pub mod cache;
+pub(crate) mod control;
+pub(crate) mod features;
+mod per_cpu;
+pub mod psci;
+pub(crate) mod stack;
+
+pub use control::open_cycle_counter;
+pub use features::asid_bits;
+pub use per_cpu::{CpuId, MAX_CPUS, PerCpu};
+
+use aarch64_cpu::asm::{barrier, wfe, wfi};
+use aarch64_cpu::registers::MIDR_EL1;
+use core::arch::asm;
+use tock_registers::interfaces::Readable;
+
+/// Sets this CPU up: exception vectors, and what programs may do.
+pub(crate) fn initialise() {
+    crate::exception::install_vectors();
+    control::restrict_programs();
+}
+
+/// Sleeps until an interrupt is pending, and returns without taking it: the kernel runs with
+/// interrupts masked, and WFI wakes for masked ones too (Arm ARM, "Wait for Interrupt"). What woke
+/// it is found by [`interrupt_pending`] and the interrupt controller.
+pub fn wait_for_interrupt() {
+    // All stores to devices have arrived before this CPU sleeps.
+    barrier::dsb(barrier::SY);
+    wfi();
+}
+
+/// Whether an interrupt waits to be taken: one register read.
+pub fn interrupt_pending() -> bool {
+    const IRQ: u64 = 1 << 7;
+    let pending: u64;
+    // SAFETY: Reads a register that has no effect on anything.
+    unsafe { asm!("mrs {}, isr_el1", out(reg) pending, options(nostack, nomem, preserves_flags)) };
+    pending & IRQ != 0
+}
+
+/// Which CPU design this is (Arm ARM, "MIDR_EL1, Main ID Register").
+pub fn main_id() -> u64 {
+    MIDR_EL1.get()
+}
+
+/// Stops this CPU for good.
+pub fn halt() -> ! {
+    loop {
+        wfe();
+    }
+}

@@ -1,0 +1,39 @@
+//! PSCI firmware: how `virt` and many boards are switched off (Arm DEN0022, "Power State
+//! Coordination Interface").
+//!
+//! Only to be called where the device tree has a PSCI node: elsewhere the instruction is undefined,
+//! or hangs the machine.
+
+use smccc::psci::{self, Error};
+use smccc::{Hvc, Smc};
+
+/// The instruction that enters the firmware.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conduit {
+    /// `hvc #0`.
+    Hvc,
+    /// `smc #0`.
+    Smc,
+}
+
+/// Switches the machine off. Returns only if the firmware refuses.
+///
+/// # Errors
+/// What the firmware says.
+pub fn system_off(conduit: Conduit) -> Result<(), Error> {
+    match conduit {
+        Conduit::Hvc => psci::system_off::<Hvc>(),
+        Conduit::Smc => psci::system_off::<Smc>(),
+    }
+}
+
+/// Restarts the machine. Returns only if the firmware refuses.
+///
+/// # Errors
+/// What the firmware says.
+pub fn system_reset(conduit: Conduit) -> Result<(), Error> {
+    match conduit {
+        Conduit::Hvc => psci::system_reset::<Hvc>(),
+        Conduit::Smc => psci::system_reset::<Smc>(),
+    }
+}

@@ -1,0 +1,73 @@
+//! The two stacks of a CPU, each with pages below it that are not mapped.
+
+use addr::GRANULE;
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+
+/// Bytes of the stack that all kernel code runs on.
+const STACK_BYTES: usize = 64 * 1024;
+/// Bytes of the stack for exceptions of the kernel itself: enough to report one.
+const EMERGENCY_BYTES: usize = 32 * 1024;
+/// Bytes below each stack that are not mapped: more than the largest frame, so that no function
+/// steps over them.
+pub(crate) const GUARD_BYTES: usize = 4 * GRANULE as usize;
+
+/// The stacks of one CPU. They grow down, into the guards.
+#[repr(C, align(4096))]
+pub(crate) struct Stacks {
+    guard: UnsafeCell<[u8; GUARD_BYTES]>,
+    stack: UnsafeCell<[u8; STACK_BYTES]>,
+    emergency_guard: UnsafeCell<[u8; GUARD_BYTES]>,
+    emergency: UnsafeCell<[u8; EMERGENCY_BYTES]>,
+}
+
+// SAFETY: Only the stack pointer of one CPU goes there; no reference to the contents is ever made.
+unsafe impl Sync for Stacks {}
+
+/// Where the stack begins, from the start of [`Stacks`].
+pub(crate) const STACK_TOP: usize = offset_of!(Stacks, emergency_guard);
+const EMERGENCY_TOP: usize = size_of::<Stacks>();
+
+/// The boot CPU's, in use before the MMU is on.
+pub(crate) static BOOT_STACKS: Stacks = Stacks {
+    guard: UnsafeCell::new([0; GUARD_BYTES]),
+    stack: UnsafeCell::new([0; STACK_BYTES]),
+    emergency_guard: UnsafeCell::new([0; GUARD_BYTES]),
+    emergency: UnsafeCell::new([0; EMERGENCY_BYTES]),
+};
+
+impl Stacks {
+    /// Where the pages begin that stay unmapped, ascending; as seen from here, physical with the
+    /// MMU off.
+    pub(crate) fn guards() -> [u64; 2] {
+        let start = BOOT_STACKS.address();
+        [
+            start + offset_of!(Stacks, guard) as u64,
+            start + offset_of!(Stacks, emergency_guard) as u64,
+        ]
+    }
+
+    /// Initial stack pointer for kernel code.
+    pub(crate) fn top(&self) -> u64 {
+        self.address() + STACK_TOP as u64
+    }
+
+    /// Initial stack pointer for exceptions taken from the kernel.
+    pub(crate) fn emergency_top(&self) -> u64 {
+        self.address() + EMERGENCY_TOP as u64
+    }
+
+    /// What a fault at `address` ran into, if it was one of the guards.
+    pub(crate) fn overflown(&self, address: u64) -> Option<&'static str> {
+        let inside =
+            |guard: usize| (address.wrapping_sub(self.address() + guard as u64) as usize) < GUARD_BYTES;
+        if inside(offset_of!(Stacks, guard)) {
+            return Some("kernel stack overflow");
+        }
+        inside(offset_of!(Stacks, emergency_guard)).then_some("emergency stack overflow")
+    }
+
+    fn address(&self) -> u64 {
+        (&raw const *self).addr() as u64
+    }
+}

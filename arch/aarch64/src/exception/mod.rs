@@ -1,0 +1,17 @@
+//! Exceptions: from programs to the image's `kernel_trap` and back, and what the kernel itself must
+//! not raise.
+//!
+//! The kernel runs with interrupts masked from entry to return, so every exception it takes itself
+//! is its own mistake, with one exception: `semihosting`.
+
+pub mod syndrome;
+
+#[cfg(target_os = "none")]
+mod kernel;
+#[cfg(target_os = "none")]
+mod vectors;
+
+#[cfg(target_os = "none")]
+pub(crate) use vectors::install as install_vectors;
+#[cfg(target_os = "none")]
+pub use vectors::{Kind, cause, resume};

@@ -1,0 +1,196 @@
+// The exception vectors, and the way back to EL0.
+//
+// From EL0: while a thread runs, SP_EL1 points at its `Registers`, so its state is stored where it
+// belongs without a free register and without a copy; then the CPU's kernel stack is taken from the top. The
+// kernel never returns along its stack: it names the thread to run, and that one's registers are loaded.
+//
+// From EL1: a bug of the kernel (interrupts are masked there). Its stack may be what is broken, so the
+// state goes to the emergency stack. x0 and x1 wait in TPIDR_EL0 and TPIDRRO_EL0 meanwhile: the running
+// thread's own values are in its Registers since its entry.
+
+    .macro vector_from_el0 kind
+    .balign 0x80
+    stp     x0, x1, [sp, #{X} + 16 * 0]
+    stp     x2, x3, [sp, #{X} + 16 * 1]
+    mov     x0, #\kind
+    b       vector_save_el0
+    .endm
+
+    .macro vector_from_el1 origin, kind
+    .balign 0x80
+    msr     tpidr_el0, x0
+    msr     tpidrro_el0, x1
+    mov     x1, #(\origin << 8 | \kind)
+    b       vector_save_el1
+    .endm
+
+    .section .text.vectors, "ax"
+    .balign 0x800
+exception_vectors:
+    // Current EL with SP_EL0: never used.
+    vector_from_el1 {ORIGIN_SP0}, {SYNCHRONOUS}
+    vector_from_el1 {ORIGIN_SP0}, {IRQ}
+    vector_from_el1 {ORIGIN_SP0}, {FIQ}
+    vector_from_el1 {ORIGIN_SP0}, {SERROR}
+    // Current EL with SP_EL1: the kernel.
+    vector_from_el1 {ORIGIN_KERNEL}, {SYNCHRONOUS}
+    vector_from_el1 {ORIGIN_KERNEL}, {IRQ}
+    vector_from_el1 {ORIGIN_KERNEL}, {FIQ}
+    vector_from_el1 {ORIGIN_KERNEL}, {SERROR}
+    // EL0 in AArch64: programs.
+    vector_from_el0 {SYNCHRONOUS}
+    vector_from_el0 {IRQ}
+    vector_from_el0 {FIQ}
+    vector_from_el0 {SERROR}
+    // EL0 in AArch32: never entered, since no PSTATE that says so is ever loaded.
+    vector_from_el1 {ORIGIN_AARCH32}, {SYNCHRONOUS}
+    vector_from_el1 {ORIGIN_AARCH32}, {IRQ}
+    vector_from_el1 {ORIGIN_AARCH32}, {FIQ}
+    vector_from_el1 {ORIGIN_AARCH32}, {SERROR}
+    .balign 0x80
+
+// x0 = kind, SP = Registers with x0 to x3 stored.
+vector_save_el0:
+    stp     x4, x5, [sp, #{X} + 16 * 2]
+    stp     x6, x7, [sp, #{X} + 16 * 3]
+    stp     x8, x9, [sp, #{X} + 16 * 4]
+    stp     x10, x11, [sp, #{X} + 16 * 5]
+    stp     x12, x13, [sp, #{X} + 16 * 6]
+    stp     x14, x15, [sp, #{X} + 16 * 7]
+    stp     x16, x17, [sp, #{X} + 16 * 8]
+    stp     x18, x19, [sp, #{X} + 16 * 9]
+    stp     x20, x21, [sp, #{X} + 16 * 10]
+    stp     x22, x23, [sp, #{X} + 16 * 11]
+    stp     x24, x25, [sp, #{X} + 16 * 12]
+    stp     x26, x27, [sp, #{X} + 16 * 13]
+    stp     x28, x29, [sp, #{X} + 16 * 14]
+    mrs     x2, sp_el0
+    mrs     x3, elr_el1
+    mrs     x4, spsr_el1
+    mrs     x5, tpidr_el0
+    mrs     x6, tpidrro_el0
+    str     x30, [sp, #{X} + 8 * 30]
+    str     x2, [sp, #{SP}]
+    stp     x3, x4, [sp, #{PC}]
+    stp     x5, x6, [sp, #{TPIDR}]
+
+    mov     x1, sp
+    mrs     x9, tpidr_el1
+    ldr     x9, [x9, #{STACK_TOP}]
+    mov     sp, x9
+    mov     x29, xzr                // the first frame of a backtrace
+    mov     x30, xzr
+    bl      kernel_trap
+
+// x0 = Registers of the thread that runs next.
+    .global exception_return
+exception_return:
+    mov     sp, x0
+    ldr     x2, [sp, #{SP}]
+    ldp     x3, x4, [sp, #{PC}]
+    ldp     x5, x6, [sp, #{TPIDR}]
+    msr     sp_el0, x2
+    msr     elr_el1, x3
+    msr     spsr_el1, x4
+    msr     tpidr_el0, x5
+    msr     tpidrro_el0, x6
+    ldr     x30, [sp, #{X} + 8 * 30]
+    ldp     x28, x29, [sp, #{X} + 16 * 14]
+    ldp     x26, x27, [sp, #{X} + 16 * 13]
+    ldp     x24, x25, [sp, #{X} + 16 * 12]
+    ldp     x22, x23, [sp, #{X} + 16 * 11]
+    ldp     x20, x21, [sp, #{X} + 16 * 10]
+    ldp     x18, x19, [sp, #{X} + 16 * 9]
+    ldp     x16, x17, [sp, #{X} + 16 * 8]
+    ldp     x14, x15, [sp, #{X} + 16 * 7]
+    ldp     x12, x13, [sp, #{X} + 16 * 6]
+    ldp     x10, x11, [sp, #{X} + 16 * 5]
+    ldp     x8, x9, [sp, #{X} + 16 * 4]
+    ldp     x6, x7, [sp, #{X} + 16 * 3]
+    ldp     x4, x5, [sp, #{X} + 16 * 2]
+    ldp     x2, x3, [sp, #{X} + 16 * 1]
+    ldp     x0, x1, [sp, #{X} + 16 * 0]
+    eret
+    dsb     nsh                     // nothing behind ERET is speculated into
+    isb
+
+// x1 = origin and kind; x0 and x1 are in TPIDR_EL0 and TPIDRRO_EL0.
+vector_save_el1:
+    mrs     x0, tpidr_el1
+    str     x2, [x0, #{SPARE}]
+    ldr     x2, [x0, #{EMERGENCY_DEPTH}]
+    add     x2, x2, #1
+    str     x2, [x0, #{EMERGENCY_DEPTH}]
+    cmp     x2, #{DEPTH_LIMIT}
+    b.hi    vector_give_up          // the report of the report faults
+    cmp     x2, #1
+    mov     x2, sp                  // a nested one is on the emergency stack already
+    b.ne    1f
+    ldr     x2, [x0, #{EMERGENCY_TOP}]
+1:  sub     x2, x2, #{FRAME_SIZE}
+    stp     x3, x4, [x2, #{FRAME_X} + 8 * 3]
+    stp     x5, x6, [x2, #{FRAME_X} + 8 * 5]
+    stp     x7, x8, [x2, #{FRAME_X} + 8 * 7]
+    stp     x9, x10, [x2, #{FRAME_X} + 8 * 9]
+    stp     x11, x12, [x2, #{FRAME_X} + 8 * 11]
+    stp     x13, x14, [x2, #{FRAME_X} + 8 * 13]
+    stp     x15, x16, [x2, #{FRAME_X} + 8 * 15]
+    stp     x17, x18, [x2, #{FRAME_X} + 8 * 17]
+    stp     x19, x20, [x2, #{FRAME_X} + 8 * 19]
+    stp     x21, x22, [x2, #{FRAME_X} + 8 * 21]
+    stp     x23, x24, [x2, #{FRAME_X} + 8 * 23]
+    stp     x25, x26, [x2, #{FRAME_X} + 8 * 25]
+    stp     x27, x28, [x2, #{FRAME_X} + 8 * 27]
+    stp     x29, x30, [x2, #{FRAME_X} + 8 * 29]
+    ldr     x5, [x0, #{SPARE}]
+    mrs     x3, tpidr_el0
+    mrs     x4, tpidrro_el0
+    stp     x3, x4, [x2, #{FRAME_X}]
+    str     x5, [x2, #{FRAME_X} + 8 * 2]
+    mov     x3, sp
+    mrs     x4, elr_el1
+    mrs     x5, spsr_el1
+    mrs     x6, esr_el1
+    mrs     x7, far_el1
+    str     x3, [x2, #{FRAME_SP}]
+    stp     x4, x5, [x2, #{FRAME_SP} + 8]
+    stp     x6, x7, [x2, #{FRAME_SP} + 24]
+    mov     sp, x2
+    mov     x19, x2
+    mov     x0, x2
+    bl      {from_el1}
+
+    // The one exception that was expected (a semihosting call that nobody hears): go on behind it.
+    mrs     x0, tpidr_el1
+    ldr     x1, [x0, #{EMERGENCY_DEPTH}]
+    sub     x1, x1, #1
+    str     x1, [x0, #{EMERGENCY_DEPTH}]
+    ldp     x4, x5, [x19, #{FRAME_SP} + 8]
+    msr     elr_el1, x4
+    msr     spsr_el1, x5
+    ldr     x3, [x19, #{FRAME_SP}]
+    mov     x2, x19
+    mov     sp, x3
+    ldp     x29, x30, [x2, #{FRAME_X} + 8 * 29]
+    ldp     x27, x28, [x2, #{FRAME_X} + 8 * 27]
+    ldp     x25, x26, [x2, #{FRAME_X} + 8 * 25]
+    ldp     x23, x24, [x2, #{FRAME_X} + 8 * 23]
+    ldp     x21, x22, [x2, #{FRAME_X} + 8 * 21]
+    ldp     x19, x20, [x2, #{FRAME_X} + 8 * 19]
+    ldp     x17, x18, [x2, #{FRAME_X} + 8 * 17]
+    ldp     x15, x16, [x2, #{FRAME_X} + 8 * 15]
+    ldp     x13, x14, [x2, #{FRAME_X} + 8 * 13]
+    ldp     x11, x12, [x2, #{FRAME_X} + 8 * 11]
+    ldp     x9, x10, [x2, #{FRAME_X} + 8 * 9]
+    ldp     x7, x8, [x2, #{FRAME_X} + 8 * 7]
+    ldp     x5, x6, [x2, #{FRAME_X} + 8 * 5]
+    ldp     x3, x4, [x2, #{FRAME_X} + 8 * 3]
+    ldp     x0, x1, [x2, #{FRAME_X}]
+    ldr     x2, [x2, #{FRAME_X} + 8 * 2]
+    eret
+    dsb     nsh
+    isb
+
+vector_give_up:
+    wfe
+    b       vector_give_up

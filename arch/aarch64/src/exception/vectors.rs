@@ -1,0 +1,100 @@
+//! The vectors as Rust sees them: what calls the image, and how a thread is resumed.
+
+use crate::cpu::PerCpu;
+use crate::exception::kernel::{self, Frame, Origin};
+use crate::exception::syndrome::Cause;
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, VBAR_EL1};
+use core::arch::global_asm;
+use core::mem::offset_of;
+use kcore::Registers;
+use tock_registers::interfaces::{Readable, Writeable};
+
+/// Which of a vector table's four entries was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Kind {
+    /// Caused by the instruction it was taken at: [`cause`] says more.
+    Synchronous = 0,
+    /// An interrupt.
+    Irq = 1,
+    /// A fast interrupt. No interrupt controller is set up to raise one.
+    Fiq = 2,
+    /// A system error: reported by the memory system later than the access that caused it.
+    SError = 3,
+}
+
+unsafe extern "C" {
+    /// The image's side. Called on this CPU's kernel stack, from its top, with interrupts masked:
+    ///
+    /// `extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers`
+    ///
+    /// `registers` are those the running thread was resumed with, now with its state in them. What
+    /// it returns is resumed and belongs to the vectors until the next call, as for [`resume`].
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers;
+
+    static exception_vectors: u8;
+
+    fn exception_return(registers: *mut Registers) -> !;
+}
+
+/// Exceptions of exceptions that are still handled: a fault in the report of a fault, and a
+/// semihosting call in that.
+const DEPTH_LIMIT: u64 = 3;
+
+global_asm!(
+    include_str!("vectors.S"),
+    SYNCHRONOUS = const Kind::Synchronous as u64,
+    IRQ = const Kind::Irq as u64,
+    FIQ = const Kind::Fiq as u64,
+    SERROR = const Kind::SError as u64,
+    ORIGIN_SP0 = const Origin::StackPointerZero as u64,
+    ORIGIN_KERNEL = const Origin::Kernel as u64,
+    ORIGIN_AARCH32 = const Origin::AArch32 as u64,
+    X = const offset_of!(Registers, x),
+    SP = const offset_of!(Registers, sp),
+    PC = const offset_of!(Registers, pc),
+    TPIDR = const offset_of!(Registers, tpidr),
+    STACK_TOP = const offset_of!(PerCpu, stack_top),
+    EMERGENCY_TOP = const offset_of!(PerCpu, emergency_top),
+    EMERGENCY_DEPTH = const offset_of!(PerCpu, emergency_depth),
+    SPARE = const offset_of!(PerCpu, spare),
+    DEPTH_LIMIT = const DEPTH_LIMIT,
+    FRAME_X = const offset_of!(Frame, x),
+    FRAME_SP = const offset_of!(Frame, sp),
+    FRAME_SIZE = const size_of::<Frame>(),
+    from_el1 = sym kernel::from_el1,
+);
+
+// Pairs that vectors.S stores with one instruction, and the alignment of SP.
+const _: () = {
+    assert!(offset_of!(Registers, pstate) == offset_of!(Registers, pc) + 8);
+    assert!(offset_of!(Registers, tpidrro) == offset_of!(Registers, tpidr) + 8);
+    assert!(align_of::<Registers>() == 16);
+    assert!(size_of::<Frame>().is_multiple_of(16));
+    assert!(offset_of!(Frame, far) == offset_of!(Frame, sp) + 32);
+};
+
+/// From here on exceptions are handled.
+pub(crate) fn install() {
+    VBAR_EL1.set((&raw const exception_vectors).addr() as u64);
+    barrier::isb(barrier::SY);
+}
+
+/// Why the last synchronous exception was taken. To be asked before anything can raise another.
+pub fn cause() -> Cause {
+    Cause::decode(ESR_EL1.get(), FAR_EL1.get())
+}
+
+/// Runs the thread with these registers, and leaves the kernel stack behind.
+///
+/// # Safety
+/// 1. `registers` points to the registers of a thread and stays valid until the vectors hand it
+///    back to `kernel_trap`; nobody else uses it meanwhile.
+/// 2. Its `pstate` says EL0, AArch64 and interrupts on, and nothing on the kernel stack is needed
+///    any more.
+pub unsafe fn resume(registers: *mut Registers) -> ! {
+    // SAFETY: The caller vouches for what `registers` points to.
+    unsafe { exception_return(registers) }
+}

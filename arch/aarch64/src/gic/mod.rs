@@ -1,0 +1,127 @@
+//! The interrupt controller (Arm Generic Interrupt Controller architecture specification, IHI 0048
+//! for version 2).
+//!
+//! Interrupts of all kinds have one priority: which thread runs is the scheduler's business. One is
+//! taken with [`InterruptController::acknowledge`] and held, so that it does not come again, until
+//! [`InterruptController::end`].
+
+mod v2;
+
+pub use v2::GicV2;
+
+/// An interrupt's number, as device tree and controller agree on it: 16 to 31 private to a CPU, 32
+/// to 1019 shared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Intid(u16);
+
+impl Intid {
+    /// The interrupt with this number; `None` for the special numbers from 1020 on.
+    pub const fn new(number: u32) -> Option<Self> {
+        if number < 1020 {
+            Some(Self(number as u16))
+        } else {
+            None
+        }
+    }
+
+    /// Its number.
+    pub const fn get(self) -> u32 {
+        self.0 as u32
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Whether each CPU has its own.
+    pub const fn is_private(self) -> bool {
+        self.0 < 32
+    }
+}
+
+/// An interrupt that was taken and has to be ended.
+#[must_use = "an interrupt that is not ended never comes again"]
+#[derive(Debug)]
+pub struct Taken {
+    intid: Intid,
+    /// What the controller wants back: for an SGI, who sent it stands in it too.
+    raw: u32,
+}
+
+impl Taken {
+    /// Which interrupt it is.
+    pub const fn intid(&self) -> Intid {
+        self.intid
+    }
+}
+
+/// What all versions do.
+pub trait InterruptController {
+    /// Lets `intid` come, to this CPU.
+    fn enable(&mut self, intid: Intid);
+
+    /// Lets `intid` not come.
+    fn disable(&mut self, intid: Intid);
+
+    /// Takes the interrupt that waits for this CPU; `None` if it is gone by now.
+    fn acknowledge(&mut self) -> Option<Taken>;
+
+    /// Ends what [`Self::acknowledge`] gave. Whatever raised it has been silenced, or is disabled
+    /// here, or it comes again at once.
+    fn end(&mut self, taken: Taken);
+}
+
+/// The controller that the board has.
+pub enum Gic {
+    /// Version 2.
+    V2(GicV2),
+}
+
+impl InterruptController for Gic {
+    fn enable(&mut self, intid: Intid) {
+        match self {
+            Self::V2(gic) => gic.enable(intid),
+        }
+    }
+
+    fn disable(&mut self, intid: Intid) {
+        match self {
+            Self::V2(gic) => gic.disable(intid),
+        }
+    }
+
+    fn acknowledge(&mut self) -> Option<Taken> {
+        match self {
+            Self::V2(gic) => gic.acknowledge(),
+        }
+    }
+
+    fn end(&mut self, taken: Taken) {
+        match self {
+            Self::V2(gic) => gic.end(taken),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Intid;
+
+    #[test]
+    fn special_numbers_name_no_interrupt() {
+        assert_eq!(Intid::new(1019).map(Intid::get), Some(1019));
+        assert_eq!(Intid::new(1020), None);
+        assert_eq!(Intid::new(1023), None);
+        assert_eq!(
+            Intid::new(0x403),
+            None,
+            "an SGI with its sender has to be masked first"
+        );
+    }
+
+    #[test]
+    fn the_first_32_are_private() {
+        let private = |number| Intid::new(number).map(Intid::is_private);
+        assert_eq!((private(31), private(32)), (Some(true), Some(false)));
+    }
+}

@@ -1,0 +1,160 @@
+//! All RAM at a fixed offset: how the kernel reaches frames, translation tables among them.
+//!
+//! Only what [`crate::mmu::KernelMap::map_ram`] has mapped is there; the rest of the window faults.
+//! Frames may be mapped by programs at the same time, and other CPUs may run those, so nothing here
+//! makes a reference to a frame's bytes: they are copied by atomic words and bytes.
+
+use crate::cpu::cache;
+use crate::mmu::layout::DIRECT_MAP;
+use aarch64_cpu::asm::barrier;
+use addr::{Frame, GRANULE, PhysAddr};
+use core::arch::asm;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use vmsa::{TableIndex, TableMemory};
+
+/// Where the byte at `at` is. The pointer is only good for memory that is in the direct map.
+///
+/// # Panics
+/// Never for an address that a direct map could hold.
+pub fn pointer(at: PhysAddr) -> NonNull<u8> {
+    match NonNull::new(core::ptr::with_exposed_provenance_mut(
+        (DIRECT_MAP + at.raw()) as usize,
+    )) {
+        Some(pointer) => pointer,
+        None => panic!("{at:?} is in no direct map"),
+    }
+}
+
+/// The `bytes` bytes at `start`.
+///
+/// # Safety
+/// They are in the direct map, and nobody writes to them or hands their frames out: the initrd, for
+/// instance.
+pub unsafe fn constant_bytes(start: PhysAddr, bytes: usize) -> &'static [u8] {
+    // SAFETY: The caller vouches for the bytes.
+    unsafe { core::slice::from_raw_parts(pointer(start).as_ptr(), bytes) }
+}
+
+/// Copies from `frame`, `offset` bytes in. What a program writes meanwhile is read in part or not.
+///
+/// # Panics
+/// If that goes beyond the frame.
+pub fn read(frame: Frame, offset: usize, to: &mut [u8]) {
+    let start = check(offset, to.len());
+    let (words, bytes) = to.as_chunks_mut::<8>();
+    let mut at = frame_at(frame, start);
+    if at.is_multiple_of(8) {
+        for word in words {
+            *word = word_at(at).load(Ordering::Relaxed).to_ne_bytes();
+            at += 8;
+        }
+    } else {
+        for byte in words.as_flattened_mut() {
+            *byte = byte_at(at).load(Ordering::Relaxed);
+            at += 1;
+        }
+    }
+    for byte in bytes {
+        *byte = byte_at(at).load(Ordering::Relaxed);
+        at += 1;
+    }
+}
+
+/// Copies into `frame`, `offset` bytes in.
+///
+/// # Panics
+/// If that goes beyond the frame.
+pub fn write(frame: Frame, offset: usize, from: &[u8]) {
+    let start = check(offset, from.len());
+    let (words, bytes) = from.as_chunks::<8>();
+    let mut at = frame_at(frame, start);
+    if at.is_multiple_of(8) {
+        for word in words {
+            word_at(at).store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+            at += 8;
+        }
+    } else {
+        for byte in words.as_flattened() {
+            byte_at(at).store(*byte, Ordering::Relaxed);
+            at += 1;
+        }
+    }
+    for byte in bytes {
+        byte_at(at).store(*byte, Ordering::Relaxed);
+        at += 1;
+    }
+}
+
+/// Fills `frame` with zeroes, before every later store for all observers: a translation to it that
+/// is published afterwards never shows what was there.
+pub(crate) fn zero(frame: Frame) {
+    let start = frame_at(frame, 0);
+    match cache::zero_block_bytes() {
+        Some(block) => {
+            for at in (start..start + GRANULE as usize).step_by(block) {
+                // SAFETY: Zeroes a block inside of a frame that the caller owns. The direct map is
+                // Normal memory, where DC ZVA is allowed (Arm ARM, "DC ZVA").
+                unsafe { asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags)) };
+            }
+        }
+        None => {
+            for at in (start..start + GRANULE as usize).step_by(8) {
+                word_at(at).store(0, Ordering::Relaxed);
+            }
+        }
+    }
+    barrier::dsb(barrier::ISHST);
+}
+
+/// Makes code in `frame` visible to instruction fetches.
+pub(crate) fn publish_code(frame: Frame) {
+    cache::publish_code(pointer(frame.start()), GRANULE as usize);
+}
+
+/// Translation tables in the direct map.
+///
+/// Descriptors are single 64-bit stores, which a walker sees whole or not at all. When it sees them
+/// is ordered by whoever changes tables: [`crate::mmu::tlb`].
+pub(crate) struct DirectTables;
+
+impl TableMemory for DirectTables {
+    fn load(&self, table: Frame, index: TableIndex) -> u64 {
+        word_at(frame_at(table, index.byte_offset())).load(Ordering::Relaxed)
+    }
+
+    fn store(&mut self, table: Frame, index: TableIndex, descriptor: u64) {
+        word_at(frame_at(table, index.byte_offset())).store(descriptor, Ordering::Relaxed);
+    }
+
+    fn zero(&mut self, table: Frame) {
+        zero(table);
+    }
+}
+
+fn check(offset: usize, bytes: usize) -> usize {
+    assert!(
+        offset
+            .checked_add(bytes)
+            .is_some_and(|end| end <= GRANULE as usize),
+        "{bytes} bytes at {offset}"
+    );
+    offset
+}
+
+fn frame_at(frame: Frame, offset: usize) -> usize {
+    pointer(frame.start()).addr().get() + offset
+}
+
+fn word_at(at: usize) -> &'static AtomicU64 {
+    let word = core::ptr::with_exposed_provenance::<AtomicU64>(at);
+    // SAFETY: `at` is a multiple of 8 in the direct map, which stays mapped read-write for ever; a
+    // frame's contents are only ever accessed as atomics, by programs as well as here.
+    unsafe { &*word }
+}
+
+fn byte_at(at: usize) -> &'static AtomicU8 {
+    let byte = core::ptr::with_exposed_provenance::<AtomicU8>(at);
+    // SAFETY: As for `word_at`, without the alignment.
+    unsafe { &*byte }
+}

@@ -1,0 +1,120 @@
+//! The kernel's own map after boot: RAM into the direct map, device registers into their window.
+
+use crate::boot::Handover;
+use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES};
+use crate::mmu::scratch::Scratch;
+use crate::mmu::tlb;
+use addr::{Frame, FrameRange, MemoryKind, PhysAddr, VirtAddr};
+use core::ptr::NonNull;
+use vmsa::{Attributes, KernelAccess, KernelTables};
+
+/// The tables behind TTBR1. They only grow.
+pub struct KernelMap {
+    tables: KernelTables,
+    scratch: Scratch,
+    /// Where the next device registers go.
+    next_device: VirtAddr,
+}
+
+/// Why something could not be mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MapError {
+    /// RAM at a physical address beyond 128 TiB.
+    OutOfDirectMap(FrameRange),
+    /// Device registers without length, or past the end of the physical address space.
+    NoSuchRegisters(PhysAddr),
+}
+
+impl KernelMap {
+    /// The tables that boot has made.
+    pub(crate) const fn new(tables: KernelTables) -> Self {
+        Self {
+            tables,
+            scratch: Scratch::new(),
+            next_device: VirtAddr::new(DEVICE_WINDOW),
+        }
+    }
+
+    /// Puts `ram` into the direct map, except for the image's code and constants: what is not to be
+    /// written to has no writable address. Tables are made of frames from `new_table`.
+    ///
+    /// `ram` must be memory, all of it, and nobody maps any of it with another memory type: the CPU
+    /// may read ahead anywhere in it.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfDirectMap`] if there is no room for its addresses; nothing has been mapped.
+    ///
+    /// # Panics
+    /// If some of it has been mapped already.
+    pub fn map_ram(
+        &mut self,
+        ram: FrameRange,
+        image: ImageFrames,
+        mut new_table: impl FnMut() -> Frame,
+    ) -> Result<(), MapError> {
+        if ram.end().start().raw() > DIRECT_MAP_BYTES {
+            return Err(MapError::OutOfDirectMap(ram));
+        }
+        let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
+        for part in without(ram, image.0).into_iter().flatten() {
+            let at = VirtAddr::new(DIRECT_MAP + part.start().start().raw()).page();
+            self.tables
+                .map(&mut self.scratch, at, part, attributes, &mut new_table);
+        }
+        tlb::publish_new_entries();
+        Ok(())
+    }
+
+    /// Maps the `bytes` bytes of device registers at `start`, and returns where. The type is
+    /// Device-nGnRE: in order, not merged, not speculative, but a store may be acknowledged on its
+    /// way.
+    ///
+    /// # Errors
+    /// [`MapError::NoSuchRegisters`] if `bytes` is 0 or the end wraps.
+    pub fn map_device(
+        &mut self,
+        start: PhysAddr,
+        bytes: u64,
+        mut new_table: impl FnMut() -> Frame,
+    ) -> Result<NonNull<u8>, MapError> {
+        let refused = MapError::NoSuchRegisters(start);
+        let end = start.checked_add(bytes).ok_or(refused)?;
+        let frames = FrameRange::touching(start, end).ok_or(refused)?;
+        let at = self.next_device;
+        // A page between neighbours stays unmapped, so that running off the end faults.
+        let next = at
+            .checked_add((frames.count() + 1) * addr::GRANULE)
+            .ok_or(refused)?;
+        let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Device);
+        self.tables
+            .map(&mut self.scratch, at.page(), frames, attributes, &mut new_table);
+        tlb::publish_new_entries();
+        self.next_device = next;
+        let registers = core::ptr::with_exposed_provenance_mut((at.raw() + start.offset()) as usize);
+        NonNull::new(registers).ok_or(refused)
+    }
+}
+
+/// The frames of the image's code and constants.
+#[derive(Clone, Copy)]
+pub struct ImageFrames(FrameRange);
+
+impl Handover {
+    /// What [`KernelMap::map_ram`] leaves out.
+    pub fn constants(&self) -> ImageFrames {
+        ImageFrames(self.constant_image())
+    }
+}
+
+/// `range` less `hole`: what lies before and behind.
+fn without(range: FrameRange, hole: FrameRange) -> [Option<FrameRange>; 2] {
+    let between =
+        |start: Frame, end: Frame| FrameRange::new(start, end.number().checked_sub(start.number())?);
+    if !range.overlaps(hole) {
+        return [Some(range), None];
+    }
+    [
+        between(range.start(), hole.start()),
+        between(hole.end(), range.end()),
+    ]
+}

@@ -1,0 +1,256 @@
+//! The address spaces of programs: the memory manager's seam, on the real thing.
+//!
+//! What an entry looks like and which invalidation a change needs is [`vmsa`]'s; here are the
+//! barriers around it, and the switch.
+
+use crate::boot::Handover;
+use crate::cpu::{self, PerCpu};
+use crate::mmu::direct_map::{self, DirectTables};
+use crate::mmu::tlb;
+use aarch64_cpu::asm::barrier;
+use aarch64_cpu::registers::TTBR0_EL1;
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
+use tock_registers::interfaces::Writeable;
+use vmsa::asid::{AsidAllocator, AsidBits, AsidCell, BeforeSwitch, Switched};
+use vmsa::{Attributes, Height, Invalidation, Leaf, RegionTables, Tables, control};
+
+/// Translation tables of programs, ASIDs, and every CPU's TLB.
+pub struct Hardware {
+    asids: AsidAllocator,
+    /// TTBR0_EL1 while no process runs.
+    no_process: u64,
+}
+
+/// The address space of one process.
+#[derive(Debug)]
+pub struct Space {
+    tables: Tables,
+    asid: AsidCell,
+}
+
+impl Space {
+    /// The ASID it has now, if it has run; for information only.
+    pub fn asid(&self) -> Option<u16> {
+        self.asid.get().asid().map(vmsa::asid::Asid::raw)
+    }
+}
+
+impl Hardware {
+    /// Of this machine. `asid_bits` asks for fewer ASIDs than the CPU has, for tests.
+    pub fn new(handover: &Handover, asid_bits: Option<AsidBits>) -> Self {
+        let implemented = cpu::asid_bits();
+        let bits = asid_bits.map_or(implemented, |wanted| wanted.min(implemented));
+        Self {
+            asids: AsidAllocator::new(bits),
+            no_process: handover.no_process(),
+        }
+    }
+
+    /// How often all ASIDs were used up.
+    pub fn asid_rollovers(&self) -> u64 {
+        self.asids.rollovers()
+    }
+
+    /// Translates user addresses on this CPU by `space` from now on.
+    pub fn activate(&mut self, space: &Space, cpu: &PerCpu) {
+        let wanted = space.asid.get();
+        let asid = match (cpu.asid.try_switch(wanted), wanted.asid()) {
+            (Switched::Yes, Some(asid)) => asid,
+            _ => {
+                let cpus = PerCpu::all().map(|cpu| &cpu.asid);
+                let (asid, before) = self.asids.switch(&space.asid, &cpu.asid, cpus);
+                if before == BeforeSwitch::InvalidateLocal {
+                    tlb::invalidate_this_cpu();
+                }
+                asid
+            }
+        };
+        load_ttbr0(control::ttbr0_el1(space.tables.root(), asid));
+    }
+
+    /// Translates no user address on this CPU from now on.
+    pub fn activate_none(&mut self, cpu: &PerCpu) {
+        load_ttbr0(self.no_process);
+        cpu.asid.leave();
+    }
+}
+
+/// Root and ASID are in one register and so change together: no moment mixes one space's ASID with
+/// another's tables (Arm ARM, "Use of ASIDs and VMIDs to reduce TLB maintenance requirements",
+/// which needs a reserved ASID only where they are in two).
+fn load_ttbr0(value: u64) {
+    TTBR0_EL1.set(value);
+    barrier::isb(barrier::SY);
+}
+
+impl Mmu for Hardware {
+    type Space = Space;
+
+    fn zero(&mut self, frame: Frame) {
+        direct_map::zero(frame);
+    }
+
+    fn publish_code(&mut self, frame: Frame) {
+        direct_map::publish_code(frame);
+    }
+
+    fn create_space(&mut self, root: Frame) -> Space {
+        Space {
+            tables: Tables::create(&mut DirectTables, root),
+            asid: AsidCell::new(),
+        }
+    }
+
+    fn destroy_space(&mut self, space: Space) -> (Frame, Flushed) {
+        let flushed = self.flush(
+            &space,
+            Stale {
+                extent: Extent::Space,
+            },
+        );
+        self.asids
+            .release(space.asid.get(), PerCpu::all().map(|cpu| &cpu.asid));
+        (space.tables.root(), flushed)
+    }
+
+    fn install(
+        &mut self,
+        space: &mut Space,
+        page: Page,
+        frame: Frame,
+        perms: Perms,
+        kind: MemoryKind,
+        tables: &mut impl FrameSource,
+    ) {
+        let leaf = Leaf {
+            frame,
+            attributes: Attributes::user(perms, kind),
+        };
+        space
+            .tables
+            .install(&mut DirectTables, page, leaf, || tables.take());
+        tlb::publish_new_entries();
+    }
+
+    fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
+        space
+            .tables
+            .lookup(&DirectTables, page)
+            .map(|mapping| (mapping.frame, mapping.perms))
+    }
+
+    fn next_mapped(&self, space: &Space, range: PageRange) -> Option<Page> {
+        space.tables.next_mapped(&DirectTables, range)
+    }
+
+    fn unmap(
+        &mut self,
+        space: &mut Space,
+        range: PageRange,
+        vacant: PageRange,
+        mut visit: impl FnMut(Removed),
+    ) -> Stale {
+        let extent = space
+            .tables
+            .remove(&mut DirectTables, range, vacant, |it| visit(removed(it)));
+        Stale {
+            extent: of_mm(extent),
+        }
+    }
+
+    fn link(
+        &mut self,
+        space: &mut Space,
+        slot: Page,
+        tree: SharedTree,
+        index: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        let Some(table) = region(tree).lowest_table(&DirectTables, index) else {
+            panic!("{slot:?}: the region has no table {index} to link");
+        };
+        space
+            .tables
+            .link(&mut DirectTables, slot, table, perms, || tables.take());
+        tlb::publish_new_entries();
+    }
+
+    fn unlink(
+        &mut self,
+        space: &mut Space,
+        range: PageRange,
+        vacant: PageRange,
+        mut visit: impl FnMut(Removed),
+    ) -> Stale {
+        let extent = space
+            .tables
+            .unlink(&mut DirectTables, range, vacant, |it| visit(removed(it)));
+        Stale {
+            extent: of_mm(extent),
+        }
+    }
+
+    fn flush(&mut self, space: &Space, stale: Stale) -> Flushed {
+        if stale.extent != Extent::Nothing {
+            tlb::before_invalidation();
+            // A space that never ran is in no TLB. An ASID of an earlier generation may be another
+            // space's by now: that one loses entries that it can load again.
+            if let Some(asid) = space.asid.get().asid() {
+                tlb::invalidate(Invalidation::after(of_vmsa(stale.extent), asid));
+            }
+        }
+        Flushed::after_invalidation(stale)
+    }
+
+    fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame> {
+        region(tree).lookup(&DirectTables, index)
+    }
+
+    fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {
+        region(tree).install(&mut DirectTables, index, frame, || tables.take());
+        tlb::publish_new_entries();
+    }
+
+    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Frame)) -> Dismantled {
+        match region(tree).dismantle(&mut DirectTables, limit, visit) {
+            vmsa::Dismantled::Partly => Dismantled::Partly,
+            vmsa::Dismantled::Wholly => Dismantled::Wholly,
+        }
+    }
+}
+
+fn region(tree: SharedTree) -> RegionTables {
+    let height = match tree.height {
+        TreeHeight::One => Height::One,
+        TreeHeight::Two => Height::Two,
+        TreeHeight::Three => Height::Three,
+    };
+    RegionTables::existing(tree.root, height)
+}
+
+fn removed(it: vmsa::Removed) -> Removed {
+    match it {
+        vmsa::Removed::Leaf(page, frame) => Removed::Leaf(page, frame),
+        vmsa::Removed::Table(frame) => Removed::Table(frame),
+    }
+}
+
+fn of_mm(extent: vmsa::Extent) -> Extent {
+    match extent {
+        vmsa::Extent::Nothing => Extent::Nothing,
+        vmsa::Extent::Leaves(range) => Extent::Leaves(range),
+        vmsa::Extent::Tables(range) => Extent::Tables(range),
+        vmsa::Extent::Space => Extent::Space,
+    }
+}
+
+fn of_vmsa(extent: Extent) -> vmsa::Extent {
+    match extent {
+        Extent::Nothing => vmsa::Extent::Nothing,
+        Extent::Leaves(range) => vmsa::Extent::Leaves(range),
+        Extent::Tables(range) => vmsa::Extent::Tables(range),
+        Extent::Space => vmsa::Extent::Space,
+    }
+}

@@ -1,0 +1,35 @@
+//! The order of locks, from the outermost in.
+
+/// Where a lock stands in the order.
+pub trait Level {}
+
+/// Whoever holds a lock of this level may take one of level `L`.
+pub trait Before<L: Level>: Level {}
+
+/// No lock is held.
+pub struct Nothing;
+/// Everything that is portable: processes, threads, memory manager.
+pub struct Kernel;
+/// The kernel's own map, extended at boot and for drivers.
+pub struct Map;
+/// The kernel heap.
+pub struct Heap;
+/// The kernel log and what it is printed to.
+pub struct Log;
+
+impl Level for Nothing {}
+impl Level for Kernel {}
+impl Level for Map {}
+impl Level for Heap {}
+impl Level for Log {}
+
+impl Before<Kernel> for Nothing {}
+impl Before<Map> for Nothing {}
+impl Before<Heap> for Nothing {}
+impl Before<Log> for Nothing {}
+impl Before<Map> for Kernel {}
+impl Before<Heap> for Kernel {}
+impl Before<Log> for Kernel {}
+impl Before<Heap> for Map {}
+impl Before<Log> for Map {}
+impl Before<Log> for Heap {}

@@ -1,0 +1,130 @@
+//! Locks whose order is checked by the compiler.
+//!
+//! The kernel runs with interrupts masked, so a lock can't be asked for by an interrupt handler of
+//! the CPU that holds it, and whoever spins for it waits for another CPU's bounded step. FIFO order
+//! (a ticket lock) makes that wait bounded too. The MMU has to be on: exclusives on Device memory
+//! are not guaranteed to work.
+//!
+//! Every lock has a [`Level`]. Code that may take locks has a [`Held`], which says what the most
+//! inner lock held is, and a lock can be taken only [`Before`] the type allows. Taking one lends
+//! the `Held` out for as long as the guard lives, so the same level can't be taken twice either.
+//!
+//! ```
+//! use aarch64::sync::{Held, Lock, level};
+//! static KERNEL: Lock<u32, level::Kernel> = Lock::new(1);
+//! static LOG: Lock<u32, level::Log> = Lock::new(2);
+//!
+//! let mut nothing = Held::nothing();
+//! let (mut kernel, mut held) = KERNEL.lock(&mut nothing);
+//! let (log, _) = LOG.lock(&mut held);
+//! *kernel += *log;
+//! ```
+//!
+//! The other way round does not compile:
+//!
+//! ```compile_fail,E0277
+//! use aarch64::sync::{Held, Lock, level};
+//! static KERNEL: Lock<u32, level::Kernel> = Lock::new(1);
+//! static LOG: Lock<u32, level::Log> = Lock::new(2);
+//!
+//! let mut nothing = Held::nothing();
+//! let (log, mut held) = LOG.lock(&mut nothing);
+//! let (kernel, _) = KERNEL.lock(&mut held);
+//! ```
+//!
+//! Nor does taking a lock twice:
+//!
+//! ```compile_fail,E0499
+//! use aarch64::sync::{Held, Lock, level};
+//! static KERNEL: Lock<u32, level::Kernel> = Lock::new(1);
+//!
+//! let mut nothing = Held::nothing();
+//! let (mut once, _) = KERNEL.lock(&mut nothing);
+//! let (twice, _) = KERNEL.lock(&mut nothing);
+//! *once += *twice;
+//! ```
+
+pub mod level;
+
+pub use level::{Before, Level};
+
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use spin::mutex::{Mutex, MutexGuard};
+
+/// Data that one CPU at a time may use, at a level.
+pub struct Lock<T, L: Level> {
+    mutex: Mutex<T>,
+    level: PhantomData<L>,
+}
+
+/// The right to take locks inside of level `L`.
+pub struct Held<'a, L: Level>(PhantomData<&'a mut L>);
+
+/// The data of a lock that is held until this is dropped.
+pub struct Guard<'a, T>(MutexGuard<'a, T>);
+
+impl<'a> Held<'a, level::Nothing> {
+    /// For code that holds no lock: at an entry to the kernel, once.
+    pub fn nothing() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, L: Level> Lock<T, L> {
+    /// A lock around `value`, not held.
+    pub const fn new(value: T) -> Self {
+        Self {
+            mutex: Mutex::new(value),
+            level: PhantomData,
+        }
+    }
+
+    /// Takes the lock, and waits for it if another CPU has it.
+    pub fn lock<'a, P: Before<L>>(&'a self, _held: &'a mut Held<'_, P>) -> (Guard<'a, T>, Held<'a, L>) {
+        (Guard(self.mutex.lock()), Held(PhantomData))
+    }
+
+    /// Takes the lock if nobody has it, whatever is held: for last words, when order no longer
+    /// counts.
+    pub fn try_lock(&self) -> Option<Guard<'_, T>> {
+        self.mutex.try_lock().map(Guard)
+    }
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Held, Lock, level};
+
+    #[test]
+    fn what_is_written_under_a_lock_is_read_under_it() {
+        let lock: Lock<u32, level::Kernel> = Lock::new(1);
+        let mut held = Held::nothing();
+        *lock.lock(&mut held).0 += 1;
+        assert_eq!(*lock.lock(&mut held).0, 2);
+    }
+
+    #[test]
+    fn a_lock_that_is_held_cannot_be_tried() {
+        let lock: Lock<u32, level::Kernel> = Lock::new(1);
+        let mut held = Held::nothing();
+        let (guard, _) = lock.lock(&mut held);
+        assert!(lock.try_lock().is_none());
+        drop(guard);
+        assert!(lock.try_lock().is_some());
+    }
+}
