@@ -1,0 +1,63 @@
+//! Which machine this is: the device tree, read once.
+
+use crate::exit;
+use aarch64::boot::Handover;
+use aarch64::mmu::Hardware;
+use abi::system::Machine;
+use addr::{Frame, FrameRange, VirtAddr};
+use alloc::boxed::Box;
+use boards::{Board, CheckedBlob, DevTree, DevTreeError};
+use core::cell::UnsafeCell;
+use kcore::kernel::Facts;
+
+/// Room to read the device tree in; it is RAM for programs afterwards.
+#[repr(C, align(4096))]
+struct Scratch(UnsafeCell<[u8; boards::SCRATCH_BYTES]>);
+
+// SAFETY: `read` alone uses it, once, before anybody else could run.
+unsafe impl Sync for Scratch {}
+
+static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; boards::SCRATCH_BYTES]));
+
+/// Reads the device tree. Without one there is nothing the kernel could do.
+pub fn read(handover: &mut Handover) -> &'static Board {
+    let Some(blob) = handover.device_tree else {
+        exit::last_words(handover, format_args!("the loader passed no device tree in x0"));
+    };
+    // SAFETY: Nobody else has a reference to it: this runs once, before the frames are given away.
+    let scratch = unsafe { &mut *SCRATCH.0.get() };
+    match boards::read(blob, scratch, open) {
+        Ok(board) => Box::leak(Box::new(board)),
+        Err(error) => exit::last_words(handover, format_args!("{error}")),
+    }
+}
+
+fn open(blob: CheckedBlob<'_>) -> Result<DevTree<'_>, DevTreeError> {
+    // SAFETY: A checked blob is aligned and as long as its header says.
+    unsafe { DevTree::new(blob.bytes()) }
+}
+
+/// The frames of the scratch memory, which nobody needs any more.
+pub fn scratch_frames(handover: &Handover) -> Option<FrameRange> {
+    let start = handover.physical(VirtAddr::new((&raw const SCRATCH).addr() as u64));
+    FrameRange::new(
+        Frame::starting_at(start)?,
+        boards::SCRATCH_BYTES as u64 / addr::GRANULE,
+    )
+}
+
+/// What programs may know of the machine.
+pub fn facts(board: &'static Board, handover: &Handover, _: &Hardware) -> Facts {
+    let machine = Machine {
+        cpus: u32::try_from(board.cpus.iter().count()).unwrap_or(u32::MAX),
+        running: 1,
+        ram: board.memory.ram_bytes(),
+        image: handover.image().count() * addr::GRANULE,
+        clock_hz: aarch64::timer::frequency(),
+        asid_bits: crate::machine::asid_bits(board).get(),
+    };
+    Facts {
+        machine,
+        board: board.model.as_str(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The first program: found in the initrd, loaded by the kernel. All others are loaded by programs.
+
+use crate::machine::Machine;
+use crate::ram;
+use crate::start_log::StartLog;
+use aarch64::mmu::direct_map;
+use abi::layout::{STACK_BYTES, STACK_TOP};
+use abi::memory::{Map, MemoryRequest, Protection};
+use abi::process::{InitStart, Pid};
+use abi::{Errno, Handle, MessagePage, Words};
+use addr::{GRANULE, MemoryKind, Perms, VirtAddr};
+use boards::{Board, MemoryRange};
+use core::fmt;
+use kcore::Kernel;
+use kcore::handle::Object;
+use kcore::process::{FirstStart, Name};
+use loader::{LoadError, Segment};
+use mm::mmu::Mmu;
+use mm::{Access, Seconds, SpaceId};
+
+/// The program that is started if bootarg `init=` names no other.
+const DEFAULT: &str = "init";
+
+/// Why there is no first program.
+enum NoFirstProgram<'a> {
+    NoArchive,
+    NotFound(&'a str),
+    BadName(&'a str),
+    BadFile(&'a str, LoadError),
+    Refused(&'static str, Errno),
+}
+
+/// Starts it. It is told where the archive is, and the kernel's command line.
+///
+/// # Panics
+/// If it cannot be: there is nothing else the kernel could do. The message says why.
+pub fn start(kernel: &mut Kernel<Machine>, board: &Board, log: &mut StartLog) {
+    let name = board.options().init().unwrap_or(DEFAULT);
+    match load(kernel, board, name) {
+        Ok(()) => log.say(format_args!("  first program: {name}")),
+        Err(why) => panic!("{why}"),
+    }
+}
+
+fn load<'a>(kernel: &mut Kernel<Machine>, board: &Board, name: &'a str) -> Result<(), NoFirstProgram<'a>> {
+    let archive = board.initrd.ok_or(NoFirstProgram::NoArchive)?;
+    let file = find(archive, name).ok_or(NoFirstProgram::NotFound(name))?;
+    let plan = loader::plan(file).map_err(|error| NoFirstProgram::BadFile(name, error))?;
+    let process_name = Name::new(name.as_bytes()).ok_or(NoFirstProgram::BadName(name))?;
+
+    let (process, space) = kernel
+        .new_process(process_name, Pid(0))
+        .map_err(refused("make a process"))?;
+    for segment in plan.segments() {
+        fill(kernel, space, segment).map_err(refused("load its file"))?;
+    }
+    let stack = Map {
+        address: STACK_TOP - STACK_BYTES,
+        length: STACK_BYTES,
+        protection: Protection::READ | Protection::WRITE,
+    };
+    map(kernel, space, stack).map_err(refused("map its stack"))?;
+    let start = map_archive(kernel, board, archive, space).map_err(refused("map the archive"))?;
+    kernel.place_new(process, Handle::CONSOLE, Object::Console);
+    kernel.place_new(process, Handle::PARENT, Object::System);
+    let bytes = board.bootargs.as_str().as_bytes();
+    kernel.start_first(
+        process,
+        &FirstStart {
+            entry: plan.entry().raw(),
+            stack: STACK_TOP,
+            words: start.into_words(),
+            bytes,
+        },
+    );
+    Ok(())
+}
+
+fn refused<'a>(what: &'static str) -> impl Fn(Errno) -> NoFirstProgram<'a> {
+    move |errno| NoFirstProgram::Refused(what, errno)
+}
+
+fn find(archive: MemoryRange, name: &str) -> Option<&'static [u8]> {
+    let bytes = usize::try_from(archive.bytes()).ok()?;
+    // SAFETY: The initrd is in the direct map, reserved, and only ever read.
+    let archive = unsafe { direct_map::constant_bytes(archive.start(), bytes) };
+    let is_it = |path: &str| path.trim_start_matches("./").strip_prefix("bin/") == Some(name);
+    cpio_reader::iter_files(archive)
+        .find(|entry| is_it(entry.name()))
+        .map(|entry| entry.file())
+}
+
+fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Errno> {
+    let mut page = MessagePage::EMPTY;
+    let request = MemoryRequest::Map(map);
+    kernel
+        .memory
+        .perform(space, request, &mut page, 0, None, Seconds(0))
+        .reply
+        .map(|_| ())
+}
+
+/// Maps the pages of a segment and puts its bytes into them, by way of their frames.
+fn fill(kernel: &mut Kernel<Machine>, space: SpaceId, segment: Segment<'_>) -> Result<(), Errno> {
+    let start = segment.pages.start().start();
+    let length = segment.pages.count().get() * GRANULE;
+    map(
+        kernel,
+        space,
+        Map {
+            address: start.raw(),
+            length,
+            protection: segment.protection,
+        },
+    )?;
+    let mut at = start.raw() + segment.offset;
+    let mut rest = segment.bytes;
+    while !rest.is_empty() {
+        let address = VirtAddr::new(at);
+        let room = (GRANULE - address.offset()) as usize;
+        let (part, behind) = rest.split_at(rest.len().min(room));
+        kernel
+            .memory
+            .fault(space, address, Access::Read)
+            .map_err(|_| Errno::ENOMEM)?;
+        let (mmu, tables) = kernel.memory.mmu_space_mut(space).ok_or(Errno::ESRCH)?;
+        let (frame, perms) = mmu.lookup(tables, address.page()).ok_or(Errno::EFAULT)?;
+        direct_map::write(frame, address.offset() as usize, part);
+        if perms.contains(Perms::EXECUTE) {
+            mmu.publish_code(frame);
+        }
+        at += part.len() as u64;
+        rest = behind;
+    }
+    Ok(())
+}
+
+fn map_archive(
+    kernel: &mut Kernel<Machine>,
+    board: &Board,
+    archive: MemoryRange,
+    space: SpaceId,
+) -> Result<InitStart, Errno> {
+    let frames = ram::initrd_frames(board).ok_or(Errno::ENOENT)?;
+    let start = kernel
+        .memory
+        .map_physical(space, frames, Perms::READ, MemoryKind::Normal)?;
+    Ok(InitStart {
+        archive: start.raw() + archive.start().offset(),
+        archive_bytes: archive.bytes(),
+    })
+}
+
+impl fmt::Display for NoFirstProgram<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoArchive => write!(
+                f,
+                "there is no initrd, so no first program: pass one with -initrd or initramfs"
+            ),
+            Self::NotFound(name) => write!(
+                f,
+                "the initrd has no file bin/{name}, or is no cpio archive (newc)"
+            ),
+            Self::BadName(name) => write!(f, "init={name} is no name for a process: 1 to 32 printable bytes"),
+            Self::BadFile(name, error) => write!(f, "bin/{name} cannot be loaded: {error}"),
+            Self::Refused(what, errno) => {
+                write!(f, "the first program cannot start: could not {what}: {errno}")
+            }
+        }
+    }
+}

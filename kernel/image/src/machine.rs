@@ -1,0 +1,272 @@
+//! The machine as the portable kernel sees it: registers of threads, the console, interrupts, time.
+
+use crate::exit;
+use crate::ram::Ram;
+use crate::storage::Counts;
+use aarch64::boot::Handover;
+use aarch64::context::{FpState, FpUnit};
+use aarch64::cpu::{self, PerCpu};
+use aarch64::gic::{Gic, GicV2, InterruptController, Intid};
+use aarch64::mmu::{Hardware, KernelMap, Space, direct_map};
+use aarch64::timer;
+use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
+use addr::Frame;
+use boards::console::{AnyConsole, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers};
+use boards::{Board, ConsoleDevice, ConsoleKind, RegisterBlock};
+use core::ptr::NonNull;
+use kcore::{Interrupt, Platform, Registers};
+use mm::Seconds;
+use vmsa::asid::AsidBits;
+
+/// A time slice is this part of a second.
+const SLICES_PER_SECOND: u64 = 100;
+
+/// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
+pub fn asid_bits(board: &Board) -> AsidBits {
+    let implemented = cpu::asid_bits();
+    let wanted = board
+        .options()
+        .asid_bits()
+        .and_then(|bits| AsidBits::new(bits.into()));
+    wanted.map_or(implemented, |wanted| wanted.min(implemented))
+}
+
+/// The translation hardware.
+pub fn hardware(board: &Board, handover: &Handover) -> Hardware {
+    if board.options().flag("bench") {
+        cpu::open_cycle_counter();
+    }
+    Hardware::new(handover, Some(asid_bits(board)))
+}
+
+/// The devices the kernel itself drives.
+pub struct Devices {
+    /// The serial port.
+    pub console: AnyConsole,
+    /// The interrupt controller.
+    pub gic: Gic,
+}
+
+impl Devices {
+    /// Maps their registers and sets them up.
+    pub fn map(board: &Board, map: &mut KernelMap, ram: &mut Ram) -> Self {
+        let Some(device) = board.console else {
+            // Without a console nobody hears a panic either, but a debugger sees it.
+            panic!("the device tree has no serial port this kernel can drive");
+        };
+        let console = open_console(device, &mut |block| map_registers(map, ram, block));
+        let gic = match board.gic {
+            Some(boards::Gic::V2 {
+                distributor,
+                cpu_interface,
+            }) => {
+                let distributor = map_registers(map, ram, distributor);
+                let cpu_interface = map_registers(map, ram, cpu_interface);
+                // SAFETY: The device tree says that these are a GICv2's, and they were just mapped,
+                // once, for good.
+                Gic::V2(unsafe { GicV2::new(distributor, cpu_interface) })
+            }
+            Some(boards::Gic::V3 { .. }) => {
+                panic!("the interrupt controller is a GICv3, which is not supported yet")
+            }
+            None => panic!("the device tree has no interrupt controller this kernel can drive"),
+        };
+        Self { console, gic }
+    }
+}
+
+fn map_registers(map: &mut KernelMap, ram: &mut Ram, block: RegisterBlock) -> NonNull<u8> {
+    match map.map_device(block.base, block.bytes, || ram.take(1)) {
+        Ok(registers) => registers,
+        Err(error) => panic!("device registers cannot be mapped: {error:?}"),
+    }
+}
+
+fn open_console(device: ConsoleDevice, map: &mut dyn FnMut(RegisterBlock) -> NonNull<u8>) -> AnyConsole {
+    let registers = map(device.registers);
+    match device.kind {
+        ConsoleKind::Pl011 => {
+            // SAFETY: The device tree says that these are a PL011's registers; they are mapped for
+            // good, and all of them are cells that may be shared.
+            let registers: &'static Pl011Registers = unsafe { registers.cast().as_ref() };
+            exit::remember_uart(registers);
+            AnyConsole::Pl011(Pl011::new(registers, device.clock_hz))
+        }
+        ConsoleKind::MiniUart => {
+            // SAFETY: As above, for the auxiliary UART.
+            let registers: &'static MiniUartRegisters = unsafe { registers.cast().as_ref() };
+            AnyConsole::MiniUart(MiniUart::new(registers))
+        }
+    }
+}
+
+/// The machine.
+pub struct Machine {
+    /// One for each thread, by number. They belong to the vectors while their thread runs.
+    registers: NonNull<Registers>,
+    threads: u32,
+    fp: FpUnit<'static>,
+    console: AnyConsole,
+    gic: Gic,
+    timer: Intid,
+    console_interrupt: Option<Intid>,
+    slice_ticks: u64,
+    frequency: u64,
+    /// Seconds since the epoch when the counter was 0.
+    epoch: i64,
+}
+
+// SAFETY: Everything in it is memory or device registers that any CPU may use, one at a time: the
+// kernel's lock is around it.
+unsafe impl Send for Machine {}
+
+impl Machine {
+    /// The machine, with its timer and the console's interrupt ready to come.
+    pub fn new(board: &Board, mut gic: Gic, mut console: AnyConsole, ram: &mut Ram, counts: Counts) -> Self {
+        let Some(timer) = board.timer.and_then(|timer| Intid::new(timer.physical.intid())) else {
+            panic!("the device tree has no generic timer");
+        };
+        timer::disarm();
+        gic.enable(timer);
+        let console_interrupt = board.console.and_then(|device| Intid::new(device.irq?.intid()));
+        if let Some(interrupt) = console_interrupt {
+            console.enable_receive_interrupt();
+            gic.enable(interrupt);
+        }
+        let registers = ram.take_slice(counts.processes, || Registers::ZERO);
+        let frequency = match timer::frequency() {
+            0 => panic!("the firmware has not set CNTFRQ_EL0, so the time is unknown"),
+            frequency => frequency,
+        };
+        Self {
+            threads: u32::try_from(registers.len()).unwrap_or(u32::MAX),
+            registers: NonNull::from_mut(registers).cast(),
+            fp: FpUnit::new(ram.take_slice(counts.processes, || FpState::UNUSED)),
+            console,
+            gic,
+            timer,
+            console_interrupt,
+            slice_ticks: frequency / SLICES_PER_SECOND,
+            frequency,
+            epoch: board
+                .options()
+                .time()
+                .and_then(|time| i64::try_from(time).ok())
+                .unwrap_or(0),
+        }
+    }
+
+    /// Where the vectors find and leave the registers of thread number `thread`.
+    pub fn frame(&self, thread: u32) -> NonNull<Registers> {
+        assert!(thread < self.threads, "there is no thread {thread}");
+        // SAFETY: Within the array, as just checked.
+        unsafe { self.registers.add(thread as usize) }
+    }
+
+    /// The number of the thread whose registers these are.
+    pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
+        let bytes = registers.addr().get() - self.registers.addr().get();
+        (bytes / size_of::<Registers>()) as u32
+    }
+
+    /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
+    pub fn open_fp(&mut self, thread: u32) {
+        self.fp.first_use(thread);
+    }
+
+    /// Puts the FP/SIMD registers of thread number `thread` in place, which runs next.
+    pub fn switch_fp(&mut self, thread: u32) {
+        self.fp.switch_to(thread);
+    }
+}
+
+impl Platform for Machine {
+    type Mmu = Hardware;
+
+    fn registers(&mut self, thread: u32) -> &mut Registers {
+        let mut registers = self.frame(thread);
+        // SAFETY: The array lives for ever. The kernel asks for registers of threads that do not
+        // run: the running one of this CPU left them to it at its exception, and `self` is
+        // borrowed, so nobody else has a reference.
+        unsafe { registers.as_mut() }
+    }
+
+    fn forget_thread(&mut self, thread: u32) {
+        self.fp.forget(thread);
+        *self.registers(thread) = Registers::ZERO;
+    }
+
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
+        direct_map::read(frame, 0, &mut to.bytes[..bytes]);
+        let mut raw = [0; MAX_HANDLES * 4];
+        direct_map::read(frame, BUFFER_BYTES, &mut raw[..handles * 4]);
+        for (handle, raw) in to.handles[..handles].iter_mut().zip(raw.as_chunks().0) {
+            *handle = u32::from_le_bytes(*raw);
+        }
+    }
+
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
+        direct_map::write(frame, 0, &from.bytes[..bytes]);
+        for (handle, offset) in from.handles[..handles].iter().zip((BUFFER_BYTES..).step_by(4)) {
+            direct_map::write(frame, offset, &handle.to_le_bytes());
+        }
+    }
+
+    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space) {
+        mmu.activate(space, PerCpu::current());
+    }
+
+    fn asid(&self, space: &Space) -> u32 {
+        space.asid().map_or(0, u32::from)
+    }
+
+    fn deactivate(&mut self, mmu: &mut Hardware) {
+        mmu.activate_none(PerCpu::current());
+    }
+
+    fn start_slice(&mut self) {
+        timer::arm(timer::now().after(self.slice_ticks));
+    }
+
+    fn stop_slice(&mut self) {
+        timer::disarm();
+    }
+
+    fn interrupt_pending(&self) -> bool {
+        cpu::interrupt_pending()
+    }
+
+    fn take_interrupt(&mut self) -> Option<Interrupt> {
+        while let Some(taken) = self.gic.acknowledge() {
+            let intid = taken.intid();
+            let interrupt = if intid == self.timer {
+                timer::disarm();
+                Some(Interrupt::SliceEnd)
+            } else if Some(intid) == self.console_interrupt {
+                self.console.acknowledge();
+                Some(Interrupt::ConsoleInput)
+            } else {
+                self.gic.disable(intid);
+                None
+            };
+            self.gic.end(taken);
+            if interrupt.is_some() {
+                return interrupt;
+            }
+        }
+        None
+    }
+
+    fn seconds(&self) -> Seconds {
+        let since = timer::now().get() / self.frequency;
+        Seconds(self.epoch.saturating_add_unsigned(since))
+    }
+
+    fn console_put(&mut self, byte: u8) -> bool {
+        self.console.try_put(byte)
+    }
+
+    fn console_get(&mut self) -> Option<u8> {
+        self.console.try_get()
+    }
+}

@@ -1,0 +1,46 @@
+//! The kernel that boots: every part put together.
+//!
+//! Boot flow:
+//! 1. `_start` (arch/aarch64, `boot/entry.S`): from firmware to EL1 with the MMU on, at high addresses.
+//! 2. [`kernel_main`]: the table of contents below.
+//! 3. [`trap`]: from then on the kernel runs only when a program or a device wants something.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod board;
+mod exit;
+mod first_program;
+mod heap;
+mod machine;
+mod panic;
+mod ram;
+mod start_log;
+mod storage;
+mod trap;
+
+use aarch64::boot::Handover;
+use start_log::StartLog;
+
+/// Everything in order. What comes later needs what came before.
+#[unsafe(no_mangle)]
+fn kernel_main(mut handover: Handover) -> ! {
+    heap::open();
+    let board = board::read(&mut handover);
+    exit::choose(board);
+    let mut ram = ram::Ram::of(board, &handover);
+    let devices = machine::Devices::map(board, &mut handover.map, &mut ram);
+    let mut log = StartLog::new(devices.console);
+    log.describe_machine(board, &handover);
+    ram.map(&mut handover);
+    let counts = storage::Counts::for_frames(ram.frames());
+    let machine = machine::Machine::new(board, devices.gic, log.console(), &mut ram, counts);
+    let hardware = machine::hardware(board, &handover);
+    let facts = board::facts(board, &handover, &hardware);
+    let memory = storage::memory_manager(hardware, &mut ram, counts, board);
+    let mut kernel = kcore::Kernel::new(machine, memory, storage::kernel_storage(&mut ram, counts), facts);
+    first_program::start(&mut kernel, board, &mut log);
+    kernel.log = log.into_log();
+    trap::run(kernel)
+}

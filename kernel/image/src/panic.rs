@@ -1,0 +1,25 @@
+//! A mistake of the kernel's: last words, then the end.
+
+use crate::exit;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+static PANICKING: AtomicBool = AtomicBool::new(false);
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    // A panic while the first is reported must not report itself for ever.
+    if PANICKING.swap(true, Ordering::Relaxed) {
+        exit::power_off(exit::PANIC_STATUS);
+    }
+    match info.location() {
+        Some(at) => exit::say(format_args!(
+            "panic: {} ({}:{})",
+            info.message(),
+            at.file(),
+            at.line()
+        )),
+        None => exit::say(format_args!("panic: {}", info.message())),
+    }
+    exit::power_off(exit::PANIC_STATUS)
+}

@@ -1,0 +1,100 @@
+//! What boot says: on the console, and in the log for later.
+
+use aarch64::boot::{EntryLevel, Handover};
+use boards::Board;
+use boards::console::{AnyConsole, Console};
+use core::fmt::{self, Write};
+use kcore::log::Log;
+
+/// The console and the log, until the first program takes the console over.
+pub struct StartLog {
+    console: Option<AnyConsole>,
+    log: Log,
+}
+
+impl StartLog {
+    /// Nothing said yet.
+    pub fn new(console: AnyConsole) -> Self {
+        Self {
+            console: Some(console),
+            log: Log::EMPTY,
+        }
+    }
+
+    /// Which machine this is.
+    pub fn describe_machine(&mut self, board: &Board, handover: &Handover) {
+        let level = match handover.entered_at {
+            EntryLevel::One => 1,
+            EntryLevel::Two => 2,
+            EntryLevel::Three => 3,
+        };
+        let cpus = board.cpus.iter().count();
+        let mebibytes = board.memory.ram_bytes() >> 20;
+        self.say(format_args!(
+            "Granule {} on {}",
+            env!("CARGO_PKG_VERSION"),
+            board.model.as_str()
+        ));
+        self.say(format_args!(
+            "  {cpus} CPUs, 1 runs; {mebibytes} MiB of RAM; entered at EL{level}"
+        ));
+        for range in board.memory.ram() {
+            self.say(format_args!("  RAM {}-{}", range.start(), range.end()));
+        }
+        self.say(format_args!(
+            "  image at {}, device tree at {}",
+            handover.image().start().start(),
+            handover.device_tree_at
+        ));
+        match board.initrd {
+            Some(range) => self.say(format_args!(
+                "  initrd at {}, {} bytes",
+                range.start(),
+                range.bytes()
+            )),
+            None => self.say(format_args!("  no initrd")),
+        }
+    }
+
+    /// Says a line.
+    pub fn say(&mut self, line: fmt::Arguments<'_>) {
+        // Neither the log nor the console refuses text; the result is that of the trait.
+        let said = writeln!(self, "{line}");
+        debug_assert!(said.is_ok());
+    }
+
+    /// The console, for whoever drives it from now on. What is said afterwards is in the log only.
+    pub fn console(&mut self) -> AnyConsole {
+        match self.console.take() {
+            Some(console) => console,
+            None => panic!("the console was handed over already"),
+        }
+    }
+
+    /// The log.
+    pub fn into_log(self) -> Log {
+        self.log
+    }
+}
+
+impl Write for StartLog {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.log.write_str(text)?;
+        let Some(console) = &mut self.console else {
+            return Ok(());
+        };
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                put(console, b'\r');
+            }
+            put(console, byte);
+        }
+        Ok(())
+    }
+}
+
+fn put(console: &mut AnyConsole, byte: u8) {
+    while !console.try_put(byte) {
+        core::hint::spin_loop();
+    }
+}

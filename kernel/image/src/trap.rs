@@ -1,0 +1,160 @@
+//! From an exception to the portable kernel, and back to the thread that goes on.
+
+use crate::exit;
+use crate::machine::Machine;
+use aarch64::cpu;
+use aarch64::exception::syndrome::{self, Cause};
+use aarch64::exception::{self, Kind};
+use aarch64::sync::{Guard, Held, Lock, level};
+use abi::process::{End, FaultKind};
+use core::ptr::NonNull;
+use kcore::sched::Stop;
+use kcore::{Kernel, Next, Registers};
+use mm::Access;
+
+/// All of the kernel's state. docs/locking.md says how it will be split.
+static KERNEL: Lock<Option<Kernel<Machine>>, level::Kernel> = Lock::new(None);
+
+/// Runs the first thread. Never comes back: from here on there are only exceptions.
+pub fn run(kernel: Kernel<Machine>) -> ! {
+    let mut held = Held::nothing();
+    *KERNEL.lock(&mut held).0 = Some(kernel);
+    let next = resume_next();
+    // SAFETY: `next` are registers of a thread, as `resume_next` promises; boot is over, and
+    // nothing on the stack is needed any more.
+    unsafe { exception::resume(next.as_ptr()) }
+}
+
+/// Called by the vectors for every exception taken from a program.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers {
+    // The cause is in registers of the CPU that the next exception overwrites.
+    let cause = exception::cause();
+    let Some(registers) = NonNull::new(registers) else {
+        panic!("an exception came without registers");
+    };
+    let mut held = Held::nothing();
+    let (mut guard, _) = KERNEL.lock(&mut held);
+    serve(kernel(&mut guard), kind, cause, registers);
+    drop(guard);
+    resume_next().as_ptr()
+}
+
+fn kernel<'a>(guard: &'a mut Guard<'_, Option<Kernel<Machine>>>) -> &'a mut Kernel<Machine> {
+    match guard.as_mut() {
+        Some(kernel) => kernel,
+        None => panic!("a program runs, and there is no kernel yet"),
+    }
+}
+
+/// Decides who goes on, sleeping while nobody can. The registers returned belong to a thread that
+/// runs from now on: they are the vectors' until its next exception.
+fn resume_next() -> NonNull<Registers> {
+    loop {
+        let mut held = Held::nothing();
+        let (mut guard, _) = KERNEL.lock(&mut held);
+        let kernel = kernel(&mut guard);
+        match kernel.run() {
+            Next::Run(thread) => {
+                kernel.platform.switch_fp(thread);
+                return kernel.platform.frame(thread);
+            }
+            Next::Idle => {
+                drop(guard);
+                cpu::wait_for_interrupt();
+                let (mut guard, _) = KERNEL.lock(&mut held);
+                self::kernel(&mut guard).interrupt();
+            }
+            Next::Stop(stop) => end(stop),
+        }
+    }
+}
+
+fn serve(kernel: &mut Kernel<Machine>, kind: Kind, cause: Cause, registers: NonNull<Registers>) {
+    match kind {
+        Kind::Synchronous => serve_cause(kernel, cause, registers),
+        Kind::Irq | Kind::Fiq => kernel.interrupt(),
+        Kind::SError => kernel.other_fault(FaultKind::Hardware, 0, &"the memory system reported an error"),
+    }
+}
+
+fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Registers>) {
+    match cause {
+        Cause::Svc(1) => kernel.trap(),
+        Cause::FpTrapped => {
+            let thread = kernel.platform.thread_of(registers);
+            kernel.platform.open_fp(thread);
+        }
+        Cause::Fault(fault) => serve_fault(kernel, cause, fault, registers),
+        Cause::PcAlignment(address) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
+        _ => {
+            // SAFETY: They are a thread's, which has stopped at its exception; `kernel` has made no
+            // reference to them yet.
+            let pc = unsafe { registers.as_ref() }.pc;
+            kernel.other_fault(kind_of(cause), pc, &cause);
+        }
+    }
+}
+
+fn serve_fault(
+    kernel: &mut Kernel<Machine>,
+    cause: Cause,
+    fault: syndrome::Fault,
+    registers: NonNull<Registers>,
+) {
+    use syndrome::FaultKind::{AccessFlag, AddressSize, Alignment, Permission, Translation};
+    let access = match fault.access {
+        syndrome::Access::Read => Access::Read,
+        syndrome::Access::Write => Access::Write,
+        syndrome::Access::Execute => Access::Execute,
+    };
+    match (fault.kind, fault.address) {
+        (Translation | Permission, Some(address)) => kernel.memory_fault(address, access),
+        (Alignment, Some(address)) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
+        // The access flag is set in every entry, and no entry has an address too large: these and
+        // all others are the memory system's own.
+        (AccessFlag | AddressSize, _) | (_, None) | (_, Some(_)) => {
+            // SAFETY: As in `serve_cause`.
+            let pc = unsafe { registers.as_ref() }.pc;
+            let address = fault.address.map_or(pc, addr::VirtAddr::raw);
+            kernel.other_fault(FaultKind::Hardware, address, &cause);
+        }
+    }
+}
+
+/// What a program did, if it was no access to memory.
+fn kind_of(cause: Cause) -> FaultKind {
+    match cause {
+        Cause::StackAlignment | Cause::PcAlignment(_) | Cause::Fault(_) => FaultKind::BadAccess,
+        Cause::Breakpoint(_) | Cause::Debug => FaultKind::Breakpoint,
+        Cause::Svc(_) | Cause::FpTrapped | Cause::FpException | Cause::Undefined | Cause::BranchTarget => {
+            FaultKind::BadInstruction
+        }
+        Cause::Other { .. } => FaultKind::Hardware,
+    }
+}
+
+fn end(stop: Stop) -> ! {
+    match stop {
+        Stop::PowerOff(status) => exit::power_off(status),
+        Stop::FirstEnded(end) => {
+            exit::say(format_args!(
+                "The first program ended ({}), so everything does.",
+                Words(end)
+            ));
+            exit::power_off(exit::PANIC_STATUS)
+        }
+    }
+}
+
+struct Words(End);
+
+impl core::fmt::Display for Words {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            End::Exited(status) => write!(f, "it exited with status {status}"),
+            End::Faulted(kind, address) => write!(f, "by a fault, {kind:?}, at {address:#x}"),
+            End::Killed => write!(f, "it was killed"),
+        }
+    }
+}
