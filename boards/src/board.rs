@@ -33,6 +33,7 @@ pub struct Board {
     /// The PL031 real-time clock.
     pub rtc: Option<RegisterBlock>,
     /// The Raspberry Pi's GPIO block, which routes pins to the UARTs.
+    /// Its tree gives a size from before the pull registers that we use, so map the whole page.
     pub gpio: Option<RegisterBlock>,
     /// The Raspberry Pi's power management block with its watchdog, which ends or restarts the machine.
     pub watchdog: Option<RegisterBlock>,

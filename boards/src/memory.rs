@@ -228,12 +228,22 @@ mod tests {
             &[],
             &[
                 (0x3000, 0x4000),
+                (0x3000, 0x3800),
                 (0x1000, 0x2000),
                 (0x2000, 0x3000),
-                (0x3000, 0x3800),
             ],
         );
         assert_eq!(map.reserved().collect::<Vec<_>>(), [range(0x1000, 0x4000)]);
+    }
+
+    #[test]
+    fn the_lower_of_two_reservations_ends_a_run_in_whatever_order_they_are_given() {
+        let map = map(&[(0, 0x9000)], &[]);
+        let taken = [range(0x6000, 0x7000), range(0x3000, 0x4000)];
+        assert_eq!(
+            usable(&map, &taken),
+            [(0, 0x3000), (0x4000, 0x6000), (0x7000, 0x9000)]
+        );
     }
 
     #[test]

@@ -81,17 +81,34 @@ fn buses_translate_only_what_lies_wholly_in_one_of_their_ranges() {
 }
 
 #[test]
+fn addresses_of_more_than_64_bits_are_out_of_reach() {
+    let tree = root(|root| {
+        root.node("pcie", |node| {
+            node.cells("#address-cells", &[3])
+                .cells("#size-cells", &[2])
+                .property("ranges", Value::Bytes(&[]))
+                .node("uart", |node| {
+                    node.text("compatible", "arm,pl011")
+                        .cells("reg", &[0, 0, 0x1000, 0, 0x1000])
+                })
+        })
+    });
+    assert_eq!(console(tree), None);
+}
+
+#[test]
 fn entries_without_cells_do_not_keep_the_reader_busy() {
+    let cells = |node: Writer, count| {
+        node.cells("#address-cells", &[count])
+            .cells("#size-cells", &[count])
+    };
+    let uart = |node: Writer| node.node("uart", |node| pl011(node, 0x1000));
+    let inner = |node: Writer| uart(cells(node, 2).property("ranges", Value::Bytes(&[])));
+    let outer = |node: Writer| cells(node, 0).cells("ranges", &[1, 2, 3]).node("inner", inner);
     let tree = Writer::default().node("", |root| {
-        root.cells("#address-cells", &[0])
-            .cells("#size-cells", &[0])
+        cells(root, 0)
             .node("memory", |node| memory(node, &[1, 2, 3]))
-            .node("bus", |node| {
-                node.cells("#address-cells", &[0])
-                    .cells("#size-cells", &[0])
-                    .cells("ranges", &[1, 2, 3])
-                    .node("uart", |node| pl011(node, 0x1000))
-            })
+            .node("outer", outer)
     });
     let board = board(&tree.finish());
     assert_eq!((board.memory.ram().count(), board.console), (0, None));

@@ -105,6 +105,40 @@ fn the_command_line_outranks_the_tree_and_foreign_words_do_not_count() {
 }
 
 #[test]
+fn a_disabled_port_is_not_chosen_whoever_asks_for_it() {
+    let with = |line: &str| {
+        console(root(|root| {
+            root.node("chosen", |node| {
+                node.text("stdout-path", "/uart@1000").text("bootargs", line)
+            })
+            .node("uart@1000", |node| pl011(node, 0x1000).text("status", "disabled"))
+            .node("uart@2000", |node| pl011(node, 0x2000))
+        }))
+    };
+    assert_eq!(with(""), Some(0x2000));
+    assert_eq!(with("console=/uart@1000"), Some(0x2000));
+}
+
+#[test]
+fn the_clock_is_known_if_it_is_fixed_and_runs() {
+    let with = |kind: &str, hz: u32| {
+        let clock = |node: Writer| {
+            node.text("compatible", kind)
+                .cells("phandle", &[5])
+                .cells("clock-frequency", &[hz])
+        };
+        let tree = root(|root| {
+            root.node("uart", |node| pl011(node, 0x1000).cells("clocks", &[5, 6]))
+                .node("clock", clock)
+        });
+        board(&tree.finish()).console.expect("a console").clock_hz
+    };
+    assert_eq!(with("fixed-clock", 3_000_000), Some(3_000_000));
+    assert_eq!(with("fixed-clock", 0), None);
+    assert_eq!(with("some,clock-tree", 3_000_000), None);
+}
+
+#[test]
 fn a_mini_uart_asked_for_by_word_is_told_from_a_pl011() {
     let blob = fixture("rpi4-8g");
     let line = b"coherent_pool=1M 8250.nr_uarts=1 console=ttyS0,115200 init=demo";

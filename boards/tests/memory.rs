@@ -60,6 +60,13 @@ fn a_memory_node_is_told_by_its_type_and_not_by_its_name() {
 }
 
 #[test]
+fn a_root_that_does_not_say_has_two_cells_for_addresses_and_one_for_sizes() {
+    let reg = [1, 0x1000, 0x1000, 0, 0x8000, 0x1000];
+    let tree = Writer::default().node("", |root| root.node("memory@0", |node| memory(node, &reg)));
+    assert_eq!(ram(tree), [(0x8000, 0x9000), (0x1_0000_1000, 0x1_0000_2000)]);
+}
+
+#[test]
 fn half_an_entry_is_no_memory() {
     let tree = root(|root| root.node("memory@0", |node| memory(node, &[0, 0, 0, 0x1000, 0, 0x8000, 0])));
     assert_eq!(ram(tree), [(0, 0x1000)]);
@@ -158,6 +165,7 @@ fn an_initrd_takes_both_ends_in_order_and_of_a_sensible_width() {
     assert_eq!(initrd(&[0, 0, 0x20, 0], &[0, 0, 0x10, 0]), None);
     assert_eq!(initrd(&[0x10, 0], &[0x20, 0]), None);
     assert_eq!(initrd(&[0, 0, 0x10, 0], &[]), None);
+    assert_eq!(initrd(&[], &[0, 0, 0x10, 0]), None);
     assert_eq!(initrd(&[0; 12], &[1; 12]), None);
 }
 

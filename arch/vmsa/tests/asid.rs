@@ -170,6 +170,25 @@ fn asids_of_ended_spaces_are_used_again_without_a_rollover() {
 }
 
 #[test]
+fn an_asid_kept_over_a_rollover_is_free_when_its_space_ends() {
+    let mut machine = Machine::new(4, 2, 60);
+    machine.switch(1, 0);
+    for space in 1..=15 {
+        machine.switch(0, space);
+    }
+    assert_eq!(machine.allocator.rollovers(), 1);
+    machine.leave(1);
+    machine.end(0);
+    // Of 15, space 14 kept one and space 15 was given one.
+    for space in 16..16 + 13 {
+        machine.switch(0, space);
+        assert_eq!(machine.allocator.rollovers(), 1);
+    }
+    machine.switch(0, 30);
+    assert_eq!(machine.allocator.rollovers(), 2);
+}
+
+#[test]
 fn sixteen_bits_give_65535_spaces_an_asid_each() {
     let mut machine = Machine::new(16, 1, 65_535);
     let asids: HashSet<_> = (0..65_535).map(|space| machine.switch(0, space)).collect();

@@ -67,5 +67,5 @@ fn through(bus: &Node<'_>, address: u64, bytes: u64) -> Option<u64> {
 fn offset_within(address: u64, bytes: u64, start: u64, size: u64) -> Option<u64> {
     let offset = address.checked_sub(start)?;
     let room = size.checked_sub(offset)?;
-    (room > 0 && bytes <= room).then_some(offset)
+    (bytes <= room).then_some(offset)
 }

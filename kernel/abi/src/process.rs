@@ -1,7 +1,7 @@
 //! What a process is asked: by itself about itself, by its parent about a child.
 
 use crate::request::{requests, words};
-use crate::{Badge, Errno, Handle, Rights, Word, Words, Words6};
+use crate::{Badge, Errno, Field, Handle, Rights, Word, Words, Words6};
 
 /// Process number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -140,6 +140,24 @@ impl FaultKind {
 }
 
 impl Words for End {
+    const FIELDS: &'static [Field] = &[
+        Field {
+            name: "how",
+            kind: "u64",
+            text: &["1 exited, 2 faulted, 3 killed."],
+        },
+        Field {
+            name: "what",
+            kind: "u64",
+            text: &["Its exit status, or a [`FaultKind`]."],
+        },
+        Field {
+            name: "address",
+            kind: "u64",
+            text: &["Of a fault."],
+        },
+    ];
+
     fn into_words(self) -> Words6 {
         match self {
             Self::Exited(status) => [1, status.into_word(), 0, 0, 0, 0],
@@ -152,9 +170,7 @@ impl Words for End {
         match words[0] {
             1 => i32::from_word(words[1]).map(Self::Exited),
             2 => {
-                let kind = FaultKind::ALL
-                    .into_iter()
-                    .find(|kind| *kind as u64 == words[1]);
+                let kind = FaultKind::ALL.into_iter().find(|kind| *kind as u64 == words[1]);
                 kind.map(|kind| Self::Faulted(kind, words[2]))
                     .ok_or(Errno::EINVAL)
             }

@@ -49,6 +49,9 @@ impl Word for i32 {
 
 /// Values that fill up to six words, in order.
 pub trait Words: Sized {
+    /// What the words are, word 0 first; none for values that have no names for them.
+    const FIELDS: &'static [Field] = &[];
+
     /// Into registers; unused ones are 0.
     fn into_words(self) -> Words6;
     /// Out of registers; unused ones are ignored.
@@ -86,6 +89,17 @@ pub trait Request: Words {
     type Answer: Words;
 }
 
+/// One word of a request or of an answer, for documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Name.
+    pub name: &'static str,
+    /// Type.
+    pub kind: &'static str,
+    /// What it means.
+    pub text: &'static [&'static str],
+}
+
 /// One row of a table of requests, for documentation and for tests that try everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -97,16 +111,28 @@ pub struct Row {
     pub fields: &'static [&'static str],
     /// What it does and which errors it answers.
     pub text: &'static [&'static str],
+    /// The fields with their types and meanings.
+    pub request: &'static [Field],
+    /// Type of the answer.
+    pub answer_kind: &'static str,
+    /// The fields of the answer, if its type has names for them.
+    pub answer: &'static [Field],
 }
 
 /// Declares a struct whose fields fill words in order.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $fdoc:literal])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub struct $name { $($(#[$fmeta])* pub $field: $type),* }
+        pub struct $name { $($(#[doc = $fdoc])* pub $field: $type),* }
 
         impl $crate::Words for $name {
+            const FIELDS: &'static [$crate::Field] = &[$($crate::Field {
+                name: stringify!($field),
+                kind: stringify!($type),
+                text: &[$($fdoc),*],
+            }),*];
+
             fn into_words(self) -> $crate::Words6 {
                 let mut words = [0; $crate::WORDS];
                 let fields: &[u64] = &[$($crate::Word::into_word(self.$field)),*];
@@ -153,6 +179,9 @@ macro_rules! requests {
                 name: stringify!($name),
                 fields: &[$(stringify!($field)),*],
                 text: &[$($doc),*],
+                request: <$name as $crate::Words>::FIELDS,
+                answer_kind: stringify!($answer),
+                answer: <$answer as $crate::Words>::FIELDS,
             }),*];
 
             /// Reads a request out of a message.
@@ -187,9 +216,7 @@ mod tests {
             for (place, row) in table.iter().enumerate() {
                 assert_eq!(row.label.0 >> 8, kind, "{}", row.name);
                 assert!(
-                    table[..place]
-                        .iter()
-                        .all(|earlier| earlier.label != row.label),
+                    table[..place].iter().all(|earlier| earlier.label != row.label),
                     "{}",
                     row.name
                 );
@@ -217,10 +244,7 @@ mod tests {
             address: 0x1000,
             flags: crate::shm::AttachFlags::RDONLY,
         };
-        assert_eq!(
-            memory::ShmAttach::from_words(request.into_words()),
-            Ok(request)
-        );
+        assert_eq!(memory::ShmAttach::from_words(request.into_words()), Ok(request));
         assert_eq!(
             memory::MemoryRequest::decode(crate::Label(0x201), request.into_words()),
             Ok(memory::MemoryRequest::ShmAttach(request))

@@ -206,9 +206,7 @@ impl ShmCommand {
 }
 
 /// Owner and permissions of a segment (`struct ipc_perm`, 48 bytes).
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct IpcPerm {
     /// Key, 0 once removed.
@@ -232,9 +230,7 @@ pub struct IpcPerm {
 }
 
 /// State of a segment (`struct shmid_ds`, 112 bytes). Times are seconds.
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ShmidDs {
     /// Owner and permissions.
@@ -258,9 +254,7 @@ pub struct ShmidDs {
 }
 
 /// Limits in force (`struct shminfo`, 72 bytes).
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ShmInfoLimits {
     /// Most bytes of a segment.
@@ -278,9 +272,7 @@ pub struct ShmInfoLimits {
 }
 
 /// Totals (`struct shm_info`, 48 bytes).
-#[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ShmInfoTotals {
     /// Segments.
@@ -302,13 +294,10 @@ pub struct ShmInfoTotals {
 const _: () = {
     assert!(size_of::<IpcPerm>() == 48 && size_of::<ShmidDs>() == 112);
     assert!(size_of::<ShmInfoLimits>() == 72 && size_of::<ShmInfoTotals>() == 48);
-    assert!(
-        core::mem::offset_of!(IpcPerm, mode) == 20 && core::mem::offset_of!(IpcPerm, seq) == 24
-    );
+    assert!(core::mem::offset_of!(IpcPerm, mode) == 20 && core::mem::offset_of!(IpcPerm, seq) == 24);
     assert!(core::mem::offset_of!(IpcPerm, reserved) == 32);
     assert!(
-        core::mem::offset_of!(ShmidDs, shm_segsz) == 48
-            && core::mem::offset_of!(ShmidDs, shm_cpid) == 80
+        core::mem::offset_of!(ShmidDs, shm_segsz) == 48 && core::mem::offset_of!(ShmidDs, shm_cpid) == 80
     );
     assert!(core::mem::offset_of!(ShmidDs, shm_nattch) == 88);
     assert!(size_of::<ShmidDs>() <= crate::BUFFER_BYTES);
@@ -322,20 +311,14 @@ mod tests {
     /// Proves: H-04
     #[test]
     fn flags_have_the_values_of_linux_and_none_overlaps_the_mode_bits() {
-        assert_eq!(
-            (GetFlags::CREAT.bits(), GetFlags::EXCL.bits()),
-            (0o1000, 0o2000)
-        );
+        assert_eq!((GetFlags::CREAT.bits(), GetFlags::EXCL.bits()), (0o1000, 0o2000));
         let attach = [
             AttachFlags::RDONLY,
             AttachFlags::RND,
             AttachFlags::REMAP,
             AttachFlags::EXEC,
         ];
-        assert_eq!(
-            attach.map(|f| f.bits()),
-            [0o10000, 0o20000, 0o40000, 0o100000]
-        );
+        assert_eq!(attach.map(|f| f.bits()), [0o10000, 0o20000, 0o40000, 0o100000]);
         assert_eq!((SHM_DEST, SHM_LOCKED), (0o1000, 0o2000));
         let numbers = [
             ShmCommand::Remove,
@@ -363,10 +346,7 @@ mod tests {
     fn identifiers_stay_positive_when_the_sequence_wraps() {
         let last = ShmId::from_parts(32767, ShmId::SEQUENCES - 1);
         assert_eq!(last.raw(), i32::MAX);
-        assert_eq!(
-            ShmId::from_parts(5, ShmId::SEQUENCES),
-            ShmId::from_parts(5, 0)
-        );
+        assert_eq!(ShmId::from_parts(5, ShmId::SEQUENCES), ShmId::from_parts(5, 0));
         assert_eq!((last.index(), last.sequence()), (32767, 65535));
     }
 

@@ -38,8 +38,9 @@ fn kernel_main(mut handover: Handover) -> ! {
     let machine = machine::Machine::new(board, devices.gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &handover);
     let facts = board::facts(board, &handover, &hardware);
-    let memory = storage::memory_manager(hardware, &mut ram, counts, board);
-    let mut kernel = kcore::Kernel::new(machine, memory, storage::kernel_storage(&mut ram, counts), facts);
+    let objects = storage::kernel_storage(&mut ram, counts);
+    let memory = storage::memory_manager(hardware, ram, counts, board);
+    let mut kernel = kcore::Kernel::new(machine, memory, objects, facts);
     first_program::start(&mut kernel, board, &mut log);
     kernel.log = log.into_log();
     trap::run(kernel)

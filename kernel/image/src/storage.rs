@@ -41,10 +41,11 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     }
 }
 
-/// The memory manager, which owns all RAM that is left when its own storage is taken.
+/// The memory manager, which owns all RAM that is left when its own storage is taken: nobody can
+/// take any afterwards.
 pub fn memory_manager(
     hardware: Hardware,
-    ram: &mut Ram,
+    mut ram: Ram,
     counts: Counts,
     board: &Board,
 ) -> MemoryManager<Hardware> {

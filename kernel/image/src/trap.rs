@@ -7,7 +7,9 @@ use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
+use alloc::string::String;
 use core::ptr::NonNull;
+use kcore::log::Log;
 use kcore::sched::Stop;
 use kcore::{Kernel, Next, Registers};
 use mm::Access;
@@ -65,7 +67,7 @@ fn resume_next() -> NonNull<Registers> {
                 let (mut guard, _) = KERNEL.lock(&mut held);
                 self::kernel(&mut guard).interrupt();
             }
-            Next::Stop(stop) => end(stop),
+            Next::Stop(stop) => end(stop, &kernel.log),
         }
     }
 }
@@ -134,18 +136,26 @@ fn kind_of(cause: Cause) -> FaultKind {
     }
 }
 
-fn end(stop: Stop) -> ! {
+fn end(stop: Stop, log: &Log) -> ! {
     match stop {
         Stop::PowerOff(status) => exit::power_off(status),
         Stop::FirstEnded(end) => {
+            let mut text = [0; LAST_LOG_BYTES];
+            let (_, count) = log.read(log.end().saturating_sub(LAST_LOG_BYTES as u64), &mut text);
+            let text = String::from_utf8_lossy(&text[..count]);
+            let last = text.lines().next_back().unwrap_or("nothing");
             exit::say(format_args!(
-                "The first program ended ({}), so everything does.",
+                "The first program ended ({}), so everything does. Last in the log:",
                 Words(end)
             ));
+            exit::say(format_args!("{last}"));
             exit::power_off(exit::PANIC_STATUS)
         }
     }
 }
+
+/// Enough for the report of a fault.
+const LAST_LOG_BYTES: usize = 256;
 
 struct Words(End);
 

@@ -147,6 +147,19 @@ fn invalidation_reaches_the_tlbs_of_all_cpus() {
 }
 
 #[test]
+fn tables_that_stayed_empty_are_forgotten_when_they_go() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    bench.discard(&mut space, 5, 1, pages(5, 1));
+    assert_eq!(bench.machine.table_count(), 4);
+    // No page is mapped any more, yet the walk caches know the tables.
+    bench.discard(&mut space, 5, 1, everywhere());
+    assert_eq!(bench.machine.table_count(), 1);
+    bench.machine.audit();
+}
+
+#[test]
 fn speculation_makes_pages_stale_that_were_never_used() {
     let stale_after = |seed| {
         let mut bench = Bench::new();

@@ -47,7 +47,9 @@ impl<M: Mmu> MemoryManager<M> {
         let pages = region.pages;
         match wish {
             Wish::Anywhere => {
-                let fit = space.fit_slots(&self.vmas, pages).or_else(|| space.fit(&self.vmas, pages));
+                let fit = space
+                    .fit_slots(&self.vmas, pages)
+                    .or_else(|| space.fit(&self.vmas, pages));
                 self.attach_in(call, region_id, perms, fit.ok_or(Errno::ENOMEM)?)
             }
             Wish::At(start) => {
@@ -62,7 +64,13 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Attaches where nothing else is.
-    fn attach_in(&mut self, call: &Call<'_>, region: RegionId, perms: Perms, fit: Fit) -> Result<Reply, Errno> {
+    fn attach_in(
+        &mut self,
+        call: &Call<'_>,
+        region: RegionId,
+        perms: Perms,
+        fit: Fit,
+    ) -> Result<Reply, Errno> {
         let vma = self.attachment(region, fit.range, perms)?;
         self.add_vma(call.space, fit, vma, 0)?;
         self.note_attachment(call, region);
@@ -83,9 +91,8 @@ impl<M: Mmu> MemoryManager<M> {
         if self.alive(call.space)?.arriving.is_some() {
             return Err(Errno::EAGAIN);
         }
-        let alone = Neighbours { before: None, after: None };
-        let tables = self.frames.promise(tables_needed(range, alone))?;
-        self.clear(call.space, clearance);
+        let tables = self.frames.promise(tables_needed(range, Neighbours::NONE))?;
+        self.cut_out(call.space, clearance);
         let content = vma.content().count().get();
         let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(call.space)) {
@@ -99,7 +106,11 @@ impl<M: Mmu> MemoryManager<M> {
 
     fn attachment(&self, region: RegionId, range: PageRange, perms: Perms) -> Result<Vma, Errno> {
         let pages = self.regions.get(region).ok_or(Errno::EINVAL)?.pages.get();
-        let attachment = Attachment { region, base: range.start(), pages };
+        let attachment = Attachment {
+            region,
+            base: range.start(),
+            pages,
+        };
         Ok(Vma::new(range, perms, Backing::Shared(attachment)))
     }
 
@@ -116,12 +127,26 @@ impl<M: Mmu> MemoryManager<M> {
 /// identifier, as in Linux.
 fn wish(address: u64, flags: AttachFlags) -> Result<Wish, Errno> {
     if address == 0 {
-        return if flags.contains(AttachFlags::REMAP) { Err(Errno::EINVAL) } else { Ok(Wish::Anywhere) };
+        return if flags.contains(AttachFlags::REMAP) {
+            Err(Errno::EINVAL)
+        } else {
+            Ok(Wish::Anywhere)
+        };
     }
-    let rounded = if flags.contains(AttachFlags::RND) { address - address % SHMLBA } else { address };
+    let rounded = if flags.contains(AttachFlags::RND) {
+        address - address % SHMLBA
+    } else {
+        address
+    };
     // Linux lets a privileged program attach at page 0, and then `shmat` answers a null pointer.
-    let page = Page::starting_at(VirtAddr::new(rounded)).filter(|_| rounded != 0).ok_or(Errno::EINVAL)?;
-    Ok(if flags.contains(AttachFlags::REMAP) { Wish::Over(page) } else { Wish::At(page) })
+    let page = Page::starting_at(VirtAddr::new(rounded))
+        .filter(|_| rounded != 0)
+        .ok_or(Errno::EINVAL)?;
+    Ok(if flags.contains(AttachFlags::REMAP) {
+        Wish::Over(page)
+    } else {
+        Wish::At(page)
+    })
 }
 
 /// The access the flags ask for, if the region grants it. There is no write-only attachment.
@@ -139,7 +164,9 @@ fn permitted<H>(space: &Space<H>, region: &Region, flags: AttachFlags) -> Result
 
 /// `pages` pages from `start` on, if a program may map there.
 fn range_from(start: Page, pages: PageCount) -> Result<PageRange, Errno> {
-    PageRange::new(start, pages).filter(|&range| mappable().contains_range(range)).ok_or(Errno::EINVAL)
+    PageRange::new(start, pages)
+        .filter(|&range| mappable().contains_range(range))
+        .ok_or(Errno::EINVAL)
 }
 
 /// The place at `start`: in whole slots, so that they can be linked, if these are free; else
@@ -147,5 +174,7 @@ fn range_from(start: Page, pages: PageCount) -> Result<PageRange, Errno> {
 fn fit_from<H>(space: &Space<H>, vmas: &Vmas, start: Page, pages: PageCount) -> Option<Fit> {
     let range = range_from(start, pages).ok()?;
     let slots = whole_slots(start, pages).filter(|&slots| mappable().contains_range(slots));
-    slots.and_then(|slots| space.fit_at(vmas, slots)).or_else(|| space.fit_at(vmas, range))
+    slots
+        .and_then(|slots| space.fit_at(vmas, slots))
+        .or_else(|| space.fit_at(vmas, range))
 }

@@ -36,8 +36,7 @@ impl<M: Mmu> MemoryManager<M> {
         self.audit_totals()
     }
 
-    /// Whether the allocator holds `frame`, so that nothing may lead to it; true as well of what
-    /// is no RAM of the allocator.
+    /// Whether the allocator holds `frame`, so that nothing may lead to it.
     pub fn is_free(&self, frame: Frame) -> bool {
         self.frames.is_free(frame)
     }
@@ -56,9 +55,20 @@ impl<M: Mmu> MemoryManager<M> {
             listed += 1;
             next = vma.next_leaving;
         }
-        check(self.vmas_of(space).filter(leaving).count() == listed, "every leaving VMA is to be emptied")?;
-        let arriving = space.arriving.as_ref().map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
-        let live = || self.vmas_of(space).filter(|vma| !leaving(vma)).map(|(_, vma)| vma).chain(arriving);
+        check(
+            self.vmas_of(space).filter(leaving).count() == listed,
+            "every leaving VMA is to be emptied",
+        )?;
+        let arriving = space
+            .arriving
+            .as_ref()
+            .map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
+        let live = || {
+            self.vmas_of(space)
+                .filter(|vma| !leaving(vma))
+                .map(|(_, vma)| vma)
+                .chain(arriving)
+        };
         check(live().count() == space.mappings as usize, "mappings are counted")?;
         let pages = live().map(|vma| vma.content().count().get()).sum::<u64>();
         check(pages == space.mapped, "mapped pages are counted")
@@ -73,16 +83,27 @@ impl<M: Mmu> MemoryManager<M> {
             }
             before = Some(vma.range());
         }
-        check(space.tables.charged() == tables, "a table is charged for each extent that a VMA touches")?;
-        check(space.pages.charged() == pages, "a frame is charged for each private page")?;
+        check(
+            space.tables.charged() == tables,
+            "a table is charged for each extent that a VMA touches",
+        )?;
+        check(
+            space.pages.charged() == pages,
+            "a frame is charged for each private page",
+        )?;
         let present = self.count_present(space);
-        check(space.pages.present == present, "present private pages are counted")
+        check(
+            space.pages.present == present,
+            "present private pages are counted",
+        )
     }
 
     /// Private pages that have a translation.
     fn count_present(&self, space: &Space<M::Space>) -> u64 {
         let private = self.vmas_of(space).filter(|(_, vma)| vma.owns_frames());
-        private.map(|(_, vma)| self.count_mapped(space, vma.range())).sum()
+        private
+            .map(|(_, vma)| self.count_mapped(space, vma.range()))
+            .sum()
     }
 
     fn count_mapped(&self, space: &Space<M::Space>, range: PageRange) -> u64 {
@@ -97,19 +118,34 @@ impl<M: Mmu> MemoryManager<M> {
     fn audit_attachments(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         let (mut attachments, mut headless) = (0, 0);
         for (id, _) in self.vmas_of(space).filter(|(_, vma)| vma.attachment().is_some()) {
-            let ring = || Ring { vmas: &self.vmas, first: id, next: Some(id) };
-            check(ring().all(|other| self.same_attachment(id, other)), "a ring is one attachment")?;
+            let ring = || Ring {
+                vmas: &self.vmas,
+                first: id,
+                next: Some(id),
+            };
+            check(
+                ring().all(|other| self.same_attachment(id, other)),
+                "a ring is one attachment",
+            )?;
             let start = |id| linked(&self.vmas, id).range().start();
             if ring().any(|other| start(other) < start(id)) {
                 continue;
             }
             attachments += 1;
-            let has_head = ring().map(|id| linked(&self.vmas, id)).any(|vma| vma.is_head() && vma.state == VmaState::Live);
+            let has_head = ring()
+                .map(|id| linked(&self.vmas, id))
+                .any(|vma| vma.is_head() && vma.state == VmaState::Live);
             headless += u32::from(!has_head);
         }
         attachments += u32::from(space.arriving.is_some());
-        check(attachments == space.attachments, "attachments are counted once, however many VMAs are left")?;
-        check(headless == space.headless, "attachments without their first page are counted")
+        check(
+            attachments == space.attachments,
+            "attachments are counted once, however many VMAs are left",
+        )?;
+        check(
+            headless == space.headless,
+            "attachments without their first page are counted",
+        )
     }
 
     fn same_attachment(&self, one: VmaId, other: VmaId) -> bool {
@@ -118,34 +154,78 @@ impl<M: Mmu> MemoryManager<M> {
 
     fn audit_region(&self, id: RegionId, region: &Region) -> Result<(), Broken> {
         let contents = &region.contents;
-        let attached: usize = self.spaces.iter().map(|(_, space)| self.count_attachments(space, id)).sum();
-        check(attached == region.attached as usize, "nattch is the number of attachments")?;
+        let attached: usize = self
+            .spaces
+            .iter()
+            .map(|(_, space)| self.count_attachments(space, id))
+            .sum();
+        check(
+            attached == region.attached as usize,
+            "nattch is the number of attachments",
+        )?;
         let charged = contents.present() + contents.tables() + contents.promise().frames();
         let expected = match (region.reserve, region.state) {
             (Reserve::Promised, RegionState::Live | RegionState::Removed) => Contents::needs(region.pages),
             (Reserve::OnTouch, _) | (_, RegionState::Dead) => contents.present() + contents.tables(),
         };
-        check(charged == expected, "a region holds, or is promised, all its frames and tables")?;
+        check(
+            charged == expected,
+            "a region holds, or is promised, all its frames and tables",
+        )?;
         match region.state {
             RegionState::Live if region.key != ShmKey::PRIVATE => {
-                check(self.regions.by_key(region.key) == Some(id), "a key finds its region")?;
+                check(
+                    self.regions.by_key(region.key) == Some(id),
+                    "a key finds its region",
+                )?;
             }
             RegionState::Live => {}
             RegionState::Removed => check(region.attached > 0, "a removed region is attached")?,
-            RegionState::Dead => check(region.attached == 0, "a dead region is not attached")?,
+            RegionState::Dead => {
+                check(region.attached == 0, "a dead region is not attached")?;
+                check(self.is_to_be_dismantled(id), "somebody takes a dead region apart")?;
+            }
         }
         let found = self.regions.by_identifier(RegionTable::identifier(id));
-        check(found == (region.state != RegionState::Dead).then_some(id), "an identifier finds a region until it is dead")
+        check(
+            found == (region.state != RegionState::Dead).then_some(id),
+            "an identifier finds a region until it is dead",
+        )
+    }
+
+    fn is_to_be_dismantled(&self, id: RegionId) -> bool {
+        let list_of = |space: &Space<M::Space>| {
+            let next = |id: &RegionId| self.regions.get(*id).and_then(|region| region.next_dead);
+            core::iter::successors(space.dead, next)
+        };
+        self.spaces
+            .iter()
+            .flat_map(|(_, space)| list_of(space))
+            .any(|listed| listed == id)
     }
 
     fn count_attachments(&self, space: &Space<M::Space>, region: RegionId) -> usize {
-        let of_region = |vma: &Vma| vma.attachment().is_some_and(|attachment| attachment.region == region);
-        let arriving = space.arriving.as_ref().map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
+        let of_region = |vma: &Vma| {
+            vma.attachment()
+                .is_some_and(|attachment| attachment.region == region)
+        };
+        let arriving = space
+            .arriving
+            .as_ref()
+            .map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
         let starts_ring = |id: VmaId| {
             let start = |id| linked(&self.vmas, id).range().start();
-            Ring { vmas: &self.vmas, first: id, next: Some(id) }.all(|other| start(other) >= start(id))
+            Ring {
+                vmas: &self.vmas,
+                first: id,
+                next: Some(id),
+            }
+            .all(|other| start(other) >= start(id))
         };
-        let in_set = self.vmas_of(space).filter(|(id, vma)| of_region(vma) && starts_ring(*id)).count();
+        let in_set = self
+            .vmas_of(space)
+            .filter(|(id, vma)| of_region(vma) && starts_ring(*id))
+            .count();
         in_set + usize::from(arriving.is_some_and(of_region))
     }
 
@@ -154,7 +234,10 @@ impl<M: Mmu> MemoryManager<M> {
         for (_, space) in self.spaces.iter() {
             used += 1 + space.tables.present + space.pages.present;
             promised += space.tables.promise.frames() + space.pages.promise.frames();
-            promised += space.arriving.as_ref().map_or(0, |arriving| arriving.tables.frames());
+            promised += space
+                .arriving
+                .as_ref()
+                .map_or(0, |arriving| arriving.tables.frames());
             vmas += space.set.count() + u32::from(space.arriving.is_some());
         }
         let (mut identified, mut pages, mut present) = (0, 0, 0);
@@ -168,11 +251,17 @@ impl<M: Mmu> MemoryManager<M> {
             }
         }
         let counts = Frames::counts(&self.frames);
-        check(counts.total - counts.free == used, "every frame in use belongs to somebody")?;
+        check(
+            counts.total - counts.free == used,
+            "every frame in use belongs to somebody",
+        )?;
         check(counts.promised == promised, "every promise is kept by somebody")?;
         check(counts.promised <= counts.free, "what is promised is there")?;
         check(self.vmas.used() == vmas, "every VMA is in a set or about to be")?;
-        check(self.regions.identified() == identified && self.regions.pages() == pages, "regions are counted")?;
+        check(
+            self.regions.identified() == identified && self.regions.pages() == pages,
+            "regions are counted",
+        )?;
         check(self.shared_present == present, "present shared pages are counted")
     }
 }

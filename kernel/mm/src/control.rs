@@ -52,11 +52,18 @@ impl<M: Mmu> MemoryManager<M> {
     fn check_readable(&self, call: &Call<'_>, id: RegionId) -> Result<(), Errno> {
         let credential = &self.alive(call.space)?.identity.credential;
         let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
-        if region.ownership.grants(credential, Wanted::READ) { Ok(()) } else { Err(Errno::EACCES) }
+        if region.ownership.grants(credential, Wanted::READ) {
+            Ok(())
+        } else {
+            Err(Errno::EACCES)
+        }
     }
 
     fn answer_stat(&self, call: &mut Call<'_>, id: RegionId, word: u64) -> Reply {
-        let described = self.regions.get(id).map(|region| region.describe(RegionTable::identifier(id)));
+        let described = self
+            .regions
+            .get(id)
+            .map(|region| region.describe(RegionTable::identifier(id)));
         answer(call, (word,), &described.unwrap_or_default())
     }
 
@@ -133,7 +140,11 @@ impl<M: Mmu> MemoryManager<M> {
         let credential = self.alive(call.space)?.identity.credential;
         let found = self.find_region(id)?;
         let region = self.regions.get_mut(found).ok_or(Errno::EINVAL)?;
-        if region.ownership.may_control(&credential) { Ok(region) } else { Err(Errno::EPERM) }
+        if region.ownership.may_control(&credential) {
+            Ok(region)
+        } else {
+            Err(Errno::EPERM)
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use crate::identity::Seconds;
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::region::{Contents, Lock, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Wanted};
+use crate::region::{
+    Contents, Lock, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Wanted,
+};
 use abi::Errno;
 use abi::memory::ShmGet;
 use abi::shm::{GetFlags, ShmKey};
@@ -16,11 +18,17 @@ use addr::PageCount;
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_get(&mut self, call: &mut Call<'_>, request: ShmGet) -> Result<Reply, Errno> {
         let ShmGet { key, flags, .. } = request;
-        let existing = if key == ShmKey::PRIVATE { None } else { self.regions.by_key(key) };
+        let existing = if key == ShmKey::PRIVATE {
+            None
+        } else {
+            self.regions.by_key(key)
+        };
         let found = match existing {
             Some(_) if flags.contains(GetFlags::CREAT | GetFlags::EXCL) => return Err(Errno::EEXIST),
             Some(id) => self.find(call, id, request)?,
-            None if key == ShmKey::PRIVATE || flags.contains(GetFlags::CREAT) => self.create(call, request)?,
+            None if key == ShmKey::PRIVATE || flags.contains(GetFlags::CREAT) => {
+                self.create(call, request)?
+            }
             None => return Err(Errno::ENOENT),
         };
         Ok(Reply::new((RegionTable::identifier(found),)))
@@ -28,7 +36,12 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// An existing region, if it is large enough and grants the mode asked for. A size of 0 and
     /// a mode of 0 ask for nothing.
-    fn find(&self, call: &Call<'_>, id: RegionId, ShmGet { size, flags, .. }: ShmGet) -> Result<RegionId, Errno> {
+    fn find(
+        &self,
+        call: &Call<'_>,
+        id: RegionId,
+        ShmGet { size, flags, .. }: ShmGet,
+    ) -> Result<RegionId, Errno> {
         let credential = &self.alive(call.space)?.identity.credential;
         let region = self.regions.get(id).ok_or(Errno::ENOENT)?;
         if size > region.bytes {
@@ -42,16 +55,24 @@ impl<M: Mmu> MemoryManager<M> {
 
     fn create(&mut self, call: &Call<'_>, ShmGet { key, size, flags }: ShmGet) -> Result<RegionId, Errno> {
         let identity = self.alive(call.space)?.identity;
-        let pages = PageCount::covering(size).filter(|_| size <= self.limits.shmmax).ok_or(Errno::EINVAL)?;
+        let pages = PageCount::covering(size)
+            .filter(|_| size <= self.limits.shmmax)
+            .ok_or(Errno::EINVAL)?;
         // Regions of 2 MiB blocks are not supported, which Linux reports in the same way.
         if flags.contains(GetFlags::HUGETLB) {
             return Err(Errno::EINVAL);
         }
         let all_pages = self.regions.pages().checked_add(pages.get());
-        if all_pages.is_none_or(|all| all > self.limits.shmall) || self.regions.identified() >= self.limits.shmmni {
+        if all_pages.is_none_or(|all| all > self.limits.shmall)
+            || self.regions.identified() >= self.limits.shmmni
+        {
             return Err(Errno::ENOSPC);
         }
-        let reserve = if flags.contains(GetFlags::NORESERVE) { Reserve::OnTouch } else { Reserve::Promised };
+        let reserve = if flags.contains(GetFlags::NORESERVE) {
+            Reserve::OnTouch
+        } else {
+            Reserve::Promised
+        };
         let promise = match reserve {
             Reserve::Promised => self.frames.promise(Contents::needs(pages))?,
             Reserve::OnTouch => self.frames.promise(0)?,
@@ -68,7 +89,11 @@ impl<M: Mmu> MemoryManager<M> {
             state: RegionState::Live,
             lock: Lock::Unlocked,
             reserve,
-            times: Times { attach: Seconds(0), detach: Seconds(0), change: call.now },
+            times: Times {
+                attach: Seconds(0),
+                detach: Seconds(0),
+                change: call.now,
+            },
             creator: identity.pid,
             last_user: None,
             attached: 0,

@@ -78,7 +78,15 @@ impl<M: Mmu> MemoryManager<M> {
     /// # Errors
     /// [`FaultCause`] if the access cannot be allowed.
     pub fn fault(&mut self, space: SpaceId, address: VirtAddr, access: Access) -> Result<(), FaultCause> {
-        let Self { mmu, frames, spaces, regions, vmas, shared_present, .. } = self;
+        let Self {
+            mmu,
+            frames,
+            spaces,
+            regions,
+            vmas,
+            shared_present,
+            ..
+        } = self;
         let space = spaces.get_mut(typed(space)).ok_or(FaultCause::Unmapped)?;
         let page = address.page();
         let vma = usable(space, vmas, page).ok_or(FaultCause::Unmapped)?;
@@ -94,10 +102,14 @@ impl<M: Mmu> MemoryManager<M> {
                 mmu.zero(frame);
                 (frame, MemoryKind::Normal)
             }
-            Backing::Physical(first, kind) => (first.offset(page.number() - vma.range().start().number()), kind),
+            Backing::Physical(first, kind) => {
+                (first.offset(page.number() - vma.range().start().number()), kind)
+            }
             Backing::Shared(attachment) => {
                 let index = page.number() - attachment.base.number();
-                let region = regions.get_mut(attachment.region).expect("an attached region exists");
+                let region = regions
+                    .get_mut(attachment.region)
+                    .expect("an attached region exists");
                 let frame = match region.contents.lookup(mmu, index) {
                     Some(frame) => frame,
                     None => {
@@ -129,7 +141,11 @@ impl<M: Mmu> MemoryManager<M> {
                 key: self.regions.get(attachment.region)?.key,
             },
         };
-        Some(VmaFacts { range: vma.content(), perms: vma.perms, what })
+        Some(VmaFacts {
+            range: vma.content(),
+            perms: vma.perms,
+            what,
+        })
     }
 }
 
@@ -150,7 +166,12 @@ fn needed(access: Access) -> Perms {
 }
 
 /// Gives page `index` of a region a frame. Only regions without a promise may find none.
-fn first_touch<M: Mmu>(region: &mut Region, mmu: &mut M, frames: &mut Frames, index: u64) -> Result<Frame, FaultCause> {
+fn first_touch<M: Mmu>(
+    region: &mut Region,
+    mmu: &mut M,
+    frames: &mut Frames,
+    index: u64,
+) -> Result<Frame, FaultCause> {
     match region.reserve {
         Reserve::Promised => Ok(region.contents.fill(mmu, frames, index)),
         Reserve::OnTouch => {

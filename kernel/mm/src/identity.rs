@@ -29,7 +29,11 @@ impl Credential {
 
     /// A user and a group.
     pub const fn new(uid: Uid, gid: Gid) -> Self {
-        Self { uid, gid, groups: [gid; MOST_GROUPS] }
+        Self {
+            uid,
+            gid,
+            groups: [gid; MOST_GROUPS],
+        }
     }
 
     /// The same with supplementary groups; `None` if there are more than [`MOST_GROUPS`].

@@ -12,10 +12,11 @@
 use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{Mmu, Removed};
+use crate::part::{Batch, Part};
 use crate::region::{Emptied, RegionId, RegionState};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
-use crate::vma::{Remains, VmaId, leave_ring, linked, tables_needed};
-use addr::{Frame, Page, PageRange};
+use crate::vma::{Remains, VmaId, Vmas, leave_ring, linked, tables_needed};
+use addr::{Frame, PageRange};
 
 /// Most frames that one step handles.
 pub const STEP_FRAMES: usize = 64;
@@ -28,6 +29,8 @@ const EMPTY_COST: usize = 8;
 pub enum Job {
     /// Give back what an address space no longer uses.
     Sweep(SpaceId),
+    /// The same, and what is mapped in a range, at whose ends VMAs have been cut.
+    Unmap(SpaceId, PageRange),
     /// Give back an address space and all it holds.
     Destroy(SpaceId),
 }
@@ -41,10 +44,10 @@ enum Work {
 
 impl<M: Mmu> MemoryManager<M> {
     /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames. Answers what is left.
-    pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
+    pub fn step(&mut self, mut job: Job, now: Seconds) -> Option<Job> {
         let mut left = STEP_FRAMES;
         while left > 0 {
-            match self.work(job, left, now) {
+            match self.work(&mut job, left, now) {
                 Work::NothingLeft => return None,
                 Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
@@ -69,27 +72,40 @@ impl<M: Mmu> MemoryManager<M> {
         self.step(Job::Sweep(space), now)
     }
 
-    fn work(&mut self, job: Job, most: usize, now: Seconds) -> Work {
-        let (Job::Sweep(id) | Job::Destroy(id)) = job;
-        let Some(space) = self.spaces.get(typed(id)) else { return Work::NothingLeft };
+    fn work(&mut self, job: &mut Job, most: usize, now: Seconds) -> Work {
+        let (Job::Sweep(id) | Job::Unmap(id, _) | Job::Destroy(id)) = *job;
+        let Some(space) = self.spaces.get(typed(id)) else {
+            return Work::NothingLeft;
+        };
         if let Some(vma) = space.leaving {
             return Work::Did(self.empty_vma(id, vma, most, now));
         }
         if let Some(region) = space.dead {
             return Work::Did(self.dismantle_region(id, region, most));
         }
-        match (job, space.set.any()) {
-            (Job::Sweep(_), _) => self.arrive(id),
-            (Job::Destroy(_), Some(vma)) => self.expel(id, vma),
-            (Job::Destroy(_), None) => self.end_space(id),
+        if let Some(work) = self.arrive(id) {
+            return work;
+        }
+        match *job {
+            Job::Sweep(_) => Work::NothingLeft,
+            Job::Unmap(_, range) => self.unmap_next(id, range, job),
+            Job::Destroy(_) => self.unmap_any(id).unwrap_or_else(|| self.end_space(id)),
         }
     }
 
     /// Takes up to `most` frames out of a leaving VMA, and the VMA out of its set when nothing
     /// is left. Answers how many frames it were.
     fn empty_vma(&mut self, space_id: SpaceId, id: VmaId, most: usize, now: Seconds) -> usize {
-        let Self { mmu, frames, spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(space_id)) else { return 0 };
+        let Self {
+            mmu,
+            frames,
+            spaces,
+            vmas,
+            ..
+        } = self;
+        let Some(space) = spaces.get_mut(typed(space_id)) else {
+            return 0;
+        };
         let vma = linked(vmas, id);
         let (range, owns_frames) = (vma.range(), vma.owns_frames());
         let neighbours = space.set.neighbours(vmas, range);
@@ -99,15 +115,20 @@ impl<M: Mmu> MemoryManager<M> {
         let mut pages = Batch::<_, STEP_FRAMES>::new(filler);
         let mut tables = Batch::<_, { Part::MOST_TABLES }>::new(filler);
         let mut leaves = 0;
-        let stale = mmu.unmap(&mut space.hardware, part.range, part.vacant, |removed| match removed {
-            Removed::Leaf(_, frame) => {
-                leaves += 1;
-                if owns_frames {
-                    pages.push(frame);
+        let stale = mmu.unmap(
+            &mut space.hardware,
+            part.range,
+            part.vacant,
+            |removed| match removed {
+                Removed::Leaf(_, frame) => {
+                    leaves += 1;
+                    if owns_frames {
+                        pages.push(frame);
+                    }
                 }
-            }
-            Removed::Table(frame) => tables.push(frame),
-        });
+                Removed::Table(frame) => tables.push(frame),
+            },
+        );
         let flushed = mmu.flush(&space.hardware, stale);
         for frame in pages.iter() {
             space.pages.put_back(frames, frame, &flushed);
@@ -123,13 +144,15 @@ impl<M: Mmu> MemoryManager<M> {
             }
             self.remove_vma(space_id, id, now);
         }
-        leaves + tables.count
+        leaves + tables.count()
     }
 
     /// Takes an empty VMA out of its set; with the last one of an attachment, that ends.
     fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) {
         let Self { spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(space_id)) else { return };
+        let Some(space) = spaces.get_mut(typed(space_id)) else {
+            return;
+        };
         let remains = leave_ring(vmas, id);
         space.set.remove(vmas, id);
         let Some(vma) = vmas.remove(id) else { return };
@@ -143,7 +166,9 @@ impl<M: Mmu> MemoryManager<M> {
     /// Notes that an attachment is gone from `space`. A removed region dies with its last one.
     fn end_attachment(&mut self, space_id: SpaceId, id: RegionId, now: Seconds) {
         let Self { spaces, regions, .. } = self;
-        let (Some(space), Some(region)) = (spaces.get_mut(typed(space_id)), regions.get_mut(id)) else { return };
+        let (Some(space), Some(region)) = (spaces.get_mut(typed(space_id)), regions.get_mut(id)) else {
+            return;
+        };
         space.attachments -= 1;
         region.attached -= 1;
         region.times.detach = now;
@@ -156,17 +181,34 @@ impl<M: Mmu> MemoryManager<M> {
     /// Makes a region that nobody has attached impossible to find, and `space` the one who takes
     /// it apart.
     pub(crate) fn kill_region(&mut self, space: SpaceId, id: RegionId) {
-        let Self { spaces, regions, .. } = self;
+        let Self {
+            frames,
+            spaces,
+            regions,
+            ..
+        } = self;
         regions.forget(id);
         if let (Some(space), Some(region)) = (spaces.get_mut(typed(space)), regions.get_mut(id)) {
+            region.contents.release_promise(frames);
             region.next_dead = space.dead.replace(id);
         }
     }
 
     fn dismantle_region(&mut self, space: SpaceId, id: RegionId, most: usize) -> usize {
-        let Self { mmu, frames, spaces, regions, shared_present, .. } = self;
-        let Some(region) = regions.get_mut(id) else { return 0 };
-        let Some(proof) = region.unattached() else { return 0 };
+        let Self {
+            mmu,
+            frames,
+            spaces,
+            regions,
+            shared_present,
+            ..
+        } = self;
+        let Some(region) = regions.get_mut(id) else {
+            return 0;
+        };
+        let Some(proof) = region.unattached() else {
+            return 0;
+        };
         let contents = &mut region.contents;
         let held = |contents: &crate::region::Contents| contents.present() + contents.tables();
         let (present, before) = (contents.present(), held(contents));
@@ -183,24 +225,62 @@ impl<M: Mmu> MemoryManager<M> {
         given_back as usize
     }
 
-    /// Puts what waited for a place into it.
-    fn arrive(&mut self, id: SpaceId) -> Work {
-        let Self { frames, spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(id)) else { return Work::NothingLeft };
-        if let Some(Arriving { vma, range, mut tables }) = space.arriving.take() {
+    /// Puts what waits for a place into it, or makes one of those go that are there.
+    fn arrive(&mut self, id: SpaceId) -> Option<Work> {
+        let Self {
+            frames, spaces, vmas, ..
+        } = self;
+        let space = spaces.get_mut(typed(id))?;
+        let range = space.arriving.as_ref()?.range;
+        if let Some(vma) = first_inside(space, vmas, range) {
+            space.begin_leaving(vmas, vma);
+        } else if let Some(Arriving { vma, mut tables, .. }) = space.arriving.take() {
+            // What still reaches into the range does so with pages behind its region's end.
+            let other = space.set.overlapping(vmas, range).next();
+            if let Some(other) = other {
+                space.trim(vmas, other);
+            }
             let needed = tables_needed(range, space.set.neighbours(vmas, range));
             space.tables.promise.merge(tables.split(needed));
             frames.release(tables);
             space.set.insert(vmas, vma);
         }
-        Work::NothingLeft
+        Some(Work::Did(1))
+    }
+
+    /// Makes the first VMA of a range go, and leaves what lies above it to the rest of the job.
+    /// Going upwards only, this comes to an end whatever else is mapped meanwhile.
+    fn unmap_next(&mut self, id: SpaceId, range: PageRange, job: &mut Job) -> Work {
+        let Self { spaces, vmas, .. } = self;
+        let Some(space) = spaces.get_mut(typed(id)) else {
+            return Work::NothingLeft;
+        };
+        let Some(vma) = first_inside(space, vmas, range) else {
+            return Work::NothingLeft;
+        };
+        space.begin_leaving(vmas, vma);
+        let rest = PageRange::between(linked(vmas, vma).range().end(), range.end());
+        *job = rest.map_or(Job::Sweep(id), |rest| Job::Unmap(id, rest));
+        Work::Did(1)
+    }
+
+    fn unmap_any(&mut self, id: SpaceId) -> Option<Work> {
+        let Self { spaces, vmas, .. } = self;
+        let space = spaces.get_mut(typed(id))?;
+        let vma = space.set.any()?;
+        space.begin_leaving(vmas, vma);
+        Some(Work::Did(1))
     }
 
     /// Undoes the attachment of what will never arrive.
     fn turn_back(&mut self, id: SpaceId, Arriving { vma, tables, .. }: Arriving, now: Seconds) {
-        let Self { frames, spaces, vmas, .. } = self;
+        let Self {
+            frames, spaces, vmas, ..
+        } = self;
         frames.release(tables);
-        let (Some(space), Some(vma)) = (spaces.get_mut(typed(id)), vmas.remove(vma)) else { return };
+        let (Some(space), Some(vma)) = (spaces.get_mut(typed(id)), vmas.remove(vma)) else {
+            return;
+        };
         space.mappings -= 1;
         space.mapped -= vma.content().count().get();
         if let Some(attachment) = vma.attachment() {
@@ -208,20 +288,22 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    fn expel(&mut self, id: SpaceId, vma: VmaId) -> Work {
-        let Self { spaces, vmas, .. } = self;
-        if let Some(space) = spaces.get_mut(typed(id)) {
-            space.begin_leaving(vmas, vma);
-        }
-        Work::Did(1)
-    }
-
     /// Gives back an address space in which nothing is mapped: its root table and ASID.
     fn end_space(&mut self, id: SpaceId) -> Work {
-        let Self { mmu, frames, spaces, .. } = self;
+        let Self {
+            mmu, frames, spaces, ..
+        } = self;
         if let Some(space) = spaces.remove(typed(id)) {
-            let Space { hardware, tables, pages, .. } = space;
-            debug_assert!(tables.charged() == 0 && pages.charged() == 0, "an empty address space is charged nothing");
+            let Space {
+                hardware,
+                tables,
+                pages,
+                ..
+            } = space;
+            debug_assert!(
+                tables.charged() == 0 && pages.charged() == 0,
+                "an empty address space is charged nothing"
+            );
             frames.release(tables.promise);
             frames.release(pages.promise);
             let (root, flushed) = mmu.destroy_space(hardware);
@@ -231,57 +313,10 @@ impl<M: Mmu> MemoryManager<M> {
     }
 }
 
-/// What of a VMA one step removes. Steps go upwards, so that below the part of a step
-/// everything is vacant already.
-pub(crate) struct Part {
-    pub range: PageRange,
-    pub vacant: PageRange,
-    pub is_last: bool,
-}
-
-impl Part {
-    /// Most tables that go with a part. Its pages span less than a table, so there are at most
-    /// two tables of each level on the way to them. Other tables that go with them are empty. A
-    /// table wholly inside of a VMA exists because a page of it is present, so these can only
-    /// be where the VMA starts and ends, one of each level.
-    pub const MOST_TABLES: usize = 3 * (2 + 2);
-
-    /// The first part of `range` that has up to `most` translations. Ends where the next
-    /// translation is, so that empty tables on the way go with it.
-    pub fn of<M: Mmu>(mmu: &M, space: &Space<M::Space>, range: PageRange, vacant: PageRange, most: usize) -> Self {
-        let whole = Self { range, vacant, is_last: true };
-        let next_in = |range| mmu.next_mapped(&space.hardware, range);
-        let Some(first) = next_in(range) else { return whole };
-        let enough = Page::from_number(first.number() + most as u64);
-        let Some(next) = PageRange::between(enough, range.end()).and_then(next_in) else { return whole };
-        let upto = |start| PageRange::between(start, next);
-        match (upto(range.start()), upto(vacant.start())) {
-            (Some(range), Some(vacant)) => Self { range, vacant, is_last: false },
-            _ => whole,
-        }
-    }
-}
-
-/// Things that wait for an invalidation.
-pub(crate) struct Batch<T, const MOST: usize> {
-    things: [T; MOST],
-    count: usize,
-}
-
-impl<T: Copy, const MOST: usize> Batch<T, MOST> {
-    /// An empty one; `filler` is what the unused places hold.
-    pub fn new(filler: T) -> Self {
-        Self { things: [filler; MOST], count: 0 }
-    }
-
-    /// # Panics
-    /// If it is full: a step was given too large a part.
-    pub fn push(&mut self, thing: T) {
-        self.things[self.count] = thing;
-        self.count += 1;
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = T> {
-        self.things[..self.count].iter().copied()
-    }
+/// The lowest VMA that stands for something in `range`.
+fn first_inside<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<VmaId> {
+    space
+        .set
+        .overlapping(vmas, range)
+        .find(|&id| linked(vmas, id).content().overlaps(range))
 }

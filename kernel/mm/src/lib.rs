@@ -1,6 +1,55 @@
 //! The memory manager: page allocator, shared memory regions and per-process address spaces.
 //!
-//! (walk to come)
+//! One object, [`MemoryManager`], owns all of it and is reached by messages
+//! ([`MemoryManager::perform`]) and by faults ([`MemoryManager::fault`]). It allocates nothing:
+//! the kernel hands it a [`Storage`] of typed slots once. What it asks of the hardware is the
+//! trait [`Mmu`]; translation tables and TLBs are behind that.
+//!
+//! # The way of one attach
+//!
+//! 1. `message.rs`: [`perform`](MemoryManager::perform) finds the address space of the caller
+//!    and dispatches the typed request.
+//! 2. `attach.rs`: `shm_attach` checks the address, finds the region by its identifier
+//!    (`region/table.rs`), and checks its mode against the caller's credential
+//!    (`region/permission.rs`).
+//! 3. `place.rs`: an address range is found free (`vma/set.rs`, `vma/gap.rs`); then the
+//!    translation tables it will need (`vma/tables.rs`) are promised by the page allocator
+//!    (`frame/mod.rs`) and a slot for the VMA is taken. This was the last thing that can fail.
+//! 4. The VMA is put into its set, the attachment is noted in the region. No descriptor is
+//!    written, so the cost does not depend on the size.
+//!
+//! # The way of one first touch
+//!
+//! 1. `fault.rs`: [`fault`](MemoryManager::fault) finds the VMA of the address and checks the
+//!    access against its permissions.
+//! 2. `region/contents.rs`: the page's frame is looked up in the region, or taken against the
+//!    region's promise (`frame/buddy.rs`), zeroed and kept in the region's tree.
+//! 3. [`Mmu::install`] maps it; tables come from the address space's own promise.
+//!
+//! # What is always true
+//!
+//! * **Promises.** What may be needed later without failing is promised before: a region's
+//!   frames and tables by its creation (unless `SHM_NORESERVE`), private pages by their mapping,
+//!   tables by whatever is placed in an address space. All promises together never exceed the
+//!   free frames, so a touch of promised memory cannot fail.
+//! * **All or nothing.** An operation checks and reserves first. After its first change it
+//!   cannot fail, and a refused operation has changed nothing.
+//! * **Nothing is reused before it is unreachable.** Frames go back to the allocator only
+//!   against a proof: [`mmu::Flushed`] after an invalidation, or that nobody has the region
+//!   attached, which in turn is so only after each attacher's invalidation.
+//! * **Bounded steps.** What takes longer than a few frames is left in the objects and done by
+//!   [`step`](MemoryManager::step) (`job.rs`); in between, others see a consistent state.
+//!
+//! [`audit`](MemoryManager::audit) checks all of this by counting anew.
+//!
+//! # Deviations from POSIX and Linux
+//!
+//! * `SHM_EXEC` implies read-only: nothing is ever writable and executable at once.
+//! * An attachment counts once until its last page is unmapped; Linux counts its pieces.
+//! * Nobody, not even user 0, maps page 0. `SHM_RND` to page 0 is `EINVAL`.
+//! * `SHM_HUGETLB` is `EINVAL`, as in a kernel without huge pages.
+//! * A second `SHM_REMAP` in one address space, while the first one is still emptying its place,
+//!   is `EAGAIN`. Only programs with several threads can see that.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,6 +67,7 @@ mod manager;
 mod map;
 mod message;
 pub mod mmu;
+mod part;
 mod place;
 mod region;
 mod space;

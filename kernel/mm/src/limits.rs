@@ -20,8 +20,13 @@ pub struct Limits {
 
 impl Limits {
     /// Limits that only the memory of the machine makes smaller.
-    pub const WIDEST: Self =
-        Self { shmmni: u32::MAX, shmmax: u64::MAX, shmall: u64::MAX, shmseg: u32::MAX, mappings: u32::MAX };
+    pub const WIDEST: Self = Self {
+        shmmni: u32::MAX,
+        shmmax: u64::MAX,
+        shmall: u64::MAX,
+        shmseg: u32::MAX,
+        mappings: u32::MAX,
+    };
 
     /// The same, as far as identifiers and tables reach.
     pub(crate) fn within(self, region_slots: u32) -> Self {

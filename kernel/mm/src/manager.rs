@@ -54,8 +54,19 @@ impl<M: Mmu> MemoryManager<M> {
     ///
     /// # Errors
     /// [`BadStorage`] says what is wrong with the arguments.
-    pub fn new(storage: Storage<M::Space>, ram: &[FrameRange], mmu: M, limits: Limits) -> Result<Self, BadStorage> {
-        let Storage { frame_words, spaces, regions, vmas, keys } = storage;
+    pub fn new(
+        storage: Storage<M::Space>,
+        ram: &[FrameRange],
+        mmu: M,
+        limits: Limits,
+    ) -> Result<Self, BadStorage> {
+        let Storage {
+            frame_words,
+            spaces,
+            regions,
+            vmas,
+            keys,
+        } = storage;
         if keys.is_empty() {
             return Err(BadStorage::NoKeyBuckets);
         }
@@ -88,7 +99,10 @@ impl<M: Mmu> MemoryManager<M> {
         let mut promise = self.frames.promise(1)?;
         let root = self.frames.take(&mut promise);
         let hardware = self.mmu.create_space(root);
-        let id = self.spaces.insert(Space::new(hardware, identity)).map_err(|_| Errno::ENFILE)?;
+        let id = self
+            .spaces
+            .insert(Space::new(hardware, identity))
+            .map_err(|_| Errno::ENFILE)?;
         Ok(Id::from_parts(id.index(), id.generation()))
     }
 
@@ -127,7 +141,11 @@ impl<M: Mmu> MemoryManager<M> {
     /// An address space whose process lives.
     pub(crate) fn alive(&self, space: SpaceId) -> Result<&Space<M::Space>, Errno> {
         let space = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
-        if space.state == SpaceState::Alive { Ok(space) } else { Err(Errno::ESRCH) }
+        if space.state == SpaceState::Alive {
+            Ok(space)
+        } else {
+            Err(Errno::ESRCH)
+        }
     }
 }
 

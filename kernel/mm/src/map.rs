@@ -15,7 +15,12 @@ impl<M: Mmu> MemoryManager<M> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let pages = PageCount::covering(request.length).ok_or(Errno::EINVAL)?;
         let fit = self.place_for(call.space, request.address, pages)?;
-        self.add_vma(call.space, fit, Vma::new(fit.range, perms, Backing::Anonymous), pages.get())?;
+        self.add_vma(
+            call.space,
+            fit,
+            Vma::new(fit.range, perms, Backing::Anonymous),
+            pages.get(),
+        )?;
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
 
@@ -27,15 +32,30 @@ impl<M: Mmu> MemoryManager<M> {
     /// a map request.
     pub fn map_message_page(&mut self, space: SpaceId) -> Result<Frame, Errno> {
         let page = message_pages().start();
-        let range = PageRange::new(page, PageCount::covering(1).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
+        let range =
+            PageRange::new(page, PageCount::covering(1).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
         let fit = self.alive(space)?.fit_at(&self.vmas, range).ok_or(Errno::EBUSY)?;
-        self.add_vma(space, fit, Vma::new(range, Perms::READ_WRITE, Backing::MessagePage), 1)?;
-        let Self { mmu, frames, spaces, .. } = self;
+        self.add_vma(
+            space,
+            fit,
+            Vma::new(range, Perms::READ_WRITE, Backing::MessagePage),
+            1,
+        )?;
+        let Self {
+            mmu, frames, spaces, ..
+        } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
         let frame = space.pages.take(frames);
         mmu.zero(frame);
         let mut tables = space.tables.source(frames);
-        mmu.install(&mut space.hardware, page, frame, Perms::READ_WRITE, MemoryKind::Normal, &mut tables);
+        mmu.install(
+            &mut space.hardware,
+            page,
+            frame,
+            Perms::READ_WRITE,
+            MemoryKind::Normal,
+            &mut tables,
+        );
         Ok(frame)
     }
 
@@ -57,7 +77,12 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let pages = PageCount::new(frames.count()).ok_or(Errno::EINVAL)?;
         let fit = self.place_for(space, 0, pages)?;
-        self.add_vma(space, fit, Vma::new(fit.range, perms, Backing::Physical(frames.start(), kind)), 0)?;
+        self.add_vma(
+            space,
+            fit,
+            Vma::new(fit.range, perms, Backing::Physical(frames.start(), kind)),
+            0,
+        )?;
         Ok(fit.range.start().start())
     }
 
@@ -69,14 +94,19 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let range = Page::starting_at(VirtAddr::new(address)).and_then(|start| PageRange::new(start, pages));
         let range = range.filter(|&range| mappable().contains_range(range));
-        range.and_then(|range| space.fit_at(&self.vmas, range)).ok_or(Errno::EINVAL)
+        range
+            .and_then(|range| space.fit_at(&self.vmas, range))
+            .ok_or(Errno::EINVAL)
     }
 }
 
 /// The access that a protection stands for: what can be written or executed can be read too.
 /// `None` for no access, and for writable and executable at once.
 pub(crate) fn permitted(protection: Protection) -> Option<Perms> {
-    let (write, execute) = (protection.contains(Protection::WRITE), protection.contains(Protection::EXEC));
+    let (write, execute) = (
+        protection.contains(Protection::WRITE),
+        protection.contains(Protection::EXEC),
+    );
     match (write, execute) {
         (true, true) => None,
         (true, false) => Some(Perms::READ_WRITE),

@@ -41,7 +41,11 @@ pub(crate) struct Reply {
 impl Reply {
     /// An answer of words.
     pub fn new(answer: impl Words) -> Self {
-        Self { words: answer.into_words(), bytes: 0, job: None }
+        Self {
+            words: answer.into_words(),
+            bytes: 0,
+            job: None,
+        }
     }
 
     /// With the first `bytes` bytes of the message page.
@@ -71,10 +75,22 @@ impl<M: Mmu> MemoryManager<M> {
         source: Option<SpaceId>,
         now: Seconds,
     ) -> Outcome {
-        let mut call = Call { space, message, bytes, source, now };
+        let mut call = Call {
+            space,
+            message,
+            bytes,
+            source,
+            now,
+        };
         match self.dispatch(&mut call, request) {
-            Ok(Reply { words, bytes, job }) => Outcome { reply: Ok((words, bytes)), job },
-            Err(errno) => Outcome { reply: Err(errno), job: None },
+            Ok(Reply { words, bytes, job }) => Outcome {
+                reply: Ok((words, bytes)),
+                job,
+            },
+            Err(errno) => Outcome {
+                reply: Err(errno),
+                job: None,
+            },
         }
     }
 

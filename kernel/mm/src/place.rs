@@ -59,7 +59,11 @@ fn slots_for(pages: PageCount) -> Option<PageCount> {
 impl<H> Space<H> {
     /// `range` as a place, if it is free.
     pub(crate) fn fit_at(&self, vmas: &Vmas, range: PageRange) -> Option<Fit> {
-        if self.arriving.as_ref().is_some_and(|arriving| arriving.range.overlaps(range)) {
+        if self
+            .arriving
+            .as_ref()
+            .is_some_and(|arriving| arriving.range.overlaps(range))
+        {
             return None;
         }
         let mut trim = None;
@@ -100,25 +104,37 @@ impl<H> Space<H> {
 
     /// Puts a VMA in its place. `tables` is the promise of the tables it adds.
     fn place(&mut self, vmas: &mut Vmas, id: VmaId, trim: Option<VmaId>, tables: Promise) {
-        if let Some(above_region) = trim {
-            // It goes on touching the same tables: pages behind the region's end are in the
-            // slot of the region's last page.
-            let content = linked(vmas, above_region).content();
-            self.set.resize(vmas, above_region, content);
+        if let Some(other) = trim {
+            self.trim(vmas, other);
         }
         self.tables.promise.merge(tables);
         self.mappings += 1;
         self.mapped += linked(vmas, id).content().count().get();
         self.set.insert(vmas, id);
     }
+
+    /// Takes the pages behind its region's end from an attachment. It goes on touching the same
+    /// tables: these pages are in the slot of the region's last page.
+    pub(crate) fn trim(&mut self, vmas: &mut Vmas, id: VmaId) {
+        let content = linked(vmas, id).content();
+        self.set.resize(vmas, id, content);
+    }
 }
 
 impl<M: Mmu> MemoryManager<M> {
     /// Puts `vma` into its place, with a promise of the tables it adds and of `own_pages`
     /// private pages: all of it, or nothing.
-    pub(crate) fn add_vma(&mut self, space: SpaceId, fit: Fit, vma: Vma, own_pages: u64) -> Result<VmaId, Errno> {
+    pub(crate) fn add_vma(
+        &mut self,
+        space: SpaceId,
+        fit: Fit,
+        vma: Vma,
+        own_pages: u64,
+    ) -> Result<VmaId, Errno> {
         let limit = self.limits.mappings;
-        let Self { frames, vmas, spaces, .. } = self;
+        let Self {
+            frames, vmas, spaces, ..
+        } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
         if space.mappings >= limit {
             return Err(Errno::EMFILE);

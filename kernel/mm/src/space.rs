@@ -63,7 +63,10 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    pub const EMPTY: Self = Self { promise: Promise::none(), present: 0 };
+    pub const EMPTY: Self = Self {
+        promise: Promise::none(),
+        present: 0,
+    };
 
     /// Frames there are or may be, in all.
     pub fn charged(&self) -> u64 {
@@ -89,7 +92,11 @@ impl Stock {
 
     /// The same as a source of tables.
     pub fn source<'a>(&'a mut self, frames: &'a mut Frames) -> TableSource<'a> {
-        TableSource { frames, promise: &mut self.promise, taken: &mut self.present }
+        TableSource {
+            frames,
+            promise: &mut self.promise,
+            taken: &mut self.present,
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 //! This is how a parent fills its child's memory: it maps pages, writes the program into them,
 //! and moves them. They may become executable on the way, but never while they are writable.
 
-use crate::job::{Batch, Part, STEP_FRAMES};
+use crate::job::STEP_FRAMES;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
 use crate::mmu::{Mmu, Removed};
+use crate::part::{Batch, Part};
 use crate::place::mappable;
 use crate::space::SpaceId;
 use crate::vma::{Backing, Vma, VmaId, VmaState, linked, tables_needed};
@@ -37,11 +38,18 @@ impl<M: Mmu> MemoryManager<M> {
         if from == call.space || !mappable().contains_range(range) || !self.is_private(from, source)? {
             return Err(Errno::EINVAL);
         }
-        let fit = self.alive(call.space)?.fit_at(&self.vmas, range).ok_or(Errno::EINVAL)?;
+        let fit = self
+            .alive(call.space)?
+            .fit_at(&self.vmas, range)
+            .ok_or(Errno::EINVAL)?;
         self.add_vma(call.space, fit, Vma::new(range, perms, Backing::Anonymous), 0)?;
 
         let offset = range.start().number().wrapping_sub(source.start().number());
-        let to = Destination { space: call.space, offset, perms };
+        let to = Destination {
+            space: call.space,
+            offset,
+            perms,
+        };
         while let Some(id) = self.first_in(from, source) {
             self.move_vma(from, id, to);
         }
@@ -64,7 +72,11 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn first_in(&self, space: SpaceId, range: PageRange) -> Option<VmaId> {
-        self.spaces.get(typed(space))?.set.overlapping(&self.vmas, range).next()
+        self.spaces
+            .get(typed(space))?
+            .set
+            .overlapping(&self.vmas, range)
+            .next()
     }
 
     /// Moves a whole VMA: its frames, the promise of those it has not touched yet, and then
@@ -74,16 +86,22 @@ impl<M: Mmu> MemoryManager<M> {
         let mut moved = 0;
         loop {
             let (batch, progress) = self.move_out(from, range);
-            moved += batch.iter().count() as u64;
+            moved += batch.count() as u64;
             self.move_in(to, &batch);
             if progress == Progress::Finished {
                 break;
             }
         }
-        let Self { frames, spaces, vmas, .. } = self;
-        let Some(source) = spaces.get_mut(typed(from)) else { return };
+        let Self {
+            frames, spaces, vmas, ..
+        } = self;
+        let Some(source) = spaces.get_mut(typed(from)) else {
+            return;
+        };
         let untouched = source.pages.promise.split(range.count().get() - moved);
-        source.tables.release(frames, tables_needed(range, source.set.neighbours(vmas, range)));
+        source
+            .tables
+            .release(frames, tables_needed(range, source.set.neighbours(vmas, range)));
         source.mappings -= 1;
         source.mapped -= range.count().get();
         source.set.remove(vmas, id);
@@ -96,34 +114,65 @@ impl<M: Mmu> MemoryManager<M> {
     /// Takes up to [`STEP_FRAMES`] pages out of the source. When this returns, no CPU can reach
     /// them there.
     fn move_out(&mut self, from: SpaceId, range: PageRange) -> (Batch<(Page, Frame), STEP_FRAMES>, Progress) {
-        let Self { mmu, frames, spaces, vmas, .. } = self;
+        let Self {
+            mmu,
+            frames,
+            spaces,
+            vmas,
+            ..
+        } = self;
         let mut batch = Batch::new((Page::from_number(0), Frame::from_number(0)));
-        let Some(source) = spaces.get_mut(typed(from)) else { return (batch, Progress::Finished) };
+        let Some(source) = spaces.get_mut(typed(from)) else {
+            return (batch, Progress::Finished);
+        };
         let vacant = source.set.neighbours(vmas, range).around(range);
         let part = Part::of(mmu, source, range, vacant, STEP_FRAMES);
         let mut tables = Batch::<_, { Part::MOST_TABLES }>::new(Frame::from_number(0));
-        let stale = mmu.unmap(&mut source.hardware, part.range, part.vacant, |removed| match removed {
-            Removed::Leaf(page, frame) => batch.push((page, frame)),
-            Removed::Table(frame) => tables.push(frame),
-        });
+        let stale = mmu.unmap(
+            &mut source.hardware,
+            part.range,
+            part.vacant,
+            |removed| match removed {
+                Removed::Leaf(page, frame) => batch.push((page, frame)),
+                Removed::Table(frame) => tables.push(frame),
+            },
+        );
         let flushed = mmu.flush(&source.hardware, stale);
         for frame in tables.iter() {
             source.tables.put_back(frames, frame, &flushed);
         }
-        source.pages.present -= batch.iter().count() as u64;
-        (batch, if part.is_last { Progress::Finished } else { Progress::MoreLeft })
+        source.pages.present -= batch.count() as u64;
+        (
+            batch,
+            if part.is_last {
+                Progress::Finished
+            } else {
+                Progress::MoreLeft
+            },
+        )
     }
 
     fn move_in(&mut self, to: Destination, batch: &Batch<(Page, Frame), STEP_FRAMES>) {
-        let Self { mmu, frames, spaces, .. } = self;
-        let Some(destination) = spaces.get_mut(typed(to.space)) else { return };
+        let Self {
+            mmu, frames, spaces, ..
+        } = self;
+        let Some(destination) = spaces.get_mut(typed(to.space)) else {
+            return;
+        };
         for (page, frame) in batch.iter() {
             if to.perms.contains(Perms::EXECUTE) {
                 mmu.publish_code(frame);
             }
             let page = Page::from_number(page.number().wrapping_add(to.offset));
             let mut tables = destination.tables.source(frames);
-            mmu.install(&mut destination.hardware, page, frame, to.perms, MemoryKind::Normal, &mut tables);
+            mmu.install(
+                &mut destination.hardware,
+                page,
+                frame,
+                to.perms,
+                MemoryKind::Normal,
+                &mut tables,
+            );
             destination.pages.present += 1;
         }
     }

@@ -1,16 +1,17 @@
 //! `munmap`: gives back any range, parts of VMAs and attachments included.
 
+use crate::job::Job;
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
-use crate::space::SpaceId;
-use crate::vma::{VmaId, VmaState, linked, split};
+use crate::space::{Space, SpaceId};
+use crate::vma::{VmaId, VmaState, Vmas, linked, split};
 use abi::Errno;
 use abi::memory::Unmap;
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
-/// A range that can be cleared: its first and last VMA may be cut, and there are slots for it.
+/// A range whose first and last VMA can be cut at its ends, since there are slots for it.
 pub(crate) struct Clearance {
     range: PageRange,
 }
@@ -18,28 +19,32 @@ pub(crate) struct Clearance {
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn unmap(&mut self, call: &mut Call<'_>, request: Unmap) -> Result<Reply, Errno> {
         let start = Page::starting_at(VirtAddr::new(request.address));
-        let range = start.zip(PageCount::covering(request.length)).and_then(|(start, count)| PageRange::new(start, count));
+        let count = PageCount::covering(request.length);
+        let range = start
+            .zip(count)
+            .and_then(|(start, count)| PageRange::new(start, count));
         // All of user space, but not the message pages, which stay for a thread's whole life.
-        let range = range.filter(|range| range.end() <= mappable().end()).ok_or(Errno::EINVAL)?;
+        let range = range
+            .filter(|range| range.end() <= mappable().end())
+            .ok_or(Errno::EINVAL)?;
         let clearance = self.plan_clearance(call.space, range, 0)?;
-        self.clear(call.space, clearance);
-        Ok(Reply::new(()).after(self.sweep(call.space, call.now)))
+        self.cut_out(call.space, clearance);
+        Ok(Reply::new(()).after(self.step(Job::Unmap(call.space, range), call.now)))
     }
 
-    /// Makes sure that [`clear`](Self::clear) will find slots for the VMAs it cuts, and that
+    /// Makes sure that [`cut_out`](Self::cut_out) will find slots for the VMAs it cuts, and that
     /// `more` are left after that.
     ///
     /// # Errors
     /// `ENOMEM` if slots are missing, or if a VMA falls in two while there may be no more.
-    pub(crate) fn plan_clearance(&self, space: SpaceId, range: PageRange, more: u32) -> Result<Clearance, Errno> {
+    pub(crate) fn plan_clearance(
+        &self,
+        space: SpaceId,
+        range: PageRange,
+        more: u32,
+    ) -> Result<Clearance, Errno> {
         let space = self.alive(space)?;
-        let is_cut_at = |id: VmaId, at: Page| {
-            let vma = linked(&self.vmas, id);
-            let content = vma.content();
-            vma.state == VmaState::Live && content.start() < at && at < content.end()
-        };
-        let cut = |at: Page| space.set.containing(&self.vmas, at).filter(|&id| is_cut_at(id, at));
-        let cuts = [cut(range.start()), cut(range.end())];
+        let cuts = [range.start(), range.end()].map(|at| cut_at(space, &self.vmas, at));
         let new_vmas = cuts.iter().flatten().count() as u32 + more;
         // With both ends in one VMA there is one more of them afterwards; else one goes for
         // each that is cut.
@@ -52,32 +57,25 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(Clearance { range })
     }
 
-    /// Makes everything in a range unusable and leaves it to be emptied. Pages behind the end of
-    /// an attachment's region go with its last page.
-    pub(crate) fn clear(&mut self, space: SpaceId, Clearance { range }: Clearance) {
+    /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones.
+    pub(crate) fn cut_out(&mut self, space: SpaceId, Clearance { range }: Clearance) {
         let Self { spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(space)) else { return };
-        let mut from = range.start();
-        while let Some(id) = space.set.first_ending_after(vmas, from) {
-            let vma = linked(vmas, id);
-            let (start, content) = (vma.range().start(), vma.content());
-            if start >= range.end() {
-                return;
-            }
-            from = vma.range().end();
-            if vma.state == VmaState::Leaving || !content.overlaps(range) {
-                continue;
-            }
-            let mut inside = id;
-            if start < range.start() {
-                inside = split(&mut space.set, vmas, id, range.start());
+        let Some(space) = spaces.get_mut(typed(space)) else {
+            return;
+        };
+        for at in [range.start(), range.end()] {
+            if let Some(id) = cut_at(space, vmas, at) {
+                split(&mut space.set, vmas, id, at);
                 space.mappings += 1;
             }
-            if range.end() < content.end() {
-                split(&mut space.set, vmas, inside, range.end());
-                space.mappings += 1;
-            }
-            space.begin_leaving(vmas, inside);
         }
     }
+}
+
+/// The VMA that a cut at `at` would split. Pages behind the end of an attachment's region are
+/// not split from its last page; they go with it.
+fn cut_at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
+    let id = space.set.containing(vmas, at)?;
+    let (vma, content) = (linked(vmas, id), linked(vmas, id).content());
+    (vma.state == VmaState::Live && content.start() < at && at < content.end()).then_some(id)
 }

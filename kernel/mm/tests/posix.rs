@@ -6,6 +6,7 @@ mod common;
 
 mod posix {
     mod attach;
+    mod attach_limits;
     mod control;
     mod detach;
     mod exit;

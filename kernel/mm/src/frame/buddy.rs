@@ -41,8 +41,11 @@ impl Buddy {
 
     /// Takes one frame.
     pub fn take(&mut self) -> Option<usize> {
-        let (order, block) =
-            self.free.iter().enumerate().find_map(|(order, tree)| tree.first().map(|block| (order, block)))?;
+        let (order, block) = self
+            .free
+            .iter()
+            .enumerate()
+            .find_map(|(order, tree)| tree.first().map(|block| (order, block)))?;
         self.free[order].remove(block);
         let position = block << order;
         // The upper half of what is too large goes back, at each size on the way down.
@@ -78,12 +81,17 @@ impl Buddy {
 
     /// Whether a block that includes `position` is free.
     pub fn is_free(&self, position: usize) -> bool {
-        self.free.iter().enumerate().any(|(order, tree)| tree.contains(position >> order))
+        self.free
+            .iter()
+            .enumerate()
+            .any(|(order, tree)| tree.contains(position >> order))
     }
 
     /// The order of the largest free block.
     #[cfg(test)]
     pub fn largest_free(&self) -> Option<usize> {
-        (0..ORDERS).rev().find(|&order| self.free[order].first().is_some())
+        (0..ORDERS)
+            .rev()
+            .find(|&order| self.free[order].first().is_some())
     }
 }

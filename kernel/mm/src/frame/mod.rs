@@ -64,7 +64,11 @@ impl Promise {
     /// # Panics
     /// If it is not worth as many.
     pub fn split(&mut self, frames: u64) -> Self {
-        assert!(frames <= self.frames, "a promise of {} is not worth {frames}", self.frames);
+        assert!(
+            frames <= self.frames,
+            "a promise of {} is not worth {frames}",
+            self.frames
+        );
         self.frames -= frames;
         Self { frames }
     }
@@ -107,17 +111,29 @@ impl Frames {
             buddy.give_back_range(position, range.count() as usize);
         }
         let total = ranges.iter().map(|range| range.count()).sum();
-        Ok(Self { ram, buddy, total, free: total, promised: 0 })
+        Ok(Self {
+            ram,
+            buddy,
+            total,
+            free: total,
+            promised: 0,
+        })
     }
 
     /// How many frames there are and what became of them.
     pub fn counts(&self) -> FrameCounts {
-        FrameCounts { total: self.total, free: self.free, promised: self.promised }
+        FrameCounts {
+            total: self.total,
+            free: self.free,
+            promised: self.promised,
+        }
     }
 
-    /// Whether nobody has `frame`. Also true for what is not RAM of the allocator.
+    /// Whether `frame` is one of these and nobody has it.
     pub fn is_free(&self, frame: Frame) -> bool {
-        self.ram.position(frame).is_none_or(|position| self.buddy.is_free(position))
+        self.ram
+            .position(frame)
+            .is_some_and(|position| self.buddy.is_free(position))
     }
 
     /// Promises `frames` frames.
@@ -150,7 +166,10 @@ impl Frames {
     /// # Panics
     /// If it was never one of these frames.
     pub fn give_back(&mut self, frame: Frame, _: &impl Unreachable) {
-        let position = self.ram.position(frame).expect("only frames that were taken are given back");
+        let position = self
+            .ram
+            .position(frame)
+            .expect("only frames that were taken are given back");
         self.buddy.give_back(position, 0);
         self.free += 1;
     }

@@ -13,6 +13,8 @@ pub const MOST_RANGES: usize = 32;
 /// Why a list of RAM ranges, or the storage for it, cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadRam {
+    /// There is no range.
+    None,
     /// More than [`MOST_RANGES`].
     TooManyRanges,
     /// The ranges are not in ascending order, or overlap.
@@ -23,7 +25,9 @@ pub enum BadRam {
 
 /// All ranges of RAM.
 pub(super) struct Ram {
-    spans: [Option<Span>; MOST_RANGES],
+    spans: [Span; MOST_RANGES],
+    /// How many of these there are.
+    count: usize,
     positions: usize,
 }
 
@@ -43,13 +47,27 @@ impl Ram {
         if ranges.windows(2).any(|pair| pair[0].end() > pair[1].start()) {
             return Err(BadRam::NotSorted);
         }
-        let mut ram = Self { spans: [None; MOST_RANGES], positions: 0 };
-        for (span, &frames) in ram.spans.iter_mut().zip(ranges) {
+        let first = *ranges.first().ok_or(BadRam::None)?;
+        let mut positions = 0;
+        let mut spans = [Span {
+            frames: first,
+            base: 0,
+            position: 0,
+        }; MOST_RANGES];
+        for (span, &frames) in spans.iter_mut().zip(ranges) {
             let base = frames.start().number() & !(LARGEST_BLOCK - 1);
-            *span = Some(Span { frames, base, position: ram.positions });
-            ram.positions += (frames.end().number() - base).next_multiple_of(LARGEST_BLOCK) as usize;
+            *span = Span {
+                frames,
+                base,
+                position: positions,
+            };
+            positions += (frames.end().number() - base).next_multiple_of(LARGEST_BLOCK) as usize;
         }
-        Ok(ram)
+        Ok(Self {
+            spans,
+            count: ranges.len(),
+            positions,
+        })
     }
 
     /// One more than the largest position.
@@ -59,22 +77,28 @@ impl Ram {
 
     /// The ranges.
     pub fn ranges(&self) -> impl Iterator<Item = FrameRange> {
-        self.spans.iter().flatten().map(|span| span.frames)
+        self.spans().iter().map(|span| span.frames)
     }
 
     /// The position of `frame`, `None` if it is not RAM.
     pub fn position(&self, frame: Frame) -> Option<usize> {
-        let span = self.spans.iter().flatten().find(|span| span.frames.contains(frame))?;
+        let span = self.spans().iter().find(|span| span.frames.contains(frame))?;
         Some(span.position + (frame.number() - span.base) as usize)
     }
 
     /// The frame at `position`.
-    ///
-    /// # Panics
-    /// If there is no RAM at all.
     pub fn frame(&self, position: usize) -> Frame {
-        let span = self.spans.iter().flatten().take_while(|span| span.position <= position).last();
-        let span = span.expect("position 0 is in the first range");
+        let mut span = &self.spans[0];
+        for next in &self.spans()[1..] {
+            if next.position > position {
+                break;
+            }
+            span = next;
+        }
         Frame::from_number(span.base + (position - span.position) as u64)
+    }
+
+    fn spans(&self) -> &[Span] {
+        &self.spans[..self.count]
     }
 }

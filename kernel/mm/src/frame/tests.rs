@@ -88,7 +88,10 @@ fn what_is_promised_cannot_be_promised_again_and_comes_back_when_released() {
     assert_eq!((frames.counts().free, frames.counts().promised), (9, 0));
     let mut kept = Promise::none();
     frames.exchange(frame, &NeverMapped, &mut kept);
-    assert_eq!((frames.counts().free, frames.counts().promised, kept.frames()), (10, 1, 1));
+    assert_eq!(
+        (frames.counts().free, frames.counts().promised, kept.frames()),
+        (10, 1, 1)
+    );
     frames.release(kept);
 }
 
@@ -100,8 +103,14 @@ fn no_frame_is_taken_without_a_promise() {
 
 #[test]
 fn lists_of_ram_that_make_no_sense_are_refused() {
-    assert_eq!(frame_words(&[range(0x1000, 10), range(0x100, 10)]), Err(BadRam::NotSorted));
-    assert_eq!(frame_words(&[range(0x1000, 10), range(0x1009, 10)]), Err(BadRam::NotSorted));
+    assert_eq!(
+        frame_words(&[range(0x1000, 10), range(0x100, 10)]),
+        Err(BadRam::NotSorted)
+    );
+    assert_eq!(
+        frame_words(&[range(0x1000, 10), range(0x1009, 10)]),
+        Err(BadRam::NotSorted)
+    );
     let many: Vec<FrameRange> = (0..33).map(|n| range(n * 0x1000, 1)).collect();
     assert_eq!(frame_words(&many), Err(BadRam::TooManyRanges));
     assert_eq!(frame_words(&many[..32]).map(|words| words > 0), Ok(true));

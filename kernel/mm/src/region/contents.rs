@@ -43,7 +43,13 @@ impl Contents {
             None => Shape::Page(None),
             Some(height) => Shape::Tree { height, root: None },
         };
-        Self { shape, promise, present: 0, tables: 0, all_tables: tables(pages.get()) }
+        Self {
+            shape,
+            promise,
+            present: 0,
+            tables: 0,
+            all_tables: tables(pages.get()),
+        }
     }
 
     /// Frames that `pages` pages need in all, tables included.
@@ -67,7 +73,9 @@ impl Contents {
     pub fn lookup<M: Mmu>(&self, mmu: &M, index: u64) -> Option<Frame> {
         match self.shape {
             Shape::Page(frame) => frame,
-            Shape::Tree { height, root } => root.and_then(|root| mmu.shared_lookup(SharedTree { root, height }, index)),
+            Shape::Tree { height, root } => {
+                root.and_then(|root| mmu.shared_lookup(SharedTree { root, height }, index))
+            }
         }
     }
 
@@ -82,13 +90,25 @@ impl Contents {
         match &mut self.shape {
             Shape::Page(page) => *page = Some(frame),
             Shape::Tree { height, root } => {
-                let mut source = TableSource { frames, promise: &mut self.promise, taken: &mut self.tables };
+                let mut source = TableSource {
+                    frames,
+                    promise: &mut self.promise,
+                    taken: &mut self.tables,
+                };
                 let top = *root.get_or_insert_with(|| {
                     let top = source.take();
                     mmu.zero(top);
                     top
                 });
-                mmu.shared_install(SharedTree { root: top, height: *height }, index, frame, &mut source);
+                mmu.shared_install(
+                    SharedTree {
+                        root: top,
+                        height: *height,
+                    },
+                    index,
+                    frame,
+                    &mut source,
+                );
             }
         }
         frame
@@ -115,6 +135,11 @@ impl Contents {
         Ok(frame)
     }
 
+    /// Gives up the promise of what was never touched.
+    pub fn release_promise(&mut self, frames: &mut Frames) {
+        frames.release(self.promise.take_all());
+    }
+
     /// Gives up to `limit` frames back, tables included.
     pub fn dismantle<M: Mmu>(
         &mut self,
@@ -123,7 +148,6 @@ impl Contents {
         limit: usize,
         proof: &impl Unreachable,
     ) -> Emptied {
-        frames.release(self.promise.take_all());
         match &mut self.shape {
             Shape::Page(page) => {
                 if let Some(frame) = page.take() {
@@ -133,8 +157,14 @@ impl Contents {
                 Emptied::Wholly
             }
             Shape::Tree { root: None, .. } => Emptied::Wholly,
-            Shape::Tree { height, root: Some(root) } => {
-                let tree = SharedTree { root: *root, height: *height };
+            Shape::Tree {
+                height,
+                root: Some(root),
+            } => {
+                let tree = SharedTree {
+                    root: *root,
+                    height: *height,
+                };
                 // Leaves and tables come mixed; which is which no longer matters to anybody.
                 let mut gone = 0;
                 let dismantled = mmu.shared_dismantle(tree, limit, |frame| {

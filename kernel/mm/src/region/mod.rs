@@ -99,8 +99,18 @@ impl Region {
 
     /// What `IPC_STAT` answers.
     pub(crate) fn describe(&self, id: ShmId) -> ShmidDs {
-        let Ownership { uid, gid, creator_uid, creator_gid, mode } = self.ownership;
-        let dest = if self.state == RegionState::Live { 0 } else { SHM_DEST };
+        let Ownership {
+            uid,
+            gid,
+            creator_uid,
+            creator_gid,
+            mode,
+        } = self.ownership;
+        let dest = if self.state == RegionState::Live {
+            0
+        } else {
+            SHM_DEST
+        };
         let locked = if self.lock == Lock::Locked { SHM_LOCKED } else { 0 };
         ShmidDs {
             shm_perm: IpcPerm {

@@ -36,7 +36,13 @@ impl Ownership {
     /// Of something that `credential` creates.
     pub fn of_creator(credential: &Credential, mode: Mode) -> Self {
         let Credential { uid, gid, .. } = *credential;
-        Self { uid, gid, creator_uid: uid, creator_gid: gid, mode }
+        Self {
+            uid,
+            gid,
+            creator_uid: uid,
+            creator_gid: gid,
+            mode,
+        }
     }
 
     /// Whether all that is wanted is granted.

@@ -30,7 +30,13 @@ pub(crate) struct RegionTable {
 
 impl RegionTable {
     pub fn new(slots: &'static mut [Slot<Region>], buckets: &'static mut [KeyBucket]) -> Self {
-        Self { slots: Slots::new(slots), buckets, identified: 0, pages: 0, highest: 0 }
+        Self {
+            slots: Slots::new(slots),
+            buckets,
+            identified: 0,
+            pages: 0,
+            highest: 0,
+        }
     }
 
     /// Regions that an identifier finds.
@@ -68,7 +74,8 @@ impl RegionTable {
 
     /// The region with this identifier, unless it is dead.
     pub fn by_identifier(&self, id: ShmId) -> Option<RegionId> {
-        self.by_index(id.index()).filter(|&found| Self::identifier(found) == id)
+        self.by_index(id.index())
+            .filter(|&found| Self::identifier(found) == id)
     }
 
     /// The region at this index, unless it is dead.
@@ -112,7 +119,9 @@ impl RegionTable {
 
     /// Makes the key find nothing from now on.
     pub fn forget_key(&mut self, id: RegionId) {
-        let Some(region) = self.slots.get_mut(id) else { return };
+        let Some(region) = self.slots.get_mut(id) else {
+            return;
+        };
         let key = core::mem::replace(&mut region.key, ShmKey::PRIVATE);
         let after = region.next_in_bucket.take();
         if key == ShmKey::PRIVATE {
@@ -174,6 +183,6 @@ impl RegionTable {
     /// sequence, as programs choose them, spread evenly.
     fn bucket(&self, key: ShmKey) -> usize {
         let hash = key.0.cast_unsigned().wrapping_mul(0x9e37_79b9);
-        (u64::from(hash) * self.buckets.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.buckets.len() as u64) >> 32) as usize
     }
 }

@@ -1,5 +1,6 @@
 //! Finding room: the lowest gap between VMAs that is wide enough.
 
+use super::set::Summary;
 use super::{VmaId, VmaSet, Vmas, linked};
 use addr::{Page, PageCount, PageRange};
 
@@ -13,8 +14,16 @@ struct Search {
 impl VmaSet {
     /// The lowest free place for `pages` pages inside of `within`.
     pub fn find_gap(&self, vmas: &Vmas, pages: PageCount, within: PageRange) -> Option<PageRange> {
-        let search = Search { pages: pages.get(), within };
-        let start = search.in_tree(vmas, self.root, Page::from_number(0), within.end())?;
+        let search = Search {
+            pages: pages.get(),
+            within,
+        };
+        let start = search.in_tree(
+            vmas,
+            (self.root, &self.summary),
+            Page::from_number(0),
+            within.end(),
+        )?;
         PageRange::new(start, pages)
     }
 
@@ -30,7 +39,10 @@ impl VmaSet {
     ) -> Option<PageRange> {
         let generous = PageCount::new(pages.get().checked_add(multiple - 1)?)?;
         let gap = self.find_gap(vmas, generous, within)?;
-        PageRange::new(Page::from_number(gap.start().number().next_multiple_of(multiple)), pages)
+        PageRange::new(
+            Page::from_number(gap.start().number().next_multiple_of(multiple)),
+            pages,
+        )
     }
 }
 
@@ -45,15 +57,29 @@ impl Search {
     /// `after`. Passes over subtrees whose widest gap is too narrow. Where a wide gap is cut by
     /// the bounds the answer may only be known after a look at both children, which happens at
     /// most once at each bound.
-    fn in_tree(self, vmas: &Vmas, tree: Option<VmaId>, before: Page, after: Page) -> Option<Page> {
-        let Some(id) = tree else { return self.in_gap(before, after) };
-        let (range, node) = (linked(vmas, id).range, linked(vmas, id).node);
-        let edges = self.in_gap(before, node.hull.start()).or_else(|| self.in_gap(node.hull.end(), after));
-        let out_of_bounds = after <= self.within.start() || before >= self.within.end();
-        if out_of_bounds || (node.widest_gap < self.pages && edges.is_none()) {
+    fn in_tree(
+        self,
+        vmas: &Vmas,
+        (tree, summary): (Option<VmaId>, &Summary),
+        before: Page,
+        after: Page,
+    ) -> Option<Page> {
+        let Some(id) = tree else {
+            return self.in_gap(before, after);
+        };
+        if after <= self.within.start() || before >= self.within.end() {
             return None;
         }
-        self.in_tree(vmas, node.left, before, range.start())
-            .or_else(|| self.in_tree(vmas, node.right, range.end(), after))
+        let first = self.in_gap(before, summary.start);
+        if first.is_some() {
+            return first;
+        }
+        if summary.widest_gap < self.pages {
+            return self.in_gap(summary.end, after);
+        }
+        let vma = linked(vmas, id);
+        let node = &vma.node;
+        self.in_tree(vmas, (node.left, &node.left_summary), before, vma.range.start())
+            .or_else(|| self.in_tree(vmas, (node.right, &node.right_summary), vma.range.end(), after))
     }
 }

@@ -84,7 +84,7 @@ impl Vma {
             perms,
             backing,
             state: VmaState::Live,
-            node: Node::alone(range),
+            node: Node::ALONE,
             ring: None,
             next_leaving: None,
         }
@@ -117,7 +117,8 @@ impl Vma {
 
     /// Whether the first page of its attachment is in it.
     pub(crate) fn is_head(&self) -> bool {
-        self.attachment().is_some_and(|attachment| attachment.base == self.range.start())
+        self.attachment()
+            .is_some_and(|attachment| attachment.base == self.range.start())
     }
 
     /// Whether its frames were promised to, and belong to, its address space.
@@ -155,7 +156,10 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
         Backing::Physical(first, kind) => Backing::Physical(first.offset(low.count().get()), kind),
         other => other,
     };
-    let upper = Vma { state: whole.state, ..Vma::new(high, whole.perms, backing) };
+    let upper = Vma {
+        state: whole.state,
+        ..Vma::new(high, whole.perms, backing)
+    };
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");
     set.insert(vmas, new);
@@ -171,9 +175,19 @@ fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
     let after = after_in_ring(vmas, id);
     let before_of_id = linked(vmas, id).ring.map_or(id, |ring| ring.before);
     linked_mut(vmas, new).ring = Some(Ring { before: id, after });
-    linked_mut(vmas, id).ring = Some(Ring { before: before_of_id, after: new });
-    let after_of_after = if after == id { new } else { after_in_ring(vmas, after) };
-    linked_mut(vmas, after).ring = Some(Ring { before: new, after: after_of_after });
+    linked_mut(vmas, id).ring = Some(Ring {
+        before: before_of_id,
+        after: new,
+    });
+    let after_of_after = if after == id {
+        new
+    } else {
+        after_in_ring(vmas, after)
+    };
+    linked_mut(vmas, after).ring = Some(Ring {
+        before: new,
+        after: after_of_after,
+    });
 }
 
 /// The next VMA of the same attachment; `id` itself if it is the only one.
@@ -190,7 +204,9 @@ pub(crate) enum Remains {
 
 /// Takes `id` out of the ring of its attachment.
 pub(crate) fn leave_ring(vmas: &mut Vmas, id: VmaId) -> Remains {
-    let Some(Ring { before, after }) = linked_mut(vmas, id).ring.take() else { return Remains::Nothing };
+    let Some(Ring { before, after }) = linked_mut(vmas, id).ring.take() else {
+        return Remains::Nothing;
+    };
     if after == id {
         return Remains::Nothing;
     }

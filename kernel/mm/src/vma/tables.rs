@@ -4,7 +4,7 @@
 //! translates, present or not, so that a touch never lacks one. Since VMAs are in order, whether
 //! an extent is touched by others can be told from the two neighbours alone.
 
-use super::{VmaSet, Vmas, linked};
+use super::{VmaId, VmaSet, Vmas, linked};
 use addr::{Page, PageRange};
 
 /// log2 of the pages that one table translates, at levels 3, 2 and 1. The root is charged with
@@ -19,31 +19,58 @@ pub(crate) struct Neighbours {
 }
 
 impl VmaSet {
-    /// The VMAs next to `range`. What lies inside of it is none of them.
+    /// The VMAs next to `range`. One that starts where `range` does is none of them; no other
+    /// lies inside of it.
     pub fn neighbours(&self, vmas: &Vmas, range: PageRange) -> Neighbours {
-        let before = self.last_before(vmas, range.start());
-        let last = Page::from_number(range.end().number() - 1);
-        let after = self.first_starting_after(vmas, last);
-        let range_of = |id| linked(vmas, id).range();
-        Neighbours { before: before.map(range_of), after: after.map(range_of) }
-    }
-
-    fn first_starting_after(&self, vmas: &Vmas, page: Page) -> Option<super::VmaId> {
-        let (mut next, mut best) = (self.root, None);
+        let (mut next, mut found) = (self.root, Neighbours::NONE);
         while let Some(id) = next {
             let vma = linked(vmas, id);
-            if vma.range.start() > page {
-                best = Some(id);
+            if vma.range.start() < range.start() {
+                found.before = Some(vma.range);
+                next = vma.node.right;
+            } else if vma.range.start() > range.start() {
+                found.after = Some(vma.range);
                 next = vma.node.left;
             } else {
-                next = vma.node.right;
+                // All below it on the left are lower than what was found so far, and so on.
+                if vma.node.left.is_some() {
+                    found.before = self.last_below(vmas, vma.node.left);
+                }
+                if vma.node.right.is_some() {
+                    found.after = self.first_below(vmas, vma.node.right);
+                }
+                break;
             }
         }
-        best
+        found
+    }
+
+    fn last_below(&self, vmas: &Vmas, mut tree: Option<VmaId>) -> Option<PageRange> {
+        let mut last = None;
+        while let Some(vma) = tree.map(|id| linked(vmas, id)) {
+            last = Some(vma.range);
+            tree = vma.node.right;
+        }
+        last
+    }
+
+    fn first_below(&self, vmas: &Vmas, mut tree: Option<VmaId>) -> Option<PageRange> {
+        let mut first = None;
+        while let Some(vma) = tree.map(|id| linked(vmas, id)) {
+            first = Some(vma.range);
+            tree = vma.node.left;
+        }
+        first
     }
 }
 
 impl Neighbours {
+    /// Nothing else is there.
+    pub const NONE: Self = Self {
+        before: None,
+        after: None,
+    };
+
     /// From the end of the one to the start of the other: what is vacant when `range` goes.
     pub fn around(&self, range: PageRange) -> PageRange {
         let user_end = addr::VirtAddr::new(abi::layout::USER_END).page();
@@ -55,17 +82,27 @@ impl Neighbours {
 
 /// Tables on the way to the pages of `range` that `neighbours` have no use for.
 pub(crate) fn tables_needed(range: PageRange, neighbours: Neighbours) -> u64 {
-    let last = range.end().number() - 1;
-    let at_level = |shift: u32| {
-        let (mut first, end) = (range.start().number() >> shift, (last >> shift) + 1);
-        let mut end = end;
-        if neighbours.before.is_some_and(|before| (before.end().number() - 1) >> shift == first) {
-            first += 1;
+    let mut sum = 0;
+    for shift in TABLE_SHIFTS {
+        let needed = tables_of_level(shift, range, neighbours);
+        if needed == 0 {
+            // Whoever has a use for the lower tables has one for those above them.
+            break;
         }
-        if neighbours.after.is_some_and(|after| after.start().number() >> shift == end - 1) {
-            end -= 1;
-        }
-        end.saturating_sub(first)
-    };
-    TABLE_SHIFTS.into_iter().map(at_level).sum()
+        sum += needed;
+    }
+    sum
+}
+
+fn tables_of_level(shift: u32, range: PageRange, Neighbours { before, after }: Neighbours) -> u64 {
+    let extent_of = |page: Page| page.number() >> shift;
+    let last_extent_of = |range: PageRange| (range.end().number() - 1) >> shift;
+    let (mut first, mut end) = (extent_of(range.start()), last_extent_of(range) + 1);
+    if before.is_some_and(|before| last_extent_of(before) == first) {
+        first += 1;
+    }
+    if after.is_some_and(|after| extent_of(after.start()) == end - 1) {
+        end -= 1;
+    }
+    end.saturating_sub(first)
 }

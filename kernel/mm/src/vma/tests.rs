@@ -1,7 +1,9 @@
 //! Tests of VMA sets against a plain list.
 
 extern crate std;
-use super::{Attachment, Backing, Remains, Vma, VmaSet, Vmas, after_in_ring, leave_ring, linked, split, tables_needed};
+use super::{
+    Attachment, Backing, Remains, Vma, VmaSet, Vmas, after_in_ring, leave_ring, linked, split, tables_needed,
+};
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
@@ -27,7 +29,9 @@ fn tables_of<'a>(ranges: impl Iterator<Item = &'a PageRange>) -> u64 {
     let mut extents = BTreeSet::new();
     for range in ranges {
         for shift in [9, 18, 27] {
-            extents.extend((range.start().number() >> shift..=(range.end().number() - 1) >> shift).map(|n| (shift, n)));
+            extents.extend(
+                (range.start().number() >> shift..=(range.end().number() - 1) >> shift).map(|n| (shift, n)),
+            );
         }
     }
     extents.len() as u64
@@ -133,17 +137,30 @@ fn a_thousand_vmas_in_ascending_order_make_no_deep_tree() {
 #[test]
 fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
     let (mut set, mut vmas) = (VmaSet::EMPTY, pool(8));
-    let attachment = Attachment { region: RegionId::from_parts(0, 0), base: Page::from_number(16), pages: 8 };
-    let first = vmas.insert(Vma::new(range(16, 8), Perms::READ, Backing::Shared(attachment))).expect("room");
+    let attachment = Attachment {
+        region: RegionId::from_parts(0, 0),
+        base: Page::from_number(16),
+        pages: 8,
+    };
+    let first = vmas
+        .insert(Vma::new(range(16, 8), Perms::READ, Backing::Shared(attachment)))
+        .expect("room");
     set.insert(&mut vmas, first);
     let third = split(&mut set, &mut vmas, first, Page::from_number(20));
     let second = split(&mut set, &mut vmas, first, Page::from_number(18));
-    let mut ring = [first, after_in_ring(&vmas, first), after_in_ring(&vmas, after_in_ring(&vmas, first))];
+    let mut ring = [
+        first,
+        after_in_ring(&vmas, first),
+        after_in_ring(&vmas, after_in_ring(&vmas, first)),
+    ];
     ring.sort_by_key(|id| linked(&vmas, *id).range().start());
     assert_eq!(ring, [first, second, third]);
     assert!(linked(&vmas, first).is_head() && !linked(&vmas, second).is_head());
     assert_eq!(leave_ring(&mut vmas, second), Remains::Others);
-    assert_eq!((after_in_ring(&vmas, first), after_in_ring(&vmas, third)), (third, first));
+    assert_eq!(
+        (after_in_ring(&vmas, first), after_in_ring(&vmas, third)),
+        (third, first)
+    );
     assert_eq!(leave_ring(&mut vmas, first), Remains::Others);
     assert_eq!(after_in_ring(&vmas, third), third);
     assert_eq!(leave_ring(&mut vmas, third), Remains::Nothing);

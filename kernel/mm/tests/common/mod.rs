@@ -3,16 +3,18 @@
 //! After every operation, and between the steps of a long one, everything that must be true is
 //! checked: the memory manager's invariants, that no TLB grants what the tables do not, and that
 //! nothing leads to a free frame.
-#![allow(dead_code, reason = "each test target uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test target uses a part of it")]
 
 pub mod setup;
 
 use abi::memory::{
-    CountUsage, Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap,
-    Usage,
+    CountUsage, Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmDetach, ShmGet,
+    ShmIdArgument, Unmap, Usage,
 };
 use abi::process::Pid;
-use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmKey, ShmidDs};
+use abi::shm::{
+    AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmKey, ShmidDs,
+};
 use abi::{Errno, MessagePage, Words, Words6};
 use addr::VirtAddr;
 use machine::{Fault, Machine};
@@ -30,6 +32,9 @@ pub const FIND: GetFlags = GetFlags::empty();
 pub const PLAIN: AttachFlags = AttachFlags::empty();
 /// No key.
 pub const PRIVATE: i32 = 0;
+
+/// Words and bytes of an answer.
+pub type Answer = Result<(Words6, Vec<u8>), Errno>;
 
 /// `CREAT` and a mode.
 pub fn create_with(mode: u32) -> GetFlags {
@@ -51,7 +56,10 @@ impl World {
     pub fn process_of(&mut self, credential: Credential) -> SpaceId {
         let pid = Pid(self.next_pid);
         self.next_pid += 1;
-        let space = self.mm.create_space(Identity { credential, pid }).expect("a root table and a slot");
+        let space = self
+            .mm
+            .create_space(Identity { credential, pid })
+            .expect("a root table and a slot");
         self.pids.push((space, pid));
         space
     }
@@ -59,7 +67,9 @@ impl World {
     /// The pid of a process, as fields of `shmid_ds` have it.
     pub fn pid(&self, process: SpaceId) -> i32 {
         let known = self.pids.iter().find(|(space, _)| *space == process);
-        known.map(|(_, pid)| pid.0.cast_signed()).expect("a process of this world")
+        known
+            .map(|(_, pid)| pid.0.cast_signed())
+            .expect("a process of this world")
     }
 
     /// Ends a process.
@@ -80,7 +90,7 @@ impl World {
         request: MemoryRequest,
         bytes: &[u8],
         source: Option<SpaceId>,
-    ) -> Result<(Words6, Vec<u8>), Errno> {
+    ) -> Answer {
         let (answer, job) = self.begin(process, request, bytes, source);
         self.finish(job);
         answer
@@ -93,15 +103,25 @@ impl World {
         request: MemoryRequest,
         bytes: &[u8],
         source: Option<SpaceId>,
-    ) -> (Result<(Words6, Vec<u8>), Errno>, Option<Job>) {
+    ) -> (Answer, Option<Job>) {
         // What the page held before must not show in any answer.
-        let mut message = MessagePage { bytes: [0xa5; abi::BUFFER_BYTES], handles: [0; abi::MAX_HANDLES] };
+        let mut message = MessagePage {
+            bytes: [0xa5; abi::BUFFER_BYTES],
+            handles: [0; abi::MAX_HANDLES],
+        };
         message.bytes[..bytes.len()].copy_from_slice(bytes);
         let now = Seconds(self.now);
-        let outcome = self.mm.perform(process, request, &mut message, bytes.len(), source, now);
+        let outcome = self
+            .mm
+            .perform(process, request, &mut message, bytes.len(), source, now);
         self.check();
-        let answer = outcome.reply.map(|(words, count)| (words, message.bytes[..count].to_vec()));
-        assert!(answer.is_ok() || outcome.job.is_none(), "nothing is left to do for what was refused");
+        let answer = outcome
+            .reply
+            .map(|(words, count)| (words, message.bytes[..count].to_vec()));
+        assert!(
+            answer.is_ok() || outcome.job.is_none(),
+            "nothing is left to do for what was refused"
+        );
         (answer, outcome.job)
     }
 
@@ -129,30 +149,44 @@ impl World {
 
     /// `shmget`.
     pub fn get(&mut self, process: SpaceId, key: i32, size: u64, flags: GetFlags) -> Result<ShmId, Errno> {
-        let request = ShmGet { key: ShmKey(key), size, flags };
+        let request = ShmGet {
+            key: ShmKey(key),
+            size,
+            flags,
+        };
         let words = self.ask(process, MemoryRequest::ShmGet(request))?;
         <(ShmId,)>::from_words(words).map(|(id,)| id)
     }
 
     /// A new private segment, `rw-------`.
     pub fn segment(&mut self, process: SpaceId, size: u64) -> ShmId {
-        self.get(process, PRIVATE, size, CREATE).expect("room for a segment")
+        self.get(process, PRIVATE, size, CREATE)
+            .expect("room for a segment")
     }
 
     /// `shmat`.
-    pub fn attach(&mut self, process: SpaceId, id: ShmId, address: u64, flags: AttachFlags) -> Result<u64, Errno> {
+    pub fn attach(
+        &mut self,
+        process: SpaceId,
+        id: ShmId,
+        address: u64,
+        flags: AttachFlags,
+    ) -> Result<u64, Errno> {
         let request = ShmAttach { id, address, flags };
-        self.ask(process, MemoryRequest::ShmAttach(request)).map(|words| words[0])
+        self.ask(process, MemoryRequest::ShmAttach(request))
+            .map(|words| words[0])
     }
 
     /// `shmat` anywhere, read-write.
     pub fn attach_anywhere(&mut self, process: SpaceId, id: ShmId) -> u64 {
-        self.attach(process, id, 0, PLAIN).expect("room for an attachment")
+        self.attach(process, id, 0, PLAIN)
+            .expect("room for an attachment")
     }
 
     /// `shmdt`.
     pub fn detach(&mut self, process: SpaceId, address: u64) -> Result<(), Errno> {
-        self.ask(process, MemoryRequest::ShmDetach(ShmDetach { address })).map(|_| ())
+        self.ask(process, MemoryRequest::ShmDetach(ShmDetach { address }))
+            .map(|_| ())
     }
 
     /// `shmctl` with numbers as a program gives them.
@@ -163,7 +197,10 @@ impl World {
         command: i32,
         bytes: &[u8],
     ) -> Result<(u64, Vec<u8>), Errno> {
-        let request = MemoryRequest::ShmControl(ShmControl { id: ShmIdArgument(id), command });
+        let request = MemoryRequest::ShmControl(ShmControl {
+            id: ShmIdArgument(id),
+            command,
+        });
         let (words, bytes) = self.ask_with(process, request, bytes, None)?;
         Ok((words[0], bytes))
     }
@@ -197,13 +234,17 @@ impl World {
 
     /// `IPC_INFO`, and the highest index.
     pub fn limits(&mut self, process: SpaceId) -> (u64, ShmInfoLimits) {
-        let (word, bytes) = self.control(process, 0, ShmCommand::Limits as i32, &[]).expect("limits");
+        let (word, bytes) = self
+            .control(process, 0, ShmCommand::Limits as i32, &[])
+            .expect("limits");
         (word, structure(&bytes))
     }
 
     /// `SHM_INFO`, and the highest index.
     pub fn totals(&mut self, process: SpaceId) -> (u64, ShmInfoTotals) {
-        let (word, bytes) = self.control(process, 0, ShmCommand::Totals as i32, &[]).expect("totals");
+        let (word, bytes) = self
+            .control(process, 0, ShmCommand::Totals as i32, &[])
+            .expect("totals");
         (word, structure(&bytes))
     }
 
@@ -214,28 +255,52 @@ impl World {
     }
 
     /// Maps private memory.
-    pub fn map(&mut self, process: SpaceId, address: u64, length: u64, protection: Protection) -> Result<u64, Errno> {
-        self.ask(process, MemoryRequest::Map(Map { address, length, protection })).map(|words| words[0])
+    pub fn map(
+        &mut self,
+        process: SpaceId,
+        address: u64,
+        length: u64,
+        protection: Protection,
+    ) -> Result<u64, Errno> {
+        self.ask(
+            process,
+            MemoryRequest::Map(Map {
+                address,
+                length,
+                protection,
+            }),
+        )
+        .map(|words| words[0])
     }
 
     /// Maps private memory, read-write, anywhere.
     pub fn map_anywhere(&mut self, process: SpaceId, length: u64) -> u64 {
-        self.map(process, 0, length, Protection::READ | Protection::WRITE).expect("room for a mapping")
+        self.map(process, 0, length, Protection::READ | Protection::WRITE)
+            .expect("room for a mapping")
     }
 
     /// `munmap`.
     pub fn unmap(&mut self, process: SpaceId, address: u64, length: u64) -> Result<(), Errno> {
-        self.ask(process, MemoryRequest::Unmap(Unmap { address, length })).map(|_| ())
+        self.ask(process, MemoryRequest::Unmap(Unmap { address, length }))
+            .map(|_| ())
     }
 
     /// Moves private pages into `process` from `source`.
-    pub fn transfer(&mut self, process: SpaceId, source: Option<SpaceId>, request: Move) -> Result<(), Errno> {
-        self.ask_with(process, MemoryRequest::Move(request), &[], source).map(|_| ())
+    pub fn transfer(
+        &mut self,
+        process: SpaceId,
+        source: Option<SpaceId>,
+        request: Move,
+    ) -> Result<(), Errno> {
+        self.ask_with(process, MemoryRequest::Move(request), &[], source)
+            .map(|_| ())
     }
 
     /// What a process holds.
     pub fn usage(&mut self, process: SpaceId) -> Usage {
-        let words = self.ask(process, MemoryRequest::CountUsage(CountUsage {})).expect("a living process");
+        let words = self
+            .ask(process, MemoryRequest::CountUsage(CountUsage {}))
+            .expect("a living process");
         Usage::from_words(words).expect("counts")
     }
 
@@ -247,7 +312,9 @@ impl World {
 
     /// A program loads a word.
     pub fn load(&mut self, process: SpaceId, address: u64) -> Result<u64, FaultCause> {
-        self.access(process, address, Access::Read, |machine, space| machine.read_u64(space, VirtAddr::new(address)))
+        self.access(process, address, Access::Read, |machine, space| {
+            machine.read_u64(space, VirtAddr::new(address))
+        })
     }
 
     /// A program stores a word.
@@ -260,14 +327,17 @@ impl World {
     /// A program jumps somewhere.
     pub fn jump(&mut self, process: SpaceId, address: u64) -> Result<(), FaultCause> {
         self.access(process, address, Access::Execute, |machine, space| {
-            machine.access(space, VirtAddr::new(address), machine::AccessKind::Execute).map(|_| ())
+            machine
+                .access(space, VirtAddr::new(address), machine::AccessKind::Execute)
+                .map(|_| ())
         })
     }
 
     /// A program stores a word in each page from `address` on.
     pub fn fill(&mut self, process: SpaceId, address: u64, pages: u64, value: u64) {
         for page in 0..pages {
-            self.store(process, address + page * PAGE, value + page).expect("a page that can be written");
+            self.store(process, address + page * PAGE, value + page)
+                .expect("a page that can be written");
         }
     }
 
@@ -275,7 +345,9 @@ impl World {
     /// for more pages than the machine can check one against all.
     pub fn touch(&mut self, process: SpaceId, address: u64, pages: u64) {
         for page in 0..pages {
-            let served = self.mm.fault(process, VirtAddr::new(address + page * PAGE), Access::Write);
+            let served = self
+                .mm
+                .fault(process, VirtAddr::new(address + page * PAGE), Access::Write);
             assert_eq!(served, Ok(()));
         }
     }

@@ -1,9 +1,11 @@
 //! How a world begins.
 
 use abi::process::Pid;
-use addr::{Frame, FrameRange};
+use addr::{Frame, FrameRange, PageCount};
 use machine::{Machine, Speculation};
-use mm::{Credential, Identity, KeyBucket, Limits, MemoryManager, Region, Space, SpaceId, Storage, Vma, frame_words};
+use mm::{
+    Credential, Identity, KeyBucket, Limits, MemoryManager, Region, Space, SpaceId, Storage, Vma, frame_words,
+};
 use slots::Slot;
 
 /// A memory manager and what tests need beside it.
@@ -19,9 +21,15 @@ pub struct World {
     pub thorough: bool,
 }
 
+const RAM_START: Frame = Frame::from_number(0x4_0000);
+
+/// How many frames of RAM behind those of the allocator are not the allocator's.
+const KEPT: PageCount = PageCount::new(8).expect("some");
+
 /// How large a world is.
 #[derive(Clone, Copy)]
 pub struct Size {
+    /// Frames of the allocator.
     pub frames: u64,
     pub spaces: usize,
     pub regions: usize,
@@ -31,7 +39,13 @@ pub struct Size {
 
 impl Size {
     /// Enough for most tests: 16 MiB.
-    pub const USUAL: Self = Self { frames: 4096, spaces: 24, regions: 64, vmas: 256, limits: Limits::WIDEST };
+    pub const USUAL: Self = Self {
+        frames: 4096,
+        spaces: 24,
+        regions: 64,
+        vmas: 256,
+        limits: Limits::WIDEST,
+    };
 }
 
 impl World {
@@ -42,7 +56,11 @@ impl World {
 
     /// A world of this size.
     pub fn of(size: Size) -> Self {
-        Self::on(size, |machine| machine.with_cpus(2).with_speculation(Speculation::Everything), true)
+        Self::on(
+            size,
+            |machine| machine.with_cpus(2).with_speculation(Speculation::Everything),
+            true,
+        )
     }
 
     /// A world that is not checked after every step, for tests with very many of them.
@@ -52,12 +70,37 @@ impl World {
 
     /// A world on a machine of choice.
     pub fn on(size: Size, machine: impl FnOnce(Machine) -> Machine, thorough: bool) -> Self {
-        let ram = FrameRange::new(Frame::from_number(0x4_0000), size.frames).expect("some RAM");
-        let mut mm = MemoryManager::new(storage(size, ram), &[ram], machine(Machine::new(ram)), size.limits)
-            .expect("storage as large as it has to be");
+        let ram = FrameRange::new(RAM_START, size.frames).expect("some RAM");
+        let all = FrameRange::new(RAM_START, size.frames + KEPT.get()).expect("some more");
+        let mut mm = MemoryManager::new(
+            storage(size, ram),
+            &[ram],
+            machine(Machine::new(all)),
+            size.limits,
+        )
+        .expect("storage as large as it has to be");
         let pid = Pid(1);
-        let root = mm.create_space(Identity { credential: Credential::ROOT, pid }).expect("the first space");
-        Self { mm, now: 1000, root, next_pid: 2, pids: vec![(root, pid)], thorough }
+        let root = mm
+            .create_space(Identity {
+                credential: Credential::ROOT,
+                pid,
+            })
+            .expect("the first space");
+        Self {
+            mm,
+            now: 1000,
+            root,
+            next_pid: 2,
+            pids: vec![(root, pid)],
+            thorough,
+        }
+    }
+}
+
+impl Size {
+    /// RAM that is not the allocator's.
+    pub fn kept(&self) -> FrameRange {
+        FrameRange::new(RAM_START.offset(self.frames), KEPT.get()).expect("some")
     }
 }
 
@@ -65,9 +108,18 @@ fn storage(size: Size, ram: FrameRange) -> Storage<machine::Space> {
     let words = frame_words(&[ram]).expect("one good range");
     Storage {
         frame_words: vec![!0; words].leak(),
-        spaces: (0..size.spaces).map(|_| Slot::<Space<_>>::EMPTY).collect::<Vec<_>>().leak(),
-        regions: (0..size.regions).map(|_| Slot::<Region>::EMPTY).collect::<Vec<_>>().leak(),
-        vmas: (0..size.vmas).map(|_| Slot::<Vma>::EMPTY).collect::<Vec<_>>().leak(),
+        spaces: (0..size.spaces)
+            .map(|_| Slot::<Space<_>>::EMPTY)
+            .collect::<Vec<_>>()
+            .leak(),
+        regions: (0..size.regions)
+            .map(|_| Slot::<Region>::EMPTY)
+            .collect::<Vec<_>>()
+            .leak(),
+        vmas: (0..size.vmas)
+            .map(|_| Slot::<Vma>::EMPTY)
+            .collect::<Vec<_>>()
+            .leak(),
         keys: (0..16).map(|_| KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
     }
 }

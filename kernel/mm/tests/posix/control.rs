@@ -11,7 +11,9 @@ fn a_stat_tells_all_that_is_known_and_every_byte_of_it_is_written() {
     let mut world = World::new();
     let p = world.user(3);
     for rounds in 0..3 {
-        let id = world.get(p, 40 + rounds, 100, create_with(0o640)).expect("created");
+        let id = world
+            .get(p, 40 + rounds, 100, create_with(0o640))
+            .expect("created");
         let at = world.attach_anywhere(p, id);
         // The message page was full of other bytes before.
         let expected = ShmidDs {
@@ -44,14 +46,19 @@ fn a_stat_tells_all_that_is_known_and_every_byte_of_it_is_written() {
 fn without_read_permission_there_is_no_stat_and_no_new_attachment_but_old_ones_stay() {
     let mut world = World::new();
     let (owner, stranger) = (world.user(1), world.user(2));
-    let id = world.get(owner, PRIVATE, PAGE, create_with(0o640)).expect("created");
+    let id = world
+        .get(owner, PRIVATE, PAGE, create_with(0o640))
+        .expect("created");
     assert_eq!(world.stat(stranger, id), Err(Errno::EACCES));
     let at = world.attach_anywhere(owner, id);
     let mut closed = world.facts(id);
     closed.shm_perm.mode = 0;
     world.set(owner, id, &closed).expect("the owner may");
     assert_eq!(world.stat(owner, id), Err(Errno::EACCES));
-    assert_eq!(world.attach(owner, id, 0, AttachFlags::RDONLY), Err(Errno::EACCES));
+    assert_eq!(
+        world.attach(owner, id, 0, AttachFlags::RDONLY),
+        Err(Errno::EACCES)
+    );
     world.store(owner, at, 1).expect("mapped before");
 }
 
@@ -64,10 +71,20 @@ fn bad_commands_and_identifiers_are_refused() {
     for command in [-1, 4, 10, 99, i32::MAX, i32::MIN] {
         assert_eq!(world.control(p, id, command, &[]), Err(Errno::EINVAL));
     }
-    let commands = [ShmCommand::Stat, ShmCommand::Remove, ShmCommand::Lock, ShmCommand::Unlock, ShmCommand::StatIndex];
+    let commands = [
+        ShmCommand::Stat,
+        ShmCommand::Remove,
+        ShmCommand::Lock,
+        ShmCommand::Unlock,
+        ShmCommand::StatIndex,
+    ];
     for command in commands.map(|command| command as i32) {
         for bad in [-1, i32::MIN, id + 1, i32::MAX] {
-            assert_eq!(world.control(p, bad, command, &[]), Err(Errno::EINVAL), "{command} of {bad}");
+            assert_eq!(
+                world.control(p, bad, command, &[]),
+                Err(Errno::EINVAL),
+                "{command} of {bad}"
+            );
         }
     }
 }
@@ -82,7 +99,14 @@ fn a_set_takes_owner_group_and_nine_bits_and_notes_when() {
     world.now = 3000;
     let wanted = ShmidDs {
         shm_perm: abi::shm::IpcPerm {
-            key: 99, uid: 8, gid: 9, cuid: 55, cgid: 56, mode: 0o7777, seq: 77, ..Default::default()
+            key: 99,
+            uid: 8,
+            gid: 9,
+            cuid: 55,
+            cgid: 56,
+            mode: 0o7777,
+            seq: 77,
+            ..Default::default()
         },
         shm_segsz: 1 << 20,
         shm_atime: 1,
@@ -107,7 +131,9 @@ fn a_set_takes_owner_group_and_nine_bits_and_notes_when() {
 fn only_owner_creator_and_user_0_may_change_or_remove() {
     let mut world = World::new();
     let owner = world.user(1);
-    let member = Credential::new(Uid(2), Gid(1)).with_groups(&[Gid(1)]).expect("few groups");
+    let member = Credential::new(Uid(2), Gid(1))
+        .with_groups(&[Gid(1)])
+        .expect("few groups");
     let (member, stranger, root) = (world.process_of(member), world.user(9), world.process());
     let id = world.get(owner, 7, 100, create_with(0o666)).expect("created");
     let facts = world.facts(id);
@@ -133,7 +159,12 @@ fn a_creator_who_gives_a_segment_away_keeps_his_rights_and_the_new_owner_has_the
     given.shm_perm.uid = 2;
     world.set(creator, id, &given).expect("the owner may");
     for p in [creator, heir] {
-        assert_eq!(world.stat(p, id).map(|facts| (facts.shm_perm.uid, facts.shm_perm.cuid)), Ok((2, 1)));
+        assert_eq!(
+            world
+                .stat(p, id)
+                .map(|facts| (facts.shm_perm.uid, facts.shm_perm.cuid)),
+            Ok((2, 1))
+        );
         assert!(world.attach(p, id, 0, PLAIN).is_ok());
         world.set(p, id, &given).expect("owner and creator may");
     }
@@ -217,7 +248,9 @@ fn removal_while_attached_marks_the_segment_and_data_live_until_the_last_detach(
     assert_eq!(world.load(other, theirs), Ok(11));
     world.detach(other, theirs).expect("attached");
     assert_eq!(world.load(one, mine), Ok(11));
-    world.store(one, mine + PAGE, 12).expect("first touches still work");
+    world
+        .store(one, mine + PAGE, 12)
+        .expect("first touches still work");
     world.detach(one, mine).expect("attached");
     assert_eq!(world.stat(one, id), Err(Errno::EINVAL));
 }
@@ -237,10 +270,16 @@ fn removal_frees_the_key_at_once_and_more_removals_hurt_nobody() {
     for _ in 0..5 {
         world.remove(p, id).expect("every time");
     }
-    assert_eq!((world.facts(id).shm_nattch, world.get(p, 7, 0, FIND)), (1, Ok(heir)));
+    assert_eq!(
+        (world.facts(id).shm_nattch, world.get(p, 7, 0, FIND)),
+        (1, Ok(heir))
+    );
     assert_eq!(world.facts(heir).shm_perm.mode & SHM_DEST, 0);
     world.detach(p, at).expect("attached");
-    assert_eq!((world.stat(p, id), world.get(p, 7, 0, FIND)), (Err(Errno::EINVAL), Ok(heir)));
+    assert_eq!(
+        (world.stat(p, id), world.get(p, 7, 0, FIND)),
+        (Err(Errno::EINVAL), Ok(heir))
+    );
 }
 
 /// Proves: C-47, C-51

@@ -28,7 +28,16 @@ fn an_address_where_no_attachment_starts_changes_nothing() {
     let at = world.attach_anywhere(p, id);
     let before = world.facts(id);
     world.now += 3;
-    let wrong = [FIXED, at + 1, at + PAGE - 1, at + PAGE, 0, 0xffff_0000_0000_0000, u64::MAX, abi::layout::USER_END];
+    let wrong = [
+        FIXED,
+        at + 1,
+        at + PAGE - 1,
+        at + PAGE,
+        0,
+        0xffff_0000_0000_0000,
+        u64::MAX,
+        abi::layout::USER_END,
+    ];
     for address in wrong {
         assert_eq!(world.detach(p, address), Err(Errno::EINVAL), "{address:#x}");
     }
@@ -77,8 +86,14 @@ fn a_detach_notes_who_and_when_and_nothing_else() {
     world.now = 5000;
     world.detach(one, at).expect("attached");
     let after = world.facts(id);
-    assert_eq!((after.shm_nattch, after.shm_dtime, after.shm_lpid), (1, 5000, world.pid(one)));
-    assert_eq!((after.shm_atime, after.shm_ctime), (before.shm_atime, before.shm_ctime));
+    assert_eq!(
+        (after.shm_nattch, after.shm_dtime, after.shm_lpid),
+        (1, 5000, world.pid(one))
+    );
+    assert_eq!(
+        (after.shm_atime, after.shm_ctime),
+        (before.shm_atime, before.shm_ctime)
+    );
 }
 
 /// Proves: D-10
@@ -105,7 +120,10 @@ fn data_survives_a_time_without_attachments() {
     world.detach(p, at).expect("attached");
     assert_eq!(world.facts(id).shm_nattch, 0);
     let again = world.attach_anywhere(p, id);
-    assert_eq!([0, 1, 2].map(|page| world.load(p, again + page * PAGE)), [Ok(70), Ok(71), Ok(72)]);
+    assert_eq!(
+        [0, 1, 2].map(|page| world.load(p, again + page * PAGE)),
+        [Ok(70), Ok(71), Ok(72)]
+    );
 }
 
 /// Proves: D-14
@@ -118,7 +136,10 @@ fn what_is_left_after_a_hole_is_one_attachment_and_goes_at_once() {
     world.fill(p, at, 5, 1);
     world.unmap(p, at + 2 * PAGE, PAGE).expect("a hole");
     assert_eq!(world.load(p, at + 2 * PAGE), Err(FaultCause::Unmapped));
-    assert_eq!((world.load(p, at + PAGE), world.load(p, at + 3 * PAGE)), (Ok(2), Ok(4)));
+    assert_eq!(
+        (world.load(p, at + PAGE), world.load(p, at + 3 * PAGE)),
+        (Ok(2), Ok(4))
+    );
     assert_eq!(world.facts(id).shm_nattch, 1);
     world.detach(p, at).expect("its base");
     for page in 0..5 {
@@ -167,7 +188,10 @@ fn a_new_attachment_where_another_lost_its_first_page_is_detached_first() {
     world.unmap(p, at, PAGE).expect("the first page");
     world.attach(p, small, at, PLAIN).expect("free now");
     assert_eq!(world.detach(p, at), Ok(()));
-    assert_eq!((world.facts(small).shm_nattch, world.facts(id).shm_nattch), (0, 1));
+    assert_eq!(
+        (world.facts(small).shm_nattch, world.facts(id).shm_nattch),
+        (0, 1)
+    );
     assert_eq!(world.detach(p, at), Ok(()));
     assert_eq!(world.facts(id).shm_nattch, 0);
 }
@@ -199,7 +223,10 @@ fn the_same_address_in_another_process_is_another_attachment() {
     }
     world.store(one, FIXED, 12).expect("writable");
     world.detach(other, FIXED).expect("attached");
-    assert_eq!((world.load(one, FIXED), world.load(other, FIXED)), (Ok(12), Err(FaultCause::Unmapped)));
+    assert_eq!(
+        (world.load(one, FIXED), world.load(other, FIXED)),
+        (Ok(12), Err(FaultCause::Unmapped))
+    );
     assert_eq!(world.facts(id).shm_nattch, 1);
 }
 
@@ -218,7 +245,10 @@ fn neighbours_are_not_swallowed_be_they_the_same_segment_or_another() {
     for page in [0, 1, 4, 5, 6] {
         assert_eq!(world.load(p, FIXED + page * PAGE), Ok(0), "page {page}");
     }
-    assert_eq!((world.facts(id).shm_nattch, world.facts(other).shm_nattch), (2, 1));
+    assert_eq!(
+        (world.facts(id).shm_nattch, world.facts(other).shm_nattch),
+        (2, 1)
+    );
 }
 
 /// Proves: X-08
@@ -231,13 +261,27 @@ fn two_threads_detach_one_address_and_one_of_them_is_refused() {
     world.fill(p, at, 299, 1);
     let request = MemoryRequest::ShmDetach(ShmDetach { address: at });
     let (answer, job) = world.begin(p, request, &[], None);
-    assert!(answer.is_ok() && job.is_some(), "300 pages take more than one step");
+    assert!(
+        answer.is_ok() && job.is_some(),
+        "300 pages take more than one step"
+    );
     assert_eq!(world.detach(p, at), Err(Errno::EINVAL));
-    assert_eq!(world.load(p, at + 299 * PAGE), Err(FaultCause::Unmapped), "no first touch any more");
-    assert_eq!(world.map(p, at + 299 * PAGE, PAGE, Protection::READ), Err(Errno::EINVAL), "but not free yet");
+    assert_eq!(
+        world.load(p, at + 299 * PAGE),
+        Err(FaultCause::Unmapped),
+        "no first touch any more"
+    );
+    assert_eq!(
+        world.map(p, at + 299 * PAGE, PAGE, Protection::READ),
+        Err(Errno::EINVAL),
+        "but not free yet"
+    );
     world.finish(job);
     assert_eq!(world.facts(id).shm_nattch, 0);
-    assert_eq!(world.map(p, at + 299 * PAGE, PAGE, Protection::READ), Ok(at + 299 * PAGE));
+    assert_eq!(
+        world.map(p, at + 299 * PAGE, PAGE, Protection::READ),
+        Ok(at + 299 * PAGE)
+    );
 }
 
 /// Proves: D-19, C-41

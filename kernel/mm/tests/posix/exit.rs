@@ -17,10 +17,17 @@ fn an_end_drops_every_attachment_and_notes_who_and_when() {
     world.unmap(child, attached[1] + PAGE, PAGE).expect("a hole");
     world.now = 7000;
     let job = world.mm.destroy_space(child, Seconds(world.now));
-    assert_eq!(world.detach(child, attached[0]), Err(Errno::ESRCH), "nothing is done for it any more");
+    assert_eq!(
+        world.detach(child, attached[0]),
+        Err(Errno::ESRCH),
+        "nothing is done for it any more"
+    );
     world.finish(Some(job));
     let facts = world.facts(id);
-    assert_eq!((facts.shm_nattch, facts.shm_dtime, facts.shm_lpid), (1, 7000, world.pid(child)));
+    assert_eq!(
+        (facts.shm_nattch, facts.shm_dtime, facts.shm_lpid),
+        (1, 7000, world.pid(child))
+    );
 }
 
 /// Proves: F-07
@@ -84,16 +91,66 @@ fn a_process_killed_while_it_replaces_a_mapping_leaves_nothing_behind() {
     let (old, new) = (world.segment(other, 200 * PAGE), world.segment(other, 200 * PAGE));
     let at = world.attach_anywhere(p, old);
     world.fill(p, at, 200, 1);
-    let request = abi::memory::ShmAttach { id: new, address: at, flags: abi::shm::AttachFlags::REMAP };
+    let request = abi::memory::ShmAttach {
+        id: new,
+        address: at,
+        flags: abi::shm::AttachFlags::REMAP,
+    };
     let (answer, job) = world.begin(p, MemoryRequest::ShmAttach(request), &[], None);
     assert!(answer.is_ok() && job.is_some());
     assert_eq!((world.facts(old).shm_nattch, world.facts(new).shm_nattch), (1, 1));
-    assert_eq!(world.attach(p, new, at, PLAIN), Err(Errno::EINVAL), "the place is taken");
+    assert_eq!(
+        world.attach(p, new, at, PLAIN),
+        Err(Errno::EINVAL),
+        "the place is taken"
+    );
     world.exit(p);
     world.finish(job);
     assert_eq!((world.facts(old).shm_nattch, world.facts(new).shm_nattch), (0, 0));
     world.remove(other, old).expect("there");
     world.remove(other, new).expect("there");
     world.exit(other);
-    assert_eq!(world.mm.frame_counts().free, before.free + 2, "and both root tables");
+    assert_eq!(
+        world.mm.frame_counts().free,
+        before.free + 2,
+        "and both root tables"
+    );
+}
+
+/// Proves: F-16, M-03
+#[test]
+fn one_end_may_destroy_several_removed_segments() {
+    let mut world = World::new();
+    let before = world.mm.frame_counts();
+    let p = world.process();
+    for pages in [3, 100, 1, 200, 600] {
+        let id = world.segment(p, pages * PAGE);
+        let at = world.attach_anywhere(p, id);
+        world.touch(p, at, pages);
+        world.remove(p, id).expect("there");
+    }
+    world
+        .unmap(p, abi::layout::AREA_START, 1 << 30)
+        .expect("the first few go at once");
+    for pages in [3, 1] {
+        let id = world.segment(p, pages * PAGE);
+        world.attach_anywhere(p, id);
+        world.remove(p, id).expect("there");
+    }
+    world.exit(p);
+    assert_eq!((world.mm.frame_counts(), world.segments()), (before, (0, 0)));
+}
+
+/// Proves: F-05
+#[test]
+fn memory_of_a_process_that_is_ending_cannot_be_touched_any_more() {
+    let mut world = World::new();
+    let p = world.process();
+    let at = world.map_anywhere(p, PAGE);
+    let job = world.mm.destroy_space(p, Seconds(1));
+    let touched = world.mm.fault(p, addr::VirtAddr::new(at), mm::Access::Read);
+    assert_eq!(touched, Err(mm::FaultCause::Unmapped));
+    let count = MemoryRequest::CountUsage(abi::memory::CountUsage {});
+    assert_eq!(world.ask(p, count), Err(Errno::ESRCH));
+    world.finish(Some(job));
 }

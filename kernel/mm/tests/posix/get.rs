@@ -11,7 +11,9 @@ fn a_private_key_always_creates_whatever_the_flags() {
     let mut world = World::new();
     let p = world.process();
     let flags = [FIND, FIND, CREATE, CREATE | GetFlags::EXCL];
-    let ids: Vec<_> = flags.map(|flags| world.get(p, PRIVATE, 10, flags).expect("created")).into();
+    let ids: Vec<_> = flags
+        .map(|flags| world.get(p, PRIVATE, 10, flags).expect("created"))
+        .into();
     for (place, id) in ids.iter().enumerate() {
         assert!(id.raw() >= 0 && !ids[..place].contains(id));
     }
@@ -34,7 +36,10 @@ fn a_new_key_with_creat_creates_and_the_first_identifier_may_be_0() {
     let p = world.process();
     let id = world.get(p, 7, 10, CREATE).expect("created");
     assert!(id.raw() >= 0);
-    assert_eq!(world.attach(p, id, 0, crate::common::PLAIN).map(|at| at != 0), Ok(true));
+    assert_eq!(
+        world.attach(p, id, 0, crate::common::PLAIN).map(|at| at != 0),
+        Ok(true)
+    );
 }
 
 /// Proves: G-06, G-07, G-22
@@ -54,14 +59,25 @@ fn an_existing_key_answers_its_segment_unless_creat_and_excl_are_both_set() {
     let mut world = World::new();
     let p = world.process();
     let id = world.get(p, 7, 3 * PAGE, CREATE).expect("created");
-    assert_eq!(world.get(p, 7, 3 * PAGE, CREATE | GetFlags::EXCL), Err(Errno::EEXIST));
-    for (size, flags) in [(3 * PAGE, CREATE), (3 * PAGE, GetFlags::EXCL), (0, FIND), (1, FIND), (PAGE, CREATE)] {
+    assert_eq!(
+        world.get(p, 7, 3 * PAGE, CREATE | GetFlags::EXCL),
+        Err(Errno::EEXIST)
+    );
+    for (size, flags) in [
+        (3 * PAGE, CREATE),
+        (3 * PAGE, GetFlags::EXCL),
+        (0, FIND),
+        (1, FIND),
+        (PAGE, CREATE),
+    ] {
         assert_eq!(world.get(p, 7, size, flags), Ok(id), "size {size}, {flags:?}");
     }
     assert_eq!(world.segments(), (1, 3));
     assert_eq!(world.facts(id).shm_segsz, 3 * PAGE);
     let at = world.attach_anywhere(p, id);
-    world.store(p, at + 2 * PAGE, 1).expect("the whole original size is mapped");
+    world
+        .store(p, at + 2 * PAGE, 1)
+        .expect("the whole original size is mapped");
 }
 
 /// Proves: G-13, G-14
@@ -78,15 +94,28 @@ fn a_lookup_may_not_ask_for_one_byte_more_than_there_is() {
 /// Proves: G-16, G-17
 #[test]
 fn a_segment_beyond_shmmax_is_refused_and_no_size_wraps() {
-    let limits = Limits { shmmax: 5 * PAGE, ..Limits::WIDEST };
-    let mut world = World::of(Size { limits, ..Size::USUAL });
+    let limits = Limits {
+        shmmax: 5 * PAGE,
+        ..Limits::WIDEST
+    };
+    let mut world = World::of(Size {
+        limits,
+        ..Size::USUAL
+    });
     let p = world.process();
     for size in [5 * PAGE + 1, u64::MAX, u64::MAX - PAGE + 2, 1 << 63] {
-        assert_eq!(world.get(p, PRIVATE, size, CREATE), Err(Errno::EINVAL), "{size:#x}");
+        assert_eq!(
+            world.get(p, PRIVATE, size, CREATE),
+            Err(Errno::EINVAL),
+            "{size:#x}"
+        );
     }
     let mut wide = World::new();
     let p = wide.process();
-    assert_eq!(wide.get(p, PRIVATE, u64::MAX, CREATE | GetFlags::NORESERVE), Err(Errno::EINVAL));
+    assert_eq!(
+        wide.get(p, PRIVATE, u64::MAX, CREATE | GetFlags::NORESERVE),
+        Err(Errno::EINVAL)
+    );
     assert_eq!(wide.segments(), (0, 0));
 }
 
@@ -121,7 +150,9 @@ fn the_mode_is_the_low_nine_bits_and_unknown_flags_are_ignored() {
     let mut world = World::new();
     let p = world.process();
     let unknown = GetFlags::from_bits_retain(1 << 20 | 1 << 29);
-    let id = world.get(p, 7, 10, create_with(0o640) | GetFlags::EXCL | unknown).expect("created");
+    let id = world
+        .get(p, 7, 10, create_with(0o640) | GetFlags::EXCL | unknown)
+        .expect("created");
     assert_eq!(world.facts(id).shm_perm.mode, 0o640);
     let open = world.get(p, 8, 10, create_with(0o666)).expect("created");
     assert_eq!(world.facts(open).shm_perm.mode, 0o666);
@@ -137,8 +168,14 @@ fn a_fresh_segment_says_who_made_it_when_and_how_large_and_nothing_else() {
     let facts = world.facts(id);
     let perm = facts.shm_perm;
     assert_eq!([perm.uid, perm.cuid, perm.gid, perm.cgid], [5; 4]);
-    assert_eq!((facts.shm_lpid, facts.shm_nattch, facts.shm_atime, facts.shm_dtime), (0, 0, 0, 0));
-    assert_eq!((facts.shm_cpid, facts.shm_ctime, facts.shm_segsz), (world.pid(p), 1234, 100));
+    assert_eq!(
+        (facts.shm_lpid, facts.shm_nattch, facts.shm_atime, facts.shm_dtime),
+        (0, 0, 0, 0)
+    );
+    assert_eq!(
+        (facts.shm_cpid, facts.shm_ctime, facts.shm_segsz),
+        (world.pid(p), 1234, 100)
+    );
     assert_eq!(perm.key, 7);
 }
 
@@ -157,7 +194,10 @@ fn every_byte_of_a_fresh_segment_is_zero_to_the_end_of_its_last_page() {
 /// Proves: G-31
 #[test]
 fn fifty_times_a_dirty_segment_makes_room_for_a_clean_one() {
-    let mut world = World::of(Size { frames: 64, ..Size::USUAL });
+    let mut world = World::of(Size {
+        frames: 64,
+        ..Size::USUAL
+    });
     let p = world.process();
     for round in 0..50 {
         let id = world.segment(p, 20 * PAGE);
@@ -189,11 +229,20 @@ fn a_lookup_is_refused_what_the_mode_does_not_grant_but_asking_for_nothing_is_fr
     let mut world = World::new();
     let (root, owner, stranger) = (world.process(), world.user(1), world.user(2));
     let guarded = world.get(root, 7, 10, create_with(0o640)).expect("created");
-    assert_eq!(world.get(stranger, 7, 0, FIND.with_mode(Mode::from_bits(0o400))), Err(Errno::EACCES));
+    assert_eq!(
+        world.get(stranger, 7, 0, FIND.with_mode(Mode::from_bits(0o400))),
+        Err(Errno::EACCES)
+    );
     assert_eq!(world.get(stranger, 7, 0, FIND), Ok(guarded));
     let closed = world.get(owner, 8, 10, create_with(0)).expect("created");
-    assert_eq!(world.get(owner, 8, 0, FIND.with_mode(Mode::from_bits(0o400))), Err(Errno::EACCES));
-    assert_eq!(world.get(root, 8, 0, FIND.with_mode(Mode::from_bits(0o600))), Ok(closed));
+    assert_eq!(
+        world.get(owner, 8, 0, FIND.with_mode(Mode::from_bits(0o400))),
+        Err(Errno::EACCES)
+    );
+    assert_eq!(
+        world.get(root, 8, 0, FIND.with_mode(Mode::from_bits(0o600))),
+        Ok(closed)
+    );
 }
 
 /// Proves: G-35
@@ -202,14 +251,23 @@ fn the_three_digits_of_the_mode_asked_for_count_alike() {
     let mut world = World::new();
     let owner = world.user(1);
     let id = world.get(owner, 7, 10, create_with(0o200)).expect("created");
-    assert_eq!(world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(0o004))), Err(Errno::EACCES));
-    assert_eq!(world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(0o002))), Ok(id));
+    assert_eq!(
+        world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(0o004))),
+        Err(Errno::EACCES)
+    );
+    assert_eq!(
+        world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(0o002))),
+        Ok(id)
+    );
 }
 
 /// Proves: G-38, G-39, G-43
 #[test]
 fn a_creation_that_memory_does_not_suffice_for_leaves_no_frame_and_no_key_behind() {
-    let mut world = World::of(Size { frames: 64, ..Size::USUAL });
+    let mut world = World::of(Size {
+        frames: 64,
+        ..Size::USUAL
+    });
     let p = world.process();
     let before = (world.mm.frame_counts(), world.segments());
     assert_eq!(world.get(p, 7, 64 * PAGE, CREATE), Err(Errno::ENOMEM));
@@ -223,7 +281,10 @@ fn a_creation_that_memory_does_not_suffice_for_leaves_no_frame_and_no_key_behind
 fn huge_pages_are_refused_as_by_a_kernel_without_them() {
     let mut world = World::new();
     let p = world.process();
-    assert_eq!(world.get(p, 7, 2 << 20, CREATE | GetFlags::HUGETLB), Err(Errno::EINVAL));
+    assert_eq!(
+        world.get(p, 7, 2 << 20, CREATE | GetFlags::HUGETLB),
+        Err(Errno::EINVAL)
+    );
     let id = world.get(p, 7, 10, CREATE).expect("created");
     assert_eq!(world.get(p, 7, 10, GetFlags::HUGETLB), Ok(id));
 }
@@ -231,21 +292,54 @@ fn huge_pages_are_refused_as_by_a_kernel_without_them() {
 /// Proves: G-45
 #[test]
 fn noreserve_takes_no_promise_and_a_touch_may_then_find_no_frame() {
-    let mut world = World::of(Size { frames: 64, ..Size::USUAL });
+    let mut world = World::of(Size {
+        frames: 64,
+        ..Size::USUAL
+    });
     let p = world.process();
     let before = world.unpromised();
-    let id = world.get(p, PRIVATE, 1 << 30, CREATE | GetFlags::NORESERVE).expect("no frame is needed yet");
+    let id = world
+        .get(p, PRIVATE, 1 << 30, CREATE | GetFlags::NORESERVE)
+        .expect("no frame is needed yet");
     assert_eq!(world.unpromised(), before);
-    assert_eq!(world.attach(p, id, 0, crate::common::PLAIN), Err(Errno::ENOMEM), "the tables are promised");
-    let small = world.get(p, PRIVATE, 100 * PAGE, CREATE | GetFlags::NORESERVE).expect("no frame is needed yet");
+    assert_eq!(
+        world.attach(p, id, 0, crate::common::PLAIN),
+        Err(Errno::ENOMEM),
+        "the tables are promised"
+    );
+    let small = world
+        .get(p, PRIVATE, 100 * PAGE, CREATE | GetFlags::NORESERVE)
+        .expect("no frame is needed yet");
     let at = world.attach_anywhere(p, small);
-    let touched = (0..100).take_while(|page| world.store(p, at + page * PAGE, 1).is_ok()).count();
-    assert_eq!(world.store(p, at + 99 * PAGE, 1), Err(mm::FaultCause::OutOfMemory));
+    let touched = (0..100)
+        .take_while(|page| world.store(p, at + page * PAGE, 1).is_ok())
+        .count();
+    assert_eq!(
+        world.store(p, at + 99 * PAGE, 1),
+        Err(mm::FaultCause::OutOfMemory)
+    );
     assert_eq!(world.unpromised(), 0);
     assert!(touched > 50, "{touched} of 64 frames");
     world.detach(p, at).expect("attached");
     world.remove(p, small).expect("there");
     assert_eq!(world.unpromised(), before);
+}
+
+/// Proves: G-45
+#[test]
+fn noreserve_takes_a_frame_and_tables_as_pages_are_touched_and_no_more() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world
+        .get(p, PRIVATE, 2000 * PAGE, CREATE | GetFlags::NORESERVE)
+        .expect("created");
+    let at = world.attach_anywhere(p, id);
+    let before = world.unpromised();
+    // The first page comes with two tables, one in another 2 MiB with one, others with none.
+    for (page, frames) in [(0, 3), (1, 4), (600, 6), (601, 7), (1999, 9)] {
+        world.store(p, at + page * PAGE, 1).expect("a frame is left");
+        assert_eq!(before - world.unpromised(), frames, "page {page}");
+    }
 }
 
 /// Proves: G-47, G-48, S-01
@@ -262,4 +356,28 @@ fn a_key_is_the_same_segment_in_every_process_and_looking_changes_nothing() {
     let (mine, theirs) = (world.attach_anywhere(one, id), world.attach_anywhere(other, id));
     world.store(one, mine, 99).expect("writable");
     assert_eq!(world.load(other, theirs), Ok(99));
+}
+
+/// Proves: G-05, G-06
+#[test]
+fn many_keys_are_found_and_forgotten_in_any_order() {
+    let mut world = World::new();
+    let p = world.process();
+    // More keys than the table has buckets, so that several share one.
+    let ids: Vec<_> = (1..=60)
+        .map(|key| world.get(p, key * 7919, PAGE, CREATE).expect("created"))
+        .collect();
+    let mut order: Vec<usize> = (0..60).collect();
+    order.sort_by_key(|place| place * 37 % 61);
+    for (done, &place) in order.iter().enumerate() {
+        world.remove(p, ids[place]).expect("there");
+        for (rank, &other) in order.iter().enumerate() {
+            let expected = if rank > done {
+                Ok(ids[other])
+            } else {
+                Err(Errno::ENOENT)
+            };
+            assert_eq!(world.get(p, (other as i32 + 1) * 7919, 0, FIND), expected);
+        }
+    }
 }

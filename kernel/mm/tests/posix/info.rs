@@ -8,8 +8,17 @@ use mm::Limits;
 /// Proves: I-01
 #[test]
 fn ipc_info_tells_the_limits_in_force() {
-    let limits = Limits { shmmni: 20, shmmax: 1 << 20, shmall: 999, shmseg: 5, ..Limits::WIDEST };
-    let mut world = World::of(Size { limits, ..Size::USUAL });
+    let limits = Limits {
+        shmmni: 20,
+        shmmax: 1 << 20,
+        shmall: 999,
+        shmseg: 5,
+        ..Limits::WIDEST
+    };
+    let mut world = World::of(Size {
+        limits,
+        ..Size::USUAL
+    });
     let p = world.user(1);
     let (_, told) = world.limits(p);
     assert_eq!((told.shmmin, told.shmmni, told.shmmax), (1, 20, 1 << 20));
@@ -21,7 +30,10 @@ fn ipc_info_tells_the_limits_in_force() {
 fn both_infos_answer_the_highest_index_and_shm_info_counts_segments_and_pages() {
     let mut world = World::new();
     let p = world.process();
-    assert_eq!((world.limits(p).0, world.totals(p).0, world.segments()), (0, 0, (0, 0)));
+    assert_eq!(
+        (world.limits(p).0, world.totals(p).0, world.segments()),
+        (0, 0, (0, 0))
+    );
     let ids = [2 * PAGE, PAGE, 1].map(|size| world.segment(p, size));
     assert_eq!(world.segments(), (3, 4));
     let highest = u64::from(ids[2].index());
@@ -49,7 +61,10 @@ fn a_walk_over_all_indexes_finds_every_segment_once() {
     for index in 0..=highest + 3 {
         match world.control(p, index, ShmCommand::StatIndex as i32, &[]) {
             Ok((id, bytes)) => {
-                let id = ids.iter().find(|known| u64::from(known.raw().cast_unsigned()) == id).expect("known");
+                let id = ids
+                    .iter()
+                    .find(|known| u64::from(known.raw().cast_unsigned()) == id)
+                    .expect("known");
                 assert_eq!(structure::<ShmidDs>(&bytes), world.facts(*id));
                 found.push(*id);
             }
@@ -67,7 +82,9 @@ fn a_walk_over_all_indexes_finds_every_segment_once() {
 fn shm_stat_needs_read_permission_and_shm_stat_any_does_not() {
     let mut world = World::new();
     let (owner, stranger) = (world.user(1), world.user(2));
-    let id = world.get(owner, PRIVATE, PAGE, create_with(0o600)).expect("created");
+    let id = world
+        .get(owner, PRIVATE, PAGE, create_with(0o600))
+        .expect("created");
     let index = id.index().cast_signed();
     let ask = |world: &mut World, command: ShmCommand| world.control(stranger, index, command as i32, &[]);
     assert_eq!(ask(&mut world, ShmCommand::StatIndex), Err(Errno::EACCES));

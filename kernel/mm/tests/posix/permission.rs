@@ -8,7 +8,9 @@ use mm::{Credential, Gid, Uid};
 fn attaches(mode: u32, credential: Credential) -> Result<(), Errno> {
     let mut world = World::new();
     let owner = world.user(1);
-    let id = world.get(owner, PRIVATE, PAGE, create_with(mode)).expect("created");
+    let id = world
+        .get(owner, PRIVATE, PAGE, create_with(mode))
+        .expect("created");
     let p = world.process_of(credential);
     world.attach(p, id, 0, PLAIN).map(|_| ())
 }
@@ -39,7 +41,9 @@ fn a_group_member_has_the_group_bits_and_no_others() {
 fn the_creators_group_counts_after_the_group_was_given_away() {
     let mut world = World::new();
     let owner = world.user(1);
-    let id = world.get(owner, PRIVATE, PAGE, create_with(0o060)).expect("created");
+    let id = world
+        .get(owner, PRIVATE, PAGE, create_with(0o060))
+        .expect("created");
     let mut given = world.facts(id);
     given.shm_perm.gid = 5;
     world.set(owner, id, &given).expect("the owner may");

@@ -1,0 +1,13 @@
+//! Private memory, message pages, memory of others, and what is told about all of them.
+
+mod common;
+
+mod mapping {
+    mod inspect;
+    mod map;
+    mod message_page;
+    mod physical;
+    mod steps;
+    mod transfer;
+    mod unmap;
+}

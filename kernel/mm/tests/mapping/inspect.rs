@@ -1,0 +1,85 @@
+//! What is told about address spaces and addresses.
+
+use crate::common::{CREATE, PAGE, PLAIN, World};
+use abi::memory::Protection;
+use abi::shm::{AttachFlags, ShmKey};
+use addr::{Perms, VirtAddr};
+use mm::{SpaceId, VmaFacts, VmaKind};
+
+fn describe(world: &World, p: SpaceId, address: u64) -> Option<VmaFacts> {
+    world.mm.describe(p, VirtAddr::new(address))
+}
+
+#[test]
+fn usage_counts_pages_frames_tables_and_mappings() {
+    let mut world = World::new();
+    let p = world.process();
+    let usage = world.usage(p);
+    assert_eq!(
+        (usage.mapped, usage.private, usage.tables, usage.mappings),
+        (0, 0, 1, 0)
+    );
+    let at = world.map_anywhere(p, 5 * PAGE);
+    let id = world.segment(p, 2 * PAGE);
+    let shared = world.attach_anywhere(p, id);
+    world.fill(p, at, 2, 1);
+    world.fill(p, shared, 2, 1);
+    let usage = world.usage(p);
+    assert_eq!(
+        (usage.mapped, usage.private, usage.tables, usage.mappings),
+        (7, 2, 4, 2)
+    );
+}
+
+#[test]
+fn an_address_is_described_by_what_is_mapped_there() {
+    let mut world = World::new();
+    let p = world.process();
+    let private = world.map(p, 0, 3 * PAGE, Protection::READ).expect("room");
+    let id = world.get(p, 42, 2 * PAGE + 1, CREATE).expect("created");
+    let shared = world.attach(p, id, 0, AttachFlags::RDONLY).expect("room");
+    world.mm.map_message_page(p).expect("room");
+
+    let facts = describe(&world, p, private + PAGE + 5).expect("mapped");
+    assert_eq!((facts.what, facts.perms), (VmaKind::Anonymous, Perms::READ));
+    assert_eq!(
+        (facts.range.start().start().raw(), facts.range.count().get()),
+        (private, 3)
+    );
+
+    let facts = describe(&world, p, shared).expect("mapped");
+    assert_eq!(facts.what, VmaKind::Shared { id, key: ShmKey(42) });
+    assert_eq!((facts.perms, facts.range.count().get()), (Perms::READ, 3));
+    world.remove(p, id).expect("there");
+    let facts = describe(&world, p, shared).expect("mapped");
+    assert_eq!(
+        facts.what,
+        VmaKind::Shared {
+            id,
+            key: ShmKey::PRIVATE
+        }
+    );
+
+    let facts = describe(&world, p, abi::layout::MESSAGE_PAGES).expect("mapped");
+    assert_eq!(
+        (facts.what, facts.perms),
+        (VmaKind::MessagePage, Perms::READ_WRITE)
+    );
+    for nothing in [0, private - 1, shared + 3 * PAGE, u64::MAX] {
+        assert_eq!(describe(&world, p, nothing), None, "{nothing:#x}");
+    }
+}
+
+#[test]
+fn the_same_segment_shows_in_each_process_as_it_is_attached_there() {
+    let mut world = World::new();
+    let (one, other) = (world.process(), world.process());
+    let id = world.segment(one, PAGE);
+    let mine = world.attach(one, id, 0, PLAIN).expect("room");
+    let theirs = world.attach(other, id, 0, AttachFlags::RDONLY).expect("room");
+    let perms = |p, at| describe(&world, p, at).expect("mapped").perms;
+    assert_eq!(
+        (perms(one, mine), perms(other, theirs)),
+        (Perms::READ_WRITE, Perms::READ)
+    );
+}

@@ -1,0 +1,95 @@
+//! Memory that the allocator does not own.
+
+use crate::common::{PAGE, Size, World};
+use abi::Errno;
+use addr::{Frame, FrameRange, MemoryKind, Perms, VirtAddr};
+use mm::{FaultCause, SpaceId, VmaKind};
+
+fn map(world: &mut World, p: SpaceId, perms: Perms) -> Result<u64, Errno> {
+    let mapped = world
+        .mm
+        .map_physical(p, Size::USUAL.kept(), perms, MemoryKind::Normal);
+    world.check();
+    mapped.map(VirtAddr::raw)
+}
+
+fn frame_at(world: &mut World, p: SpaceId, address: u64) -> Option<Frame> {
+    let (machine, space) = world.mm.mmu_space_mut(p).expect("alive");
+    mm::Mmu::lookup(machine, space, VirtAddr::new(address).page()).map(|(frame, _)| frame)
+}
+
+#[test]
+fn each_page_leads_to_its_frame_and_is_not_zeroed() {
+    let mut world = World::new();
+    let p = world.process();
+    let frames = Size::USUAL.kept();
+    for (frame, byte) in frames.iter().zip(1..) {
+        world.mm.mmu_mut().write_frame(frame, 0, &[byte; 8]);
+    }
+    let at = map(&mut world, p, Perms::READ).expect("room");
+    for (page, frame) in (0..).zip(frames.iter()) {
+        let value = u64::from_le_bytes([page as u8 + 1; 8]);
+        assert_eq!(world.load(p, at + page * PAGE), Ok(value));
+        assert_eq!(frame_at(&mut world, p, at + page * PAGE), Some(frame));
+        assert_eq!(world.store(p, at + page * PAGE, 1), Err(FaultCause::NotPermitted));
+    }
+    assert_eq!(
+        world.load(p, at + frames.count() * PAGE),
+        Err(FaultCause::Unmapped)
+    );
+    let facts = world.mm.describe(p, VirtAddr::new(at)).expect("mapped");
+    assert_eq!((facts.what, facts.perms), (VmaKind::Physical, Perms::READ));
+}
+
+#[test]
+fn the_frames_never_become_the_allocators() {
+    let mut world = World::new();
+    let before = world.mm.frame_counts();
+    let (p, other) = (world.process(), world.process());
+    for p in [p, other] {
+        let at = map(&mut world, p, Perms::READ_WRITE).expect("room");
+        world.fill(p, at, 7, 1);
+        world.unmap(p, at + 2 * PAGE, PAGE).expect("a hole");
+        // What is behind a hole still leads to the right frames, when it is touched only now.
+        let last = Size::USUAL.kept().start().offset(7);
+        world.load(p, at + 7 * PAGE).expect("mapped");
+        assert_eq!(frame_at(&mut world, p, at + 7 * PAGE), Some(last));
+        world.unmap(p, at + 7 * PAGE, PAGE).expect("mapped");
+        assert_eq!(world.load(p, at + 6 * PAGE), Ok(7));
+        world.exit(p);
+    }
+    assert_eq!(world.mm.frame_counts(), before);
+}
+
+#[test]
+fn it_is_never_writable_and_executable_and_always_readable() {
+    let mut world = World::new();
+    let p = world.process();
+    for perms in [
+        Perms::all(),
+        Perms::WRITE | Perms::EXECUTE,
+        Perms::WRITE,
+        Perms::empty(),
+    ] {
+        assert_eq!(map(&mut world, p, perms), Err(Errno::EINVAL));
+    }
+    let at = map(&mut world, p, Perms::READ_EXECUTE).expect("room");
+    assert_eq!(world.jump(p, at), Ok(()));
+}
+
+#[test]
+fn device_registers_keep_their_memory_kind_out_of_ram() {
+    let mut world = World::new();
+    let p = world.process();
+    let registers = FrameRange::new(Frame::from_number(0x9000), 1).expect("a page");
+    let at = world
+        .mm
+        .map_physical(p, registers, Perms::READ_WRITE, MemoryKind::Device)
+        .expect("room");
+    world
+        .mm
+        .fault(p, at, mm::Access::Write)
+        .expect("no frame is needed");
+    assert_eq!(frame_at(&mut world, p, at.raw()), Some(registers.start()));
+    world.exit(p);
+}

@@ -1,0 +1,139 @@
+//! What processes do.
+
+use crate::common::PAGE;
+use abi::memory::Protection;
+use abi::shm::AttachFlags;
+use proptest::prelude::{Strategy, any};
+use proptest::sample::select;
+
+/// How many processes there are at a time.
+pub const PROCESSES: usize = 3;
+/// How many segments a process may know of.
+pub const SEGMENTS: usize = 5;
+/// Pages of the windows in which fixed addresses are.
+pub const WINDOW_PAGES: u64 = 12;
+
+/// Windows across the borders of tables of level 3, 2 and 1, where mistakes would be. The second
+/// one is where an attachment of a little more than 2 MiB in the first one ends.
+const WINDOWS: [u64; 4] = [0x20_0020_0000, 0x20_0040_0000, 0x20_4000_0000, 0x80_0000_0000];
+
+/// One operation. `process` and `segment` are places in lists.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// Creates a segment in a place whose segment is gone, or finds it.
+    Get {
+        process: usize,
+        segment: usize,
+        pages: u64,
+    },
+    Attach {
+        process: usize,
+        segment: usize,
+        address: u64,
+        flags: AttachFlags,
+    },
+    Detach {
+        process: usize,
+        address: u64,
+    },
+    /// Detaches the attachment at this place among those the process has.
+    DetachOne {
+        process: usize,
+        place: usize,
+    },
+    Remove {
+        process: usize,
+        segment: usize,
+    },
+    Map {
+        process: usize,
+        address: u64,
+        pages: u64,
+        protection: Protection,
+    },
+    Unmap {
+        process: usize,
+        address: u64,
+        pages: u64,
+    },
+    Move {
+        process: usize,
+        source: usize,
+        from: u64,
+        pages: u64,
+        to: u64,
+        protection: Protection,
+    },
+    Load {
+        process: usize,
+        address: u64,
+    },
+    Store {
+        process: usize,
+        address: u64,
+        value: u64,
+    },
+    /// Ends a process; another one takes its place.
+    Exit {
+        process: usize,
+    },
+}
+
+/// An address in a window, most often.
+fn address() -> impl Strategy<Value = u64> {
+    (select(&WINDOWS[..]), 0..WINDOW_PAGES)
+        .prop_map(|(window, page)| window + page * PAGE - WINDOW_PAGES / 2 * PAGE)
+}
+
+fn address_or_any() -> impl Strategy<Value = u64> {
+    proptest::prop_oneof![3 => address(), 1 => proptest::prelude::Just(0)]
+}
+
+fn attach_flags() -> impl Strategy<Value = AttachFlags> {
+    let remap = AttachFlags::REMAP;
+    select(vec![
+        AttachFlags::empty(),
+        AttachFlags::empty(),
+        AttachFlags::RDONLY,
+        AttachFlags::EXEC,
+        remap,
+        remap | AttachFlags::RDONLY,
+    ])
+}
+
+fn protection() -> impl Strategy<Value = Protection> {
+    let write = Protection::WRITE;
+    select(vec![
+        write,
+        write,
+        write,
+        Protection::READ,
+        Protection::EXEC,
+        write | Protection::EXEC,
+    ])
+}
+
+/// One action of any kind.
+pub fn action() -> impl Strategy<Value = Action> {
+    let p = || 0..PROCESSES;
+    let s = || 0..SEGMENTS;
+    // Small ones, and now and then one with tables of its own to link.
+    let pages = || proptest::prop_oneof![8 => 1u64..7, 1 => 511u64..515];
+    proptest::prop_oneof![
+        2 => (p(), s(), pages()).prop_map(|(process, segment, pages)| Action::Get { process, segment, pages }),
+        4 => (p(), s(), address_or_any(), attach_flags())
+            .prop_map(|(process, segment, address, flags)| Action::Attach { process, segment, address, flags }),
+        1 => (p(), address()).prop_map(|(process, address)| Action::Detach { process, address }),
+        2 => (p(), 0..8usize).prop_map(|(process, place)| Action::DetachOne { process, place }),
+        1 => (p(), s()).prop_map(|(process, segment)| Action::Remove { process, segment }),
+        2 => (p(), address_or_any(), 1u64..7, protection())
+            .prop_map(|(process, address, pages, protection)| Action::Map { process, address, pages, protection }),
+        3 => (p(), address(), 1u64..9).prop_map(|(process, address, pages)| Action::Unmap { process, address, pages }),
+        1 => (p(), p(), address(), 1u64..7, address(), protection()).prop_map(
+            |(process, source, from, pages, to, protection)| Action::Move { process, source, from, pages, to, protection }
+        ),
+        3 => (p(), address()).prop_map(|(process, address)| Action::Load { process, address }),
+        5 => (p(), address(), any::<u64>()).prop_map(|(process, address, value)| Action::Store { process, address, value }),
+        1 => p().prop_map(|process| Action::Exit { process }),
+    ]
+}

@@ -1,0 +1,338 @@
+//! Runs actions on both, and compares.
+
+use super::action::{Action, PROCESSES, SEGMENTS, action};
+use super::reference::{Reference, Segment};
+use crate::common::{CREATE, PAGE, Size, World, create_with};
+use abi::Errno;
+use abi::memory::Move;
+use abi::shm::ShmId;
+use abi::system::FrameCounts;
+use mm::SpaceId;
+use proptest::prelude::{ProptestConfig, proptest};
+
+/// The world, its reference, and how the two name the same things.
+struct Run {
+    world: World,
+    reference: Reference,
+    processes: Vec<SpaceId>,
+    /// In each place a segment: what it is called here and there.
+    segments: Vec<Option<(ShmId, u64)>>,
+    /// Whether there is so much memory that a lack of it is a mistake.
+    plenty: bool,
+    at_start: FrameCounts,
+}
+
+impl Run {
+    fn new(frames: u64, plenty: bool) -> Self {
+        let mut world = World::of(Size {
+            frames,
+            vmas: 400,
+            ..Size::USUAL
+        });
+        let at_start = world.mm.frame_counts();
+        let processes = (0..PROCESSES).map(|_| world.process()).collect();
+        let mut reference = Reference::default();
+        reference.processes.resize_with(PROCESSES, Default::default);
+        Self {
+            world,
+            reference,
+            processes,
+            segments: vec![None; SEGMENTS],
+            plenty,
+            at_start,
+        }
+    }
+
+    /// Compares an answer with what was expected. True if it was done.
+    fn agree<T>(&self, answer: &Result<T, Errno>, expected: Result<(), Errno>, action: &Action) -> bool {
+        match (answer, expected) {
+            (Err(Errno::ENOMEM), Ok(())) => assert!(!self.plenty, "{action:?} lacked memory"),
+            (answer, expected) => assert_eq!(
+                answer.as_ref().map(|_| ()).map_err(|errno| *errno),
+                expected,
+                "{action:?}"
+            ),
+        }
+        answer.is_ok()
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Get {
+                process,
+                segment,
+                pages,
+            } => self.get(process, segment, pages, action),
+            Action::Attach {
+                process,
+                segment,
+                address,
+                flags,
+            } => {
+                let Some((id, number)) = self.segments[segment] else {
+                    return;
+                };
+                let expected = self.reference.may_attach(process, number, address, flags);
+                let answer = self.world.attach(self.processes[process], id, address, flags);
+                if self.agree(&answer, expected, &action) {
+                    let at = answer.expect("done");
+                    let pages = self.reference.segments[&number].pages;
+                    assert!(
+                        address == at || (address == 0 && self.reference.is_free(process, at, pages)),
+                        "{action:?}"
+                    );
+                    self.reference.attach(process, number, at, flags);
+                }
+            }
+            Action::Detach { process, address } => self.detach(process, address, action),
+            Action::DetachOne { process, place } => {
+                let own = self
+                    .reference
+                    .attachments()
+                    .into_iter()
+                    .filter(|a| a.0 == process)
+                    .nth(place);
+                if let Some((_, _, _, address)) = own {
+                    self.detach(process, address, action);
+                }
+            }
+            Action::Remove { process, segment } => {
+                let Some((id, number)) = self.segments[segment] else {
+                    return;
+                };
+                let known = self.reference.segments.get_mut(&number);
+                let expected = if known.is_some() {
+                    Ok(())
+                } else {
+                    Err(Errno::EINVAL)
+                };
+                if let Some(known) = known {
+                    known.removed = true;
+                }
+                let answer = self.world.remove(self.processes[process], id);
+                self.agree(&answer, expected, &action);
+            }
+            Action::Map {
+                process,
+                address,
+                pages,
+                protection,
+            } => {
+                let expected = self.reference.may_map(process, address, pages, protection);
+                let answer = self
+                    .world
+                    .map(self.processes[process], address, pages * PAGE, protection);
+                if self.agree(&answer, expected, &action) {
+                    let at = answer.expect("done");
+                    assert!(
+                        address == at || (address == 0 && self.reference.is_free(process, at, pages)),
+                        "{action:?}"
+                    );
+                    self.reference
+                        .map(process, at, &vec![0; pages as usize], protection);
+                }
+            }
+            Action::Unmap {
+                process,
+                address,
+                pages,
+            } => {
+                let answer = self.world.unmap(self.processes[process], address, pages * PAGE);
+                if self.agree(&answer, Ok(()), &action) {
+                    self.reference.unmap(process, address, pages);
+                }
+            }
+            Action::Move { .. } => self.transfer(action),
+            Action::Load { process, address } => {
+                let expected = self.reference.load(process, address);
+                assert_eq!(
+                    self.world.load(self.processes[process], address),
+                    expected,
+                    "{action:?}"
+                );
+            }
+            Action::Store {
+                process,
+                address,
+                value,
+            } => {
+                let expected = self.reference.store(process, address, value);
+                assert_eq!(
+                    self.world.store(self.processes[process], address, value),
+                    expected,
+                    "{action:?}"
+                );
+            }
+            Action::Exit { process } => {
+                self.world.exit(self.processes[process]);
+                self.processes[process] = self.world.process();
+                self.reference.processes[process].pages.clear();
+            }
+        }
+        self.reference.settle();
+        self.compare();
+    }
+
+    fn get(&mut self, process: usize, place: usize, pages: u64, action: Action) {
+        let key = place as i32 + 1;
+        let p = self.processes[process];
+        let existing = self.segments[place].filter(|(_, number)| {
+            self.reference
+                .segments
+                .get(number)
+                .is_some_and(|segment| !segment.removed)
+        });
+        if let Some((id, number)) = existing {
+            let large_enough = pages <= self.reference.segments[&number].pages;
+            let expected = if large_enough { Ok(id) } else { Err(Errno::EINVAL) };
+            assert_eq!(
+                self.world.get(p, key, pages * PAGE, CREATE),
+                expected,
+                "{action:?}"
+            );
+            return;
+        }
+        let answer = self.world.get(p, key, pages * PAGE, create_with(0o777));
+        if self.agree(&answer, Ok(()), &action) {
+            self.reference.requests += 1;
+            let number = self.reference.requests;
+            let segment = Segment {
+                pages,
+                removed: false,
+                contents: Default::default(),
+            };
+            self.reference.segments.insert(number, segment);
+            self.segments[place] = Some((answer.expect("done"), number));
+        }
+    }
+
+    fn detach(&mut self, process: usize, address: u64, action: Action) {
+        let candidates = self.reference.detachable(process, address);
+        let expected = if candidates.is_empty() {
+            Err(Errno::EINVAL)
+        } else {
+            Ok(())
+        };
+        let answer = self.world.detach(self.processes[process], address);
+        if self.agree(&answer, expected, &action) {
+            // Which of several it was shows in what is mapped now.
+            let is_gone = |attachment: &u64| {
+                let pages = &self.reference.processes[process].pages;
+                let mut own = pages.iter().filter(|(_, page)| {
+                    matches!(page.what, super::reference::What::Shared { attachment: of, .. } if of == *attachment)
+                });
+                let space = self.processes[process];
+                own.all(|(page, _)| {
+                    self.world
+                        .mm
+                        .describe(space, addr::VirtAddr::new(page * PAGE))
+                        .is_none()
+                })
+            };
+            let gone = candidates.into_iter().find(is_gone).expect("one of them is gone");
+            self.reference.detach(process, gone);
+        }
+    }
+
+    fn transfer(&mut self, action: Action) {
+        let Action::Move {
+            process,
+            source,
+            from,
+            pages,
+            to,
+            protection,
+        } = action
+        else {
+            return;
+        };
+        let movable = self
+            .reference
+            .movable(source, from, pages)
+            .filter(|_| process != source);
+        let expected = match &movable {
+            Some(_) => self.reference.may_map(process, to, pages, protection),
+            None => Err(Errno::EINVAL),
+        };
+        let request = Move {
+            source: from,
+            length: pages * PAGE,
+            destination: to,
+            protection,
+        };
+        let answer = self
+            .world
+            .transfer(self.processes[process], Some(self.processes[source]), request);
+        if self.agree(&answer, expected, &action) {
+            self.reference.unmap(source, from, pages);
+            self.reference
+                .map(process, to, &movable.expect("allowed"), protection);
+        }
+    }
+
+    fn compare(&mut self) {
+        for (id, number) in self.segments.clone().into_iter().flatten() {
+            let root = self.world.root;
+            let told = self.world.stat(root, id).map(|facts| facts.shm_nattch);
+            let expected = match self.reference.segments.get(&number) {
+                Some(_) => Ok(self.reference.count_attachments(number)),
+                None => Err(Errno::EINVAL),
+            };
+            assert_eq!(told, expected);
+        }
+        for (process, space) in self.processes.clone().into_iter().enumerate() {
+            let mapped = self.reference.processes[process].pages.len() as u64;
+            assert_eq!(self.world.usage(space).mapped, mapped);
+        }
+    }
+
+    /// All pages hold what they should; then all ends, and all frames are back.
+    fn finish(mut self) {
+        for (process, space) in self.processes.clone().into_iter().enumerate() {
+            let pages: Vec<u64> = self.reference.processes[process].pages.keys().copied().collect();
+            for page in pages {
+                let expected = self.reference.load(process, page * PAGE);
+                assert_eq!(
+                    self.world.load(space, page * PAGE),
+                    expected,
+                    "page {page:#x} of {process}"
+                );
+            }
+            self.world.exit(space);
+        }
+        let root = self.world.root;
+        for (id, number) in self.segments.into_iter().flatten() {
+            if self
+                .reference
+                .segments
+                .get(&number)
+                .is_some_and(|segment| !segment.removed)
+            {
+                self.world.remove(root, id).expect("there");
+            }
+        }
+        assert_eq!(self.world.mm.frame_counts(), self.at_start);
+        self.world.check_now();
+    }
+}
+
+fn run(mut run: Run, actions: Vec<Action>) {
+    for action in actions {
+        run.act(action);
+    }
+    run.finish();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn processes_get_what_the_reference_says(actions in proptest::collection::vec(action(), 1..80)) {
+        run(Run::new(8192, true), actions);
+    }
+
+    #[test]
+    fn so_they_do_when_memory_is_scarce(actions in proptest::collection::vec(action(), 1..80)) {
+        run(Run::new(60, false), actions);
+    }
+}

@@ -1,0 +1,158 @@
+//! The scene, and all operations that can lack something.
+
+use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, Size, World};
+use abi::memory::{Move, Protection};
+use abi::process::Pid;
+use abi::shm::{AttachFlags, ShmId};
+use abi::{Errno, shm::GetFlags};
+use addr::{MemoryKind, Perms};
+use mm::{Credential, Identity, SpaceId};
+
+/// Where the scene's mappings are.
+pub const PLACE: u64 = 0x20_0000_0000;
+/// Nothing is near this address.
+pub const NOWHERE: u64 = 0x50_0000_0000;
+
+/// Two processes that hold something of everything.
+pub struct Scene {
+    pub world: World,
+    pub p: SpaceId,
+    pub other: SpaceId,
+    pub id: ShmId,
+}
+
+impl Scene {
+    pub fn new(size: Size) -> Self {
+        let mut world = World::of(size);
+        let (p, other) = (world.process(), world.process());
+        let id = world.get(p, 7, 6 * PAGE, CREATE).expect("created");
+        world.attach(p, id, PLACE, PLAIN).expect("free");
+        world
+            .map(p, PLACE + 8 * PAGE, 6 * PAGE, Protection::WRITE)
+            .expect("free");
+        world
+            .map(other, PLACE, 4 * PAGE, Protection::WRITE)
+            .expect("free");
+        for page in [0, 2, 5, 8, 10, 13] {
+            world.store(p, PLACE + page * PAGE, page + 1).expect("writable");
+        }
+        world.fill(other, PLACE, 2, 50);
+        Self { world, p, other, id }
+    }
+
+    /// VMAs the scene has.
+    pub const VMAS: usize = 3;
+}
+
+/// An operation, what it needs, and how it is done.
+pub struct Operation {
+    pub name: &'static str,
+    /// Frames that must be unpromised for it.
+    pub frames: u64,
+    /// VMA slots that must be free for it.
+    pub vmas: usize,
+    pub act: fn(&mut Scene) -> Result<(), Errno>,
+}
+
+fn attach(scene: &mut Scene, address: u64, flags: AttachFlags) -> Result<(), Errno> {
+    scene.world.attach(scene.p, scene.id, address, flags).map(|_| ())
+}
+
+fn map(scene: &mut Scene, address: u64, pages: u64) -> Result<(), Errno> {
+    scene
+        .world
+        .map(scene.p, address, pages * PAGE, Protection::WRITE)
+        .map(|_| ())
+}
+
+fn unmap(scene: &mut Scene, page: u64, pages: u64) -> Result<(), Errno> {
+    scene.world.unmap(scene.p, PLACE + page * PAGE, pages * PAGE)
+}
+
+fn create_space(scene: &mut Scene) -> Result<(), Errno> {
+    let identity = Identity {
+        credential: Credential::ROOT,
+        pid: Pid(77),
+    };
+    scene.world.mm.create_space(identity).map(|_| ())
+}
+
+fn map_physical(scene: &mut Scene) -> Result<(), Errno> {
+    let frames = Size::USUAL.kept();
+    scene
+        .world
+        .mm
+        .map_physical(scene.p, frames, Perms::READ, MemoryKind::Normal)
+        .map(|_| ())
+}
+
+fn transfer(scene: &mut Scene, destination: u64) -> Result<(), Errno> {
+    let request = Move {
+        source: PLACE,
+        length: 4 * PAGE,
+        destination,
+        protection: Protection::READ,
+    };
+    scene.world.transfer(scene.p, Some(scene.other), request)
+}
+
+fn get(scene: &mut Scene, size: u64, flags: GetFlags) -> Result<(), Errno> {
+    scene.world.get(scene.p, PRIVATE, size, flags).map(|_| ())
+}
+
+const fn operation(
+    name: &'static str,
+    frames: u64,
+    vmas: usize,
+    act: fn(&mut Scene) -> Result<(), Errno>,
+) -> Operation {
+    Operation {
+        name,
+        frames,
+        vmas,
+        act,
+    }
+}
+
+/// All of them. Where nothing is near, three tables are needed.
+pub const OPERATIONS: &[Operation] = &[
+    operation("create one page", 1, 0, |s| get(s, 1, CREATE)),
+    operation("create five pages", 5 + 1, 0, |s| get(s, 5 * PAGE, CREATE)),
+    operation("create 513 pages", 513 + 3, 0, |s| get(s, 513 * PAGE, CREATE)),
+    operation("create without reserve", 0, 0, |s| {
+        get(s, 513 * PAGE, CREATE | GetFlags::NORESERVE)
+    }),
+    operation("create a space", 1, 0, create_space),
+    operation("attach anywhere", 2, 1, |s| attach(s, 0, PLAIN)),
+    operation("attach far away", 2, 1, |s| attach(s, NOWHERE, PLAIN)),
+    operation("attach farther away", 3, 1, |s| {
+        attach(s, 0x1000_0000_0000, PLAIN)
+    }),
+    operation("attach nearby", 0, 1, |s| attach(s, PLACE + 20 * PAGE, PLAIN)),
+    operation("attach across a table's border", 1, 1, |s| {
+        attach(s, PLACE + 510 * PAGE, PLAIN)
+    }),
+    operation("attach over nothing", 2, 1, |s| {
+        attach(s, NOWHERE, AttachFlags::REMAP)
+    }),
+    operation("attach over the middle of both", 3, 3, |s| {
+        attach(s, PLACE + 4 * PAGE, AttachFlags::REMAP)
+    }),
+    operation("attach over one exactly", 3, 1, |s| {
+        attach(s, PLACE + 8 * PAGE, AttachFlags::REMAP)
+    }),
+    operation("map nearby", 5, 1, |s| map(s, PLACE + 20 * PAGE, 5)),
+    operation("map far away", 5 + 2, 1, |s| map(s, NOWHERE, 5)),
+    operation("unmap a hole", 0, 2, |s| unmap(s, 10, 2)),
+    operation("unmap an edge", 0, 1, |s| unmap(s, 8, 2)),
+    operation("unmap two edges", 0, 2, |s| unmap(s, 4, 6)),
+    operation("unmap all", 0, 0, |s| unmap(s, 0, 100)),
+    operation("map the message page", 1 + 3, 1, |s| {
+        s.world.mm.map_message_page(s.p).map(|_| ())
+    }),
+    operation("map physical memory", 2, 1, map_physical),
+    operation("move nearby", 0, 1, |s| transfer(s, PLACE + 20 * PAGE)),
+    operation("move far away", 2, 1, |s| transfer(s, NOWHERE)),
+    operation("detach", 0, 0, |s| s.world.detach(s.p, PLACE)),
+    operation("remove", 0, 0, |s| s.world.remove(s.p, s.id)),
+];

@@ -1,0 +1,74 @@
+//! Each mistake, in a life that is fine without it.
+
+use crate::common::{CREATE, PAGE, World, create_with};
+use abi::memory::{Move, Protection};
+use abi::shm::AttachFlags;
+use machine::Sabotage;
+
+/// Attaches, touches, detaches, removes; maps, unmaps, and maps again; runs code.
+fn live(mistake: Sabotage) {
+    let mut world = World::new();
+    world.mm.mmu_mut().sabotage(mistake);
+    let (p, other) = (world.process(), world.process());
+    let id = world.get(p, 7, 100 * PAGE, CREATE).expect("created");
+    let at = world.attach_anywhere(p, id);
+    world.fill(p, at, 100, 1);
+    world.detach(p, at).expect("attached");
+    world.remove(p, id).expect("there");
+    for _ in 0..3 {
+        let private = world.map_anywhere(p, 600 * PAGE);
+        world.fill(p, private, 3, 1);
+        world.store(p, private + 599 * PAGE, 1).expect("writable");
+        world.unmap(p, private, 600 * PAGE).expect("mapped");
+    }
+    let code = world.map_anywhere(p, PAGE);
+    world.store(p, code, 1).expect("writable");
+    let request = Move {
+        source: code,
+        length: PAGE,
+        destination: 0x40_0000,
+        protection: Protection::EXEC,
+    };
+    world.transfer(other, Some(p), request).expect("moved");
+    world.jump(other, 0x40_0000).expect("executable");
+    let id = world.get(p, 8, PAGE, create_with(0o700)).expect("created");
+    let shared = world.attach(p, id, 0, AttachFlags::EXEC).expect("x is granted");
+    world.jump(p, shared).expect("executable");
+    world.exit(p);
+    world.exit(other);
+}
+
+#[test]
+fn without_a_mistake_all_is_well() {
+    live(Sabotage::None);
+}
+
+#[test]
+#[should_panic(expected = "TLB")]
+fn a_forgotten_flush_is_noticed() {
+    live(Sabotage::ForgetFlushes);
+}
+
+#[test]
+#[should_panic(expected = "TLB")]
+fn a_flush_of_the_first_page_alone_is_noticed() {
+    live(Sabotage::FlushFirstPageOnly);
+}
+
+#[test]
+#[should_panic(expected = "TLB")]
+fn a_flush_that_keeps_tables_is_noticed() {
+    live(Sabotage::FlushLastLevelOnly);
+}
+
+#[test]
+#[should_panic(expected = "without having been zeroed")]
+fn a_table_made_of_garbage_is_noticed() {
+    live(Sabotage::ForgetZeroingTables);
+}
+
+#[test]
+#[should_panic(expected = "never published")]
+fn code_that_was_not_published_is_noticed() {
+    live(Sabotage::ForgetPublishing);
+}
