@@ -39,13 +39,7 @@ impl<P: Platform> Kernel<P> {
         self.end_faulting(self.running(), kind, address, what);
     }
 
-    fn end_faulting(
-        &mut self,
-        thread: ThreadId,
-        kind: FaultKind,
-        address: u64,
-        what: &dyn fmt::Display,
-    ) {
+    fn end_faulting(&mut self, thread: ThreadId, kind: FaultKind, address: u64, what: &dyn fmt::Display) {
         let pc = self.registers(thread).pc;
         let (id, process) = self.process_of(thread);
         let (pid, name) = (process.pid.0, process.name);
@@ -97,6 +91,15 @@ fn describe(facts: &VmaFacts, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         VmaKind::Physical => write!(f, " (memory of the machine")?,
     }
     let letter = |perm, letter| if facts.perms.contains(perm) { letter } else { '-' };
-    let (r, w, x) = (letter(Perms::READ, 'r'), letter(Perms::WRITE, 'w'), letter(Perms::EXECUTE, 'x'));
-    write!(f, ", {r}{w}{x}, {}-{})", facts.range.start().start(), facts.range.end().start())
+    let (r, w, x) = (
+        letter(Perms::READ, 'r'),
+        letter(Perms::WRITE, 'w'),
+        letter(Perms::EXECUTE, 'x'),
+    );
+    write!(
+        f,
+        ", {r}{w}{x}, {}-{})",
+        facts.range.start().start(),
+        facts.range.end().start()
+    )
 }

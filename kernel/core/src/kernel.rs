@@ -52,6 +52,7 @@ pub struct Kernel<P: Platform> {
     pub(crate) console: Console,
     pub(crate) facts: Facts,
     pub(crate) first_process: Option<ProcessId>,
+    pub(crate) processes_made: u64,
     last_pid: u32,
 }
 
@@ -73,6 +74,7 @@ impl<P: Platform> Kernel<P> {
             console: Console::EMPTY,
             facts,
             first_process: None,
+            processes_made: 0,
             last_pid: 0,
         }
     }

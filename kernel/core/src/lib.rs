@@ -18,6 +18,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod fault;
 pub mod handle;
 pub mod ipc;

@@ -24,8 +24,7 @@ impl Log {
     pub fn read(&self, position: u64, to: &mut [u8]) -> (u64, usize) {
         let oldest = self.written.saturating_sub(LOG_BYTES as u64);
         let start = position.clamp(oldest, self.written);
-        let count =
-            usize::try_from(self.written - start).map_or(to.len(), |kept| kept.min(to.len()));
+        let count = usize::try_from(self.written - start).map_or(to.len(), |kept| kept.min(to.len()));
         for (place, byte) in (start..).zip(&mut to[..count]) {
             *byte = self.bytes[(place % LOG_BYTES as u64) as usize];
         }

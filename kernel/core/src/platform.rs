@@ -35,7 +35,8 @@ pub trait Platform {
     /// Leaves whatever space is active, so that it can be destroyed.
     fn deactivate(&mut self, mmu: &mut Self::Mmu);
 
-    /// Lets [`Interrupt::SliceEnd`] come one time slice from now.
+    /// Lets [`Interrupt::SliceEnd`] come one time slice from now. A slice that runs already is
+    /// forgotten, and so is its end if nobody has taken that interrupt yet.
     fn start_slice(&mut self);
 
     /// Lets it not come, because nobody runs.

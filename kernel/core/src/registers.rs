@@ -38,9 +38,7 @@ impl Registers {
 
     /// The six words of a message (x2 to x7).
     pub fn words(&self) -> Words6 {
-        [
-            self.x[2], self.x[3], self.x[4], self.x[5], self.x[6], self.x[7],
-        ]
+        [self.x[2], self.x[3], self.x[4], self.x[5], self.x[6], self.x[7]]
     }
 
     /// Puts in place what a trap answers with: x0 outcome, x1 tag, x2-x7 words, x8 badge, x9-x17

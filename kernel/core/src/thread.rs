@@ -116,6 +116,26 @@ impl Queue {
         self.first
     }
 
+    /// The threads in it, first to last, as far as the links lead. For checks.
+    pub(crate) fn members<'a>(&self, threads: &'a Slots<Thread>) -> impl Iterator<Item = ThreadId> + use<'a> {
+        let (mut previous, mut next) = (None, self.first);
+        core::iter::from_fn(move || {
+            let id = next?;
+            let link = threads.get(id).map(|thread| &thread.link)?;
+            // So that a ring ends, too.
+            if link.previous != previous {
+                return None;
+            }
+            (previous, next) = (Some(id), link.next);
+            Some(id)
+        })
+    }
+
+    /// Whether the links lead from the first thread to the last. For checks.
+    pub(crate) fn leads_to_its_end(&self, threads: &Slots<Thread>) -> bool {
+        self.members(threads).last() == self.last
+    }
+
     /// Appends `thread`, which is in no queue.
     pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
         let previous = self.last.replace(thread);

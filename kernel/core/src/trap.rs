@@ -18,13 +18,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    fn perform(
-        &mut self,
-        thread: ThreadId,
-        handle: u64,
-        tag: u64,
-        operation: u64,
-    ) -> Result<(), IpcError> {
+    fn perform(&mut self, thread: ThreadId, handle: u64, tag: u64, operation: u64) -> Result<(), IpcError> {
         let operation = Operation::decode(operation)?;
         let handle = u32::try_from(handle)
             .map(Handle::from_raw)

@@ -20,11 +20,21 @@ fn a_child_that_never_started_goes_with_its_last_handle() {
     let before = world.free_frames();
     let (child, memory) = world.create("child").expect("room");
     assert!(world.free_frames() < before);
-    world.call(Handle::SELF, Close { handle: memory }).expect("closes");
+    world
+        .call(Handle::SELF, Close { handle: memory })
+        .expect("closes");
     world.send(Handle::SELF, Close { handle: child }, &[], &[]);
     world.yield_now();
     assert_eq!(world.free_frames(), before);
-    assert_eq!(world.call(Handle::PARENT, NextProcess { after: abi::process::Pid(1) }), Err(Errno::ESRCH));
+    assert_eq!(
+        world.call(
+            Handle::PARENT,
+            NextProcess {
+                after: abi::process::Pid(1)
+            }
+        ),
+        Err(Errno::ESRCH)
+    );
 }
 
 #[test]
@@ -34,14 +44,25 @@ fn a_chain_of_children_that_hold_each_other_goes_with_the_handle_of_the_first() 
     let mut last: Option<Handle> = None;
     for number in 0..30 {
         let (child, memory) = world.create(&format!("link{number}")).expect("room");
-        world.call(Handle::SELF, Close { handle: memory }).expect("closes");
+        world
+            .call(Handle::SELF, Close { handle: memory })
+            .expect("closes");
         if let Some(last) = last {
-            world.call_with(child, Give { place: 9 }, &[], &[last]).expect("gives");
+            world
+                .call_with(child, Give { place: 9 }, &[], &[last])
+                .expect("gives");
             world.call(Handle::SELF, Close { handle: last }).expect("closes");
         }
         last = Some(child);
     }
-    world.send(Handle::SELF, Close { handle: last.expect("thirty") }, &[], &[]);
+    world.send(
+        Handle::SELF,
+        Close {
+            handle: last.expect("thirty"),
+        },
+        &[],
+        &[],
+    );
     for _ in 0..40 {
         world.yield_now();
     }
@@ -64,7 +85,9 @@ fn processes_run_out_with_an_error_and_come_back() {
         world.send(child, Kill {}, &[], &[]);
         world.until(0);
         world.call(Handle::SELF, Close { handle: child }).expect("closes");
-        world.call(Handle::SELF, Close { handle: memory }).expect("closes");
+        world
+            .call(Handle::SELF, Close { handle: memory })
+            .expect("closes");
     }
     assert_eq!(world.free_frames(), before);
     assert!(world.create("again").is_ok());
@@ -77,18 +100,35 @@ fn a_fault_ends_its_process_alone_is_in_the_log_and_its_parent_is_told() {
     world.start(child);
     world.send(child, Wait {}, &[], &[]);
     assert_eq!(world.running, Some(1));
-    world.kernel.memory_fault(VirtAddr::new(0xdead_0000), Access::Write);
+    world
+        .kernel
+        .memory_fault(VirtAddr::new(0xdead_0000), Access::Write);
     world.run();
-    assert_eq!(world.answer::<Wait>(), Ok(End::Faulted(FaultKind::Unmapped, 0xdead_0000)));
+    assert_eq!(
+        world.answer::<Wait>(),
+        Ok(End::Faulted(FaultKind::Unmapped, 0xdead_0000))
+    );
     let log = world.log();
-    assert!(log.contains("process 2 (wild) ended by a fault: write to 0xdead0000: nothing is mapped there"), "{log}");
+    assert!(
+        log.contains("process 2 (wild) ended by a fault: write to 0xdead0000: nothing is mapped there"),
+        "{log}"
+    );
 }
 
 #[test]
 fn the_memory_manager_of_a_process_that_ended_answers_nobody() {
     let mut world = world();
     let (child, memory) = world.create("child").expect("room");
-    world.call(memory, Map { address: 0, length: 0x5000, protection: abi::memory::Protection::READ }).expect("maps");
+    world
+        .call(
+            memory,
+            Map {
+                address: 0,
+                length: 0x5000,
+                protection: abi::memory::Protection::READ,
+            },
+        )
+        .expect("maps");
     world.send(child, Kill {}, &[], &[]);
     world.until(0);
     world.send(memory, abi::memory::CountUsage {}, &[], &[]);
@@ -99,11 +139,27 @@ fn the_memory_manager_of_a_process_that_ended_answers_nobody() {
 fn a_started_process_cannot_be_given_handles_or_started_again() {
     let mut world = world();
     let (child, _) = world.create("child").expect("room");
-    assert_eq!(world.call_with(child, Give { place: 0 }, &[], &[Handle::CONSOLE]), Err(Errno::EINVAL));
-    assert_eq!(world.call_with(child, Give { place: 3 }, &[], &[]), Err(Errno::EINVAL));
+    assert_eq!(
+        world.call_with(child, Give { place: 0 }, &[], &[Handle::CONSOLE]),
+        Err(Errno::EINVAL)
+    );
+    assert_eq!(
+        world.call_with(child, Give { place: 3 }, &[], &[]),
+        Err(Errno::EINVAL)
+    );
     world.start(child);
-    assert_eq!(world.call_with(child, Give { place: 3 }, &[], &[Handle::CONSOLE]), Err(Errno::EBUSY));
-    let start = abi::process::Start { entry: 0, stack: 0, word0: 0, word1: 0, word2: 0, word3: 0 };
+    assert_eq!(
+        world.call_with(child, Give { place: 3 }, &[], &[Handle::CONSOLE]),
+        Err(Errno::EBUSY)
+    );
+    let start = abi::process::Start {
+        entry: 0,
+        stack: 0,
+        word0: 0,
+        word1: 0,
+        word2: 0,
+        word3: 0,
+    };
     assert_eq!(world.call(child, start), Err(Errno::EBUSY));
 }
 
@@ -111,8 +167,14 @@ fn a_started_process_cannot_be_given_handles_or_started_again() {
 fn a_parent_may_not_do_what_is_the_childs_own() {
     let mut world = world();
     let (child, _) = world.create("child").expect("room");
-    assert_eq!(world.call_with(child, Create {}, b"grandchild", &[]), Err(Errno::EPERM));
-    assert_eq!(world.call(child, abi::process::Exit { status: 0 }), Err(Errno::EPERM));
+    assert_eq!(
+        world.call_with(child, Create {}, b"grandchild", &[]),
+        Err(Errno::EPERM)
+    );
+    assert_eq!(
+        world.call(child, abi::process::Exit { status: 0 }),
+        Err(Errno::EPERM)
+    );
     assert_eq!(world.call(Handle::SELF, Kill {}), Err(Errno::EINVAL));
     assert_eq!(world.call(Handle::SELF, Wait {}), Err(Errno::EINVAL));
 }
@@ -123,7 +185,11 @@ fn a_reader_waits_for_input_and_gets_what_was_typed() {
     world.send(Handle::CONSOLE, Read { most: 10 }, &[], &[]);
     assert_eq!(world.running, None);
     world.kernel.platform.typed.extend(b"hi\r");
-    world.kernel.platform.interrupts.push_back(Interrupt::ConsoleInput);
+    world
+        .kernel
+        .platform
+        .interrupts
+        .push_back(Interrupt::ConsoleInput);
     world.kernel.interrupt();
     world.run();
     assert_eq!(world.answer::<Read>(), Ok((3,)));
@@ -134,9 +200,15 @@ fn a_reader_waits_for_input_and_gets_what_was_typed() {
 fn a_console_that_is_busy_says_so_and_takes_what_it_can_later() {
     let mut world = world();
     world.kernel.platform.console_full = true;
-    assert_eq!(world.call_with(Handle::CONSOLE, abi::console::Write {}, b"text", &[]), Err(Errno::EAGAIN));
+    assert_eq!(
+        world.call_with(Handle::CONSOLE, abi::console::Write {}, b"text", &[]),
+        Err(Errno::EAGAIN)
+    );
     world.kernel.platform.console_full = false;
-    assert_eq!(world.call_with(Handle::CONSOLE, abi::console::Write {}, b"text", &[]), Ok((4,)));
+    assert_eq!(
+        world.call_with(Handle::CONSOLE, abi::console::Write {}, b"text", &[]),
+        Ok((4,))
+    );
     assert_eq!(world.kernel.platform.printed, b"text");
 }
 

@@ -14,7 +14,9 @@ const INIT: u32 = 0;
 const CHILD: u32 = 1;
 
 fn tag(label: u16, bytes: usize, handles: usize) -> u64 {
-    let tag = Tag::new(Label(label)).with_bytes(bytes).and_then(|t| t.with_handles(handles));
+    let tag = Tag::new(Label(label))
+        .with_bytes(bytes)
+        .and_then(|t| t.with_handles(handles));
     tag.expect("small enough").encode()
 }
 
@@ -23,13 +25,23 @@ fn tag(label: u16, bytes: usize, handles: usize) -> u64 {
 fn server_and_client() -> (common::World, Handle, Handle) {
     let mut world = world();
     let endpoint = world.create_endpoint();
-    let derive = Derive { handle: endpoint, rights: Rights::CALL | Rights::PASS, badge: Badge(7) };
+    let derive = Derive {
+        handle: endpoint,
+        rights: Rights::CALL | Rights::PASS,
+        badge: Badge(7),
+    };
     world.call(Handle::SELF, derive).expect("derives");
     let calling = world.handles()[0];
     let (child, memory) = world.create("client").expect("room");
-    world.call(Handle::SELF, Close { handle: memory }).expect("closes");
-    world.call_with(child, abi::process::Give { place: 4 }, &[], &[calling]).expect("gives");
-    world.call(Handle::SELF, Close { handle: calling }).expect("closes");
+    world
+        .call(Handle::SELF, Close { handle: memory })
+        .expect("closes");
+    world
+        .call_with(child, abi::process::Give { place: 4 }, &[], &[calling])
+        .expect("gives");
+    world
+        .call(Handle::SELF, Close { handle: calling })
+        .expect("closes");
     world.start(child);
     world.until(CHILD);
     (world, endpoint, child)
@@ -53,14 +65,25 @@ fn a_call_meets_a_waiting_receiver_and_the_answer_comes_back_without_the_ready_q
 
     assert_eq!(world.running, Some(INIT), "straight to the receiver");
     let back = world.back();
-    assert_eq!((back.tag.label(), back.words, back.badge), (Label(0x900), [10, 11, 12, 13, 14, 15], 7));
+    assert_eq!(
+        (back.tag.label(), back.words, back.badge),
+        (Label(0x900), [10, 11, 12, 13, 14, 15], 7)
+    );
     assert_eq!(&world.page().bytes[..5], b"hello");
 
     world.page().bytes[..3].copy_from_slice(b"bye");
-    world.trap(REPLY_RECEIVE, endpoint.raw().into(), tag(0, 3, 0), [20, 21, 22, 23, 24, 25]);
+    world.trap(
+        REPLY_RECEIVE,
+        endpoint.raw().into(),
+        tag(0, 3, 0),
+        [20, 21, 22, 23, 24, 25],
+    );
     assert_eq!(world.running, Some(CHILD), "straight back");
     let back = world.back();
-    assert_eq!((back.outcome, back.words, back.badge), (None, [20, 21, 22, 23, 24, 25], 0));
+    assert_eq!(
+        (back.outcome, back.words, back.badge),
+        (None, [20, 21, 22, 23, 24, 25], 0)
+    );
     assert_eq!(&world.page().bytes[..3], b"bye");
 }
 
@@ -84,7 +107,9 @@ fn handles_travel_with_a_message_and_keep_their_rights() {
     assert_eq!(world.running, Some(INIT));
     let passed = world.handles()[0];
     assert_ne!(passed, Handle::MEMORY);
-    let usage = world.call(passed, abi::memory::CountUsage {}).expect("the child's memory manager");
+    let usage = world
+        .call(passed, abi::memory::CountUsage {})
+        .expect("the child's memory manager");
     assert!(usage.mapped >= 1);
 }
 
@@ -95,7 +120,10 @@ fn a_bad_handle_in_a_message_stops_it_before_anything_happens() {
     world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
     world.page().handles[..2].copy_from_slice(&[Handle::MEMORY.raw(), 63]);
     world.trap(CALL, 4, tag(0x900, 0, 2), [0; 6]);
-    assert_eq!((world.running, world.back().outcome), (Some(CHILD), Some(IpcError::BadHandle)));
+    assert_eq!(
+        (world.running, world.back().outcome),
+        (Some(CHILD), Some(IpcError::BadHandle))
+    );
 }
 
 #[test]
@@ -106,7 +134,10 @@ fn when_the_last_receiver_dies_its_callers_learn_that_no_answer_will_come() {
     world.until(CHILD);
     assert_eq!(world.back().outcome, Some(IpcError::PeerGone));
     world.trap(CALL, 4, tag(0x900, 0, 0), [1; 6]);
-    assert_eq!((world.running, world.back().outcome), (Some(CHILD), Some(IpcError::PeerGone)));
+    assert_eq!(
+        (world.running, world.back().outcome),
+        (Some(CHILD), Some(IpcError::PeerGone))
+    );
 }
 
 #[test]
@@ -118,7 +149,10 @@ fn a_caller_that_is_killed_while_it_waits_for_an_answer_does_not_hurt_the_server
     world.until(INIT);
     assert_eq!(world.call(child, Wait {}), Ok(End::Killed));
     world.trap(REPLY_RECEIVE, endpoint.raw().into(), 0, [0; 6]);
-    assert_eq!(world.running, None, "the answer goes nowhere, and the server waits for the next message");
+    assert_eq!(
+        world.running, None,
+        "the answer goes nowhere, and the server waits for the next message"
+    );
 }
 
 #[test]
@@ -127,7 +161,10 @@ fn receiving_again_without_answering_tells_the_caller() {
     world.trap(CALL, 4, tag(0x900, 0, 0), [1; 6]);
     world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
     world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
-    assert_eq!((world.running, world.back().outcome), (Some(CHILD), Some(IpcError::PeerGone)));
+    assert_eq!(
+        (world.running, world.back().outcome),
+        (Some(CHILD), Some(IpcError::PeerGone))
+    );
 }
 
 #[test]
@@ -161,7 +198,11 @@ fn malformed_traps_are_refused_with_the_reason() {
     ];
     for (operation, handle, tag, error) in cases {
         world.trap(operation, handle, tag, [0; 6]);
-        assert_eq!(world.back().outcome, Some(error), "{operation} {handle:#x} {tag:#x}");
+        assert_eq!(
+            world.back().outcome,
+            Some(error),
+            "{operation} {handle:#x} {tag:#x}"
+        );
     }
 }
 
@@ -179,7 +220,9 @@ fn an_exit_status_reaches_whoever_waits_and_everything_is_given_back_first() {
     let mut world = world();
     let before = world.free_frames();
     let (child, memory) = world.create("child").expect("room");
-    world.call(Handle::SELF, Close { handle: memory }).expect("closes");
+    world
+        .call(Handle::SELF, Close { handle: memory })
+        .expect("closes");
     world.start(child);
     world.send(child, Wait {}, &[], &[]);
     assert_eq!(world.running, Some(CHILD));
@@ -187,5 +230,9 @@ fn an_exit_status_reaches_whoever_waits_and_everything_is_given_back_first() {
     assert_eq!(world.running, Some(INIT));
     assert_eq!(world.answer::<Wait>(), Ok(End::Exited(-3)));
     assert_eq!(world.free_frames(), before);
-    assert_eq!(world.call(child, Wait {}), Ok(End::Exited(-3)), "it can be asked again");
+    assert_eq!(
+        world.call(child, Wait {}),
+        Ok(End::Exited(-3)),
+        "it can be asked again"
+    );
 }

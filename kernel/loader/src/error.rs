@@ -66,27 +66,21 @@ impl fmt::Display for LoadError {
         match *self {
             Self::NotElf => f.write_str("is not an ELF file"),
             Self::WrongMachine => f.write_str("is not for 64-bit little-endian Arm"),
-            Self::PositionIndependent => f.write_str(
-                "is position independent; link it with -static -no-pie, to run at one address",
-            ),
+            Self::PositionIndependent => {
+                f.write_str("is position independent; link it with -static -no-pie, to run at one address")
+            }
             Self::NotExecutable => f.write_str("is an ELF file, but not an executable one"),
             Self::Dynamic => f.write_str("wants a dynamic linker; link it statically"),
             Self::ThreadLocal => f.write_str("wants thread-local storage, which is not supported"),
             Self::NoVersion => f.write_str("does not say for which ABI version it was built"),
             Self::WrongVersion { found } => {
                 let ours = abi::VERSION;
-                write!(
-                    f,
-                    "was built for ABI version {found}, this is version {ours}"
-                )
+                write!(f, "was built for ABI version {found}, this is version {ours}")
             }
             Self::Truncated => f.write_str("ends before its program segments do"),
             Self::Empty => f.write_str("has no program segments"),
             Self::OutsideUserSpace { address } => {
-                write!(
-                    f,
-                    "has a program segment at {address:#x}, outside of user space"
-                )
+                write!(f, "has a program segment at {address:#x}, outside of user space")
             }
             Self::Overlapping { address } => write!(
                 f,
@@ -97,10 +91,7 @@ impl fmt::Display for LoadError {
                 "has a program segment at {address:#x} that is writable and executable at once"
             ),
             Self::NoAccess { address } => {
-                write!(
-                    f,
-                    "has a program segment at {address:#x} without any access"
-                )
+                write!(f, "has a program segment at {address:#x} without any access")
             }
             Self::LargerThanMemory { address } => write!(
                 f,

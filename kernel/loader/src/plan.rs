@@ -84,9 +84,7 @@ impl<'file> Plan<'file> {
     fn check_entry(&self) -> Result<(), LoadError> {
         let entry = self.elf.ehdr.e_entry;
         let inside = self.headers().any(|header| {
-            header.p_flags & PF_X != 0
-                && entry >= header.p_vaddr
-                && entry - header.p_vaddr < header.p_filesz
+            header.p_flags & PF_X != 0 && entry >= header.p_vaddr && entry - header.p_vaddr < header.p_filesz
         });
         if inside && entry.is_multiple_of(4) {
             Ok(())
@@ -96,10 +94,7 @@ impl<'file> Plan<'file> {
     }
 }
 
-fn read_segment<'file>(
-    file: &'file [u8],
-    header: &ProgramHeader,
-) -> Result<Segment<'file>, LoadError> {
+fn read_segment<'file>(file: &'file [u8], header: &ProgramHeader) -> Result<Segment<'file>, LoadError> {
     let address = header.p_vaddr;
     if header.p_filesz > header.p_memsz {
         return Err(LoadError::LargerThanMemory { address });

@@ -45,13 +45,7 @@ fn part(kind: u32, flags: u32, address: u64, bytes: &[u8], memory: u64) -> Part 
 }
 
 fn text() -> Part {
-    part(
-        LOAD,
-        READ | EXECUTE,
-        PROGRAM_BASE,
-        &[0x1f, 0x20, 0x03, 0xd5],
-        4,
-    )
+    part(LOAD, READ | EXECUTE, PROGRAM_BASE, &[0x1f, 0x20, 0x03, 0xd5], 4)
 }
 
 fn version_note(version: u32) -> Part {
@@ -72,14 +66,7 @@ fn elf(parts: &[Part]) -> Vec<u8> {
         table.extend(part.kind.to_le_bytes());
         table.extend(part.flags.to_le_bytes());
         let length = part.bytes.len() as u64;
-        for field in [
-            offset as u64,
-            part.address,
-            part.address,
-            length,
-            part.memory,
-            4,
-        ] {
+        for field in [offset as u64, part.address, part.address, length, part.memory, 4] {
             table.extend(field.to_le_bytes());
         }
         data.extend(&part.bytes);
@@ -122,13 +109,7 @@ fn a_program_becomes_its_segments_in_order() {
     assert_eq!(plan.entry().raw(), PROGRAM_BASE);
 
     let segments: Vec<Segment<'_>> = plan.segments().collect();
-    let shape = |s: &Segment<'_>| {
-        (
-            s.pages.start().start().raw(),
-            s.pages.count().get(),
-            s.offset,
-        )
-    };
+    let shape = |s: &Segment<'_>| (s.pages.start().start().raw(), s.pages.count().get(), s.offset);
     let shapes: Vec<_> = segments.iter().map(shape).collect();
     let expected = [
         (PROGRAM_BASE, 1, 0),
@@ -161,10 +142,7 @@ fn what_can_only_be_written_or_executed_can_also_be_read() {
 fn files_that_are_no_programs_are_refused() {
     assert_eq!(refusal(b""), LoadError::NotElf);
     assert_eq!(refusal(b"#!/bin/sh\n"), LoadError::NotElf);
-    assert_eq!(
-        refusal(&elf(&[version_note(abi::VERSION)])),
-        LoadError::Empty
-    );
+    assert_eq!(refusal(&elf(&[version_note(abi::VERSION)])), LoadError::Empty);
     assert_eq!(refusal(&program(&[])[..100]), LoadError::NotElf);
     let mut whole = program(&[]);
     whole.pop();
@@ -272,16 +250,7 @@ fn the_entry_must_be_an_instruction() {
 }
 
 /// Numbers on which sums and shifts like to go wrong.
-const EXTREMES: &[u64] = &[
-    0,
-    1,
-    4095,
-    4096,
-    0xffff_ffff,
-    1 << 47,
-    u64::MAX - 4095,
-    u64::MAX,
-];
+const EXTREMES: &[u64] = &[0, 1, 4095, 4096, 0xffff_ffff, 1 << 47, u64::MAX - 4095, u64::MAX];
 
 /// What a plan promises to those who carry it out.
 fn check_promises(file: &[u8]) {
@@ -295,8 +264,8 @@ fn check_promises(file: &[u8]) {
         assert!(segment.offset + segment.bytes.len() as u64 <= end - start);
         let both = Protection::WRITE | Protection::EXEC;
         assert!(!segment.protection.contains(both));
-        entered |= segment.protection.contains(Protection::EXEC)
-            && (start..end).contains(&plan.entry().raw());
+        entered |=
+            segment.protection.contains(Protection::EXEC) && (start..end).contains(&plan.entry().raw());
         below = end;
     }
     assert!(entered);

@@ -63,6 +63,16 @@ impl HandleTable {
         named.fold(0, |count, _| count + 1)
     }
 
+    /// What all its handles stand for.
+    pub fn iter(&self) -> impl Iterator<Item = Capability> {
+        self.places.iter().filter_map(|place| place.capability)
+    }
+
+    /// Whether as many handles are there as are counted, and none at place 0. For checks.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.places[0].capability.is_none() && self.iter().count() == usize::from(self.used)
+    }
+
     /// Adds a handle at the lowest free place; `None` if there is no room.
     pub fn add(&mut self, capability: Capability) -> Option<Handle> {
         let index = (1..HANDLES).find(|&index| self.places[index].capability.is_none())?;
@@ -79,11 +89,7 @@ impl HandleTable {
     ///
     /// # Errors
     /// Returns the capability if there is no such place.
-    pub fn place(
-        &mut self,
-        index: u32,
-        capability: Capability,
-    ) -> Result<Option<Capability>, Capability> {
+    pub fn place(&mut self, index: u32, capability: Capability) -> Result<Option<Capability>, Capability> {
         match self.places.get_mut(index as usize) {
             Some(place) if index != 0 => {
                 let before = place.capability.replace(capability);
@@ -139,10 +145,7 @@ mod tests {
     fn rights_are_asked_for() {
         let mut table = HandleTable::EMPTY;
         let handle = table.add(CONSOLE).expect("room");
-        assert_eq!(
-            table.find(handle, Rights::RECEIVE),
-            Err(IpcError::NotPermitted)
-        );
+        assert_eq!(table.find(handle, Rights::RECEIVE), Err(IpcError::NotPermitted));
     }
 
     #[test]

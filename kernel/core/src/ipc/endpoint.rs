@@ -14,9 +14,9 @@ pub struct Endpoint {
     /// Threads that wait for a message.
     pub(crate) receivers: Queue,
     /// Handles that name it.
-    references: u32,
+    pub(crate) references: u32,
     /// Of these, handles that can receive.
-    receiving: u32,
+    pub(crate) receiving: u32,
 }
 
 impl<P: Platform> Kernel<P> {
@@ -56,9 +56,6 @@ impl<P: Platform> Kernel<P> {
     }
 
     pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<crate::thread::ThreadId> {
-        self.endpoints
-            .get_mut(endpoint)?
-            .callers
-            .pop(&mut self.threads)
+        self.endpoints.get_mut(endpoint)?.callers.pop(&mut self.threads)
     }
 }

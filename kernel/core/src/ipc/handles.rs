@@ -23,12 +23,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// The page of a message that `thread` has sent: copied, so it stays as it is.
-    pub(crate) fn read_page(
-        &mut self,
-        thread: ThreadId,
-        bytes: usize,
-        handles: usize,
-    ) -> MessagePage {
+    pub(crate) fn read_page(&mut self, thread: ThreadId, bytes: usize, handles: usize) -> MessagePage {
         let mut page = MessagePage::EMPTY;
         if bytes + handles > 0 {
             let frame = self.thread(thread).page;
@@ -38,13 +33,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Puts bytes and handles where `thread` finds them.
-    pub(crate) fn write_page(
-        &mut self,
-        thread: ThreadId,
-        bytes: usize,
-        handles: usize,
-        page: &MessagePage,
-    ) {
+    pub(crate) fn write_page(&mut self, thread: ThreadId, bytes: usize, handles: usize, page: &MessagePage) {
         if bytes + handles > 0 {
             let frame = self.thread(thread).page;
             self.platform.write_message(frame, bytes, handles, page);
@@ -72,12 +61,7 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// A handle is bad, or the receiver's table has no room. Nothing has been copied then.
-    pub(crate) fn transfer_page(
-        &mut self,
-        from: ThreadId,
-        to: ThreadId,
-        tag: Tag,
-    ) -> Result<(), IpcError> {
+    pub(crate) fn transfer_page(&mut self, from: ThreadId, to: ThreadId, tag: Tag) -> Result<(), IpcError> {
         if tag.bytes() + tag.handles() == 0 {
             return Ok(());
         }

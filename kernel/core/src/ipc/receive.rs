@@ -59,11 +59,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    fn endpoint_to_receive(
-        &mut self,
-        thread: ThreadId,
-        handle: Handle,
-    ) -> Result<Id<Endpoint>, IpcError> {
+    fn endpoint_to_receive(&mut self, thread: ThreadId, handle: Handle) -> Result<Id<Endpoint>, IpcError> {
         match self.capability(thread, handle, Rights::RECEIVE)?.object {
             Object::Endpoint(endpoint) => Ok(endpoint),
             _ => Err(IpcError::NotPermitted),

@@ -47,6 +47,11 @@ impl Console {
         Some(byte)
     }
 
+    /// Who waits for input.
+    pub(crate) fn reader(&self) -> Option<ThreadId> {
+        self.reader
+    }
+
     /// `thread` no longer waits for input.
     pub(crate) fn forget_reader(&mut self, thread: ThreadId) {
         if self.reader == Some(thread) {

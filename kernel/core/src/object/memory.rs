@@ -13,14 +13,9 @@ impl<P: Platform> Kernel<P> {
         let request = MemoryRequest::decode(call.tag.label(), call.words)?;
         let source = self.space_passed(&call);
         let now = self.platform.seconds();
-        let outcome = self.memory.perform(
-            space,
-            request,
-            &mut call.page,
-            call.tag.bytes(),
-            source,
-            now,
-        );
+        let outcome = self
+            .memory
+            .perform(space, request, &mut call.page, call.tag.bytes(), source, now);
         let (words, bytes) = outcome.reply?;
         let answer = self.with_bytes(
             call.thread,
@@ -37,7 +32,8 @@ impl<P: Platform> Kernel<P> {
         })
     }
 
-    /// The address space whose memory manager came along with the message.
+    /// The address space whose memory manager came along with the message. It is acted upon, so
+    /// the right to pass it on is not enough.
     fn space_passed(&mut self, call: &Call) -> Option<SpaceId> {
         if call.tag.handles() != 1 {
             return None;
@@ -46,7 +42,7 @@ impl<P: Platform> Kernel<P> {
             .capability(
                 call.thread,
                 Handle::from_raw(call.page.handles[0]),
-                Rights::PASS,
+                Rights::PASS | Rights::CALL,
             )
             .ok()?
             .object

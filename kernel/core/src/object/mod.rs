@@ -75,12 +75,7 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// A handle that came along is bad.
-    pub(crate) fn invoke(
-        &mut self,
-        thread: ThreadId,
-        object: Object,
-        tag: Tag,
-    ) -> Result<(), IpcError> {
+    pub(crate) fn invoke(&mut self, thread: ThreadId, object: Object, tag: Tag) -> Result<(), IpcError> {
         self.check_handles(thread, tag)?;
         let page = self.read_page(thread, tag.bytes(), tag.handles());
         let call = Call {
@@ -93,7 +88,11 @@ impl<P: Platform> Kernel<P> {
             Object::Memory(space) if self.memory.usage(space).is_none() => {
                 return Err(IpcError::PeerGone);
             }
-            Object::Memory(space) => self.call_memory(call, space),
+            // What the memory manager says of an address space that is being taken apart.
+            Object::Memory(space) => match self.call_memory(call, space) {
+                Err(Errno::ESRCH) => return Err(IpcError::PeerGone),
+                outcome => outcome,
+            },
             Object::Process(process) => self.call_process(call, process),
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
@@ -134,9 +133,6 @@ impl<P: Platform> Kernel<P> {
             *raw = self.grant(thread, capability).raw();
         }
         self.write_page(thread, 0, N, &page);
-        Answer {
-            handles: N,
-            ..answer
-        }
+        Answer { handles: N, ..answer }
     }
 }

@@ -27,9 +27,7 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
             ProcessRequest::Wait(_) | ProcessRequest::Kill(_) => Err(Errno::EINVAL),
-            ProcessRequest::Identify(_) => {
-                Ok(Outcome::Answered(Answer::of((self.process(target).pid,))))
-            }
+            ProcessRequest::Identify(_) => Ok(Outcome::Answered(Answer::of((self.process(target).pid,)))),
             _ if !own => Err(Errno::EPERM),
             ProcessRequest::Create(create) => self.create(&call, target, create),
             ProcessRequest::Exit(exit) => self.exit(target, exit.status),
@@ -70,6 +68,9 @@ impl<P: Platform> Kernel<P> {
         if self.process(child).stage != Stage::New {
             return Err(Errno::EBUSY);
         }
+        if self.could_close_ring(child, capability.object) {
+            return Err(Errno::EINVAL);
+        }
         let before = self
             .process(child)
             .handles
@@ -80,6 +81,17 @@ impl<P: Platform> Kernel<P> {
             self.release(before);
         }
         Ok(Outcome::Answered(Answer::DONE))
+    }
+
+    /// Whether `given`, held by `child`, might make a ring of processes that have not started,
+    /// each held by the next and none by anybody who could start it: such a ring would stay for
+    /// ever. Among those that have not started, the younger may hold the older, so there is none.
+    fn could_close_ring(&mut self, child: ProcessId, given: Object) -> bool {
+        let Object::Process(given) = given else {
+            return false;
+        };
+        let (stage, serial) = (self.process(given).stage, self.process(given).serial);
+        stage == Stage::New && serial > self.process(child).serial
     }
 
     fn start(&mut self, call: &Call, child: ProcessId, start: Start) -> Result<Outcome, Errno> {

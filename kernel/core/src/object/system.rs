@@ -13,9 +13,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn call_system(&mut self, call: Call) -> Result<Outcome, Errno> {
         match SystemRequest::decode(call.tag.label(), call.words)? {
             SystemRequest::Describe(_) => self.describe(call.thread),
-            SystemRequest::CountFrames(_) => {
-                Ok(Outcome::Answered(Answer::of(self.memory.frame_counts())))
-            }
+            SystemRequest::CountFrames(_) => Ok(Outcome::Answered(Answer::of(self.memory.frame_counts()))),
             SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),
             SystemRequest::PowerOff(off) => self.power_off(off.status),
             SystemRequest::ReadLog(read) => self.read_log(call.thread, read.position),
@@ -32,13 +30,8 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn next_process(&mut self, thread: ThreadId, after: Pid) -> Result<Outcome, Errno> {
-        let above = self
-            .processes
-            .iter()
-            .filter(|(_, process)| process.pid > after);
-        let (id, _) = above
-            .min_by_key(|(_, process)| process.pid)
-            .ok_or(Errno::ESRCH)?;
+        let above = self.processes.iter().filter(|(_, process)| process.pid > after);
+        let (id, _) = above.min_by_key(|(_, process)| process.pid).ok_or(Errno::ESRCH)?;
         let (facts, name) = self.process_facts(id);
         Ok(Outcome::Answered(self.with_text(
             thread,
@@ -47,10 +40,7 @@ impl<P: Platform> Kernel<P> {
         )))
     }
 
-    fn process_facts(
-        &mut self,
-        id: crate::process::ProcessId,
-    ) -> (ProcessFacts, crate::process::Name) {
+    fn process_facts(&mut self, id: crate::process::ProcessId) -> (ProcessFacts, crate::process::Name) {
         let process = self.process(id);
         let (pid, parent, name, space) = (process.pid, process.parent, process.name, process.space);
         let state = self.visible_state(id);

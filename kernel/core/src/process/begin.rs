@@ -45,6 +45,7 @@ impl<P: Platform> Kernel<P> {
         };
         let process = Process {
             pid,
+            serial: self.processes_made,
             parent,
             name,
             stage: Stage::New,
@@ -55,6 +56,7 @@ impl<P: Platform> Kernel<P> {
             waiters: Queue::EMPTY,
         };
         let process = self.processes.insert(process).map_err(|_| Errno::ENFILE)?;
+        self.processes_made += 1;
         let thread = self
             .threads
             .insert(Thread::new(process, page))
@@ -70,10 +72,7 @@ impl<P: Platform> Kernel<P> {
     pub fn place_new(&mut self, process: ProcessId, handle: Handle, object: Object) {
         let capability = Capability::to(object);
         self.retain(capability);
-        let before = self
-            .process(process)
-            .handles
-            .place(handle.index(), capability);
+        let before = self.process(process).handles.place(handle.index(), capability);
         debug_assert_eq!(before, Ok(None), "place {handle:?} is free");
     }
 
@@ -105,12 +104,7 @@ impl<P: Platform> Kernel<P> {
         registers.sp = stack;
         registers.tpidrro = abi::layout::MESSAGE_PAGES;
         let tag = Tag::new(Label::DONE);
-        self.deliver(
-            thread,
-            tag.with_bytes(bytes).unwrap_or(tag),
-            words,
-            Badge(0),
-        );
+        self.deliver(thread, tag.with_bytes(bytes).unwrap_or(tag), words, Badge(0));
         self.wake(thread);
     }
 

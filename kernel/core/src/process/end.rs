@@ -16,7 +16,7 @@ impl<P: Platform> Kernel<P> {
     /// Ends a process. If the kernel is in the middle of something for its thread, that is
     /// finished first. Only queues are touched here, so that an end that causes others (of
     /// children that never started) needs no recursion.
-    pub(crate) fn end_process(&mut self, id: ProcessId, end: End) {
+    pub fn end_process(&mut self, id: ProcessId, end: End) {
         let process = self.process(id);
         let Some(thread) = process.thread else { return };
         if matches!(process.stage, Stage::Ending(_) | Stage::Ended(_)) {
@@ -128,8 +128,7 @@ impl<P: Platform> Kernel<P> {
             Some(State::Reading(_)) => self.console.forget_reader(id),
             // Running, new, working, or waiting for an answer: in no queue. A server that still
             // holds this thread as its caller finds that it is gone.
-            Some(State::New | State::Ready | State::Working(_) | State::AwaitingAnswer(_))
-            | None => {}
+            Some(State::New | State::Ready | State::Working(_) | State::AwaitingAnswer(_)) | None => {}
         }
     }
 }

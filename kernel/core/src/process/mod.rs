@@ -21,6 +21,8 @@ pub type ProcessId = Id<Process>;
 pub struct Process {
     /// Its number.
     pub pid: Pid,
+    /// How many processes were made before it. Unlike its number, it never starts over.
+    pub serial: u64,
     /// Who created it; 0 for the first.
     pub parent: Pid,
     /// For people.
@@ -101,10 +103,7 @@ mod tests {
 
     #[test]
     fn names_are_short_readable_text() {
-        assert_eq!(
-            Name::new(b"shell").as_ref().map(Name::as_str),
-            Some("shell")
-        );
+        assert_eq!(Name::new(b"shell").as_ref().map(Name::as_str), Some("shell"));
         assert!(Name::new(&[b'x'; 32]).is_some());
         for bad in [&b""[..], &[b'x'; 33], b"\xff", b"a\nb", b"\x1b[2J"] {
             assert!(Name::new(bad).is_none(), "{bad:?}");

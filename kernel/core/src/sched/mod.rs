@@ -83,14 +83,18 @@ impl<P: Platform> Kernel<P> {
         self.current = Some(thread);
     }
 
-    /// The current thread, or else the next in the queue.
+    /// The current thread, or else the next in the queue, on a time slice of its own: what its
+    /// predecessor left might be next to nothing, and on purpose. The kernel's work for a thread
+    /// takes turns with other threads in the same way.
     fn pick(&mut self) -> Option<ThreadId> {
         if self.current.is_none() {
             self.current = self.ready.pop(&mut self.threads);
-        }
-        if self.current.is_none() && self.slice_runs {
-            self.platform.stop_slice();
-            self.slice_runs = false;
+            match self.current {
+                Some(_) => self.platform.start_slice(),
+                None if self.slice_runs => self.platform.stop_slice(),
+                None => {}
+            }
+            self.slice_runs = self.current.is_some();
         }
         self.current
     }
@@ -103,10 +107,6 @@ impl<P: Platform> Kernel<P> {
         {
             self.platform.activate(mmu, tables);
             self.active = Some(space);
-        }
-        if !self.slice_runs {
-            self.platform.start_slice();
-            self.slice_runs = true;
         }
         Next::Run(thread.index())
     }

@@ -4,7 +4,9 @@
 
 use abi::process::{Pid, ProcessRequest};
 use abi::system::Machine;
-use abi::{BUFFER_BYTES, Errno, Handle, IpcError, MAX_HANDLES, MessagePage, Operation, Request, Tag, Words, Words6};
+use abi::{
+    BUFFER_BYTES, Errno, Handle, IpcError, MAX_HANDLES, MessagePage, Operation, Request, Tag, Words, Words6,
+};
 use addr::Frame;
 use kcore::handle::Object;
 use kcore::kernel::Facts;
@@ -13,17 +15,27 @@ use kcore::{Interrupt, Kernel, Next, Platform, Registers, Storage};
 use mm::Seconds;
 use mm::mmu::Mmu;
 use slots::Slot;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 
 /// The pretend machine's other half: registers, message pages, a console made of strings.
 pub struct Fake {
-    registers: Vec<Registers>,
-    pages: HashMap<Frame, MessagePage>,
+    pub registers: Vec<Registers>,
+    pub pages: HashMap<Frame, MessagePage>,
     pub interrupts: VecDeque<Interrupt>,
     pub typed: VecDeque<u8>,
     pub printed: Vec<u8>,
     pub console_full: bool,
     pub active: bool,
+    /// Threads that have used what [`Platform::forget_thread`] is about.
+    pub marked: Vec<bool>,
+    /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
+    pub slice: bool,
+    pub slices_started: usize,
+    /// For each time the kernel asks for interrupts in the middle of its work, first to last:
+    /// whether the time slice has just ended. It never does when the list is empty.
+    pub slice_ends: RefCell<VecDeque<bool>>,
+    slice_ended: Cell<bool>,
 }
 
 impl Platform for Fake {
@@ -35,6 +47,7 @@ impl Platform for Fake {
 
     fn forget_thread(&mut self, thread: u32) {
         self.registers[thread as usize] = Registers::ZERO;
+        self.marked[thread as usize] = false;
     }
 
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
@@ -61,16 +74,28 @@ impl Platform for Fake {
         self.active = false;
     }
 
-    fn start_slice(&mut self) {}
+    fn start_slice(&mut self) {
+        self.slice = true;
+        self.slices_started += 1;
+    }
 
-    fn stop_slice(&mut self) {}
+    fn stop_slice(&mut self) {
+        self.slice = false;
+    }
 
     fn interrupt_pending(&self) -> bool {
-        !self.interrupts.is_empty()
+        let ends = self.slice_ends.borrow_mut().pop_front().unwrap_or(false);
+        self.slice_ended.set(self.slice && ends);
+        self.slice_ended.get() || !self.interrupts.is_empty()
     }
 
     fn take_interrupt(&mut self) -> Option<Interrupt> {
-        self.interrupts.pop_front()
+        if self.slice_ended.take() {
+            self.interrupts.push_front(Interrupt::SliceEnd);
+        }
+        let interrupt = self.interrupts.pop_front();
+        self.slice &= interrupt != Some(Interrupt::SliceEnd);
+        interrupt
     }
 
     fn seconds(&self) -> Seconds {
@@ -122,27 +147,63 @@ impl World {
             printed: Vec::new(),
             console_full: false,
             active: false,
+            marked: vec![false; THREADS],
+            slice: false,
+            slices_started: 0,
+            slice_ends: RefCell::default(),
+            slice_ended: Cell::default(),
         };
-        let storage = Storage { processes: leak(THREADS), threads: leak(THREADS), endpoints: leak(16) };
-        let machine = Machine { cpus: 1, running: 1, ram: 0, image: 0, clock_hz: 1, asid_bits: 8 };
-        let facts = Facts { machine, board: "pretend machine" };
+        let storage = Storage {
+            processes: leak(THREADS),
+            threads: leak(THREADS),
+            endpoints: leak(16),
+        };
+        let machine = Machine {
+            cpus: 1,
+            running: 1,
+            ram: 0,
+            image: 0,
+            clock_hz: 1,
+            asid_bits: 8,
+        };
+        let facts = Facts {
+            machine,
+            board: "pretend machine",
+        };
         let mut kernel = Kernel::new(fake, memory, storage, facts);
-        let (init, _) = kernel.new_process(Name::new(b"init").expect("a name"), Pid(0)).expect("room");
+        let (init, _) = kernel
+            .new_process(Name::new(b"init").expect("a name"), Pid(0))
+            .expect("room");
         kernel.place_new(init, Handle::CONSOLE, Object::Console);
         kernel.place_new(init, Handle::PARENT, Object::System);
-        kernel.start_first(init, &FirstStart { entry: 0x40_0000, stack: 0x1000, words: [0; 6], bytes: b"args" });
-        let mut world = Self { kernel, running: None };
+        kernel.start_first(
+            init,
+            &FirstStart {
+                entry: 0x40_0000,
+                stack: 0x1000,
+                words: [0; 6],
+                bytes: b"args",
+            },
+        );
+        let mut world = Self {
+            kernel,
+            running: None,
+        };
         world.run();
         world
     }
 
-    /// Lets the kernel decide who goes on.
+    /// Lets the kernel decide who goes on, and the kernel is as it should be then.
     pub fn run(&mut self) -> Next {
         let next = self.kernel.run();
+        assert_eq!(self.kernel.audit(), Ok(()));
         self.running = match next {
             Next::Run(thread) => Some(thread),
             _ => None,
         };
+        if let Some(thread) = self.running {
+            self.kernel.platform.marked[thread as usize] = true;
+        }
         next
     }
 
@@ -165,7 +226,10 @@ impl World {
     /// What the running thread finds in its registers.
     pub fn back(&mut self) -> Back {
         let registers = self.registers();
-        assert!(registers.x[9..18].iter().all(|&x| x == 0), "x9 to x17 come back zero");
+        assert!(
+            registers.x[9..18].iter().all(|&x| x == 0),
+            "x9 to x17 come back zero"
+        );
         Back {
             outcome: IpcError::decode(registers.x[0]),
             tag: Tag::decode(registers.x[1]).expect("the kernel writes good tags"),
@@ -177,7 +241,11 @@ impl World {
     /// The running thread's message page.
     pub fn page(&mut self) -> &mut MessagePage {
         let frame = self.kernel.message_frame().expect("somebody runs");
-        self.kernel.platform.pages.entry(frame).or_insert(MessagePage::EMPTY)
+        self.kernel
+            .platform
+            .pages
+            .entry(frame)
+            .or_insert(MessagePage::EMPTY)
     }
 
     pub fn send<R: Request>(&mut self, handle: Handle, request: R, bytes: &[u8], handles: &[Handle]) {
@@ -186,9 +254,16 @@ impl World {
         for (place, handle) in page.handles.iter_mut().zip(handles) {
             *place = handle.raw();
         }
-        let tag = Tag::new(R::LABEL).with_bytes(bytes.len()).and_then(|t| t.with_handles(handles.len()));
+        let tag = Tag::new(R::LABEL)
+            .with_bytes(bytes.len())
+            .and_then(|t| t.with_handles(handles.len()));
         let tag = tag.expect("small enough").encode();
-        self.trap(Operation::Call as u64, handle.raw().into(), tag, request.into_words());
+        self.trap(
+            Operation::Call as u64,
+            handle.raw().into(),
+            tag,
+            request.into_words(),
+        );
     }
 
     /// A call that comes back to the same thread at once.
@@ -196,7 +271,13 @@ impl World {
         self.call_with(handle, request, &[], &[])
     }
 
-    pub fn call_with<R: Request>(&mut self, handle: Handle, request: R, bytes: &[u8], handles: &[Handle]) -> Result<R::Answer, Errno> {
+    pub fn call_with<R: Request>(
+        &mut self,
+        handle: Handle,
+        request: R,
+        bytes: &[u8],
+        handles: &[Handle],
+    ) -> Result<R::Answer, Errno> {
         let thread = self.running;
         self.send(handle, request, bytes, handles);
         assert_eq!(self.running, thread, "the call comes back at once");
@@ -216,7 +297,10 @@ impl World {
     /// Handles that came with the last message.
     pub fn handles(&mut self) -> Vec<Handle> {
         let count = self.back().tag.handles();
-        self.page().handles[..count].iter().map(|&raw| Handle::from_raw(raw)).collect()
+        self.page().handles[..count]
+            .iter()
+            .map(|&raw| Handle::from_raw(raw))
+            .collect()
     }
 
     /// Makes a child; returns its handle and its memory manager's.
@@ -227,12 +311,20 @@ impl World {
     }
 
     pub fn start(&mut self, child: Handle) {
-        let start = abi::process::Start { entry: 0x40_0000, stack: 0, word0: 1, word1: 2, word2: 3, word3: 4 };
+        let start = abi::process::Start {
+            entry: 0x40_0000,
+            stack: 0,
+            word0: 1,
+            word1: 2,
+            word2: 3,
+            word3: 4,
+        };
         self.call(child, start).expect("starts");
     }
 
     pub fn create_endpoint(&mut self) -> Handle {
-        self.call(Handle::SELF, abi::process::CreateEndpoint {}).expect("room");
+        self.call(Handle::SELF, abi::process::CreateEndpoint {})
+            .expect("room");
         self.handles()[0]
     }
 
@@ -245,6 +337,13 @@ impl World {
             self.yield_now();
         }
         panic!("thread {thread} never runs");
+    }
+
+    /// The time slice ends; then whoever goes on runs.
+    pub fn end_slice(&mut self) {
+        self.kernel.platform.interrupts.push_back(Interrupt::SliceEnd);
+        self.kernel.interrupt();
+        self.run();
     }
 
     pub fn yield_now(&mut self) {

@@ -1,22 +1,48 @@
 //! A world with memory.
 
+#![allow(dead_code, reason = "every test file uses another part")]
+
 use crate::common::{World, leak};
 use addr::{Frame, FrameRange};
 use mm::{Limits, MemoryManager, Storage};
 
-/// 8 MiB of RAM on a pretend machine.
-const FRAMES: u64 = 2048;
+/// How much of everything a world has.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub frames: u64,
+    pub spaces: usize,
+    pub regions: usize,
+    pub vmas: usize,
+}
+
+impl Size {
+    /// 8 MiB of RAM on a pretend machine, and enough of the rest.
+    pub const USUAL: Self = Self {
+        frames: 2048,
+        spaces: 64,
+        regions: 32,
+        vmas: 512,
+    };
+}
 
 /// A kernel whose first process runs.
 pub fn world() -> World {
-    let ram = FrameRange::new(Frame::from_number(0x40000), FRAMES).expect("not empty");
+    world_of(Size::USUAL)
+}
+
+/// The same in a world of this size.
+pub fn world_of(size: Size) -> World {
+    let ram = FrameRange::new(Frame::from_number(0x40000), size.frames).expect("not empty");
     let words = mm::frame_words(&[ram]);
     let storage = Storage {
         frame_words: vec![0; words.expect("good ranges")].leak(),
-        spaces: leak(64),
-        regions: leak(32),
-        vmas: leak(512),
-        keys: (0..32).map(|_| mm::KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
+        spaces: leak(size.spaces),
+        regions: leak(size.regions),
+        vmas: leak(size.vmas),
+        keys: (0..size.regions)
+            .map(|_| mm::KeyBucket::EMPTY)
+            .collect::<Vec<_>>()
+            .leak(),
     };
     let memory = MemoryManager::new(storage, &[ram], machine::Machine::new(ram), Limits::WIDEST);
     World::new(memory.expect("good storage"))

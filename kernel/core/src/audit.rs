@@ -1,0 +1,317 @@
+//! Checks what must be true of the kernel between any two traps.
+//!
+//! Every count that is kept is counted anew, and every thread is looked for in every queue. For
+//! tests, and for a kernel that suspects itself; the cost grows with the square of what there is.
+
+use crate::handle::{Capability, Object};
+use crate::ipc::Endpoint;
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::process::{Process, ProcessId, Stage};
+use crate::thread::{Queue, State, Thread, ThreadId, Work};
+use abi::Rights;
+use mm::SpaceId;
+use slots::Id;
+
+/// An invariant that does not hold: a sentence about what should be.
+pub type Broken = &'static str;
+
+fn check(holds: bool, sentence: Broken) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(sentence) }
+}
+
+/// How many objects there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Population {
+    /// Processes, ended ones that somebody remembers included.
+    pub processes: u32,
+    /// Threads.
+    pub threads: u32,
+    /// Endpoints.
+    pub endpoints: u32,
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Checks all invariants, those of the memory manager included. To be called when
+    /// [`Kernel::run`] has said what the CPU does.
+    ///
+    /// # Errors
+    /// The first one that does not hold.
+    pub fn audit(&self) -> Result<(), Broken> {
+        self.memory.audit()?;
+        for (id, thread) in self.threads.iter() {
+            self.audit_place(id, thread)?;
+            self.audit_ties(id, thread)?;
+        }
+        self.audit_queues()?;
+        self.audit_console()?;
+        for (id, endpoint) in self.endpoints.iter() {
+            self.audit_endpoint(id, endpoint)?;
+        }
+        for (id, process) in self.processes.iter() {
+            self.audit_process(id, process)?;
+            self.audit_stage(id, process)?;
+        }
+        self.audit_running()
+    }
+
+    /// How many objects there are.
+    pub fn population(&self) -> Population {
+        Population {
+            processes: self.processes.used(),
+            threads: self.threads.used(),
+            endpoints: self.endpoints.used(),
+        }
+    }
+
+    /// All processes.
+    pub fn processes(&self) -> impl Iterator<Item = (ProcessId, &Process)> {
+        self.processes.iter()
+    }
+
+    /// All threads.
+    pub fn threads(&self) -> impl Iterator<Item = (ThreadId, &Thread)> {
+        self.threads.iter()
+    }
+
+    /// A thread is once in the queue its state names, or there is none for it.
+    fn audit_place(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        let Some(queue) = self.queue_of(id, thread)? else {
+            return Ok(());
+        };
+        let times = queue
+            .members(&self.threads)
+            .filter(|&member| member == id)
+            .count();
+        check(times == 1, "a thread is once in the queue its state names")
+    }
+
+    /// The queue a thread's state names.
+    fn queue_of(&self, id: ThreadId, thread: &Thread) -> Result<Option<&Queue>, Broken> {
+        let endpoint = |id| {
+            self.endpoints
+                .get(id)
+                .ok_or("the endpoint a thread waits at exists")
+        };
+        Ok(match thread.state {
+            State::Ready | State::Working(_) => (self.current != Some(id)).then_some(&self.ready),
+            State::Calling { endpoint: at, .. } => Some(&endpoint(at)?.callers),
+            State::Receiving(at) => Some(&endpoint(at)?.receivers),
+            State::WaitingEnd(process, _) => {
+                let process = self.processes.get(process);
+                Some(
+                    &process
+                        .ok_or("the process whose end a thread waits for exists")?
+                        .waiters,
+                )
+            }
+            State::New | State::AwaitingAnswer(_) | State::Reading(_) => None,
+        })
+    }
+
+    /// No queue holds anybody else, so that no thread is in two.
+    fn audit_queues(&self) -> Result<(), Broken> {
+        let of_endpoints = self
+            .endpoints
+            .iter()
+            .flat_map(|(_, endpoint)| [&endpoint.callers, &endpoint.receivers]);
+        let of_processes = self.processes.iter().map(|(_, process)| &process.waiters);
+        let mut members = 0;
+        for queue in of_endpoints.chain(of_processes).chain([&self.ready]) {
+            check(
+                queue.leads_to_its_end(&self.threads),
+                "a queue can be followed to its end",
+            )?;
+            members += queue.members(&self.threads).count();
+        }
+        let queued = self
+            .threads
+            .iter()
+            .filter(|(id, thread)| matches!(self.queue_of(*id, thread), Ok(Some(_))));
+        check(members == queued.count(), "a thread is in one queue at most")
+    }
+
+    /// The console knows who waits for its input.
+    fn audit_console(&self) -> Result<(), Broken> {
+        let reads = |thread: &Thread| matches!(thread.state, State::Reading(_));
+        let readers = self.threads.iter().filter(|(_, thread)| reads(thread)).count();
+        let known = self
+            .console
+            .reader()
+            .map(|reader| self.threads.get(reader).is_some_and(reads));
+        check(
+            (readers, known) == (0, None) || (readers, known) == (1, Some(true)),
+            "the console knows who waits for its input",
+        )
+    }
+
+    /// Who waits for an answer, and who is to give it, know each other.
+    fn audit_ties(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        if let State::AwaitingAnswer(server) = thread.state {
+            let server = self.threads.get(server).ok_or("who is to answer exists")?;
+            check(server.caller == Some(id), "who is to answer knows who waits")?;
+        }
+        if let Some(caller) = thread.caller.and_then(|caller| self.threads.get(caller)) {
+            let waits = matches!(caller.state, State::AwaitingAnswer(server) if server == id);
+            let ends = self
+                .processes
+                .get(caller.process)
+                .is_some_and(|process| is_ending(process.stage));
+            check(waits || ends, "a caller waits until it is answered or dies")?;
+        }
+        let process = self
+            .processes
+            .get(thread.process)
+            .ok_or("the process of a thread exists")?;
+        check(process.thread == Some(id), "a process knows its thread")?;
+        let gone = process.space.is_some() && self.memory.is_free(thread.page);
+        check(!gone, "a message page stays as long as its address space")
+    }
+
+    fn audit_endpoint(&self, id: Id<Endpoint>, endpoint: &Endpoint) -> Result<(), Broken> {
+        let naming = || {
+            self.handles()
+                .filter(|capability| capability.object == Object::Endpoint(id))
+        };
+        let receiving = naming().filter(|capability| capability.rights.contains(Rights::RECEIVE));
+        check(
+            endpoint.references as usize == naming().count(),
+            "handles to an endpoint are counted",
+        )?;
+        check(
+            endpoint.receiving as usize == receiving.count(),
+            "handles that can receive are counted",
+        )?;
+        check(endpoint.references > 0, "an endpoint goes with its last handle")?;
+        let (callers, receivers) = (&endpoint.callers, &endpoint.receivers);
+        check(
+            callers.is_empty() || receivers.is_empty(),
+            "callers and receivers do not wait for each other",
+        )?;
+        let in_vain = endpoint.receiving == 0 && !(callers.is_empty() && receivers.is_empty());
+        check(
+            !in_vain,
+            "nobody waits at an endpoint that nobody can receive from",
+        )
+    }
+
+    fn audit_process(&self, id: ProcessId, process: &Process) -> Result<(), Broken> {
+        let naming = self
+            .handles()
+            .filter(|capability| capability.object == Object::Process(id));
+        check(
+            process.references as usize == naming.count(),
+            "handles to a process are counted",
+        )?;
+        check(
+            process.handles.is_counted(),
+            "the handles of a process are counted",
+        )?;
+        let same_number = self
+            .processes
+            .iter()
+            .filter(|(_, other)| other.pid == process.pid);
+        check(
+            process.pid.0 != 0 && same_number.count() == 1,
+            "a process has a number of its own",
+        )
+    }
+
+    /// A process has what belongs to its stage of life, and nothing else.
+    fn audit_stage(&self, id: ProcessId, process: &Process) -> Result<(), Broken> {
+        let state = process
+            .thread
+            .and_then(|thread| self.threads.get(thread))
+            .map(|thread| thread.state);
+        let has_space = process.space.is_some_and(|space| self.exists(space));
+        match process.stage {
+            Stage::New => {
+                check(
+                    matches!(state, Some(State::New)) && has_space,
+                    "a new process can be started",
+                )?;
+                check(
+                    self.can_be_started(id, process),
+                    "a process that nobody can start any more ends",
+                )
+            }
+            Stage::Alive => check(
+                state.is_some_and(|state| !is_new_or_leaving(state)) && has_space,
+                "a living process has a thread and an address space",
+            ),
+            Stage::Ending(_) => match state {
+                Some(State::Working(Work::Memory(..) | Work::Leave)) => check(
+                    has_space,
+                    "an ending process keeps its address space until it has left",
+                ),
+                Some(State::Working(Work::Teardown(_))) => check(
+                    process.space.is_none() && process.handles.iter().next().is_none(),
+                    "a process that is taken apart holds nothing",
+                ),
+                _ => Err("the thread of an ending process works on its end"),
+            },
+            Stage::Ended(_) => {
+                check(
+                    process.references > 0,
+                    "an ended process is forgotten with its last handle",
+                )?;
+                let holds = process.thread.is_some()
+                    || process.space.is_some()
+                    || process.handles.iter().next().is_some();
+                check(
+                    !holds && process.waiters.is_empty(),
+                    "an ended process holds nothing and keeps nobody waiting",
+                )
+            }
+        }
+    }
+
+    /// Whether a process that has not started is named by one that has, or by a younger one that
+    /// has not: as those have no ring among them, somebody who runs holds the first of them.
+    fn can_be_started(&self, id: ProcessId, process: &Process) -> bool {
+        self.processes.iter().any(|(holder_id, holder)| {
+            let names_it = holder_id != id && holder.handles.count(Object::Process(id)) > 0;
+            names_it && (holder.stage != Stage::New || holder.serial > process.serial)
+        })
+    }
+
+    fn audit_running(&self) -> Result<(), Broken> {
+        if let Some(current) = self.current {
+            let thread = self.threads.get(current).ok_or("the running thread exists")?;
+            let runs = matches!(thread.state, State::Ready | State::Working(_));
+            check(runs, "the running thread waits for nothing")?;
+            check(self.slice_runs, "who runs does so on a time slice")?;
+        } else {
+            check(
+                self.ready.is_empty() || self.stop.is_some(),
+                "the CPU is idle only if nobody is ready",
+            )?;
+        }
+        check(
+            self.active.is_none_or(|space| self.exists(space)),
+            "the active address space exists",
+        )
+    }
+
+    fn exists(&self, space: SpaceId) -> bool {
+        self.memory.usage(space).is_some()
+    }
+
+    /// What all handles of all processes stand for.
+    fn handles(&self) -> impl Iterator<Item = Capability> {
+        self.processes
+            .iter()
+            .flat_map(|(_, process)| process.handles.iter())
+    }
+}
+
+fn is_ending(stage: Stage) -> bool {
+    matches!(stage, Stage::Ending(_))
+}
+
+fn is_new_or_leaving(state: State) -> bool {
+    matches!(
+        state,
+        State::New | State::Working(Work::Leave | Work::Teardown(_))
+    )
+}

@@ -1,0 +1,266 @@
+//! What programs do, and what is done to them.
+
+use super::choose::{Picks, Trap};
+use super::program::Entry;
+use super::{INIT, Play};
+use abi::process::{End, FaultKind};
+use abi::{Handle, Operation};
+use addr::{Perms, VirtAddr};
+use kcore::Interrupt;
+use kcore::handle::Object;
+use kcore::thread::{State, ThreadId};
+use mm::{Access, VmaKind};
+
+const PAGE: u64 = 4096;
+
+impl Play {
+    /// A request to a kernel object, mostly of the right kind.
+    pub(super) fn request(&mut self, picks: &mut Picks<'_>) {
+        let trap = Trap::request(picks, self.program(), &self.segments);
+        self.trap(&trap);
+    }
+
+    /// Calls, receives or answers, mostly what others wait for.
+    pub(super) fn exchange(&mut self, picks: &mut Picks<'_>) {
+        let running = self.world.running;
+        let is_other = |id: ThreadId| Some(id.index()) != running;
+        let others_ready = self.count(|id, state| is_other(id) && matches!(state, State::Ready));
+        // Few wait for messages while nobody else runs, least of all the first process: it might
+        // be for ever.
+        let pick = picks.next() % 16;
+        if (others_ready == 0 && pick < 8) || (running == Some(INIT) && pick < 14) {
+            return self.raise_child(picks);
+        }
+        let Some((handle, object)) = self.shared_endpoint(picks) else {
+            return self.raise_child(picks);
+        };
+        let calls =
+            |state| matches!(state, State::Calling { endpoint, .. } if Object::Endpoint(endpoint) == object);
+        let callers = self.count(|_, state| calls(state));
+        let owes_answer = self
+            .world
+            .kernel
+            .threads()
+            .any(|(id, thread)| !is_other(id) && thread.caller.is_some());
+        let operation = match picks.next() % 8 {
+            0 => Operation::Call,
+            1 => Operation::Receive,
+            2 => Operation::ReplyReceive,
+            _ if owes_answer => Operation::ReplyReceive,
+            _ if callers > 0 => Operation::Receive,
+            3 => Operation::Receive,
+            _ => Operation::Call,
+        };
+        let is_wrong = picks.next().is_multiple_of(16);
+        let handle = if is_wrong {
+            self.program().some_handle(picks)
+        } else {
+            handle
+        };
+        let trap = Trap::message(picks, self.program(), operation as u64);
+        self.trap(&trap.to(handle));
+    }
+
+    fn count(&self, is_meant: impl Fn(ThreadId, State) -> bool) -> usize {
+        self.world
+            .kernel
+            .threads()
+            .filter(|(id, thread)| is_meant(*id, thread.state))
+            .count()
+    }
+
+    /// An endpoint of the running program that others can reach too.
+    fn shared_endpoint(&self, picks: &mut Picks<'_>) -> Option<(Handle, Object)> {
+        let processes = || self.world.kernel.processes().map(|(_, process)| process);
+        let holders = |object| {
+            processes()
+                .filter(|process| process.handles.count(object) > 0)
+                .count()
+        };
+        let endpoints: Vec<_> = self
+            .endpoints()
+            .filter(|(_, object)| holders(*object) > 1)
+            .collect();
+        (!endpoints.is_empty()).then(|| picks.of(&endpoints))
+    }
+
+    /// A child with some of its parent's handles is made and started, if nothing comes between.
+    pub(super) fn raise_child(&mut self, picks: &mut Picks<'_>) {
+        if self.endpoints().next().is_none() {
+            return self.trap(&Trap::create_endpoint());
+        }
+        if !self.trap_and_go_on(&Trap::create()) || self.world.back().tag.handles() != 2 {
+            return;
+        }
+        let child = self.world.handles()[0];
+        for place in 3..3 + picks.next() % 5 {
+            let Some(given) = self.make_gift(picks) else {
+                return;
+            };
+            if !self.trap_and_go_on(&Trap::give(child, place, given)) {
+                return;
+            }
+        }
+        if !picks.next().is_multiple_of(4) {
+            self.trap(&Trap::start(child));
+        }
+    }
+
+    /// A handle for a child, mostly to an endpoint, and mostly one that cannot receive.
+    fn make_gift(&mut self, picks: &mut Picks<'_>) -> Option<Handle> {
+        let pick = picks.next();
+        let endpoints: Vec<_> = self.endpoints().map(|(handle, _)| handle).collect();
+        let own = if pick.is_multiple_of(4) || endpoints.is_empty() {
+            self.program().some_handle(picks)
+        } else {
+            picks.of(&endpoints)
+        };
+        if (pick / 4).is_multiple_of(4) {
+            return Some(own);
+        }
+        let goes_on = self.trap_and_go_on(&Trap::derive(own));
+        goes_on.then(|| self.world.handles().first().copied().unwrap_or(own))
+    }
+
+    /// A process that is not the running one is killed, waited for, given something, or started.
+    pub(super) fn deal_with_child(&mut self, picks: &mut Picks<'_>) {
+        let running = self.world.running.expect("somebody runs");
+        let (init, own) = (self.process_of(INIT).0, self.process_of(running).0);
+        let is_other = |object: &Object| matches!(object, Object::Process(id) if *id != own && *id != init);
+        let others = self.objects().filter(|(_, object)| is_other(object));
+        let others: Vec<_> = others.map(|(handle, _)| handle).collect();
+        if others.is_empty() {
+            return self.raise_child(picks);
+        }
+        let other = picks.of(&others);
+        let trap = match picks.next() % 8 {
+            0 => Trap::kill(other),
+            1 if running != INIT => Trap::wait(other),
+            2 => Trap::give(other, 1 + picks.next() % 12, picks.of(&others)),
+            3..=5 => Trap::give(other, 1 + picks.next() % 12, self.program().some_handle(picks)),
+            _ => Trap::start(other),
+        };
+        self.trap(&trap);
+    }
+
+    /// The running program makes handles until no more fit, and then has to do with others.
+    pub(super) fn fill_table(&mut self, picks: &mut Picks<'_>) {
+        let handle = self.program().some_handle(picks);
+        for _ in 0..64 {
+            if !self.trap_and_go_on(&Trap::derive(handle)) {
+                return;
+            }
+            if self.world.back().tag.handles() == 0 {
+                return self.exchange(picks);
+            }
+        }
+    }
+
+    /// A touch of some address; the first program touches only what is its own.
+    pub(super) fn touch(&mut self, picks: &mut Picks<'_>) {
+        let address = VirtAddr::new(match picks.next() % 8 {
+            0 => picks.address(self.program()),
+            pick => self
+                .program()
+                .some_area(picks.next())
+                .wrapping_add(pick % 4 * PAGE),
+        });
+        let access = picks.of(&[Access::Write, Access::Read, Access::Execute]);
+        if self.world.running != Some(INIT) || self.is_own(address, access) {
+            self.touch_at(address, access);
+        }
+    }
+
+    /// Touches many pages, so that there is much to be given back, and perhaps does that.
+    pub(super) fn touch_much(&mut self, picks: &mut Picks<'_>) {
+        if !self.trap_and_go_on(&Trap::map(150 * PAGE)) {
+            return;
+        }
+        let (base, step) = (self.program().some_area(u64::MAX), 1 + picks.next() % 2);
+        let pages = (0..150).map(|page| VirtAddr::new(base + page * step * PAGE));
+        self.enter(Entry::Interruption);
+        for address in pages.take_while(|address| address.raw() < base + 150 * PAGE) {
+            if self.is_own(address, Access::Write) {
+                self.world.kernel.memory_fault(address, Access::Write);
+            }
+        }
+        self.go_on();
+        if picks.next().is_multiple_of(2) {
+            // Others run before all of it is back.
+            self.world
+                .kernel
+                .platform
+                .slice_ends
+                .borrow_mut()
+                .push_front(true);
+            self.trap(&Trap::unmap(base, 150 * PAGE));
+        }
+    }
+
+    fn touch_at(&mut self, address: VirtAddr, access: Access) {
+        self.enter(Entry::Interruption);
+        self.world.kernel.memory_fault(address, access);
+        self.go_on();
+    }
+
+    /// Whether the running program has private memory there that allows this access.
+    fn is_own(&self, address: VirtAddr, access: Access) -> bool {
+        let space = self
+            .world
+            .running
+            .and_then(|thread| self.process_of(thread).1.space);
+        let facts = space.and_then(|space| self.world.kernel.memory.describe(space, address));
+        facts.is_some_and(|facts| facts.perms.contains(needed(access)) && facts.what == VmaKind::Anonymous)
+    }
+
+    /// A fault that is not about memory.
+    pub(super) fn misbehave(&mut self, picks: &mut Picks<'_>) {
+        if self.world.running != Some(INIT) {
+            let kind = picks.of(&[
+                FaultKind::BadInstruction,
+                FaultKind::Breakpoint,
+                FaultKind::Hardware,
+            ]);
+            self.enter(Entry::Interruption);
+            self.world.kernel.other_fault(kind, picks.next(), &"something");
+            self.go_on();
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, interrupt: Interrupt) {
+        self.enter(Entry::Interruption);
+        self.world.kernel.platform.interrupts.push_back(interrupt);
+        self.world.kernel.interrupt();
+        self.go_on();
+    }
+
+    pub(super) fn type_something(&mut self, picks: &mut Picks<'_>) {
+        let text = b"typed\r".iter().cycle().take(picks.below(300));
+        self.world.kernel.platform.typed.extend(text);
+        self.interrupt(Interrupt::ConsoleInput);
+    }
+
+    /// Nobody runs: something comes from outside, or ends somebody.
+    pub(super) fn disturb(&mut self, picks: &mut Picks<'_>) {
+        if picks.next().is_multiple_of(2) {
+            return self.type_something(picks);
+        }
+        let processes = self.world.kernel.processes();
+        let others = processes.filter(|(_, process)| process.pid.0 != 1 && process.thread.is_some());
+        let others: Vec<_> = others.map(|(id, _)| id).collect();
+        if others.is_empty() {
+            self.stuck = true;
+            return;
+        }
+        self.world.kernel.end_process(picks.of(&others), End::Killed);
+        self.go_on();
+    }
+}
+
+fn needed(access: Access) -> Perms {
+    match access {
+        Access::Read => Perms::READ,
+        Access::Write => Perms::WRITE,
+        Access::Execute => Perms::EXECUTE,
+    }
+}

@@ -1,0 +1,305 @@
+//! From numbers to traps: nonsense, and what might be meant.
+
+use super::program::Program;
+use abi::console::ConsoleRequest;
+use abi::memory::{Map, MemoryRequest, Move, Protection, Unmap};
+use abi::process::{Create, CreateEndpoint, Derive, Exit, Give, Kill, ProcessRequest, Start, Wait};
+use abi::shm::ShmId;
+use abi::system::{PowerOff, SystemRequest};
+use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
+use kcore::Registers;
+
+/// Numbers a step has.
+pub const PICKS: usize = 16;
+
+/// The numbers of a step, one after the other; then zeroes.
+pub struct Picks<'a>(std::slice::Iter<'a, u64>);
+
+impl<'a> Picks<'a> {
+    pub fn new(numbers: &'a [u64]) -> Self {
+        Self(numbers.iter())
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0.next().copied().unwrap_or(0)
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    pub fn of<T: Copy>(&mut self, things: &[T]) -> T {
+        things[self.below(things.len())]
+    }
+
+    /// A number that is at the edge of something.
+    fn wild(&mut self) -> u64 {
+        let any = self.next();
+        let edges = [
+            0,
+            1,
+            0xfff,
+            1 << 32,
+            1 << 47,
+            1 << 63,
+            u64::MAX,
+            layout::MESSAGE_PAGES,
+            layout::AREA_START,
+            any,
+        ];
+        edges[(any >> 8) as usize % edges.len()]
+    }
+
+    /// An address: of something the program has mapped, or of nothing.
+    pub fn address(&mut self, program: &Program) -> u64 {
+        let pick = self.next();
+        let offset = (pick >> 8) % 8 * layout::PAGE_BYTES;
+        let edges = [layout::MESSAGE_PAGES, layout::USER_END - layout::PAGE_BYTES, layout::AREA_END, pick];
+        match pick % 8 {
+            0 => 0,
+            1..=2 => layout::PROGRAM_BASE + offset,
+            3..=6 => program.some_area(pick >> 16).wrapping_add(offset),
+            _ => edges[(pick >> 16) as usize % edges.len()],
+        }
+    }
+}
+
+/// What a program has in its registers and message page when it traps.
+pub struct Trap {
+    pub operation: u64,
+    pub handle: u64,
+    label: Label,
+    /// The counts of the tag.
+    bytes: u64,
+    count: u64,
+    words: Words6,
+    handles: [u32; 4],
+    text: [u8; 64],
+}
+
+impl Trap {
+    fn call(handle: Handle, label: Label, words: Words6) -> Self {
+        let handle = handle.raw().into();
+        let operation = Operation::Call as u64;
+        Self {
+            operation,
+            handle,
+            label,
+            bytes: 0,
+            count: 0,
+            words,
+            handles: [0; 4],
+            text: [b'x'; 64],
+        }
+    }
+
+    pub fn create() -> Self {
+        Self {
+            bytes: 5,
+            ..Self::call(Handle::SELF, Create::LABEL, [0; 6])
+        }
+    }
+
+    pub fn create_endpoint() -> Self {
+        Self::call(Handle::SELF, CreateEndpoint::LABEL, [0; 6])
+    }
+
+    pub fn derive(handle: Handle) -> Self {
+        let derive = Derive {
+            handle,
+            rights: Rights::CALL | Rights::PASS,
+            badge: Badge(0),
+        };
+        Self::call(Handle::SELF, Derive::LABEL, derive.into_words())
+    }
+
+    pub fn kill(child: Handle) -> Self {
+        Self::call(child, Kill::LABEL, [0; 6])
+    }
+
+    pub fn wait(child: Handle) -> Self {
+        Self::call(child, Wait::LABEL, [0; 6])
+    }
+
+    /// Maps writable memory.
+    pub fn map(length: u64) -> Self {
+        let map = Map {
+            address: 0,
+            length,
+            protection: Protection::READ | Protection::WRITE,
+        };
+        Self::call(Handle::MEMORY, Map::LABEL, map.into_words())
+    }
+
+    pub fn unmap(address: u64, length: u64) -> Self {
+        Self::call(
+            Handle::MEMORY,
+            Unmap::LABEL,
+            Unmap { address, length }.into_words(),
+        )
+    }
+
+    pub fn to(self, handle: Handle) -> Self {
+        Self {
+            handle: handle.raw().into(),
+            ..self
+        }
+    }
+
+    pub fn give(child: Handle, place: u64, given: Handle) -> Self {
+        let handles = [given.raw(), 0, 0, 0];
+        Self {
+            count: 1,
+            handles,
+            ..Self::call(child, Give::LABEL, [place, 0, 0, 0, 0, 0])
+        }
+    }
+
+    pub fn start(child: Handle) -> Self {
+        let start = Start {
+            entry: 0x40_0000,
+            stack: 0x1000,
+            word0: 0,
+            word1: 0,
+            word2: 0,
+            word3: 0,
+        };
+        Self::call(child, Start::LABEL, start.into_words())
+    }
+
+    /// A request from the tables, with fields that might be meant, and now and then one that is
+    /// not.
+    pub fn request(picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]) -> Self {
+        let (table, usual) = match picks.next() % 16 {
+            0..=6 => (ProcessRequest::TABLE, Handle::SELF),
+            7..=13 => (MemoryRequest::TABLE, Handle::MEMORY),
+            14 => (ConsoleRequest::TABLE, Handle::CONSOLE),
+            _ => (SystemRequest::TABLE, Handle::PARENT),
+        };
+        let handle = if picks.next().is_multiple_of(2) {
+            usual
+        } else {
+            program.some_handle(picks)
+        };
+        let mut row = picks.of(table);
+        if [Exit::LABEL, Kill::LABEL].contains(&row.label) && !picks.next().is_multiple_of(4) {
+            row = table[0];
+        }
+        let words = fields(row, picks, program, segments);
+        let mut trap = Self::call(handle, row.label, words);
+        trap.fill_page(picks, program);
+        match row.label {
+            Create::LABEL => trap.bytes = 1 + picks.next() % 33,
+            Give::LABEL | Move::LABEL if !picks.next().is_multiple_of(8) => trap.count = 1,
+            _ => {}
+        }
+        trap
+    }
+
+    /// Any message.
+    pub fn message(picks: &mut Picks<'_>, program: &Program, operation: u64) -> Self {
+        let label = Label((picks.next() % 0x500) as u16);
+        let words = [picks.next(), picks.next(), 0, 0, 0, picks.next()];
+        let mut trap = Self {
+            operation,
+            ..Self::call(program.some_handle(picks), label, words)
+        };
+        trap.fill_page(picks, program);
+        trap
+    }
+
+    /// Anything at all.
+    pub fn nonsense(picks: &mut Picks<'_>) -> Self {
+        let operation = picks.of(&[0, 1, 2, 3, u64::MAX]);
+        let label = Label(picks.next() as u16);
+        let words = [
+            picks.wild(),
+            picks.wild(),
+            picks.wild(),
+            picks.wild(),
+            picks.wild(),
+            picks.wild(),
+        ];
+        let nowhere = Self::call(Handle::from_raw(picks.next() as u32), label, words);
+        Self {
+            operation,
+            bytes: picks.next() % 600,
+            count: picks.next() % 6,
+            ..nowhere
+        }
+    }
+
+    /// Bytes and handles, mostly none.
+    fn fill_page(&mut self, picks: &mut Picks<'_>, program: &Program) {
+        let pick = picks.next();
+        self.bytes = [0, 0, 0, 0, 5, 5, 48, 112, 112, 512, 512, 513][pick as usize % 12];
+        self.count = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 4, 5][(pick >> 8) as usize % 13];
+        for place in &mut self.handles {
+            *place = program.some_handle(picks).raw();
+        }
+    }
+
+    /// Whether it would end the whole game.
+    pub fn ends_everything(&self, is_init: bool) -> bool {
+        let is_call = self.operation == Operation::Call as u64;
+        is_call && (self.label == PowerOff::LABEL || (is_init && self.label == Exit::LABEL))
+    }
+
+    pub fn fill(&self, page: &mut MessagePage) {
+        page.handles = self.handles;
+        for (place, byte) in page
+            .bytes
+            .iter_mut()
+            .zip(self.text.iter().cycle())
+            .take(self.bytes as usize)
+        {
+            *place = *byte;
+        }
+    }
+
+    pub fn load(&self, registers: &mut Registers) {
+        registers.x[0] = self.handle;
+        registers.x[1] = u64::from(self.label.0) | self.bytes << 16 | self.count << 32;
+        registers.x[2..8].copy_from_slice(&self.words);
+        registers.x[8] = self.operation;
+        registers.x[9..18].fill(0xdead_dead);
+    }
+}
+
+/// Words for the fields of a request.
+fn fields(row: Row, picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]) -> Words6 {
+    let mut words = [0; 6];
+    for (word, field) in words.iter_mut().zip(row.fields) {
+        *word = field_word(field, picks, program, segments);
+    }
+    let pick = picks.next();
+    if pick % 8 == 7 {
+        words[(pick >> 8) as usize % 6] = picks.wild();
+    }
+    words
+}
+
+fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]) -> u64 {
+    match field {
+        "handle" => program.some_handle(picks).raw().into(),
+        "rights" => picks.of(&[7, 5, 3, 1, 4, 0]),
+        "badge" => picks.of(&[0, 0, 1, 77]),
+        "place" => 1 + picks.next() % 12,
+        "address" | "source" | "destination" => picks.address(program),
+        "length" => picks.of(&[1, 2, 3, 5, 8, 150, 1 << 20]) * layout::PAGE_BYTES,
+        "size" => picks.of(&[4096, 1, 3 * 4096, 100_000, 2 << 20, 3 << 20]),
+        "key" => picks.next() % 4,
+        "flags" => picks.of(&[
+            0o1666, 0, 0o1600, 0o3666, 0o11666, 0o10000, 0o20000, 0o40000, 0o100_000,
+        ]),
+        "id" => match segments {
+            [] => picks.next() % 4,
+            some => some[picks.next() as usize % some.len()].raw() as u64,
+        },
+        "command" => picks.of(&[0, 0, 1, 2, 3, 11, 12, 13, 14, 15, 16]),
+        "protection" => picks.of(&[3, 1, 5, 4, 7, 0]),
+        "most" => picks.next() % 600,
+        "after" | "position" => picks.next() % 8,
+        _ => picks.next(),
+    }
+}

@@ -1,0 +1,222 @@
+//! Programs that do anything, and what has to hold whatever they do.
+
+mod act;
+mod choose;
+mod finale;
+mod program;
+
+pub use choose::PICKS;
+
+use crate::common::World;
+use crate::setup::{Size, world_of};
+use abi::shm::ShmId;
+use abi::{Handle, MessagePage, Rights, Tag};
+use addr::Frame;
+use choose::{Picks, Trap};
+use kcore::handle::Object;
+use kcore::process::{Process, ProcessId};
+use kcore::thread::{State, ThreadId};
+use kcore::{Interrupt, Next};
+use program::{Entry, Program, Sight};
+use std::collections::HashMap;
+
+/// Something that happens. What the numbers stand for depends on who runs and what it has, so
+/// that any numbers make sense.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    pub kind: u8,
+    pub picks: [u64; PICKS],
+}
+
+/// A world, and what its programs know.
+pub struct Play {
+    pub world: World,
+    programs: HashMap<u32, Program>,
+    /// Segments that were ever made.
+    segments: Vec<ShmId>,
+    /// The first process is gone, so nothing more happens.
+    stopped: bool,
+    /// Only the first process is left, and it waits for what will never come.
+    stuck: bool,
+    /// How often each value of x0 came.
+    pub outcomes: [usize; OUTCOMES],
+}
+
+const INIT: u32 = 0;
+/// 0 and the errors.
+pub const OUTCOMES: usize = 8;
+
+impl Play {
+    pub fn new(size: Size) -> Self {
+        let mut play = Self {
+            world: world_of(size),
+            programs: HashMap::new(),
+            segments: Vec::new(),
+            stopped: false,
+            stuck: false,
+            outcomes: [0; OUTCOMES],
+        };
+        play.look_around();
+        play
+    }
+
+    /// Whether nothing more can happen.
+    pub fn is_over(&self) -> bool {
+        self.stopped || self.stuck
+    }
+
+    /// Plays a step, then checks everything.
+    pub fn step(&mut self, step: &Step) {
+        if self.is_over() {
+            return;
+        }
+        let mut picks = Picks::new(&step.picks);
+        let ends = picks.next();
+        let plan = (0..6).map(|bit| ends >> (50 + 2 * bit) & 3 == 3);
+        *self.world.kernel.platform.slice_ends.borrow_mut() = plan.collect();
+        if self.world.running.is_none() {
+            return self.disturb(&mut picks);
+        }
+        match step.kind % 64 {
+            0..=24 => self.request(&mut picks),
+            25..=29 => self.deal_with_child(&mut picks),
+            30..=44 => self.exchange(&mut picks),
+            45 => self.fill_table(&mut picks),
+            46..=49 => self.raise_child(&mut picks),
+            50..=53 => self.touch(&mut picks),
+            54 => self.touch_much(&mut picks),
+            55 => self.misbehave(&mut picks),
+            56..=59 => self.interrupt(Interrupt::SliceEnd),
+            60..=61 => self.type_something(&mut picks),
+            62 => self.world.kernel.platform.console_full ^= true,
+            _ => self.trap(&Trap::nonsense(&mut picks)),
+        }
+    }
+
+    /// The running program traps. Whether it goes on at once.
+    fn trap_and_go_on(&mut self, trap: &Trap) -> bool {
+        let running = self.world.running;
+        self.trap(trap);
+        !self.stopped && self.world.running == running
+    }
+
+    fn trap(&mut self, trap: &Trap) {
+        if trap.ends_everything(self.world.running == Some(INIT)) {
+            return;
+        }
+        trap.fill(self.world.page());
+        trap.load(self.world.registers());
+        self.enter(Entry::Trap(trap.operation));
+        self.world.kernel.trap();
+        self.go_on();
+    }
+
+    /// The running program, if there is one, enters the kernel.
+    fn enter(&mut self, entry: Entry) {
+        let Some(thread) = self.world.running else {
+            return;
+        };
+        let sight = Sight {
+            registers: *self.world.registers(),
+            page: *self.world.page(),
+        };
+        self.programs
+            .get_mut(&thread)
+            .expect("seen before")
+            .leave(entry, sight);
+    }
+
+    /// The kernel decides who goes on; everybody finds what they should.
+    fn go_on(&mut self) {
+        let next = self.world.run();
+        self.stopped = matches!(next, Next::Stop(_));
+        self.look_around();
+    }
+
+    /// Whoever waits for nothing but the CPU has what they had before, or an answer.
+    fn look_around(&mut self) {
+        let threads = self.world.kernel.threads();
+        let threads: Vec<(ThreadId, State, Frame)> = threads
+            .map(|(id, thread)| (id, thread.state, thread.page))
+            .collect();
+        for (id, state, page) in threads {
+            let fake = &self.world.kernel.platform;
+            let page = fake.pages.get(&page).copied().unwrap_or(MessagePage::EMPTY);
+            let sight = Sight {
+                registers: fake.registers[id.index() as usize],
+                page,
+            };
+            self.meet(id, &sight);
+            let program = self.programs.get_mut(&id.index()).expect("met");
+            if matches!(state, State::Ready) {
+                let is_news = program.settled.is_none();
+                self.segments.extend(program.settle(sight));
+                if is_news {
+                    self.check_arrival(id);
+                }
+            }
+        }
+    }
+
+    /// A thread that is seen for the first time has nothing of its predecessor's.
+    fn meet(&mut self, id: ThreadId, sight: &Sight) {
+        if self
+            .programs
+            .get(&id.index())
+            .is_some_and(|program| program.id == id)
+        {
+            return;
+        }
+        let marked = self.world.kernel.platform.marked[id.index() as usize];
+        assert!(
+            !marked || self.world.running == Some(id.index()),
+            "the machine has forgotten who was here before"
+        );
+        self.programs.insert(id.index(), Program::new(id, sight.clone()));
+    }
+
+    /// An answer that brought handles brought good ones.
+    fn check_arrival(&mut self, id: ThreadId) {
+        let sight = self.programs[&id.index()].settled.as_ref().expect("just settled");
+        self.outcomes[sight.registers.x[0] as usize] += 1;
+        let mut processes = self.world.kernel.processes();
+        let (_, process) = processes
+            .find(|(_, process)| process.thread == Some(id))
+            .expect("it runs");
+        let count = Tag::decode(sight.registers.x[1]).expect("good").handles();
+        for &raw in &sight.page.handles[..count] {
+            let found = process.handles.find(Handle::from_raw(raw), Rights::empty());
+            assert!(found.is_ok(), "a handle that came along is good");
+        }
+    }
+
+    /// The program that runs.
+    fn program(&self) -> &Program {
+        let thread = self.world.running.expect("somebody runs");
+        &self.programs[&thread]
+    }
+
+    /// The process of a thread.
+    fn process_of(&self, thread: u32) -> (ProcessId, &Process) {
+        let runs = |process: &Process| process.thread.is_some_and(|id| id.index() == thread);
+        self.world
+            .kernel
+            .processes()
+            .find(|(_, process)| runs(process))
+            .expect("it has one")
+    }
+
+    /// The good handles that the running program knows of, newest first.
+    fn objects(&self) -> impl Iterator<Item = (Handle, Object)> {
+        let (_, process) = self.process_of(self.world.running.expect("somebody runs"));
+        let found = |handle| process.handles.find(handle, Rights::empty());
+        self.program()
+            .handles()
+            .filter_map(move |handle| Some((handle, found(handle).ok()?.object)))
+    }
+
+    fn endpoints(&self) -> impl Iterator<Item = (Handle, Object)> {
+        self.objects()
+            .filter(|(_, object)| matches!(object, Object::Endpoint(_)))
+    }
+}

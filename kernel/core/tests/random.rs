@@ -1,0 +1,97 @@
+//! Many programs do anything at all, and the kernel stays what it should be.
+//!
+//! Programs trap with requests, messages and nonsense, touch memory, fault, are interrupted in
+//! the middle of the kernel's work for them, and end. After each step the kernel's own audit
+//! must find nothing, answers must have the form that the boundary promises, and who waits for
+//! nothing must find everything as it was. At the end everybody ends, and all frames are back.
+
+mod common;
+mod play;
+mod setup;
+
+use play::{OUTCOMES, PICKS, Play, Step};
+use proptest::prelude::{Strategy, any, proptest};
+use setup::Size;
+
+/// Worlds in which different things run out first.
+const SIZES: [Size; 4] = [
+    Size::USUAL,
+    Size {
+        frames: 120,
+        ..Size::USUAL
+    },
+    Size {
+        spaces: 6,
+        ..Size::USUAL
+    },
+    Size {
+        vmas: 16,
+        regions: 3,
+        ..Size::USUAL
+    },
+];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (any::<u8>(), proptest::array::uniform16(any::<u64>()))
+        .prop_map(|(kind, picks)| Step { kind, picks });
+    proptest::collection::vec(step, 1..150)
+}
+
+proptest! {
+    #[test]
+    fn whatever_programs_do_the_kernel_keeps_its_promises(size in 0..SIZES.len(), steps in steps()) {
+        let mut play = Play::new(SIZES[size]);
+        for step in &steps {
+            play.step(step);
+        }
+        play.finish();
+    }
+}
+
+/// A small generator (splitmix64): the same steps for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn step(&mut self) -> Step {
+        Step {
+            kind: self.next() as u8,
+            picks: std::array::from_fn::<_, PICKS, _>(|_| self.next()),
+        }
+    }
+}
+
+#[test]
+fn long_lives_of_many_programs_leave_nothing_behind() {
+    let wanted = std::env::var("STEPS")
+        .ok()
+        .and_then(|steps| steps.parse().ok())
+        .unwrap_or(8_000);
+    let (mut steps, mut outcomes) = (0, [0; OUTCOMES]);
+    for seed in 0.. {
+        let mut random = Random(seed);
+        let mut play = Play::new(SIZES[seed as usize % SIZES.len()]);
+        for _ in 0..1500 {
+            play.step(&random.step());
+            steps += usize::from(!play.is_over());
+        }
+        for (sum, times) in outcomes.iter_mut().zip(play.outcomes) {
+            *sum += times;
+        }
+        play.finish();
+        if steps >= wanted {
+            break;
+        }
+    }
+    println!("OUT {outcomes:?}");
+    assert!(
+        outcomes.iter().all(|&times| times > 0),
+        "every error of the trap came: {outcomes:?}"
+    );
+}

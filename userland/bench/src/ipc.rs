@@ -1,0 +1,60 @@
+//! A call to another process and its answer.
+
+use crate::measure::Row;
+use abi::{Badge, Handle, Label, Operation, Words6};
+use rt::archive::Archive;
+use rt::ipc::Endpoint;
+use rt::spawn::Command;
+use rt::svc::trap;
+use rt::{Error, Failure, Outcome};
+
+const COUNT: u64 = 2000;
+const LABEL: Label = Label(0x7000);
+
+/// Measures round trips with different numbers of words. All six travel in registers in any
+/// case; what differs is what the program loads into them.
+pub fn measure(archive: Archive) -> Result<[Row; 3], Failure> {
+    let file = archive
+        .program("bench")
+        .ok_or_else(|| Failure::new("bench: not in the archive"))?;
+    let endpoint = Endpoint::create()?;
+    let place = Handle::PARENT.index();
+    let server = Command::new("bench", file)
+        .arg("serve")
+        .give(place, endpoint.handle())
+        .spawn()?;
+    let client = endpoint.client(Badge(1))?;
+    let rows = [
+        round_trip("ipc_rtt_0w", client.get(), [0; 6])?,
+        round_trip("ipc_rtt_4w", client.get(), [1, 2, 3, 4, 0, 0])?,
+        round_trip("ipc_rtt_6w", client.get(), [1, 2, 3, 4, 5, 6])?,
+    ];
+    server.kill()?;
+    Ok(rows)
+}
+
+fn round_trip(id: &'static str, server: Handle, words: Words6) -> Result<Row, Error> {
+    let object = server.raw().into();
+    let [w0, w1, w2, w3, w4, w5] = words;
+    let operation = Operation::Call as u64;
+    Row::measure(id, COUNT, || {
+        let answer = trap([object, LABEL.0.into(), w0, w1, w2, w3, w4, w5, operation]);
+        let is_echo = answer[0] == 0 && answer[2..8] == words;
+        if is_echo { Ok(()) } else { Err(Error::Garbled) }
+    })
+}
+
+/// The server: answers every message with its own words.
+pub fn serve() -> Outcome {
+    let object = Handle::PARENT.raw().into();
+    let mut message = trap([object, 0, 0, 0, 0, 0, 0, 0, Operation::Receive as u64]);
+    loop {
+        if message[0] != 0 {
+            return Err(Failure::new("bench: the server received no message"));
+        }
+        message[0] = object;
+        message[1] = 0;
+        message[8] = Operation::ReplyReceive as u64;
+        message = trap(message);
+    }
+}

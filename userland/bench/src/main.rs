@@ -1,0 +1,43 @@
+//! Measures the kernel from a program's side.
+//!
+//! Prints `bench: ID VALUE` for each operation. Values are nanoseconds of the system counter,
+//! which are executed instructions where the machine counts those as its time (QEMU with
+//! `-icount shift=0`). The counter ticks every 16 of them or so, hence the batches.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod basics;
+mod ipc;
+mod measure;
+mod private;
+mod processes;
+mod shared;
+
+use measure::Row;
+use rt::archive::Archive;
+use rt::{Failure, Outcome, Start, println};
+
+rt::program!(run);
+
+fn run(start: &Start) -> Outcome {
+    match start.arg(0) {
+        Some("serve") => return ipc::serve(),
+        Some("yield") => return processes::yield_forever(),
+        _ => {}
+    }
+    let archive = Archive::from_start(start).ok_or_else(|| Failure::new("bench: no archive"))?;
+    basics::measure()?.iter().for_each(print);
+    ipc::measure(archive)?.iter().for_each(print);
+    processes::measure(archive)?.iter().for_each(print);
+    shared::measure()?.iter().for_each(print);
+    private::measure()?.iter().for_each(print);
+    println!("bench: done");
+    Ok(())
+}
+
+fn print(row: &Row) {
+    println!("bench: {} {}", row.id, row.value);
+}

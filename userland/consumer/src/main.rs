@@ -1,0 +1,73 @@
+//! The other half of the demonstration: reads what `producer` puts into the segment.
+//!
+//! `consumer KEY` finds the segment by its key, attaches it at an address of its own choice, and
+//! checks that what arrives is what was sent.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use abi::Errno;
+use abi::shm::ShmKey;
+use rt::ring::{Checksum, Reader};
+use rt::shm::Shm;
+use rt::sys::process::yield_now;
+use rt::{Error, Failure, Outcome, Start, clock, println};
+
+/// Somewhere in user space, and not where the kernel puts the producer's attachment.
+const ADDRESS: u64 = 0x20_0000_0000;
+/// How long to wait for the producer to create the segment.
+const PATIENCE_NANOSECONDS: u64 = 5_000_000_000;
+
+rt::program!(consume);
+
+fn consume(start: &Start) -> Outcome {
+    let key = start.arg(0).and_then(|arg| arg.parse().ok()).map(ShmKey);
+    let key = key.ok_or_else(|| Failure::new("consumer: usage: consumer KEY"))?;
+    let segment = find(key)?;
+    let attachment = segment.attach_at(ADDRESS)?;
+    let mut reader = Reader::new(attachment.words()).ok_or_else(|| Failure::new("no room"))?;
+    let address = attachment.address();
+    println!(
+        "consumer: found segment {}, attached at {address:#x}",
+        segment.id().raw()
+    );
+
+    let count = take(&mut reader);
+    let mut checksum = Checksum::default();
+    for _ in 0..count {
+        checksum.add(take(&mut reader));
+    }
+    let sent = take(&mut reader);
+    println!(
+        "consumer: received {} MiB, checksum {:016x}",
+        count >> 17,
+        checksum.value()
+    );
+    attachment.detach()?;
+    if sent == checksum.value() {
+        Ok(())
+    } else {
+        Err(Failure::new("consumer: that is not what the producer sent"))
+    }
+}
+
+/// The producer may not have come to creating it yet.
+fn find(key: ShmKey) -> Result<Shm, Error> {
+    let start = clock::ticks();
+    loop {
+        let late = clock::nanoseconds(clock::ticks() - start) > PATIENCE_NANOSECONDS;
+        match Shm::open(key) {
+            Err(Error::Refused(Errno::ENOENT)) if !late => yield_now(),
+            found_or_error => return found_or_error,
+        }
+    }
+}
+
+fn take(reader: &mut Reader<'_>) -> u64 {
+    loop {
+        match reader.pop() {
+            Some(word) => return word,
+            None => yield_now(),
+        }
+    }
+}

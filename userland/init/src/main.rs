@@ -1,0 +1,85 @@
+//! The first program: shows the machine, runs the demonstration, then a shell; then it powers
+//! the machine off.
+//!
+//! What it does is chosen by words among the boot arguments: see [`options`].
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod banner;
+mod demonstration;
+mod options;
+
+use abi::Handle;
+use abi::process::End;
+use options::Purpose;
+use rt::archive::Archive;
+use rt::log::KernelLog;
+use rt::spawn::{Child, Command, Ended};
+use rt::{Failure, Outcome, Start, println, sys};
+
+/// The system, which the kernel gives to its first program alone.
+const SYSTEM: Handle = Handle::PARENT;
+
+rt::program!(init);
+
+fn init(start: &Start) -> Outcome {
+    let status = match run(start) {
+        Ok(()) => 0,
+        Err(failure) => {
+            println!("init: {failure}");
+            1
+        }
+    };
+    sys::system::power_off(SYSTEM, status)?;
+    Ok(())
+}
+
+fn run(start: &Start) -> Outcome {
+    let archive = Archive::from_start(start)
+        .ok_or_else(|| Failure::new("there is no archive of programs: boot with an initrd"))?;
+    match options::read(start.text()) {
+        Purpose::Test { name, args } => test(archive, name, args),
+        Purpose::Demonstration => show(archive),
+        Purpose::Session => show(archive).and_then(|()| session(archive)),
+    }
+}
+
+fn show(archive: Archive) -> Outcome {
+    banner::print()?;
+    demonstration::run(archive)
+}
+
+/// Runs a shell until somebody leaves it.
+fn session(archive: Archive) -> Outcome {
+    println!("\nType `help` for a list of commands.");
+    expect_success("shell", &with_archive(archive, "shell")?.spawn()?)
+}
+
+/// Runs one program instead of everything else.
+fn test<'a>(archive: Archive, name: &str, args: impl Iterator<Item = &'a str>) -> Outcome {
+    let mut log = KernelLog::from_now_on(SYSTEM);
+    let child = with_archive(archive, name)?.args(args).spawn()?;
+    // What the kernel has to say belongs to the explanation of a failure.
+    expect_success(name, &child).inspect_err(|_| log.print_new())
+}
+
+/// A program that may start others and ask the system.
+fn with_archive(archive: Archive, name: &str) -> Result<Command<'_>, Failure> {
+    let command = find(archive, name)?;
+    Ok(command.archive(archive).give(Handle::PARENT.index(), SYSTEM))
+}
+
+fn find(archive: Archive, name: &str) -> Result<Command<'_>, Failure> {
+    let file = archive.program(name);
+    let file = file.ok_or_else(|| Failure::new(alloc::format!("there is no program {name}")))?;
+    Ok(Command::new(name, file))
+}
+
+fn expect_success(name: &str, child: &Child) -> Outcome {
+    match child.wait()? {
+        End::Exited(0) => Ok(()),
+        end => Err(Failure::new(alloc::format!("{name} {}", Ended(end)))),
+    }
+}

@@ -1,0 +1,71 @@
+//! The boot arguments that are meant for `init`.
+//!
+//! | word | |
+//! | --- | --- |
+//! | `interactive=no` | no prompt after the demonstration |
+//! | `test=NAME` | run program NAME with the words behind this one, and nothing else |
+//! | `bench` | the same as `test=bench` |
+//!
+//! All others are the kernel's.
+
+/// What this boot is for.
+#[derive(Clone, Debug)]
+pub enum Purpose<'a, A> {
+    /// Somebody wants to use the machine.
+    Session,
+    /// The demonstration only.
+    Demonstration,
+    /// One program only.
+    Test {
+        /// Its name.
+        name: &'a str,
+        /// Its arguments.
+        args: A,
+    },
+}
+
+/// Reads the boot arguments.
+pub fn read(text: &str) -> Purpose<'_, impl Iterator<Item = &str>> {
+    let mut words = text.split_ascii_whitespace();
+    let mut purpose = Purpose::Session;
+    while let Some(word) = words.next() {
+        if word == "interactive=no" {
+            purpose = Purpose::Demonstration;
+        } else if word == "bench" {
+            return Purpose::Test {
+                name: word,
+                args: words,
+            };
+        } else if let Some(name) = word.strip_prefix("test=") {
+            return Purpose::Test { name, args: words };
+        }
+    }
+    purpose
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Purpose, read};
+
+    #[test]
+    fn without_a_word_for_init_there_will_be_a_prompt() {
+        assert!(matches!(read(""), Purpose::Session));
+        assert!(matches!(read("exit=semihosting asid-bits=4"), Purpose::Session));
+    }
+
+    #[test]
+    fn nobody_at_the_console_means_no_prompt() {
+        assert!(matches!(read("exit=psci interactive=no"), Purpose::Demonstration));
+        assert!(matches!(read("interactive=yes"), Purpose::Session));
+    }
+
+    #[test]
+    fn what_follows_the_name_of_a_test_is_its_arguments() {
+        let Purpose::Test { name, args } = read("interactive=no test=hostile random 7") else {
+            panic!("not a test");
+        };
+        assert_eq!(name, "hostile");
+        assert_eq!(args.collect::<Vec<_>>(), ["random", "7"]);
+        assert!(matches!(read("bench"), Purpose::Test { name: "bench", .. }));
+    }
+}

@@ -1,0 +1,111 @@
+//! The archive of programs (`cpio`, newc format): which there are, and their files.
+
+use crate::Start;
+
+/// Where programs are in the archive.
+const FOLDER: &str = "bin/";
+
+/// An archive that is mapped into this program and stays so.
+#[derive(Clone, Copy, Debug)]
+pub struct Archive {
+    bytes: &'static [u8],
+}
+
+impl Archive {
+    /// The archive in these bytes.
+    pub const fn new(bytes: &'static [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The archive this program's parent left in its memory, if it did: address and length are
+    /// the first two words of the start message.
+    pub fn from_start(start: &Start) -> Option<Self> {
+        let [address, length, ..] = start.words();
+        let address = usize::try_from(address).ok().filter(|&address| address != 0)?;
+        let length = usize::try_from(length).ok().filter(|&length| length != 0)?;
+        let first = core::ptr::with_exposed_provenance(address);
+        // SAFETY: the parent says that an archive is there (who may start a program with a wrong
+        // one may as well fill its memory with anything), read-only for this program; nothing in
+        // it unmaps that.
+        Some(Self::new(unsafe { core::slice::from_raw_parts(first, length) }))
+    }
+
+    /// All of it.
+    pub const fn bytes(&self) -> &'static [u8] {
+        self.bytes
+    }
+
+    /// The ELF file of this program.
+    pub fn program(&self, name: &str) -> Option<&'static [u8]> {
+        self.files()
+            .find(|(other, _)| *other == name)
+            .map(|(_, file)| file)
+    }
+
+    /// The names of all programs, in the archive's order.
+    pub fn programs(&self) -> impl Iterator<Item = &'static str> {
+        self.files().map(|(name, _)| name)
+    }
+
+    fn files(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
+        cpio_reader::iter_files(self.bytes).filter_map(|entry| {
+            Some((
+                entry.name().trim_start_matches("./").strip_prefix(FOLDER)?,
+                entry.file(),
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Archive;
+    use std::format;
+    use std::vec::Vec;
+
+    /// An archive in the newc format: `cpio(5)`.
+    fn archive(files: &[(&str, &[u8])]) -> Archive {
+        let mut bytes = Vec::new();
+        for (name, file) in files.iter().chain(&[("TRAILER!!!", &b""[..])]) {
+            let fields = [
+                0,
+                0o100_755,
+                0,
+                0,
+                1,
+                0,
+                file.len(),
+                0,
+                0,
+                0,
+                0,
+                name.len() + 1,
+                0,
+            ];
+            bytes.extend(b"070701");
+            for field in fields {
+                bytes.extend(format!("{field:08X}").bytes());
+            }
+            bytes.extend(name.bytes());
+            bytes.push(0);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes.extend(*file);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        Archive::new(bytes.leak())
+    }
+
+    #[test]
+    fn programs_are_found_by_name_in_the_folder_for_programs() {
+        let archive = archive(&[("bin/init", b"one"), ("etc/motd", b"two"), ("bin/sh", b"three")]);
+        assert_eq!(archive.programs().collect::<Vec<_>>(), ["init", "sh"]);
+        assert_eq!(archive.program("sh"), Some(&b"three"[..]));
+        assert_eq!(archive.program("motd"), None);
+    }
+
+    #[test]
+    fn bytes_that_are_no_archive_hold_no_program() {
+        assert_eq!(Archive::new(b"").programs().count(), 0);
+        assert_eq!(Archive::new(b"this is not an archive").programs().count(), 0);
+    }
+}

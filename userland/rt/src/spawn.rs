@@ -1,0 +1,219 @@
+//! Starts programs: loads an ELF file into a new process, as the kernel does for `init`.
+//!
+//! Pages are mapped here, filled, and moved into the child with the access they will have there.
+//! No byte is copied twice, and this program can no longer reach them.
+
+mod ended;
+mod process;
+mod staged;
+
+pub use ended::Ended;
+pub use process::{Child, Unstarted};
+
+use crate::archive::Archive;
+use crate::{Error, call, place};
+use abi::layout::{STACK_BYTES, STACK_TOP};
+use abi::memory::{Map, Protection};
+use abi::process::Start;
+use abi::{BUFFER_BYTES, Handle};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use loader::{LoadError, Plan};
+
+/// What to start, and what to give it.
+#[derive(Clone, Debug)]
+pub struct Command<'a> {
+    name: &'a str,
+    file: &'a [u8],
+    text: String,
+    handles: Vec<(u32, Handle)>,
+    archive: Option<Archive>,
+}
+
+/// A process that has everything but its first instruction executed.
+#[derive(Debug)]
+pub struct Loaded {
+    process: Unstarted,
+    start: Start,
+    text: String,
+}
+
+impl Loaded {
+    /// The process, to give it more.
+    pub fn process(&self) -> &Unstarted {
+        &self.process
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// As [`Start`].
+    pub fn start(self) -> Result<Child, SpawnError> {
+        self.process
+            .start(self.start, self.text.as_bytes())
+            .map_err(during("starting it"))
+    }
+}
+
+impl<'a> Command<'a> {
+    /// The program in `file`, as a process called `name`, with this program's console.
+    pub fn new(name: &'a str, file: &'a [u8]) -> Self {
+        let handles = Vec::from([(Handle::CONSOLE.index(), Handle::CONSOLE)]);
+        Self {
+            name,
+            file,
+            text: String::new(),
+            handles,
+            archive: None,
+        }
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: &str) -> Self {
+        if !self.text.is_empty() {
+            self.text.push('\0');
+        }
+        self.text.push_str(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<'s>(self, args: impl IntoIterator<Item = &'s str>) -> Self {
+        args.into_iter().fold(self, Self::arg)
+    }
+
+    /// Lets the child find `handle` at `place` of its handle table; the last one given there
+    /// counts. Place 4 is [`Handle::PARENT`].
+    pub fn give(mut self, place: u32, handle: Handle) -> Self {
+        self.handles.push((place, handle));
+        self
+    }
+
+    /// Gives the child a copy of the archive, so that it can start programs itself.
+    pub fn archive(self, archive: Archive) -> Self {
+        Self {
+            archive: Some(archive),
+            ..self
+        }
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The reason. Nothing is left of the process then.
+    pub fn spawn(&self) -> Result<Child, SpawnError> {
+        self.load()?.start()
+    }
+
+    /// Makes the process and fills its memory, but does not start it yet.
+    ///
+    /// # Errors
+    /// The reason. Nothing is left of the process then.
+    pub fn load(&self) -> Result<Loaded, SpawnError> {
+        if self.text.len() > BUFFER_BYTES {
+            return Err(SpawnError::TooManyArguments);
+        }
+        let plan = loader::plan(self.file).map_err(SpawnError::NotLoadable)?;
+        let process = Unstarted::create(self.name).map_err(during("creating the process"))?;
+        load(&plan, process.memory())?;
+        self.give_memory(process.memory())?;
+        for &(place, handle) in &self.handles {
+            process
+                .give(place, handle)
+                .map_err(during("giving it a handle"))?;
+        }
+        let (start, text) = (self.start_message(&plan), self.text.clone());
+        Ok(Loaded { process, start, text })
+    }
+
+    /// The stack, and the archive if it gets one.
+    fn give_memory(&self, memory: Handle) -> Result<(), SpawnError> {
+        let protection = Protection::READ | Protection::WRITE;
+        let address = STACK_TOP - STACK_BYTES;
+        call(
+            memory,
+            Map {
+                address,
+                length: STACK_BYTES,
+                protection,
+            },
+        )
+        .map_err(during("mapping its stack"))?;
+        if let Some(archive) = self.archive {
+            staged::put(memory, place::ARCHIVE, 0, archive.bytes(), Protection::READ)
+                .map_err(during("giving it the archive"))?;
+        }
+        Ok(())
+    }
+
+    fn start_message(&self, plan: &Plan<'_>) -> Start {
+        let (archive, length) = match self.archive {
+            Some(archive) => (place::ARCHIVE, archive.bytes().len() as u64),
+            None => (0, 0),
+        };
+        Start {
+            entry: plan.entry().raw(),
+            stack: STACK_TOP,
+            word0: archive,
+            word1: length,
+            word2: 0,
+            word3: 0,
+        }
+    }
+}
+
+fn load(plan: &Plan<'_>, memory: Handle) -> Result<(), SpawnError> {
+    for segment in plan.segments() {
+        let start = segment.pages.start().start().raw();
+        let end = segment.pages.end().start().raw();
+        let filled = staged::put(memory, start, segment.offset, segment.bytes, segment.protection)
+            .map_err(during("loading its program segments"))?;
+        let address = start + filled;
+        if address < end {
+            let (length, protection) = (end - address, segment.protection);
+            call(
+                memory,
+                Map {
+                    address,
+                    length,
+                    protection,
+                },
+            )
+            .map_err(during("mapping its zeroes"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why a program was not started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpawnError {
+    /// The file is no program for this system.
+    NotLoadable(LoadError),
+    /// The arguments do not fit into a message.
+    TooManyArguments,
+    /// A request was refused.
+    Failed {
+        /// What was being done.
+        step: &'static str,
+        /// What was answered.
+        error: Error,
+    },
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLoadable(why) => write!(f, "the file {why}"),
+            Self::TooManyArguments => write!(f, "the arguments have more than {BUFFER_BYTES} bytes"),
+            Self::Failed { step, error } => write!(f, "{step} failed: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for SpawnError {}
+
+fn during(step: &'static str) -> impl Fn(Error) -> SpawnError {
+    move |error| SpawnError::Failed { step, error }
+}

@@ -1,0 +1,92 @@
+//! A child, before and after its start.
+
+use crate::Error;
+use crate::handle::OwnedHandle;
+use crate::sys::process;
+use abi::Handle;
+use abi::process::{End, Pid, Start};
+
+/// A process that has not started, with nothing mapped. Dropping this ends it.
+#[derive(Debug)]
+pub struct Unstarted {
+    process: OwnedHandle,
+    memory: OwnedHandle,
+    pid: Pid,
+}
+
+/// A process that was started. Dropping this does not end it.
+#[derive(Debug)]
+pub struct Child {
+    process: OwnedHandle,
+    pid: Pid,
+}
+
+impl Unstarted {
+    /// Creates one.
+    ///
+    /// # Errors
+    /// As [`abi::process::Create`].
+    pub fn create(name: &str) -> Result<Self, Error> {
+        let (process, memory, pid) = process::create(name)?;
+        let (process, memory) = (OwnedHandle::new(process), OwnedHandle::new(memory));
+        Ok(Self { process, memory, pid })
+    }
+
+    /// Its handle.
+    pub fn handle(&self) -> Handle {
+        self.process.get()
+    }
+
+    /// Its memory manager.
+    pub fn memory(&self) -> Handle {
+        self.memory.get()
+    }
+
+    /// Lets it find this program's `handle` at `place`.
+    ///
+    /// # Errors
+    /// As [`abi::process::Give`].
+    pub fn give(&self, place: u32, handle: Handle) -> Result<(), Error> {
+        process::give(self.handle(), place, handle)
+    }
+
+    /// Starts it, with these bytes in its message page.
+    ///
+    /// # Errors
+    /// As [`Start`].
+    pub fn start(self, request: Start, bytes: &[u8]) -> Result<Child, Error> {
+        process::start(self.handle(), request, bytes)?;
+        Ok(Child {
+            process: self.process,
+            pid: self.pid,
+        })
+    }
+}
+
+impl Child {
+    /// Its handle.
+    pub fn handle(&self) -> Handle {
+        self.process.get()
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// As [`abi::process::Wait`].
+    pub fn wait(&self) -> Result<End, Error> {
+        process::wait(self.handle())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// As [`abi::process::Kill`].
+    pub fn kill(&self) -> Result<(), Error> {
+        process::kill(self.handle())
+    }
+}

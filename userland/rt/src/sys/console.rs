@@ -1,0 +1,96 @@
+//! Requests to a console: [`abi::console`].
+
+use crate::call::{call_with, exchange};
+use crate::sys::process::yield_now;
+use crate::{Error, Incoming, Outgoing};
+use abi::console::{Read, Write};
+use abi::{BUFFER_BYTES, Errno, Handle};
+
+/// Writes bytes, all of them.
+///
+/// # Errors
+/// As [`Write`]. How many were written by then is not known.
+pub fn write_all(console: Handle, bytes: &[u8]) -> Result<(), Error> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let piece = &rest[..rest.len().min(BUFFER_BYTES)];
+        let taken = match call_with(console, Write {}, Outgoing::bytes(piece)) {
+            Ok((taken,)) => taken,
+            // Its device is busy with what it has; others may run meanwhile.
+            Err(Error::Refused(Errno::EAGAIN)) => {
+                yield_now();
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        rest = usize::try_from(taken)
+            .ok()
+            .filter(|&taken| taken != 0)
+            .and_then(|taken| rest.get(taken..))
+            .ok_or(Error::Garbled)?;
+    }
+    Ok(())
+}
+
+/// Waits for input, at most `most` bytes.
+///
+/// # Errors
+/// As [`Read`].
+pub fn read(console: Handle, most: u64, input: &mut Incoming) -> Result<(), Error> {
+    exchange(console, Read { most }, Outgoing::NOTHING, input).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_all;
+    use crate::{Error, fake};
+    use abi::{Errno, Handle};
+    use std::rc::Rc;
+    use std::vec::Vec;
+
+    /// A console that takes at most five bytes at a time.
+    fn slow_console() -> Rc<std::cell::RefCell<Vec<u8>>> {
+        let written = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = Rc::clone(&written);
+        fake::install(move |sent, page| {
+            let taken = (sent[1] >> 16 & 0xffff).min(5);
+            seen.borrow_mut().extend_from_slice(&page.bytes[..taken as usize]);
+            [0, 0, taken, 0, 0, 0, 0, 0, 0]
+        });
+        written
+    }
+
+    #[test]
+    fn what_the_console_does_not_take_at_once_is_sent_again() {
+        let written = slow_console();
+        write_all(Handle::CONSOLE, b"all of this sentence").expect("a console that works");
+        assert_eq!(written.borrow().as_slice(), b"all of this sentence");
+    }
+
+    #[test]
+    fn a_busy_console_is_asked_again_after_others_could_run() {
+        let labels = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = Rc::clone(&labels);
+        fake::install(move |sent, _| {
+            let label = sent[1] & 0xffff;
+            seen.borrow_mut().push(label);
+            let busy = label == 0x300 && seen.borrow().len() == 1;
+            let errno = if busy {
+                u64::from(Errno::EAGAIN.number())
+            } else {
+                0
+            };
+            [0, errno, 2, 0, 0, 0, 0, 0, 0]
+        });
+        assert_eq!(write_all(Handle::CONSOLE, b"hi"), Ok(()));
+        assert_eq!(labels.borrow().as_slice(), [0x300, 0x109, 0x300]);
+    }
+
+    #[test]
+    fn a_console_that_takes_nothing_or_too_much_is_given_up() {
+        for taken in [0, 6, u64::MAX] {
+            fake::install(move |_, _| [0, 0, taken, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(write_all(Handle::CONSOLE, b"hello"), Err(Error::Garbled));
+        }
+    }
+}

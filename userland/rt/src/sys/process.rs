@@ -1,0 +1,113 @@
+//! Requests to processes, one's own and children: [`abi::process`].
+
+use crate::call::{call, call_with, exchange};
+use crate::{Error, Incoming, Outgoing};
+use abi::process::{
+    Close, Create, CreateEndpoint, Derive, End, Exit, Give, Identify, Kill, Pid, Start, Wait, Yield,
+};
+use abi::{Badge, Handle, Rights};
+
+/// As [`Create`]. Returns the child, its memory manager and its number.
+///
+/// # Errors
+/// As [`Create`].
+pub fn create(name: &str) -> Result<(Handle, Handle, Pid), Error> {
+    let mut incoming = Incoming::new();
+    let name = Outgoing::bytes(name.as_bytes());
+    let (pid,) = exchange(Handle::SELF, Create {}, name, &mut incoming)?;
+    match *incoming.handles() {
+        [process, memory] => Ok((process, memory, pid)),
+        _ => Err(Error::Garbled),
+    }
+}
+
+/// As [`Give`]: `child` finds this program's `handle` at `place`.
+///
+/// # Errors
+/// As [`Give`].
+pub fn give(child: Handle, place: u32, handle: Handle) -> Result<(), Error> {
+    call_with(child, Give { place }, Outgoing::handles(&[handle]))
+}
+
+/// As [`Start`].
+///
+/// # Errors
+/// As [`Start`].
+pub fn start(child: Handle, request: Start, bytes: &[u8]) -> Result<(), Error> {
+    call_with(child, request, Outgoing::bytes(bytes))
+}
+
+/// As [`Exit`].
+pub fn exit(status: i32) -> ! {
+    loop {
+        // If the kernel did not do it, there is nothing better than to ask again.
+        call(Handle::SELF, Exit { status }).ok();
+    }
+}
+
+/// As [`Wait`].
+///
+/// # Errors
+/// As [`Wait`].
+pub fn wait(child: Handle) -> Result<End, Error> {
+    call(child, Wait {})
+}
+
+/// As [`Kill`].
+///
+/// # Errors
+/// As [`Kill`].
+pub fn kill(child: Handle) -> Result<(), Error> {
+    call(child, Kill {})
+}
+
+/// As [`CreateEndpoint`].
+///
+/// # Errors
+/// As [`CreateEndpoint`].
+pub fn create_endpoint() -> Result<Handle, Error> {
+    one_handle(CreateEndpoint {})
+}
+
+/// As [`Derive`].
+///
+/// # Errors
+/// As [`Derive`].
+pub fn derive(handle: Handle, rights: Rights, badge: Badge) -> Result<Handle, Error> {
+    one_handle(Derive {
+        handle,
+        rights,
+        badge,
+    })
+}
+
+/// As [`Close`].
+///
+/// # Errors
+/// As [`Close`].
+pub fn close(handle: Handle) -> Result<(), Error> {
+    call(Handle::SELF, Close { handle })
+}
+
+/// As [`Yield`].
+pub fn yield_now() {
+    // Whether others ran or there was nobody else makes no difference to the caller.
+    call(Handle::SELF, Yield {}).ok();
+}
+
+/// As [`Identify`].
+///
+/// # Errors
+/// As [`Identify`].
+pub fn identify(process: Handle) -> Result<Pid, Error> {
+    call(process, Identify {}).map(|(pid,)| pid)
+}
+
+fn one_handle<R: abi::Request>(request: R) -> Result<Handle, Error> {
+    let mut incoming = Incoming::new();
+    exchange(Handle::SELF, request, Outgoing::NOTHING, &mut incoming)?;
+    match *incoming.handles() {
+        [handle] => Ok(handle),
+        _ => Err(Error::Garbled),
+    }
+}

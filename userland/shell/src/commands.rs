@@ -1,0 +1,129 @@
+//! What the commands do.
+
+use abi::process::{End, Pid};
+use abi::shm::ShmId;
+use abi::{Errno, Handle};
+use alloc::format;
+use rt::archive::Archive;
+use rt::log::KernelLog;
+use rt::shm::{Shm, segments, totals};
+use rt::spawn::Ended;
+use rt::{Error, Failure, Incoming, Outcome, println, spawn, sys};
+use shell::parse::{COMMANDS, Command};
+use shell::table::{PROCESS_HEADER, ProcessLine, SEGMENT_HEADER, SegmentLine};
+
+/// The system, which `init` gives to the shell.
+const SYSTEM: Handle = Handle::PARENT;
+const KIB_IN_A_FRAME: u64 = abi::layout::PAGE_BYTES / 1024;
+
+/// What the commands work with.
+pub struct Session {
+    /// Where the programs are.
+    pub archive: Option<Archive>,
+}
+
+impl Session {
+    /// Does what the command says. Leaving is up to the caller.
+    pub fn execute(&self, command: Command<'_>) -> Outcome {
+        match command {
+            Command::Nothing | Command::Exit => Ok(()),
+            Command::Help => help(),
+            Command::ListSegments => list_segments(),
+            Command::RemoveSegment(id) => remove_segment(id),
+            Command::ShowFrames => show_frames(),
+            Command::ListProcesses => list_processes(),
+            Command::ListPrograms => self.list_programs(),
+            Command::Run { name, args } => self.run(name, args),
+        }
+    }
+
+    fn list_programs(&self) -> Outcome {
+        self.archive
+            .iter()
+            .flat_map(Archive::programs)
+            .for_each(|name| println!("{name}"));
+        Ok(())
+    }
+
+    fn run(&self, name: &str, args: &str) -> Outcome {
+        let found = self
+            .archive
+            .and_then(|archive| Some((archive, archive.program(name)?)));
+        let (archive, file) = found.ok_or_else(|| {
+            Failure::new(format!(
+                "there is no program `{name}`; `run` lists those there are"
+            ))
+        })?;
+        let command = spawn::Command::new(name, file).args(args.split_ascii_whitespace());
+        let mut log = KernelLog::from_now_on(SYSTEM);
+        let end = command.archive(archive).spawn()?.wait()?;
+        log.print_new();
+        if end != End::Exited(0) {
+            println!("{name} {}", Ended(end));
+        }
+        Ok(())
+    }
+}
+
+fn help() -> Outcome {
+    for (usage, what) in COMMANDS {
+        println!("{usage:<24} {what}");
+    }
+    Ok(())
+}
+
+fn list_segments() -> Outcome {
+    println!("{SEGMENT_HEADER}");
+    for segment in segments()? {
+        let (id, state) = segment?;
+        println!("{}", SegmentLine { id, state: &state });
+    }
+    let totals = totals()?;
+    let (used, pages, present) = (totals.used_ids, totals.shm_tot, totals.shm_rss);
+    println!("{used} segments of {pages} pages, of which {present} are in memory");
+    Ok(())
+}
+
+fn remove_segment(id: ShmId) -> Outcome {
+    Shm::from_id(id).remove().map_err(|error| match error {
+        Error::Refused(Errno::EINVAL) => Failure::new(format!("nothing has shmid {}", id.raw())),
+        other => other.into(),
+    })
+}
+
+fn show_frames() -> Outcome {
+    let frames = sys::system::count_frames(SYSTEM)?;
+    let lines = [
+        ("total", frames.total),
+        ("used", frames.total - frames.free),
+        ("free", frames.free),
+        ("of that promised", frames.promised),
+    ];
+    println!("{:<16} {:>10} {:>10}", "", "frames", "KiB");
+    for (what, count) in lines {
+        println!("{what:<16} {count:>10} {:>10}", count * KIB_IN_A_FRAME);
+    }
+    Ok(())
+}
+
+fn list_processes() -> Outcome {
+    println!("{PROCESS_HEADER}");
+    let mut after = Pid(0);
+    let mut name = Incoming::new();
+    loop {
+        let facts = match sys::system::next_process(SYSTEM, after, &mut name) {
+            Ok(facts) => facts,
+            Err(Error::Refused(Errno::ESRCH)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let text = core::str::from_utf8(name.bytes()).unwrap_or("?");
+        println!(
+            "{}",
+            ProcessLine {
+                facts: &facts,
+                name: text
+            }
+        );
+        after = facts.pid;
+    }
+}

@@ -1,0 +1,6 @@
+//! What the shell understands and how it shows things: all of it that needs no kernel.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod parse;
+pub mod table;

@@ -1,0 +1,41 @@
+//! Whether frames got lost.
+
+use abi::Handle;
+use rt::{Error, Failure, Outcome, sys};
+
+/// Counts frames; does nothing in a program that was not given the system as its parent handle.
+#[derive(Clone, Copy, Debug)]
+pub struct Frames {
+    unused: Option<u64>,
+}
+
+impl Frames {
+    /// How many there are now.
+    pub fn count() -> Self {
+        Self {
+            unused: unused_by_others().ok(),
+        }
+    }
+
+    /// Whether as many are there again.
+    ///
+    /// # Errors
+    /// A sentence with both numbers.
+    pub fn check(self) -> Outcome {
+        let (Some(before), Some(after)) = (self.unused, Self::count().unused) else {
+            return Ok(());
+        };
+        if before == after {
+            Ok(())
+        } else {
+            let sentence = alloc::format!("{before} frames were free before, {after} are now");
+            Err(Failure::new(sentence))
+        }
+    }
+}
+
+/// Frames that are free, or this program's own: it may touch a page more of its stack or heap.
+fn unused_by_others() -> Result<u64, Error> {
+    let own = sys::memory::count_usage()?;
+    Ok(sys::system::count_frames(Handle::PARENT)?.free + own.private + own.tables)
+}

@@ -1,0 +1,26 @@
+//! What the test programs share. The programs are in `src/bin`:
+//!
+//! | program | tests |
+//! | --- | --- |
+//! | `hostile` | that the kernel outlives whatever a program does |
+//! | `conform` | rules of the shared memory catalogue, on the real kernel |
+//! | `ipc` | messages between processes, and servers in the kernel's place |
+//! | `preempt` | that nobody can keep the CPU |
+//! | `asid` | that many processes are kept apart when ASIDs are few |
+//! | `fp` | that FP/SIMD registers belong to their process |
+//!
+//! Each prints a line about what it found, and exits with status 0 if that is as it should be.
+//! They are started by `init` (boot argument `test=NAME`), and start themselves again, with an
+//! argument, where a test needs several processes.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod family;
+mod frames;
+mod random;
+
+pub use family::Family;
+pub use frames::Frames;
+pub use random::Random;
