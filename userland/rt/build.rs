@@ -10,6 +10,7 @@ fn main() {
     let script = format!("PROGRAM_BASE = {base:#x};\n{layout}");
     let path = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("program.ld");
     fs::write(&path, script).expect("cargo's output folder can be written");
-    // Build scripts of dependents see this as DEP_GRANULE_RT_LINK_SCRIPT.
+    // Build scripts of dependents see these as DEP_GRANULE_RT_LINK_SCRIPT and so on.
     println!("cargo::metadata=link_script={}", path.display());
+    println!("cargo::metadata=page_bytes={}", abi::layout::PAGE_BYTES);
 }

@@ -5,14 +5,18 @@
 use std::env;
 
 fn main() {
-    // Built for the host, for the tests of its library, a program is linked as the host does it.
+    // Built for the host, for its tests, a program is linked as the host does it.
     if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
-        let script = env::var("DEP_GRANULE_RT_LINK_SCRIPT").expect("the program depends on rt");
-        println!("cargo::rustc-link-arg-bins=-T{script}");
+        println!("cargo::rustc-link-arg-bins=-T{}", from_runtime("LINK_SCRIPT"));
         // Smaller files: by default parts are put 64 KiB apart.
         println!(
             "cargo::rustc-link-arg-bins=-zmax-page-size={}",
-            abi::layout::PAGE_BYTES
+            from_runtime("PAGE_BYTES")
         );
     }
+}
+
+/// What the runtime's own build script has to say.
+fn from_runtime(name: &str) -> String {
+    env::var(format!("DEP_GRANULE_RT_{name}")).expect("a program depends on rt")
 }

@@ -5,6 +5,7 @@
 //! bootargs = "asid-bits=4"                    # optional
 //! deadline = 60                               # seconds, optional
 //! proves = ["G-31"]                           # rows of docs/conformance.tsv, optional
+//! witness = "ok {id}"                         # a line that must come for each of them, optional
 //! machines = [{}, { cpu = "max", smp = 1 }]   # optional; the case runs on each, {} is the default machine
 //! status = 0                                  # exit status the guest must choose, optional
 //! forbid = ["leak"]                           # regexes, optional; a line that begins with `panic:` always fails
@@ -58,6 +59,8 @@ struct CaseFile {
     deadline: u64,
     #[serde(default)]
     proves: Vec<String>,
+    #[serde(default)]
+    witness: Option<String>,
     #[serde(default)]
     forbid: Vec<String>,
     #[serde(default)]
@@ -117,6 +120,8 @@ fn parse(name: &str, text: &str) -> Result<Case> {
     );
     let steps: Vec<Step> = file.script.into_iter().map(Step::from).collect();
     check_steps(&steps)?;
+    let mut anywhere = file.anywhere;
+    anywhere.extend(file.witness.iter().flat_map(|line| witnesses(line, &file.proves)));
     let mut forbidden = vec!["^panic:".to_owned()];
     forbidden.extend(file.forbid);
     Ok(Case {
@@ -127,12 +132,19 @@ fn parse(name: &str, text: &str) -> Result<Case> {
         proves: file.proves,
         script: Script {
             steps,
-            anywhere: regexes(&file.anywhere)?,
+            anywhere: regexes(&anywhere)?,
             forbidden: regexes(&forbidden)?,
             status: file.status,
             deadline: Duration::from_secs(file.deadline),
         },
     })
+}
+
+/// What must be seen so that a row counts as proved: `line` with the row's id, and nothing else.
+fn witnesses(line: &str, rows: &[String]) -> Vec<String> {
+    rows.iter()
+        .map(|id| format!("^{}$", regex::escape(&line.replace("{id}", id))))
+        .collect()
 }
 
 /// Finds a mistake in an expression now, not when a machine has run for a minute.

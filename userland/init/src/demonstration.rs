@@ -17,11 +17,12 @@ const MIB: &str = "8";
 pub fn run(archive: Archive) -> Outcome {
     println!("\nTwo processes share memory:");
     let before = unused_by_others()?;
+    println!("init: free frames before: {before}");
     pass_data(archive)?;
     write_protected(archive)?;
     remove()?;
     let after = unused_by_others()?;
-    println!("init: free frames before {before}, after {after}");
+    println!("init: free frames after: {after}");
     if before == after {
         println!("init: the demonstration succeeded");
         Ok(())

@@ -25,6 +25,9 @@ const ECHO: Label = Label(0x7001);
 const BADGE: Badge = Badge(0x1234_5678_9abc_def0);
 const SENTENCE: &str = "printed through the parent";
 
+/// What is checked, and how.
+type Part = (&'static str, fn(&Family) -> Outcome);
+
 rt::program!(run);
 
 fn run(start: &Start) -> Outcome {
@@ -39,7 +42,7 @@ fn run(start: &Start) -> Outcome {
 }
 
 fn lead(family: &Family) -> Outcome {
-    let parts: [(&str, fn(&Family) -> Outcome); 4] = [
+    let parts: [Part; 4] = [
         (
             "words, bytes and handles come back from another process",
             words_bytes_and_handles,
