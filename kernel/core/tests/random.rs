@@ -67,12 +67,13 @@ impl Random {
     }
 }
 
+/// The environment variable `STEPS` makes it longer.
 #[test]
 fn long_lives_of_many_programs_leave_nothing_behind() {
     let wanted = std::env::var("STEPS")
         .ok()
         .and_then(|steps| steps.parse().ok())
-        .unwrap_or(8_000);
+        .unwrap_or(5_000);
     let (mut steps, mut outcomes) = (0, [0; OUTCOMES]);
     for seed in 0.. {
         let mut random = Random(seed);
@@ -85,13 +86,13 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
             *sum += times;
         }
         play.finish();
-        if steps >= wanted {
+        let every_error_came = outcomes.iter().all(|&times| times > 0);
+        if steps >= wanted && every_error_came {
             break;
         }
+        assert!(
+            steps < 20 * wanted,
+            "each error of the trap comes now and then: {outcomes:?}"
+        );
     }
-    println!("OUT {outcomes:?}");
-    assert!(
-        outcomes.iter().all(|&times| times > 0),
-        "every error of the trap came: {outcomes:?}"
-    );
 }

@@ -54,7 +54,12 @@ impl<'a> Picks<'a> {
     pub fn address(&mut self, program: &Program) -> u64 {
         let pick = self.next();
         let offset = (pick >> 8) % 8 * layout::PAGE_BYTES;
-        let edges = [layout::MESSAGE_PAGES, layout::USER_END - layout::PAGE_BYTES, layout::AREA_END, pick];
+        let edges = [
+            layout::MESSAGE_PAGES,
+            layout::USER_END - layout::PAGE_BYTES,
+            layout::AREA_END,
+            pick,
+        ];
         match pick % 8 {
             0 => 0,
             1..=2 => layout::PROGRAM_BASE + offset,

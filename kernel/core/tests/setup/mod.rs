@@ -4,6 +4,7 @@
 
 use crate::common::{World, leak};
 use addr::{Frame, FrameRange};
+use machine::{Machine, Speculation};
 use mm::{Limits, MemoryManager, Storage};
 
 /// How much of everything a world has.
@@ -30,7 +31,7 @@ pub fn world() -> World {
     world_of(Size::USUAL)
 }
 
-/// The same in a world of this size.
+/// The same in a world of this size. Its TLB has always cached everything it may.
 pub fn world_of(size: Size) -> World {
     let ram = FrameRange::new(Frame::from_number(0x40000), size.frames).expect("not empty");
     let words = mm::frame_words(&[ram]);
@@ -44,6 +45,11 @@ pub fn world_of(size: Size) -> World {
             .collect::<Vec<_>>()
             .leak(),
     };
-    let memory = MemoryManager::new(storage, &[ram], machine::Machine::new(ram), Limits::WIDEST);
+    let memory = MemoryManager::new(
+        storage,
+        &[ram],
+        Machine::new(ram).with_speculation(Speculation::Everything),
+        Limits::WIDEST,
+    );
     World::new(memory.expect("good storage"))
 }
