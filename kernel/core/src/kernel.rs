@@ -8,6 +8,7 @@ use crate::platform::Platform;
 use crate::process::{Process, ProcessId};
 use crate::sched::Stop;
 use crate::thread::{Queue, Thread, ThreadId};
+use abi::MessagePage;
 use abi::process::Pid;
 use abi::system::Machine;
 use mm::{MemoryManager, SpaceId};
@@ -52,6 +53,9 @@ pub struct Kernel<P: Platform> {
     pub(crate) console: Console,
     pub(crate) facts: Facts,
     pub(crate) first_process: Option<ProcessId>,
+    /// The part of the message being served that is not in registers: a copy, which no program
+    /// can change any more. Only as much of it counts as the message's tag says.
+    pub(crate) message: MessagePage,
     pub(crate) processes_made: u64,
     last_pid: u32,
 }
@@ -74,6 +78,7 @@ impl<P: Platform> Kernel<P> {
             console: Console::EMPTY,
             facts,
             first_process: None,
+            message: MessagePage::EMPTY,
             processes_made: 0,
             last_pid: 0,
         }

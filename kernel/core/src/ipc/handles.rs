@@ -4,7 +4,7 @@ use crate::handle::Capability;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::ThreadId;
-use abi::{Handle, IpcError, MAX_HANDLES, MessagePage, Rights, Tag};
+use abi::{Handle, IpcError, MAX_HANDLES, Rights, Tag};
 
 /// Capabilities on their way, at most [`MAX_HANDLES`].
 type Passed = [Option<Capability>; MAX_HANDLES];
@@ -18,40 +18,34 @@ impl<P: Platform> Kernel<P> {
         if tag.handles() == 0 {
             return Ok(());
         }
-        let page = self.read_page(thread, 0, tag.handles());
-        self.look_up(thread, &page, tag).map(|_| ())
+        self.read_message(thread, 0, tag.handles());
+        self.look_up(thread, tag).map(|_| ())
     }
 
-    /// The page of a message that `thread` has sent: copied, so it stays as it is.
-    pub(crate) fn read_page(&mut self, thread: ThreadId, bytes: usize, handles: usize) -> MessagePage {
-        let mut page = MessagePage::EMPTY;
+    /// Copies what `thread` has sent besides words.
+    pub(crate) fn read_message(&mut self, thread: ThreadId, bytes: usize, handles: usize) {
         if bytes + handles > 0 {
             let frame = self.thread(thread).page;
-            self.platform.read_message(frame, bytes, handles, &mut page);
-        }
-        page
-    }
-
-    /// Puts bytes and handles where `thread` finds them.
-    pub(crate) fn write_page(&mut self, thread: ThreadId, bytes: usize, handles: usize, page: &MessagePage) {
-        if bytes + handles > 0 {
-            let frame = self.thread(thread).page;
-            self.platform.write_message(frame, bytes, handles, page);
+            self.platform
+                .read_message(frame, bytes, handles, &mut self.message);
         }
     }
 
-    /// The capabilities of the handles in `page`.
+    /// Puts bytes and handles of the copy where `thread` finds them.
+    pub(crate) fn write_message(&mut self, thread: ThreadId, bytes: usize, handles: usize) {
+        if bytes + handles > 0 {
+            let frame = self.thread(thread).page;
+            self.platform.write_message(frame, bytes, handles, &self.message);
+        }
+    }
+
+    /// The capabilities of the handles in the copied message of `thread`.
     ///
     /// # Errors
     /// One of them names nothing, or may not be passed.
-    pub(crate) fn look_up(
-        &mut self,
-        thread: ThreadId,
-        page: &MessagePage,
-        tag: Tag,
-    ) -> Result<Passed, IpcError> {
+    pub(crate) fn look_up(&mut self, thread: ThreadId, tag: Tag) -> Result<Passed, IpcError> {
         let mut passed = Passed::default();
-        for (place, &raw) in passed.iter_mut().zip(&page.handles[..tag.handles()]) {
+        for (place, raw) in passed.iter_mut().zip(self.message.handles).take(tag.handles()) {
             *place = Some(self.capability(thread, Handle::from_raw(raw), Rights::PASS)?);
         }
         Ok(passed)
@@ -65,15 +59,15 @@ impl<P: Platform> Kernel<P> {
         if tag.bytes() + tag.handles() == 0 {
             return Ok(());
         }
-        let mut page = self.read_page(from, tag.bytes(), tag.handles());
-        let passed = self.look_up(from, &page, tag)?;
+        self.read_message(from, tag.bytes(), tag.handles());
+        let passed = self.look_up(from, tag)?;
         if self.process_of(to).1.handles.room() < tag.handles() {
             return Err(IpcError::PeerFull);
         }
-        for (raw, capability) in page.handles.iter_mut().zip(passed.into_iter().flatten()) {
-            *raw = self.grant(to, capability).raw();
+        for (place, capability) in passed.into_iter().flatten().enumerate() {
+            self.message.handles[place] = self.grant(to, capability).raw();
         }
-        self.write_page(to, tag.bytes(), tag.handles(), &page);
+        self.write_message(to, tag.bytes(), tag.handles());
         Ok(())
     }
 

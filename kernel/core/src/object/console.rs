@@ -8,7 +8,7 @@ use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
 use abi::console::ConsoleRequest;
-use abi::{BUFFER_BYTES, Errno, MessagePage};
+use abi::{BUFFER_BYTES, Errno};
 
 /// Bytes typed ahead; more are dropped, as a terminal does.
 const INPUT_BYTES: usize = 256;
@@ -70,7 +70,7 @@ impl<P: Platform> Kernel<P> {
 
     /// Sends until the device is full, so a step is bounded by the device's FIFO.
     fn console_write(&mut self, call: &Call) -> Result<Outcome, Errno> {
-        let bytes = &call.page.bytes[..call.tag.bytes()];
+        let bytes = &self.message.bytes[..call.tag.bytes()];
         if bytes.is_empty() {
             return Err(Errno::EMSGSIZE);
         }
@@ -120,15 +120,14 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn console_take(&mut self, thread: ThreadId, most: usize) -> Answer {
-        let mut page = MessagePage::EMPTY;
         let mut count = 0;
-        for place in &mut page.bytes[..most] {
+        for place in &mut self.message.bytes[..most] {
             let Some(byte) = self.console.pop() else {
                 break;
             };
             *place = byte;
             count += 1;
         }
-        self.with_bytes(thread, Answer::of((count as u64,)), &page, count)
+        self.with_bytes(thread, Answer::of((count as u64,)), count)
     }
 }

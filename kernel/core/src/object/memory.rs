@@ -9,13 +9,14 @@ use abi::{Errno, Handle, Rights};
 use mm::SpaceId;
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_memory(&mut self, mut call: Call, space: SpaceId) -> Result<Outcome, Errno> {
+    pub(crate) fn call_memory(&mut self, call: Call, space: SpaceId) -> Result<Outcome, Errno> {
         let request = MemoryRequest::decode(call.tag.label(), call.words)?;
         let source = self.space_passed(&call);
         let now = self.platform.seconds();
+        let bytes = call.tag.bytes();
         let outcome = self
             .memory
-            .perform(space, request, &mut call.page, call.tag.bytes(), source, now);
+            .perform(space, request, &mut self.message, bytes, source, now);
         let (words, bytes) = outcome.reply?;
         let answer = self.with_bytes(
             call.thread,
@@ -23,7 +24,6 @@ impl<P: Platform> Kernel<P> {
                 words,
                 ..Answer::DONE
             },
-            &call.page,
             bytes,
         );
         Ok(match outcome.job {
@@ -38,12 +38,9 @@ impl<P: Platform> Kernel<P> {
         if call.tag.handles() != 1 {
             return None;
         }
+        let handle = Handle::from_raw(self.message.handles[0]);
         match self
-            .capability(
-                call.thread,
-                Handle::from_raw(call.page.handles[0]),
-                Rights::PASS | Rights::CALL,
-            )
+            .capability(call.thread, handle, Rights::PASS | Rights::CALL)
             .ok()?
             .object
         {

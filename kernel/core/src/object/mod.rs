@@ -11,7 +11,7 @@ use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{NO_WORDS, State, ThreadId, Work};
-use abi::{Errno, IpcError, Label, MessagePage, Tag, Words, Words6};
+use abi::{Errno, IpcError, Label, Tag, Words, Words6};
 
 /// What a kernel object answers when all went well. Bytes and handles are in the caller's
 /// message page.
@@ -58,7 +58,8 @@ pub enum Outcome {
     Waits,
 }
 
-/// A call to a kernel object, as the object sees it.
+/// A call to a kernel object, as the object sees it. Bytes and handles are in the kernel's copy.
+#[derive(Clone, Copy)]
 pub struct Call {
     /// Who calls.
     pub thread: ThreadId,
@@ -66,8 +67,6 @@ pub struct Call {
     pub tag: Tag,
     /// What it sent: words.
     pub words: Words6,
-    /// What it sent: bytes and handles.
-    pub page: MessagePage,
 }
 
 impl<P: Platform> Kernel<P> {
@@ -77,13 +76,9 @@ impl<P: Platform> Kernel<P> {
     /// A handle that came along is bad.
     pub(crate) fn invoke(&mut self, thread: ThreadId, object: Object, tag: Tag) -> Result<(), IpcError> {
         self.check_handles(thread, tag)?;
-        let page = self.read_page(thread, tag.bytes(), tag.handles());
-        let call = Call {
-            thread,
-            tag,
-            words: self.registers(thread).words(),
-            page,
-        };
+        self.read_message(thread, tag.bytes(), tag.handles());
+        let words = self.registers(thread).words();
+        let call = Call { thread, tag, words };
         let outcome = match object {
             Object::Memory(space) if self.memory.usage(space).is_none() => {
                 return Err(IpcError::PeerGone);
@@ -109,15 +104,9 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    /// Adds bytes to an answer.
-    pub(crate) fn with_bytes(
-        &mut self,
-        thread: ThreadId,
-        answer: Answer,
-        page: &MessagePage,
-        bytes: usize,
-    ) -> Answer {
-        self.write_page(thread, bytes, 0, page);
+    /// Adds the first `bytes` bytes of the kernel's copy to an answer.
+    pub(crate) fn with_bytes(&mut self, thread: ThreadId, answer: Answer, bytes: usize) -> Answer {
+        self.write_message(thread, bytes, 0);
         Answer { bytes, ..answer }
     }
 
@@ -128,11 +117,10 @@ impl<P: Platform> Kernel<P> {
         answer: Answer,
         capabilities: [crate::handle::Capability; N],
     ) -> Answer {
-        let mut page = MessagePage::EMPTY;
-        for (raw, capability) in page.handles.iter_mut().zip(capabilities) {
-            *raw = self.grant(thread, capability).raw();
+        for (place, capability) in capabilities.into_iter().enumerate() {
+            self.message.handles[place] = self.grant(thread, capability).raw();
         }
-        self.write_page(thread, 0, N, &page);
+        self.write_message(thread, 0, N);
         Answer { handles: N, ..answer }
     }
 }

@@ -39,7 +39,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn create(&mut self, call: &Call, parent: ProcessId, _: Create) -> Result<Outcome, Errno> {
-        let name = Name::new(&call.page.bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
+        let name = Name::new(&self.message.bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
         if self.process(parent).handles.room() < 2 {
             return Err(Errno::EMFILE);
         }
@@ -61,7 +61,7 @@ impl<P: Platform> Kernel<P> {
         if call.tag.handles() != 1 {
             return Err(Errno::EINVAL);
         }
-        let handle = Handle::from_raw(call.page.handles[0]);
+        let handle = Handle::from_raw(self.message.handles[0]);
         let capability = self
             .capability(call.thread, handle, Rights::PASS)
             .map_err(bad_handle)?;
@@ -102,7 +102,7 @@ impl<P: Platform> Kernel<P> {
         process.stage = Stage::Alive;
         let thread = process.thread.ok_or(Errno::EBUSY)?;
         let words = [start.word0, start.word1, start.word2, start.word3, 0, 0];
-        self.write_page(thread, call.tag.bytes(), 0, &call.page);
+        self.write_message(thread, call.tag.bytes(), 0);
         self.start_thread(thread, start.entry, start.stack, words, call.tag.bytes());
         Ok(Outcome::Answered(Answer::DONE))
     }

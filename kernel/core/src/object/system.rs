@@ -7,7 +7,7 @@ use crate::sched::Stop;
 use crate::thread::ThreadId;
 use abi::process::Pid;
 use abi::system::{ProcessFacts, SystemRequest};
-use abi::{BUFFER_BYTES, Errno, MessagePage};
+use abi::{BUFFER_BYTES, Errno};
 
 impl<P: Platform> Kernel<P> {
     pub(crate) fn call_system(&mut self, call: Call) -> Result<Outcome, Errno> {
@@ -64,23 +64,20 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn read_log(&mut self, thread: ThreadId, position: u64) -> Result<Outcome, Errno> {
-        let mut page = MessagePage::EMPTY;
-        let (end, count) = self.log.read(position, &mut page.bytes);
+        let (end, count) = self.log.read(position, &mut self.message.bytes);
         if count == 0 {
             return Err(Errno::EAGAIN);
         }
         Ok(Outcome::Answered(self.with_bytes(
             thread,
             Answer::of((end,)),
-            &page,
             count,
         )))
     }
 
     fn with_text(&mut self, thread: ThreadId, answer: Answer, text: &[u8]) -> Answer {
-        let mut page = MessagePage::EMPTY;
         let count = text.len().min(BUFFER_BYTES);
-        page.bytes[..count].copy_from_slice(&text[..count]);
-        self.with_bytes(thread, answer, &page, count)
+        self.message.bytes[..count].copy_from_slice(&text[..count]);
+        self.with_bytes(thread, answer, count)
     }
 }

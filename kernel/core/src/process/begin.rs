@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::Pid;
-use abi::{Badge, Errno, Handle, Label, MessagePage, Tag, Words6};
+use abi::{Badge, Errno, Handle, Label, Tag, Words6};
 use mm::{Credential, Identity, SpaceId};
 
 /// Where the first program's parts are: what a parent would say in `Start`.
@@ -83,10 +83,9 @@ impl<P: Platform> Kernel<P> {
         let Some(thread) = self.process(process).thread else {
             return;
         };
-        let mut page = MessagePage::EMPTY;
-        let count = start.bytes.len().min(page.bytes.len());
-        page.bytes[..count].copy_from_slice(&start.bytes[..count]);
-        self.write_page(thread, count, 0, &page);
+        let count = start.bytes.len().min(self.message.bytes.len());
+        self.message.bytes[..count].copy_from_slice(&start.bytes[..count]);
+        self.write_message(thread, count, 0);
         self.start_thread(thread, start.entry, start.stack, start.words, count);
     }
 
