@@ -6,7 +6,7 @@ use aarch64::mmu::Hardware;
 use abi::system::Machine;
 use addr::{Frame, FrameRange, VirtAddr};
 use alloc::boxed::Box;
-use boards::{Board, CheckedBlob, DevTree, DevTreeError};
+use boards::{Board, BoardKind, CheckedBlob, DevTree, DevTreeError};
 use core::cell::UnsafeCell;
 use kcore::kernel::Facts;
 
@@ -46,6 +46,14 @@ pub fn scratch_frames(handover: &Handover) -> Option<FrameRange> {
     )
 }
 
+/// What people call the machine. QEMU's tree has no model worth reading.
+pub fn name(board: &Board) -> &str {
+    match board.kind {
+        BoardKind::QemuVirt => "QEMU virt",
+        BoardKind::RaspberryPi4 | BoardKind::Other => board.model.as_str(),
+    }
+}
+
 /// What programs may know of the machine.
 pub fn facts(board: &'static Board, handover: &Handover, _: &Hardware) -> Facts {
     let machine = Machine {
@@ -58,6 +66,6 @@ pub fn facts(board: &'static Board, handover: &Handover, _: &Hardware) -> Facts 
     };
     Facts {
         machine,
-        board: board.model.as_str(),
+        board: name(board),
     }
 }

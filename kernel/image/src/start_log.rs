@@ -33,7 +33,7 @@ impl StartLog {
         self.say(format_args!(
             "Granule {} on {}",
             env!("CARGO_PKG_VERSION"),
-            board.model.as_str()
+            crate::board::name(board)
         ));
         self.say(format_args!(
             "  {cpus} CPUs, 1 runs; {mebibytes} MiB of RAM; entered at EL{level}"
