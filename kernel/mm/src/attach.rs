@@ -12,7 +12,8 @@ use crate::mmu::Mmu;
 use crate::place::{Fit, mappable, whole_slots};
 use crate::region::{Region, RegionId, Wanted};
 use crate::space::{Arriving, Space};
-use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, tables_needed};
+use crate::unmap::is_filled_across;
+use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, linked, tables_needed};
 use abi::Errno;
 use abi::layout::SHMLBA;
 use abi::memory::ShmAttach;
@@ -72,7 +73,7 @@ impl<M: Mmu> MemoryManager<M> {
         fit: Fit,
     ) -> Result<Reply, Errno> {
         let vma = self.attachment(region, fit.range, perms)?;
-        self.add_vma(call.space, fit, vma, 0)?;
+        self.add_vma(call.space, fit, vma)?;
         self.note_attachment(call, region);
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
@@ -88,16 +89,15 @@ impl<M: Mmu> MemoryManager<M> {
     ) -> Result<Reply, Errno> {
         let vma = self.attachment(region, range, perms)?;
         let clearance = self.plan_clearance(call.space, range, 1)?;
-        if self.alive(call.space)?.arriving.is_some() {
+        let space = self.alive(call.space)?;
+        if space.arriving.is_some() || is_filled_across(space, &self.vmas, range) {
             return Err(Errno::EAGAIN);
         }
         let tables = self.frames.promise(tables_needed(range, Neighbours::NONE))?;
         self.cut_out(call.space, clearance);
-        let content = vma.content().count().get();
         let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(call.space)) {
-            space.mappings += 1;
-            space.mapped += content;
+            space.count_in(linked(&self.vmas, vma));
             space.arriving = Some(Arriving { vma, range, tables });
         }
         self.note_attachment(call, region);

@@ -8,7 +8,7 @@ use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::region::{Contents, Region, RegionId, RegionState, RegionTable, Reserve};
 use crate::space::{Arriving, Space};
-use crate::vma::{Neighbours, Vma, VmaId, VmaState, after_in_ring, linked, tables_needed};
+use crate::vma::{Leaving, Neighbours, Vma, VmaId, VmaState, after_in_ring, linked, tables_needed};
 use abi::shm::ShmKey;
 use addr::{Frame, PageRange};
 
@@ -48,12 +48,14 @@ impl<M: Mmu> MemoryManager<M> {
 
     fn audit_set(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         space.set.audit(&self.vmas)?;
-        let leaving = |(_, vma): &(VmaId, &Vma)| vma.state == VmaState::Leaving;
+        let leaving = |(_, vma): &(VmaId, &Vma)| vma.is_leaving();
         let (mut listed, mut next) = (0, space.leaving);
         while let Some(vma) = next.map(|id| linked(&self.vmas, id)) {
-            check(vma.state == VmaState::Leaving, "a VMA to be emptied is leaving")?;
+            let VmaState::Leaving(leaving) = vma.state else {
+                return Err("a VMA to be emptied is leaving");
+            };
             listed += 1;
-            next = vma.next_leaving;
+            next = leaving.next;
         }
         check(
             self.vmas_of(space).filter(leaving).count() == listed,
@@ -75,35 +77,56 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn audit_charges(&self, space: &Space<M::Space>) -> Result<(), Broken> {
-        let (mut tables, mut pages, mut before) = (0, 0, None);
-        for (_, vma) in self.vmas_of(space) {
+        let (mut tables, mut owned, mut present, mut before) = (0, 0, 0, None);
+        for (id, vma) in self.vmas_of(space) {
             tables += tables_needed(vma.range(), Neighbours { before, after: None });
-            if vma.owns_frames() {
-                pages += vma.range().count().get();
-            }
             before = Some(vma.range());
+            owned += vma.owned;
+            if vma.backing.owns_frames() {
+                present += self.count_mapped(space, vma.range());
+            }
+            self.audit_owned(id, vma)?;
         }
         check(
             space.tables.charged() == tables,
             "a table is charged for each extent that a VMA touches",
         )?;
         check(
-            space.pages.charged() == pages,
+            space.pages.charged() == owned,
             "a frame is charged for each private page",
         )?;
-        let present = self.count_present(space);
         check(
             space.pages.present == present,
             "present private pages are counted",
         )
     }
 
-    /// Private pages that have a translation.
-    fn count_present(&self, space: &Space<M::Space>) -> u64 {
-        let private = self.vmas_of(space).filter(|(_, vma)| vma.owns_frames());
-        private
-            .map(|(_, vma)| self.count_mapped(space, vma.range()))
-            .sum()
+    /// A VMA owns its private pages, but for those that are on their way into it or have left.
+    fn audit_owned(&self, id: VmaId, vma: &Vma) -> Result<(), Broken> {
+        let count = vma.range().count().get();
+        let expected = match vma.state {
+            _ if !vma.backing.owns_frames() => 0,
+            VmaState::Live => count,
+            VmaState::Filling => count - self.count_coming(id),
+            VmaState::Leaving(Leaving { from, heir, .. }) if heir.is_some_and(|heir| self.is_filling(heir.vma)) => {
+                vma.range().end().number() - from.number()
+            }
+            VmaState::Leaving(_) => vma.owned.min(count),
+        };
+        check(vma.owned == expected, "what a VMA owns is counted")
+    }
+
+    fn is_filling(&self, id: VmaId) -> bool {
+        self.vmas.get(id).is_some_and(|vma| vma.state == VmaState::Filling)
+    }
+
+    /// Pages on their way into a VMA.
+    fn count_coming(&self, id: VmaId) -> u64 {
+        let comes = |vma: &&Vma| {
+            matches!(vma.state, VmaState::Leaving(Leaving { heir: Some(heir), .. }) if heir.vma == id)
+        };
+        let all = self.vmas.iter().map(|(_, vma)| vma);
+        all.filter(comes).map(|vma| vma.owned).sum()
     }
 
     fn count_mapped(&self, space: &Space<M::Space>, range: PageRange) -> u64 {
@@ -134,7 +157,7 @@ impl<M: Mmu> MemoryManager<M> {
             attachments += 1;
             let has_head = ring()
                 .map(|id| linked(&self.vmas, id))
-                .any(|vma| vma.is_head() && vma.state == VmaState::Live);
+                .any(|vma| vma.is_head() && !vma.is_leaving());
             headless += u32::from(!has_head);
         }
         attachments += u32::from(space.arriving.is_some());

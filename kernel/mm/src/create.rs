@@ -98,7 +98,7 @@ impl<M: Mmu> MemoryManager<M> {
             last_user: None,
             attached: 0,
             contents: Contents::new(pages, promise),
-            next_in_bucket: None,
+            below: [None; 2],
             next_dead: None,
         };
         self.regions.insert(region).map_err(|_| Errno::ENOSPC)

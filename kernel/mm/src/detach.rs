@@ -14,15 +14,17 @@ use abi::memory::ShmDetach;
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
 impl<M: Mmu> MemoryManager<M> {
+    /// All that is left of the attachment becomes unusable at once, so that of two who detach it one
+    /// is refused. That is as many VMAs as its process may have mappings, at most.
     pub(crate) fn shm_detach(&mut self, call: &mut Call<'_>, request: ShmDetach) -> Result<Reply, Errno> {
         let base = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
         let first = find_attachment(self.alive(call.space)?, &self.vmas, base).ok_or(Errno::EINVAL)?;
         let Self { spaces, vmas, .. } = self;
         if let Some(space) = spaces.get_mut(typed(call.space)) {
-            space.begin_leaving(vmas, first);
+            space.begin_leaving(vmas, first, None);
             let mut next = after_in_ring(vmas, first);
             while next != first {
-                space.begin_leaving(vmas, next);
+                space.begin_leaving(vmas, next, None);
                 next = after_in_ring(vmas, next);
             }
         }

@@ -5,7 +5,7 @@ use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::region::{Region, RegionTable, Reserve};
 use crate::space::{Space, SpaceId, SpaceState};
-use crate::vma::{Backing, Vma, VmaState, Vmas, linked};
+use crate::vma::{Backing, Vma, VmaId, VmaState, Vmas, linked};
 use abi::process::FaultKind;
 use abi::shm::{ShmId, ShmKey};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms, VirtAddr};
@@ -89,7 +89,9 @@ impl<M: Mmu> MemoryManager<M> {
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(FaultCause::Unmapped)?;
         let page = address.page();
-        let vma = usable(space, vmas, page).ok_or(FaultCause::Unmapped)?;
+        let id = find(space, vmas, page).ok_or(FaultCause::Unmapped)?;
+        let vma = usable(space, vmas, id, page).ok_or(FaultCause::Unmapped)?;
+        space.recent = Some(id);
         if !vma.perms.contains(needed(access)) {
             return Err(FaultCause::NotPermitted);
         }
@@ -131,7 +133,9 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// What is mapped at an address, for reports; `None` if nothing usable is.
     pub fn describe(&self, space: SpaceId, address: VirtAddr) -> Option<VmaFacts> {
-        let vma = usable(self.spaces.get(typed(space))?, &self.vmas, address.page())?;
+        let space = self.spaces.get(typed(space))?;
+        let id = find(space, &self.vmas, address.page())?;
+        let vma = usable(space, &self.vmas, id, address.page())?;
         let what = match vma.backing {
             Backing::Anonymous => VmaKind::Anonymous,
             Backing::MessagePage => VmaKind::MessagePage,
@@ -149,9 +153,15 @@ impl<M: Mmu> MemoryManager<M> {
     }
 }
 
-/// The VMA that `page` can be used through.
-fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, page: Page) -> Option<&'a Vma> {
-    let vma = linked(vmas, space.set.containing(vmas, page)?);
+/// The VMA that takes up `page`.
+fn find<H>(space: &Space<H>, vmas: &Vmas, page: Page) -> Option<VmaId> {
+    let takes_up = |id: &VmaId| vmas.get(*id).is_some_and(|vma| vma.range().contains(page));
+    space.recent.filter(takes_up).or_else(|| space.set.containing(vmas, page))
+}
+
+/// A VMA of a space, if `page` can be used through it.
+fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, id: VmaId, page: Page) -> Option<&'a Vma> {
+    let vma = linked(vmas, id);
     let usable =
         space.state == SpaceState::Alive && vma.state == VmaState::Live && vma.content().contains(page);
     usable.then_some(vma)

@@ -7,15 +7,18 @@
 //!
 //! A VMA that is being emptied stays in its place until nothing can be reached through it, so
 //! that nothing else is put there; it just cannot be used any more. Its attachment counts until
-//! then, which keeps the region's frames.
+//! then, which keeps the region's frames. It counts against the limit of mappings until then, too.
+//!
+//! Pages that move to another address space leave in the same way; only where they go differs
+//! (`transfer.rs`).
 
 use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
-use crate::mmu::{Mmu, Removed};
-use crate::part::{Batch, Part};
+use crate::mmu::Mmu;
+use crate::part::{Part, Taken};
 use crate::region::{Emptied, RegionId, RegionState};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
-use crate::vma::{Remains, VmaId, Vmas, leave_ring, linked, tables_needed};
+use crate::vma::{Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, leave_ring, linked, linked_mut, tables_needed};
 use addr::{Frame, PageRange};
 
 /// Most frames that one step handles.
@@ -37,13 +40,14 @@ pub enum Job {
 
 /// One piece of work.
 enum Work {
-    /// It took as much as this many frames.
+    /// It took as long as this many frames do.
     Did(usize),
     NothingLeft,
 }
 
 impl<M: Mmu> MemoryManager<M> {
-    /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames. Answers what is left.
+    /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames and the tables that go with
+    /// them, or what takes as long. Answers what is left.
     pub fn step(&mut self, mut job: Job, now: Seconds) -> Option<Job> {
         let mut left = STEP_FRAMES;
         while left > 0 {
@@ -94,8 +98,14 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Takes up to `most` frames out of a leaving VMA, and the VMA out of its set when nothing
-    /// is left. Answers how many frames it were.
+    /// is left. Answers what that cost.
     fn empty_vma(&mut self, space_id: SpaceId, id: VmaId, most: usize, now: Seconds) -> usize {
+        let VmaState::Leaving(Leaving { from, heir, .. }) = linked(&self.vmas, id).state else {
+            return 0;
+        };
+        if let Some(heir) = self.waiting(heir) {
+            return self.move_part(space_id, id, from, heir, most, now);
+        }
         let Self {
             mmu,
             frames,
@@ -107,57 +117,68 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let vma = linked(vmas, id);
-        let (range, owns_frames) = (vma.range(), vma.owns_frames());
-        let neighbours = space.set.neighbours(vmas, range);
-        let part = Part::of(mmu, space, range, neighbours.around(range), most);
-
-        let filler = Frame::from_number(0);
-        let mut pages = Batch::<_, STEP_FRAMES>::new(filler);
-        let mut tables = Batch::<_, { Part::MOST_TABLES }>::new(filler);
-        let mut leaves = 0;
-        let stale = mmu.unmap(
-            &mut space.hardware,
-            part.range,
-            part.vacant,
-            |removed| match removed {
-                Removed::Leaf(_, frame) => {
-                    leaves += 1;
-                    if owns_frames {
-                        pages.push(frame);
-                    }
-                }
-                Removed::Table(frame) => tables.push(frame),
-            },
-        );
-        let flushed = mmu.flush(&space.hardware, stale);
-        for frame in pages.iter() {
-            space.pages.put_back(frames, frame, &flushed);
-        }
-        for frame in tables.iter() {
-            space.tables.put_back(frames, frame, &flushed);
-        }
-
-        if part.is_last {
-            space.tables.release(frames, tables_needed(range, neighbours));
-            if owns_frames {
-                space.pages.release(frames, range.count().get());
+        let (range, owns_frames) = (vma.range(), vma.backing.owns_frames());
+        let vacant = Neighbours::of(vmas, id).around(range);
+        let part = Part::of(mmu, &space.hardware, range, from, vacant, most);
+        let nothing = Frame::from_number(0);
+        let taken = part.take_out(mmu, &mut space.hardware, nothing, |_, frame| frame);
+        if owns_frames {
+            for frame in taken.leaves.iter() {
+                space.pages.put_back(frames, frame, &taken.flushed);
             }
-            self.remove_vma(space_id, id, now);
         }
-        leaves + tables.count()
+        self.end_part(space_id, id, &part, &taken, now)
     }
 
-    /// Takes an empty VMA out of its set; with the last one of an attachment, that ends.
+    /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far
+    /// that has been emptied. Answers what the part cost.
+    pub(crate) fn end_part<T: Copy>(
+        &mut self,
+        space_id: SpaceId,
+        id: VmaId,
+        part: &Part,
+        taken: &Taken<T>,
+        now: Seconds,
+    ) -> usize {
+        let Self {
+            frames, spaces, vmas, ..
+        } = self;
+        let Some(space) = spaces.get_mut(typed(space_id)) else {
+            return 0;
+        };
+        for frame in taken.tables.iter() {
+            space.tables.put_back(frames, frame, &taken.flushed);
+        }
+        if part.is_last {
+            self.remove_vma(space_id, id, now);
+        } else if let VmaState::Leaving(leaving) = &mut linked_mut(vmas, id).state {
+            leaving.from = part.range.end();
+        }
+        let handled = taken.leaves.count() + taken.tables.count();
+        handled.max(part.search_cost())
+    }
+
+    /// Takes an empty VMA, the first of those to be emptied, out of its set, with all that was
+    /// promised for it; with the last one of an attachment, that ends.
     fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) {
-        let Self { spaces, vmas, .. } = self;
+        let Self {
+            frames, spaces, vmas, ..
+        } = self;
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return;
         };
         let remains = leave_ring(vmas, id);
+        let vma = linked(vmas, id);
+        let (state, owned, attachment) = (vma.state, vma.owned, vma.attachment());
+        let tables = tables_needed(vma.range(), Neighbours::of(vmas, id));
         space.set.remove(vmas, id);
-        let Some(vma) = vmas.remove(id) else { return };
-        space.leaving = vma.next_leaving;
-        if let (Some(attachment), Remains::Nothing) = (vma.attachment(), remains) {
+        vmas.remove(id);
+        space.tables.release(frames, tables);
+        space.pages.release(frames, owned);
+        if let VmaState::Leaving(Leaving { next, .. }) = state {
+            space.leaving = next;
+        }
+        if let (Some(attachment), Remains::Nothing) = (attachment, remains) {
             space.headless -= 1;
             self.end_attachment(space_id, attachment.region, now);
         }
@@ -233,23 +254,20 @@ impl<M: Mmu> MemoryManager<M> {
         let space = spaces.get_mut(typed(id))?;
         let range = space.arriving.as_ref()?.range;
         if let Some(vma) = first_inside(space, vmas, range) {
-            space.begin_leaving(vmas, vma);
+            space.begin_leaving(vmas, vma, None);
         } else if let Some(Arriving { vma, mut tables, .. }) = space.arriving.take() {
-            // What still reaches into the range does so with pages behind its region's end.
-            let other = space.set.overlapping(vmas, range).next();
-            if let Some(other) = other {
-                space.trim(vmas, other);
-            }
-            let needed = tables_needed(range, space.set.neighbours(vmas, range));
-            space.tables.promise.merge(tables.split(needed));
-            frames.release(tables);
-            space.set.insert(vmas, vma);
+            let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
+            let needed = tables_needed(range, Neighbours::at(vmas, fit.spot));
+            let rest = tables.frames() - needed;
+            frames.release(tables.split(rest));
+            space.place(vmas, vma, fit, tables);
         }
         Some(Work::Did(1))
     }
 
     /// Makes the first VMA of a range go, and leaves what lies above it to the rest of the job.
-    /// Going upwards only, this comes to an end whatever else is mapped meanwhile.
+    /// Going upwards only, this comes to an end whatever else is mapped meanwhile. What was mapped
+    /// across an end of the range since it was cut there stays whole.
     fn unmap_next(&mut self, id: SpaceId, range: PageRange, job: &mut Job) -> Work {
         let Self { spaces, vmas, .. } = self;
         let Some(space) = spaces.get_mut(typed(id)) else {
@@ -258,8 +276,11 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(vma) = first_inside(space, vmas, range) else {
             return Work::NothingLeft;
         };
-        space.begin_leaving(vmas, vma);
-        let rest = PageRange::between(linked(vmas, vma).range().end(), range.end());
+        let (place, content) = (linked(vmas, vma).range(), linked(vmas, vma).content());
+        if range.contains_range(content) {
+            space.begin_leaving(vmas, vma, None);
+        }
+        let rest = PageRange::between(place.end(), range.end());
         *job = rest.map_or(Job::Sweep(id), |rest| Job::Unmap(id, rest));
         Work::Did(1)
     }
@@ -268,7 +289,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Self { spaces, vmas, .. } = self;
         let space = spaces.get_mut(typed(id))?;
         let vma = space.set.any()?;
-        space.begin_leaving(vmas, vma);
+        space.begin_leaving(vmas, vma, None);
         Some(Work::Did(1))
     }
 

@@ -19,7 +19,6 @@ impl<M: Mmu> MemoryManager<M> {
             call.space,
             fit,
             Vma::new(fit.range, perms, Backing::Anonymous),
-            pages.get(),
         )?;
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
@@ -39,7 +38,6 @@ impl<M: Mmu> MemoryManager<M> {
             space,
             fit,
             Vma::new(range, Perms::READ_WRITE, Backing::MessagePage),
-            1,
         )?;
         let Self {
             mmu, frames, spaces, ..
@@ -81,7 +79,6 @@ impl<M: Mmu> MemoryManager<M> {
             space,
             fit,
             Vma::new(fit.range, perms, Backing::Physical(frames.start(), kind)),
-            0,
         )?;
         Ok(fit.range.start().start())
     }

@@ -1,15 +1,24 @@
 //! What one step takes out of a VMA, and where it is kept until the TLBs have forgotten it.
 
-use crate::mmu::Mmu;
-use crate::space::Space;
-use addr::{Page, PageRange};
+use crate::job::STEP_FRAMES;
+use crate::mmu::{Flushed, Mmu, Removed};
+use crate::place::SLOT_PAGES;
+use addr::{Frame, Page, PageRange};
 
-/// What of a VMA one step removes. Steps go upwards, so that below the part of a step
-/// everything is vacant already.
+/// What of a VMA one step removes. Steps go upwards.
 pub(crate) struct Part {
     pub range: PageRange,
     pub vacant: PageRange,
     pub is_last: bool,
+}
+
+/// What a part had in it, which no CPU can reach any more.
+pub(crate) struct Taken<T> {
+    /// What was to be kept of each translation.
+    pub leaves: Batch<T, STEP_FRAMES>,
+    /// Tables that have become empty.
+    pub tables: Batch<Frame, { Part::MOST_TABLES }>,
+    pub flushed: Flushed,
 }
 
 impl Part {
@@ -19,12 +28,16 @@ impl Part {
     /// be where the VMA starts and ends, one of each level.
     pub const MOST_TABLES: usize = 3 * (2 + 2);
 
-    /// The first part of `range` that has up to `most` translations. Ends where the next
-    /// translation is, so that empty tables on the way go with it.
+    /// The first part of `range` that has up to `most` translations, none of which is below
+    /// `from`. Ends where the next translation is, so that empty tables on the way go with it.
+    ///
+    /// The last part is the whole of `range` once more: tables that it shared with VMAs which
+    /// have gone since its earlier parts did may be anywhere in it.
     pub fn of<M: Mmu>(
         mmu: &M,
-        space: &Space<M::Space>,
+        space: &M::Space,
         range: PageRange,
+        from: Page,
         vacant: PageRange,
         most: usize,
     ) -> Self {
@@ -33,14 +46,17 @@ impl Part {
             vacant,
             is_last: true,
         };
-        let next_in = |range| mmu.next_mapped(&space.hardware, range);
-        let Some(first) = next_in(range) else { return whole };
-        let enough = Page::from_number(first.number() + most as u64);
-        let Some(next) = PageRange::between(enough, range.end()).and_then(next_in) else {
+        if range.end().number() - from.number() <= most as u64 {
+            return whole;
+        }
+        let next_from =
+            |page| PageRange::between(page, range.end()).and_then(|rest| mmu.next_mapped(space, rest));
+        let Some(first) = next_from(from) else { return whole };
+        let Some(next) = next_from(Page::from_number(first.number() + most as u64)) else {
             return whole;
         };
         let upto = |start| PageRange::between(start, next);
-        match (upto(range.start()), upto(vacant.start())) {
+        match (upto(from), upto(vacant.start())) {
             (Some(range), Some(vacant)) => Self {
                 range,
                 vacant,
@@ -48,6 +64,37 @@ impl Part {
             },
             _ => whole,
         }
+    }
+
+    /// Takes everything out of it, and waits until no CPU can reach it. `keep` says what is to be
+    /// remembered of each translation; `filler` is any such thing.
+    pub fn take_out<M: Mmu, T: Copy>(
+        &self,
+        mmu: &mut M,
+        space: &mut M::Space,
+        filler: T,
+        keep: impl Fn(Page, Frame) -> T,
+    ) -> Taken<T> {
+        let mut leaves = Batch::new(filler);
+        let mut tables = Batch::new(Frame::from_number(0));
+        let stale = mmu.unmap(space, self.range, self.vacant, |removed| match removed {
+            Removed::Leaf(page, frame) => leaves.push(keep(page, frame)),
+            Removed::Table(frame) => tables.push(frame),
+        });
+        let flushed = mmu.flush(space, stale);
+        Taken {
+            leaves,
+            tables,
+            flushed,
+        }
+    }
+
+    /// What looking for translations in it costs, in frames handled: a table of 512 entries is
+    /// looked through in the time that a few dozen frames take. There are at most two of each
+    /// level, however far the part reaches.
+    pub fn search_cost(&self) -> usize {
+        let pages = self.range.count().get().min(SLOT_PAGES);
+        pages as usize / 16
     }
 }
 

@@ -4,7 +4,7 @@ use crate::frame::Promise;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::space::{Arriving, Space, SpaceId};
-use crate::vma::{Vma, VmaId, Vmas, linked, tables_needed};
+use crate::vma::{Gap, Neighbours, Spot, Vma, VmaId, Vmas, linked, tables_needed};
 use abi::{Errno, layout};
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
@@ -15,6 +15,7 @@ pub(crate) const SLOT_PAGES: u64 = 512;
 #[derive(Clone, Copy)]
 pub(crate) struct Fit {
     pub range: PageRange,
+    pub spot: Spot,
     /// An attachment that has to give up pages behind its region's end for it.
     trim: Option<VmaId>,
 }
@@ -66,14 +67,19 @@ impl<H> Space<H> {
         {
             return None;
         }
-        let mut trim = None;
-        for id in self.set.overlapping(vmas, range) {
-            if linked(vmas, id).content().overlaps(range) {
-                return None;
+        let spot = self.set.spot_below(vmas, self.set.first_ending_after(vmas, range.start()));
+        let spot_and_trim = match spot.after {
+            // What starts below can only be in the way with pages behind its region's end.
+            Some(id) if linked(vmas, id).range().start() < range.start() => {
+                let (before, after) = (spot.after, linked(vmas, id).after());
+                (Spot { before, after }, Some(id))
             }
-            trim = Some(id);
-        }
-        Some(Fit { range, trim })
+            _ => (spot, None),
+        };
+        let (spot, trim) = spot_and_trim;
+        let is_in_the_way = |id| linked(vmas, id).content().overlaps(range);
+        let is_taken = trim.is_some_and(is_in_the_way) || spot.after.is_some_and(is_in_the_way);
+        (!is_taken).then_some(Fit { range, spot, trim })
     }
 
     /// The lowest free place for `pages` pages.
@@ -89,9 +95,9 @@ impl<H> Space<H> {
     }
 
     /// Searches the area, but not the place of what is about to arrive.
-    fn search(&self, find: impl Fn(PageRange) -> Option<PageRange>) -> Option<Fit> {
+    fn search(&self, find: impl Fn(PageRange) -> Option<Gap>) -> Option<Fit> {
         let area = area();
-        let range = match &self.arriving {
+        let gap = match &self.arriving {
             None => find(area),
             Some(Arriving { range, .. }) => {
                 let below = PageRange::between(area.start(), range.start().min(area.end()));
@@ -99,54 +105,59 @@ impl<H> Space<H> {
                 below.and_then(&find).or_else(|| above.and_then(&find))
             }
         };
-        range.map(|range| Fit { range, trim: None })
+        let Gap { range, spot } = gap?;
+        Some(Fit {
+            range,
+            spot,
+            trim: None,
+        })
     }
 
     /// Puts a VMA in its place. `tables` is the promise of the tables it adds.
-    fn place(&mut self, vmas: &mut Vmas, id: VmaId, trim: Option<VmaId>, tables: Promise) {
-        if let Some(other) = trim {
+    pub(crate) fn place(&mut self, vmas: &mut Vmas, id: VmaId, fit: Fit, tables: Promise) {
+        if let Some(other) = fit.trim {
             self.trim(vmas, other);
         }
         self.tables.promise.merge(tables);
+        self.set.insert(vmas, id, fit.spot);
+    }
+
+    /// Counts a VMA that can be used, or soon can.
+    pub(crate) fn count_in(&mut self, vma: &Vma) {
         self.mappings += 1;
-        self.mapped += linked(vmas, id).content().count().get();
-        self.set.insert(vmas, id);
+        self.mapped += vma.content().count().get();
     }
 
     /// Takes the pages behind its region's end from an attachment. It goes on touching the same
     /// tables: these pages are in the slot of the region's last page.
-    pub(crate) fn trim(&mut self, vmas: &mut Vmas, id: VmaId) {
+    fn trim(&mut self, vmas: &mut Vmas, id: VmaId) {
         let content = linked(vmas, id).content();
         self.set.resize(vmas, id, content);
     }
 }
 
 impl<M: Mmu> MemoryManager<M> {
-    /// Puts `vma` into its place, with a promise of the tables it adds and of `own_pages`
-    /// private pages: all of it, or nothing.
-    pub(crate) fn add_vma(
-        &mut self,
-        space: SpaceId,
-        fit: Fit,
-        vma: Vma,
-        own_pages: u64,
-    ) -> Result<VmaId, Errno> {
+    /// Puts `vma` into its place, with a promise of the tables it adds and of the frames it owns:
+    /// all of it, or nothing.
+    pub(crate) fn add_vma(&mut self, space: SpaceId, fit: Fit, vma: Vma) -> Result<VmaId, Errno> {
+        let owned = vma.owned;
         let limit = self.limits.mappings;
         let Self {
             frames, vmas, spaces, ..
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        if space.mappings >= limit {
+        if space.slots() >= limit {
             return Err(Errno::EMFILE);
         }
-        let needed = tables_needed(fit.range, space.set.neighbours(vmas, fit.range));
-        let mut tables = frames.promise(needed + own_pages)?;
+        let needed = tables_needed(fit.range, Neighbours::at(vmas, fit.spot));
+        let mut tables = frames.promise(needed + owned)?;
         let Ok(id) = vmas.insert(vma) else {
             frames.release(tables);
             return Err(Errno::ENOMEM);
         };
-        space.pages.promise.merge(tables.split(own_pages));
-        space.place(vmas, id, fit.trim, tables);
+        space.pages.promise.merge(tables.split(owned));
+        space.count_in(linked(vmas, id));
+        space.place(vmas, id, fit, tables);
         Ok(id)
     }
 }

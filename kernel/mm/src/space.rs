@@ -3,7 +3,7 @@
 use crate::frame::{Frames, Promise, TableSource, Unreachable};
 use crate::identity::Identity;
 use crate::region::RegionId;
-use crate::vma::{VmaId, VmaSet, VmaState, Vmas, linked_mut};
+use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, linked_mut};
 use addr::{Frame, PageRange};
 use slots::Id;
 
@@ -20,9 +20,11 @@ pub struct Space<H> {
     pub(crate) identity: Identity,
     pub(crate) state: SpaceState,
     pub(crate) set: VmaSet,
+    /// Where the last page was touched: most often the next one is there too. It may be gone.
+    pub(crate) recent: Option<VmaId>,
     /// Tables below the root. Charged: one for each extent that a VMA touches.
     pub(crate) tables: Stock,
-    /// Frames of private pages. Charged: one for each page of the VMAs that own theirs.
+    /// Frames of private pages. Charged: what the VMAs own.
     pub(crate) pages: Stock,
     /// Attachments, however many VMAs are left of each.
     pub(crate) attachments: u32,
@@ -85,6 +87,13 @@ impl Stock {
         frames.exchange(frame, proof, &mut self.promise);
     }
 
+    /// Moves `count` frames, `present` of which are there, to another stock of the same use.
+    pub fn hand_over(&mut self, count: u64, present: u64, to: &mut Self) {
+        to.promise.merge(self.promise.split(count - present));
+        self.present -= present;
+        to.present += present;
+    }
+
     /// Gives up `count` frames that are not there.
     pub fn release(&mut self, frames: &mut Frames, count: u64) {
         frames.release(self.promise.split(count));
@@ -108,6 +117,7 @@ impl<H> Space<H> {
             identity,
             state: SpaceState::Alive,
             set: VmaSet::EMPTY,
+            recent: None,
             tables: Stock::EMPTY,
             pages: Stock::EMPTY,
             attachments: 0,
@@ -120,15 +130,24 @@ impl<H> Space<H> {
         }
     }
 
-    /// Makes a VMA unusable at once and puts it on the list of those to be emptied. Once more
-    /// changes nothing.
-    pub fn begin_leaving(&mut self, vmas: &mut Vmas, id: VmaId) {
+    /// VMA slots it takes up. Those that are being emptied take theirs until they are gone, and
+    /// count against the limit until then.
+    pub fn slots(&self) -> u32 {
+        self.set.count() + u32::from(self.arriving.is_some())
+    }
+
+    /// Makes a VMA unusable at once and puts it on the list of those to be emptied, its pages to go
+    /// to `heir`. Once more changes nothing.
+    pub(crate) fn begin_leaving(&mut self, vmas: &mut Vmas, id: VmaId, heir: Option<Heir>) {
         let vma = linked_mut(vmas, id);
-        if vma.state == VmaState::Leaving {
+        if vma.is_leaving() {
             return;
         }
-        vma.state = VmaState::Leaving;
-        vma.next_leaving = self.leaving.replace(id);
+        vma.state = VmaState::Leaving(Leaving {
+            from: vma.range().start(),
+            heir,
+            next: self.leaving.replace(id),
+        });
         self.mappings -= 1;
         self.mapped -= vma.content().count().get();
         if vma.is_head() {

@@ -2,31 +2,28 @@
 //!
 //! This is how a parent fills its child's memory: it maps pages, writes the program into them,
 //! and moves them. They may become executable on the way, but never while they are writable.
+//!
+//! The source begins to leave and the destination takes up its place at once: from then on no page
+//! is touched for the first time in either, and nobody can cut them. Pages are handed over in the
+//! steps in which the source is emptied; each is in one of the two at any time. What ends the
+//! source's process meanwhile finishes this, and if the destination goes, the pages go too.
 
+use crate::identity::Seconds;
 use crate::job::STEP_FRAMES;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
-use crate::mmu::{Mmu, Removed};
+use crate::mmu::Mmu;
 use crate::part::{Batch, Part};
 use crate::place::mappable;
-use crate::space::SpaceId;
-use crate::vma::{Backing, Vma, VmaId, VmaState, linked, tables_needed};
+use crate::space::{SpaceId, Stock};
+use crate::vma::{Backing, Heir, Neighbours, Vma, VmaId, VmaState, linked, linked_mut};
 use abi::Errno;
 use abi::memory::Move;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
 
-/// Most pages of one request (4 MiB). All of them move before anything else happens.
+/// Most pages of one request (4 MiB), so that there is a bound to how many mappings they are.
 pub const MOST_MOVED_PAGES: u64 = 1024;
-
-/// Where a move goes.
-#[derive(Clone, Copy)]
-struct Destination {
-    space: SpaceId,
-    /// What page 0 of the source would become; wraps.
-    offset: u64,
-    perms: Perms,
-}
 
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn transfer(&mut self, call: &mut Call<'_>, request: Move) -> Result<Reply, Errno> {
@@ -42,18 +39,17 @@ impl<M: Mmu> MemoryManager<M> {
             .alive(call.space)?
             .fit_at(&self.vmas, range)
             .ok_or(Errno::EINVAL)?;
-        self.add_vma(call.space, fit, Vma::new(range, perms, Backing::Anonymous), 0)?;
-
-        let offset = range.start().number().wrapping_sub(source.start().number());
-        let to = Destination {
-            space: call.space,
-            offset,
-            perms,
-        };
-        while let Some(id) = self.first_in(from, source) {
-            self.move_vma(from, id, to);
-        }
-        Ok(Reply::new(()))
+        let vma = self.add_vma(call.space, fit, Vma::filling(range, perms))?;
+        self.bequeath(
+            from,
+            source,
+            Heir {
+                space: call.space,
+                vma,
+                first: range.start(),
+            },
+        );
+        Ok(Reply::new(()).after(self.sweep(from, call.now)))
     }
 
     /// Whether a range is one or more whole private mappings without gaps.
@@ -71,49 +67,81 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(expected == range.end())
     }
 
-    fn first_in(&self, space: SpaceId, range: PageRange) -> Option<VmaId> {
-        self.spaces
-            .get(typed(space))?
-            .set
-            .overlapping(&self.vmas, range)
-            .next()
-    }
-
-    /// Moves a whole VMA: its frames, the promise of those it has not touched yet, and then
-    /// itself ceases to be.
-    fn move_vma(&mut self, from: SpaceId, id: VmaId, to: Destination) {
-        let range = linked(&self.vmas, id).range();
-        let mut moved = 0;
-        loop {
-            let (batch, progress) = self.move_out(from, range);
-            moved += batch.count() as u64;
-            self.move_in(to, &batch);
-            if progress == Progress::Finished {
-                break;
-            }
-        }
-        let Self {
-            frames, spaces, vmas, ..
-        } = self;
-        let Some(source) = spaces.get_mut(typed(from)) else {
+    /// Makes all VMAs of a range leave, with their pages to go to `heir` in the same order.
+    fn bequeath(&mut self, from: SpaceId, range: PageRange, heir: Heir) {
+        let Self { spaces, vmas, .. } = self;
+        let Some(space) = spaces.get_mut(typed(from)) else {
             return;
         };
-        let untouched = source.pages.promise.split(range.count().get() - moved);
-        source
-            .tables
-            .release(frames, tables_needed(range, source.set.neighbours(vmas, range)));
-        source.mappings -= 1;
-        source.mapped -= range.count().get();
-        source.set.remove(vmas, id);
-        vmas.remove(id);
-        if let Some(destination) = spaces.get_mut(typed(to.space)) {
-            destination.pages.promise.merge(untouched);
+        let mut next = space.set.containing(vmas, range.start());
+        while let Some(id) = next.filter(|&id| linked(vmas, id).range().overlaps(range)) {
+            let vma = linked(vmas, id);
+            let offset = vma.range().start().number() - range.start().number();
+            let first = Page::from_number(heir.first.number() + offset);
+            next = vma.after();
+            space.begin_leaving(vmas, id, Some(Heir { first, ..heir }));
         }
     }
 
-    /// Takes up to [`STEP_FRAMES`] pages out of the source. When this returns, no CPU can reach
-    /// them there.
-    fn move_out(&mut self, from: SpaceId, range: PageRange) -> (Batch<(Page, Frame), STEP_FRAMES>, Progress) {
+    /// `heir`, if it still waits for pages.
+    pub(crate) fn waiting(&self, heir: Option<Heir>) -> Option<Heir> {
+        let waits = |heir: &Heir| {
+            let vma = self.vmas.get(heir.vma);
+            vma.is_some_and(|vma| vma.state == VmaState::Filling)
+        };
+        heir.filter(waits)
+    }
+
+    /// Moves up to `most` pages of a leaving VMA, of which nothing is left below `from`, to its
+    /// heir. Answers what that cost.
+    pub(crate) fn move_part(
+        &mut self,
+        space_id: SpaceId,
+        id: VmaId,
+        from: Page,
+        heir: Heir,
+        most: usize,
+        now: Seconds,
+    ) -> usize {
+        let Self {
+            mmu, spaces, vmas, ..
+        } = self;
+        let Some(space) = spaces.get_mut(typed(space_id)) else {
+            return 0;
+        };
+        let range = linked(vmas, id).range();
+        let vacant = Neighbours::of(vmas, id).around(range);
+        let part = Part::of(mmu, &space.hardware, range, from, vacant, most);
+        let nothing = (from, Frame::from_number(0));
+        let taken = part.take_out(mmu, &mut space.hardware, nothing, |page, frame| (page, frame));
+
+        let pages = part.range.end().number() - from.number();
+        self.hand_over(space_id, id, heir, pages, taken.leaves.count() as u64);
+        self.move_in(heir, range.start(), &taken.leaves);
+        self.end_part(space_id, id, &part, &taken, now)
+    }
+
+    /// Charges the heir for `pages` pages, `present` of which are there, in place of the VMA they
+    /// were in. With the last ones it can be used.
+    fn hand_over(&mut self, space: SpaceId, id: VmaId, heir: Heir, pages: u64, present: u64) {
+        let Self { spaces, vmas, .. } = self;
+        linked_mut(vmas, id).owned -= pages;
+        let waiting = linked_mut(vmas, heir.vma);
+        waiting.owned += pages;
+        if waiting.owned == waiting.range().count().get() {
+            waiting.state = VmaState::Live;
+        }
+        let mut stock = Stock::EMPTY;
+        if let Some(source) = spaces.get_mut(typed(space)) {
+            source.pages.hand_over(pages, present, &mut stock);
+        }
+        if let Some(destination) = spaces.get_mut(typed(heir.space)) {
+            stock.hand_over(pages, present, &mut destination.pages);
+        }
+    }
+
+    /// Maps pages, which are nowhere else, where the heir of those from `start` on has them.
+    fn move_in(&mut self, heir: Heir, start: Page, pages: &Batch<(Page, Frame), STEP_FRAMES>) {
         let Self {
             mmu,
             frames,
@@ -121,67 +149,21 @@ impl<M: Mmu> MemoryManager<M> {
             vmas,
             ..
         } = self;
-        let mut batch = Batch::new((Page::from_number(0), Frame::from_number(0)));
-        let Some(source) = spaces.get_mut(typed(from)) else {
-            return (batch, Progress::Finished);
-        };
-        let vacant = source.set.neighbours(vmas, range).around(range);
-        let part = Part::of(mmu, source, range, vacant, STEP_FRAMES);
-        let mut tables = Batch::<_, { Part::MOST_TABLES }>::new(Frame::from_number(0));
-        let stale = mmu.unmap(
-            &mut source.hardware,
-            part.range,
-            part.vacant,
-            |removed| match removed {
-                Removed::Leaf(page, frame) => batch.push((page, frame)),
-                Removed::Table(frame) => tables.push(frame),
-            },
-        );
-        let flushed = mmu.flush(&source.hardware, stale);
-        for frame in tables.iter() {
-            source.tables.put_back(frames, frame, &flushed);
-        }
-        source.pages.present -= batch.count() as u64;
-        (
-            batch,
-            if part.is_last {
-                Progress::Finished
-            } else {
-                Progress::MoreLeft
-            },
-        )
-    }
-
-    fn move_in(&mut self, to: Destination, batch: &Batch<(Page, Frame), STEP_FRAMES>) {
-        let Self {
-            mmu, frames, spaces, ..
-        } = self;
-        let Some(destination) = spaces.get_mut(typed(to.space)) else {
+        let Some(destination) = spaces.get_mut(typed(heir.space)) else {
             return;
         };
-        for (page, frame) in batch.iter() {
-            if to.perms.contains(Perms::EXECUTE) {
+        let perms = linked(vmas, heir.vma).perms;
+        for (page, frame) in pages.iter() {
+            if perms.contains(Perms::EXECUTE) {
                 mmu.publish_code(frame);
             }
-            let page = Page::from_number(page.number().wrapping_add(to.offset));
+            let offset = page.number() - start.number();
+            let page = Page::from_number(heir.first.number() + offset);
             let mut tables = destination.tables.source(frames);
-            mmu.install(
-                &mut destination.hardware,
-                page,
-                frame,
-                to.perms,
-                MemoryKind::Normal,
-                &mut tables,
-            );
-            destination.pages.present += 1;
+            let hardware = &mut destination.hardware;
+            mmu.install(hardware, page, frame, perms, MemoryKind::Normal, &mut tables);
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    MoreLeft,
-    Finished,
 }
 
 /// The pages from `address` on, `None` if they are none, too many, or not whole.

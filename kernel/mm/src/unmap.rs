@@ -50,8 +50,8 @@ impl<M: Mmu> MemoryManager<M> {
         // each that is cut.
         let is_hole = cuts[0].is_some() && cuts[0] == cuts[1];
         let growth = more + u32::from(is_hole);
-        let limit = self.limits.mappings;
-        if self.vmas.available() < new_vmas || (growth > 0 && space.mappings.saturating_add(growth) > limit) {
+        let is_too_much = growth > 0 && space.slots().saturating_add(growth) > self.limits.mappings;
+        if self.vmas.available() < new_vmas || is_too_much {
             return Err(Errno::ENOMEM);
         }
         Ok(Clearance { range })
@@ -72,10 +72,23 @@ impl<M: Mmu> MemoryManager<M> {
     }
 }
 
-/// The VMA that a cut at `at` would split. Pages behind the end of an attachment's region are
-/// not split from its last page; they go with it.
+/// The VMA that a cut at `at` splits.
 fn cut_at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
+    across(space, vmas, at).filter(|&id| linked(vmas, id).state == VmaState::Live)
+}
+
+/// The VMA with pages on both sides of `at`. Pages behind the end of an attachment's region are
+/// not split from its last page; they go with it.
+fn across<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
     let id = space.set.containing(vmas, at)?;
-    let (vma, content) = (linked(vmas, id), linked(vmas, id).content());
-    (vma.state == VmaState::Live && content.start() < at && at < content.end()).then_some(id)
+    let content = linked(vmas, id).content();
+    (content.start() < at && at < content.end()).then_some(id)
+}
+
+/// Whether pages are on their way into a VMA that reaches across an end of `range`. It is not cut.
+pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> bool {
+    [range.start(), range.end()]
+        .iter()
+        .filter_map(|&at| across(space, vmas, at))
+        .any(|id| linked(vmas, id).state == VmaState::Filling)
 }

@@ -5,7 +5,9 @@ mod common;
 mod mapping {
     mod inspect;
     mod map;
+    mod meanwhile;
     mod message_page;
+    mod moving;
     mod physical;
     mod steps;
     mod transfer;

@@ -39,8 +39,9 @@ impl Buddy {
         Self { free }
     }
 
-    /// Takes one frame.
-    pub fn take(&mut self) -> Option<usize> {
+    /// Takes the smallest block there is, the lowest of these, but no more of it than 2^`most`
+    /// frames. Answers its position and how many frames it has.
+    pub fn take(&mut self, most: usize) -> Option<(usize, usize)> {
         let (order, block) = self
             .free
             .iter()
@@ -49,15 +50,14 @@ impl Buddy {
         self.free[order].remove(block);
         let position = block << order;
         // The upper half of what is too large goes back, at each size on the way down.
-        for smaller in (0..order).rev() {
+        for smaller in (most..order).rev() {
             self.free[smaller].insert((position >> smaller) + 1);
         }
-        Some(position)
+        Some((position, 1 << order.min(most)))
     }
 
     /// Gives a block of 2^`order` frames back, joined with its free buddies.
     pub fn give_back(&mut self, position: usize, order: usize) {
-        debug_assert!(!self.is_free(position), "position {position} is free already");
         let (mut order, mut block) = (order, position >> order);
         while order < ORDERS - 1 && self.free[order].contains(block ^ 1) {
             self.free[order].remove(block ^ 1);

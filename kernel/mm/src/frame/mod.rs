@@ -8,6 +8,7 @@
 mod bits;
 mod buddy;
 mod ram;
+mod run;
 
 pub use ram::{BadRam, MOST_RANGES};
 
@@ -17,6 +18,10 @@ use abi::system::FrameCounts;
 use addr::{Frame, FrameRange};
 use buddy::{Buddy, ORDERS};
 use ram::Ram;
+use run::Run;
+
+/// How many frames the allocator is asked for at a time, as a power of two.
+const ORDER_AT_HAND: usize = 5;
 
 /// Frames in the largest block.
 const LARGEST_BLOCK: u64 = 1 << (ORDERS - 1);
@@ -93,6 +98,8 @@ impl Unreachable for Flushed {}
 pub(crate) struct Frames {
     ram: Ram,
     buddy: Buddy,
+    /// Free frames that the allocator does not have.
+    at_hand: Run,
     total: u64,
     free: u64,
     /// Never more than `free`.
@@ -114,6 +121,7 @@ impl Frames {
         Ok(Self {
             ram,
             buddy,
+            at_hand: Run::EMPTY,
             total,
             free: total,
             promised: 0,
@@ -133,7 +141,11 @@ impl Frames {
     pub fn is_free(&self, frame: Frame) -> bool {
         self.ram
             .position(frame)
-            .is_some_and(|position| self.buddy.is_free(position))
+            .is_some_and(|position| self.is_position_free(position))
+    }
+
+    fn is_position_free(&self, position: usize) -> bool {
+        self.at_hand.contains(position) || self.buddy.is_free(position)
     }
 
     /// Promises `frames` frames.
@@ -156,9 +168,21 @@ impl Frames {
     /// If the promise is worth nothing.
     pub fn take(&mut self, promise: &mut Promise) -> Frame {
         self.release(promise.split(1));
-        let position = self.buddy.take().expect("promises never exceed what is free");
+        let position = match self.at_hand.pop() {
+            Some(position) => position,
+            None => self.take_from_buddy(),
+        };
         self.free -= 1;
         self.ram.frame(position)
+    }
+
+    /// # Panics
+    /// If nothing is left.
+    fn take_from_buddy(&mut self) -> usize {
+        let block = self.buddy.take(ORDER_AT_HAND);
+        let (start, count) = block.expect("promises never exceed what is free");
+        self.at_hand = Run::new(start + 1, count - 1);
+        start
     }
 
     /// Gives a frame back.
@@ -170,8 +194,18 @@ impl Frames {
             .ram
             .position(frame)
             .expect("only frames that were taken are given back");
-        self.buddy.give_back(position, 0);
+        debug_assert!(!self.is_position_free(position), "{frame:?} is free already");
+        if !self.at_hand.extend(position) {
+            self.put_away();
+            self.at_hand = Run::new(position, 1);
+        }
         self.free += 1;
+    }
+
+    /// Gives what is at hand to the allocator.
+    fn put_away(&mut self) {
+        let run = core::mem::replace(&mut self.at_hand, Run::EMPTY);
+        self.buddy.give_back_range(run.start(), run.count());
     }
 
     /// Gives a frame back whose owner may need another one: `promise` grows by one.

@@ -53,6 +53,7 @@ fn freed_frames_join_into_the_largest_blocks_again() {
             assert_eq!(frames.buddy.largest_free(), Some(0));
         }
     }
+    frames.put_away();
     assert_eq!(frames.buddy.largest_free(), Some(9));
     assert_eq!(frames.counts().free, 1024);
 }

@@ -1,12 +1,13 @@
 //! Regions: the kernel objects behind shared memory segments.
 
 mod contents;
+mod keys;
 mod permission;
 mod table;
 
 pub(crate) use contents::{Contents, Emptied, MOST_PAGES};
 pub(crate) use permission::{Ownership, Wanted};
-pub use table::KeyBucket;
+pub use keys::KeyBucket;
 pub(crate) use table::RegionTable;
 
 use crate::frame::Unreachable;
@@ -37,8 +38,8 @@ pub struct Region {
     /// Attachments whose last translation is not gone yet.
     pub(crate) attached: u32,
     pub(crate) contents: Contents,
-    /// The next one in the same bucket of keys.
-    pub(crate) next_in_bucket: Option<RegionId>,
+    /// Others with keys of the same hash.
+    pub(crate) below: keys::Below,
     /// The next one that the same address space has to take apart.
     pub(crate) next_dead: Option<RegionId>,
 }

@@ -1,25 +1,17 @@
 //! All regions: by identifier, and by key.
 //!
 //! An identifier is a slot's index and how often the slot was used before, so an identifier
-//! that outlived its region finds nothing. Keys are hashed into buckets whose chains run through
-//! the regions, so finding one does not depend on how many there are.
+//! that outlived its region finds nothing.
 
+use super::keys::{KeyBucket, Keys};
 use super::{Region, RegionId, RegionState};
 use abi::shm::{ShmId, ShmKey};
 use slots::{Full, Slot, Slots};
 
-/// Where the chain of regions begins whose keys have the same hash.
-pub struct KeyBucket(Option<RegionId>);
-
-impl KeyBucket {
-    /// An empty one.
-    pub const EMPTY: Self = Self(None);
-}
-
 /// All regions.
 pub(crate) struct RegionTable {
     slots: Slots<Region>,
-    buckets: &'static mut [KeyBucket],
+    keys: Keys,
     /// Regions that an identifier finds.
     identified: u32,
     /// Pages of these.
@@ -32,7 +24,7 @@ impl RegionTable {
     pub fn new(slots: &'static mut [Slot<Region>], buckets: &'static mut [KeyBucket]) -> Self {
         Self {
             slots: Slots::new(slots),
-            buckets,
+            keys: Keys::new(buckets),
             identified: 0,
             pages: 0,
             highest: 0,
@@ -87,15 +79,7 @@ impl RegionTable {
 
     /// The region with this key.
     pub fn by_key(&self, key: ShmKey) -> Option<RegionId> {
-        let mut next = self.buckets.get(self.bucket(key))?.0;
-        while let Some(id) = next {
-            let region = self.slots.get(id)?;
-            if region.key == key {
-                return Some(id);
-            }
-            next = region.next_in_bucket;
-        }
-        None
+        self.keys.find(&self.slots, key)
     }
 
     /// What user programs call this region.
@@ -113,32 +97,22 @@ impl RegionTable {
         self.identified += 1;
         self.pages += pages;
         self.highest = self.highest.max(id.index());
-        self.chain(id, key);
+        if key != ShmKey::PRIVATE {
+            self.keys.insert(&mut self.slots, id, key);
+        }
         Ok(id)
     }
 
     /// Makes the key find nothing from now on.
     pub fn forget_key(&mut self, id: RegionId) {
-        let Some(region) = self.slots.get_mut(id) else {
+        let Some(key) = self.slots.get(id).map(|region| region.key) else {
             return;
         };
-        let key = core::mem::replace(&mut region.key, ShmKey::PRIVATE);
-        let after = region.next_in_bucket.take();
-        if key == ShmKey::PRIVATE {
-            return;
+        if key != ShmKey::PRIVATE {
+            self.keys.remove(&mut self.slots, id, key);
         }
-        let bucket = self.bucket(key);
-        if self.buckets[bucket].0 == Some(id) {
-            self.buckets[bucket].0 = after;
-            return;
-        }
-        let mut next = self.buckets[bucket].0;
-        while let Some(region) = next.and_then(|before| self.slots.get_mut(before)) {
-            if region.next_in_bucket == Some(id) {
-                region.next_in_bucket = after;
-                return;
-            }
-            next = region.next_in_bucket;
+        if let Some(region) = self.slots.get_mut(id) {
+            region.key = ShmKey::PRIVATE;
         }
     }
 
@@ -159,30 +133,12 @@ impl RegionTable {
 
     /// The highest index that finds a region, 0 if none does.
     ///
-    /// Looks from the last answer downwards, so that each step is paid for by a creation.
+    /// Looks from the last answer downwards, so that each step is paid for by a creation. If all
+    /// but the lowest have gone since, that is a few instructions for each slot there is.
     pub fn highest_index(&mut self) -> u32 {
         while self.highest > 0 && self.by_index(self.highest).is_none() {
             self.highest -= 1;
         }
         self.highest
-    }
-
-    fn chain(&mut self, id: RegionId, key: ShmKey) {
-        if key == ShmKey::PRIVATE {
-            return;
-        }
-        let bucket = self.bucket(key);
-        let first = self.buckets[bucket].0.replace(id);
-        if let Some(region) = self.slots.get_mut(id) {
-            region.next_in_bucket = first;
-        }
-    }
-
-    /// Multiplies by 2^32 divided by the golden ratio (Knuth, "The Art of Computer
-    /// Programming", volume 3, 6.4) and scales the result to the number of buckets: keys in
-    /// sequence, as programs choose them, spread evenly.
-    fn bucket(&self, key: ShmKey) -> usize {
-        let hash = key.0.cast_unsigned().wrapping_mul(0x9e37_79b9);
-        ((u64::from(hash) * self.buckets.len() as u64) >> 32) as usize
     }
 }

@@ -1,8 +1,15 @@
 //! Finding room: the lowest gap between VMAs that is wide enough.
 
-use super::set::Summary;
-use super::{VmaId, VmaSet, Vmas, linked};
+use super::set::{Spot, Subtree};
+use super::{Vma, VmaId, VmaSet, Vmas, linked};
 use addr::{Page, PageCount, PageRange};
+
+/// Room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gap {
+    pub range: PageRange,
+    pub spot: Spot,
+}
 
 /// What is looked for: `pages` pages inside of `within`.
 #[derive(Clone, Copy)]
@@ -11,20 +18,25 @@ struct Search {
     within: PageRange,
 }
 
+/// Where something was found: below this VMA, or above all.
+type Found = (Page, Option<VmaId>);
+
 impl VmaSet {
     /// The lowest free place for `pages` pages inside of `within`.
-    pub fn find_gap(&self, vmas: &Vmas, pages: PageCount, within: PageRange) -> Option<PageRange> {
+    pub fn find_gap(&self, vmas: &Vmas, pages: PageCount, within: PageRange) -> Option<Gap> {
         let search = Search {
             pages: pages.get(),
             within,
         };
-        let start = search.in_tree(
-            vmas,
-            (self.root, &self.summary),
-            Page::from_number(0),
-            within.end(),
-        )?;
-        PageRange::new(start, pages)
+        let above_all = || {
+            let end = self.last().map_or(Page::from_number(0), |last| linked(vmas, last).range.end());
+            search.in_gap(end, within.end()).map(|start| (start, None))
+        };
+        let (start, after) = search.in_tree(vmas, &self.tree).or_else(above_all)?;
+        Some(Gap {
+            range: PageRange::new(start, pages)?,
+            spot: self.spot_below(vmas, after),
+        })
     }
 
     /// The lowest free place for `pages` pages inside of `within` that starts at a multiple of
@@ -36,13 +48,14 @@ impl VmaSet {
         pages: PageCount,
         multiple: u64,
         within: PageRange,
-    ) -> Option<PageRange> {
+    ) -> Option<Gap> {
         let generous = PageCount::new(pages.get().checked_add(multiple - 1)?)?;
-        let gap = self.find_gap(vmas, generous, within)?;
-        PageRange::new(
-            Page::from_number(gap.start().number().next_multiple_of(multiple)),
-            pages,
-        )
+        let Gap { range, spot } = self.find_gap(vmas, generous, within)?;
+        let start = Page::from_number(range.start().number().next_multiple_of(multiple));
+        Some(Gap {
+            range: PageRange::new(start, pages)?,
+            spot,
+        })
     }
 }
 
@@ -53,33 +66,31 @@ impl Search {
         (end.number().saturating_sub(start.number()) >= self.pages).then_some(start)
     }
 
-    /// The lowest place in a subtree; what precedes it ends at `before`, what follows starts at
-    /// `after`. Passes over subtrees whose widest gap is too narrow. Where a wide gap is cut by
-    /// the bounds the answer may only be known after a look at both children, which happens at
-    /// most once at each bound.
-    fn in_tree(
-        self,
-        vmas: &Vmas,
-        (tree, summary): (Option<VmaId>, &Summary),
-        before: Page,
-        after: Page,
-    ) -> Option<Page> {
-        let Some(id) = tree else {
-            return self.in_gap(before, after);
-        };
-        if after <= self.within.start() || before >= self.within.end() {
-            return None;
+    /// The lowest place in the gaps below the VMAs of a subtree. Passes over subtrees whose widest
+    /// gap is too narrow. Where a wide gap is cut by the bounds the answer may only be known after a
+    /// look at both children, which happens at most once at each bound.
+    fn in_tree<'a>(self, vmas: &'a Vmas, mut tree: &'a Subtree) -> Option<Found> {
+        while tree.widest_gap >= self.pages {
+            let id = tree.top?;
+            let vma = linked(vmas, id);
+            if vma.range.start() > self.within.start() {
+                let found = self
+                    .in_tree(vmas, &vma.node.left)
+                    .or_else(|| self.below(vma).map(|start| (start, Some(id))));
+                if found.is_some() {
+                    return found;
+                }
+            }
+            if vma.range.end() >= self.within.end() {
+                return None;
+            }
+            tree = &vma.node.right;
         }
-        let first = self.in_gap(before, summary.start);
-        if first.is_some() {
-            return first;
-        }
-        if summary.widest_gap < self.pages {
-            return self.in_gap(summary.end, after);
-        }
-        let vma = linked(vmas, id);
-        let node = &vma.node;
-        self.in_tree(vmas, (node.left, &node.left_summary), before, vma.range.start())
-            .or_else(|| self.in_tree(vmas, (node.right, &node.right_summary), vma.range.end(), after))
+        None
+    }
+
+    fn below(self, vma: &Vma) -> Option<Page> {
+        let end = vma.range.start();
+        self.in_gap(Page::from_number(end.number() - vma.node.gap), end)
     }
 }

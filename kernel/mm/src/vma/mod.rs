@@ -2,9 +2,12 @@
 
 mod gap;
 mod set;
+mod state;
 mod tables;
 
-pub(crate) use set::VmaSet;
+pub(crate) use gap::Gap;
+pub(crate) use set::{Spot, VmaSet};
+pub(crate) use state::{Heir, Leaving, VmaState};
 pub(crate) use tables::{Neighbours, tables_needed};
 
 use crate::region::RegionId;
@@ -25,11 +28,11 @@ pub struct Vma {
     pub(crate) perms: Perms,
     pub(crate) backing: Backing,
     pub(crate) state: VmaState,
+    /// How many of its pages its address space is charged frames for.
+    pub(crate) owned: u64,
     node: Node,
     /// Neighbours in the ring of all that is left of one attachment; itself if it is alone.
     ring: Option<Ring>,
-    /// The next one that its address space has to empty.
-    pub(crate) next_leaving: Option<VmaId>,
 }
 
 #[derive(Clone, Copy)]
@@ -61,15 +64,6 @@ pub(crate) struct Attachment {
     pub pages: u64,
 }
 
-/// Whether a VMA can be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum VmaState {
-    /// It can.
-    Live,
-    /// It is being emptied. Nothing else can be placed there yet.
-    Leaving,
-}
-
 impl Attachment {
     fn end(&self) -> Page {
         Page::from_number(self.base.number() + self.pages)
@@ -84,9 +78,22 @@ impl Vma {
             perms,
             backing,
             state: VmaState::Live,
+            owned: if backing.owns_frames() {
+                range.count().get()
+            } else {
+                0
+            },
             node: Node::ALONE,
             ring: None,
-            next_leaving: None,
+        }
+    }
+
+    /// A VMA that is in no set yet, for private pages that come from elsewhere.
+    pub(crate) fn filling(range: PageRange, perms: Perms) -> Self {
+        Self {
+            state: VmaState::Filling,
+            owned: 0,
+            ..Self::new(range, perms, Backing::Anonymous)
         }
     }
 
@@ -121,9 +128,16 @@ impl Vma {
             .is_some_and(|attachment| attachment.base == self.range.start())
     }
 
-    /// Whether its frames were promised to, and belong to, its address space.
-    pub(crate) fn owns_frames(&self) -> bool {
-        matches!(self.backing, Backing::Anonymous | Backing::MessagePage)
+    /// Whether it is being emptied.
+    pub(crate) fn is_leaving(&self) -> bool {
+        matches!(self.state, VmaState::Leaving(_))
+    }
+}
+
+impl Backing {
+    /// Whether the frames are promised to, and belong to, the address space.
+    pub(crate) fn owns_frames(self) -> bool {
+        matches!(self, Self::Anonymous | Self::MessagePage)
     }
 }
 
@@ -143,8 +157,8 @@ pub(crate) fn linked_mut(vmas: &mut Vmas, id: VmaId) -> &mut Vma {
     vmas.get_mut(id).expect("a linked VMA exists")
 }
 
-/// Cuts `id`, which is in `set`, in two at `at`; answers the new VMA, which begins there. Both
-/// go on being one attachment, if they are one.
+/// Cuts `id`, which is live and in `set`, in two at `at`; answers the new VMA, which begins
+/// there. Both go on being one attachment, if they are one.
 ///
 /// # Panics
 /// If `at` is not inside of it, or no slot is free: the caller has checked both.
@@ -156,13 +170,13 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
         Backing::Physical(first, kind) => Backing::Physical(first.offset(low.count().get()), kind),
         other => other,
     };
-    let upper = Vma {
-        state: whole.state,
-        ..Vma::new(high, whole.perms, backing)
-    };
+    let upper = Vma::new(high, whole.perms, backing);
+    linked_mut(vmas, id).owned -= upper.owned;
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");
-    set.insert(vmas, new);
+    let after = linked(vmas, id).after();
+    let before = Some(id);
+    set.insert(vmas, new, Spot { before, after });
     join_ring(vmas, id, new);
     new
 }

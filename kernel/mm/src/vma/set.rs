@@ -1,28 +1,36 @@
 //! The VMAs of one address space, in order of their addresses and never overlapping.
 //!
 //! An AVL tree (Adelson-Velsky and Landis) whose nodes are the VMAs themselves, so that putting
-//! one in needs no memory beyond its slot. Each node also keeps, for the subtree on each side,
-//! where its first VMA starts, where its last one ends, and the widest gap between two of them,
-//! which makes finding room a walk from the root to a leaf (see `gap.rs`). A tree of n VMAs is
-//! at most 1.44 log2(n) deep whatever order a program maps in, and so are these recursions.
+//! one in needs no memory beyond its slot. A tree of n VMAs is at most 1.44 log2(n) deep whatever
+//! order a program maps in. Each VMA also knows its two neighbours and how wide the gap below it
+//! is; each node knows the widest gap in the subtrees on both sides, which makes finding room a
+//! walk from the root to a leaf (see `gap.rs`).
 
 mod tree;
 
 use super::{VmaId, Vmas, linked, linked_mut};
 use addr::{Page, PageRange};
-pub(super) use tree::{Node, Summary};
+pub(super) use tree::{Node, Subtree};
 
 /// An ordered set of VMAs.
 pub(crate) struct VmaSet {
-    pub(super) root: Option<VmaId>,
-    pub(super) summary: Summary,
+    pub(super) tree: Subtree,
+    /// The highest.
+    last: Option<VmaId>,
     count: u32,
+}
+
+/// Between which VMAs something is, or is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Spot {
+    pub before: Option<VmaId>,
+    pub after: Option<VmaId>,
 }
 
 impl VmaSet {
     pub const EMPTY: Self = Self {
-        root: None,
-        summary: Summary::EMPTY,
+        tree: Subtree::EMPTY,
+        last: None,
         count: 0,
     };
 
@@ -33,33 +41,75 @@ impl VmaSet {
 
     /// Some VMA, as long as there is one.
     pub fn any(&self) -> Option<VmaId> {
-        self.root
+        self.tree.top
     }
 
-    /// Puts a VMA in that overlaps no other.
-    pub fn insert(&mut self, vmas: &mut Vmas, id: VmaId) {
-        let vma = linked_mut(vmas, id);
-        vma.node = Node::ALONE;
-        let start = vma.range.start();
-        let tree = tree::insert(vmas, self.root, id, start);
-        (self.root, self.summary) = (Some(tree.top), tree.summary);
+    /// The highest VMA.
+    pub fn last(&self) -> Option<VmaId> {
+        self.last
+    }
+
+    /// The spot of a VMA of this set.
+    pub fn spot_of(vmas: &Vmas, id: VmaId) -> Spot {
+        let vma = linked(vmas, id);
+        Spot {
+            before: vma.before(),
+            after: vma.after(),
+        }
+    }
+
+    /// The spot below `after`, or above all.
+    pub fn spot_below(&self, vmas: &Vmas, after: Option<VmaId>) -> Spot {
+        let before = match after {
+            Some(after) => linked(vmas, after).before(),
+            None => self.last,
+        };
+        Spot { before, after }
+    }
+
+    /// Puts a VMA in that is in no set and overlaps no other, at the spot where it belongs.
+    pub fn insert(&mut self, vmas: &mut Vmas, id: VmaId, Spot { before, after }: Spot) {
+        self.join(vmas, before, Some(id));
+        self.join(vmas, Some(id), after);
+        tree::insert(vmas, &mut self.tree, id);
         self.count += 1;
     }
 
     /// Takes a VMA of this set out.
     pub fn remove(&mut self, vmas: &mut Vmas, id: VmaId) {
-        let start = linked(vmas, id).range.start();
-        let tree = tree::remove(vmas, self.root, start);
-        self.root = tree.map(|tree| tree.top);
-        self.summary = tree.map_or(Summary::EMPTY, |tree| tree.summary);
+        let Spot { before, after } = Self::spot_of(vmas, id);
+        self.join(vmas, before, after);
+        tree::remove(vmas, &mut self.tree, id);
         self.count -= 1;
     }
 
     /// Gives a VMA of this set another range, which keeps its place in the order.
     pub fn resize(&mut self, vmas: &mut Vmas, id: VmaId, range: PageRange) {
-        let old = linked(vmas, id).range.start();
         linked_mut(vmas, id).range = range;
-        self.summary = tree::refresh(vmas, self.root, old, id);
+        let Spot { before, after } = Self::spot_of(vmas, id);
+        self.join(vmas, before, Some(id));
+        self.join(vmas, Some(id), after);
+        tree::refresh(vmas, &mut self.tree, id);
+        if let Some(after) = after {
+            tree::refresh(vmas, &mut self.tree, after);
+        }
+    }
+
+    /// Makes two VMAs neighbours: `None` for what is below and above all.
+    fn join(&mut self, vmas: &mut Vmas, before: Option<VmaId>, after: Option<VmaId>) {
+        let mut end = 0;
+        if let Some(before) = before {
+            let before = linked_mut(vmas, before);
+            before.node.after = after;
+            end = before.range.end().number();
+        }
+        if let Some(after) = after {
+            let after = linked_mut(vmas, after);
+            after.node.before = before;
+            after.node.gap = after.range.start().number().saturating_sub(end);
+        } else {
+            self.last = before;
+        }
     }
 
     /// The VMA that takes up `page`.
@@ -70,41 +120,33 @@ impl VmaSet {
 
     /// The lowest VMA that ends above `page`: the one that takes it up, or the next one.
     pub fn first_ending_after(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
-        let (mut next, mut best) = (self.root, None);
+        let (mut next, mut best) = (self.tree.top, None);
         while let Some(id) = next {
             let vma = linked(vmas, id);
             if vma.range.end() <= page {
-                next = vma.node.right;
+                next = vma.node.right.top;
                 continue;
             }
             best = Some(id);
             if vma.range.start() <= page {
                 break;
             }
-            next = vma.node.left;
+            next = vma.node.left.top;
         }
         best
     }
 
     /// The VMAs that share a page with `range`, lowest first.
     pub fn overlapping<'a>(&'a self, vmas: &'a Vmas, range: PageRange) -> impl Iterator<Item = VmaId> + 'a {
-        let mut from = range.start();
-        core::iter::from_fn(move || {
-            let id = self.first_ending_after(vmas, from)?;
-            let found = linked(vmas, id).range;
-            from = found.end();
-            found.overlaps(range).then_some(id)
-        })
+        let first = self.first_ending_after(vmas, range.start());
+        core::iter::successors(first, |&id| linked(vmas, id).after())
+            .take_while(move |&id| linked(vmas, id).range.start() < range.end())
     }
 
     /// All VMAs, lowest first.
-    pub fn iter<'a>(&'a self, vmas: &'a Vmas) -> impl Iterator<Item = VmaId> + 'a {
-        let mut from = Page::from_number(0);
-        core::iter::from_fn(move || {
-            let id = self.first_ending_after(vmas, from)?;
-            from = linked(vmas, id).range.end();
-            Some(id)
-        })
+    pub fn iter<'a>(&self, vmas: &'a Vmas) -> impl Iterator<Item = VmaId> + use<'a> {
+        let first = self.first_ending_after(vmas, Page::from_number(0));
+        core::iter::successors(first, |&id| linked(vmas, id).after())
     }
 
     /// Checks order, balance, and what the nodes know.
@@ -112,17 +154,21 @@ impl VmaSet {
     /// # Errors
     /// A sentence about what should be.
     pub fn audit(&self, vmas: &Vmas) -> Result<(), &'static str> {
-        let (mut count, mut end) = (0, Page::from_number(0));
-        for id in self.iter(vmas) {
-            let range = linked(vmas, id).range;
-            if range.start() < end {
-                return Err("VMAs do not overlap");
+        let (mut count, mut end, mut before) = (0, Page::from_number(0), None);
+        for id in self.iter(vmas).take(self.count as usize + 1) {
+            let vma = linked(vmas, id);
+            let gap = vma.range.start().number().checked_sub(end.number());
+            if gap.is_none_or(|gap| gap != vma.node.gap) {
+                return Err("VMAs do not overlap, and know how far they are apart");
             }
-            end = range.end();
+            if vma.before() != before || self.containing(vmas, vma.range.start()) != Some(id) {
+                return Err("VMAs are neighbours in the order they have in their tree");
+            }
+            (before, end) = (Some(id), vma.range.end());
             count += 1;
         }
-        let nodes = tree::audit(vmas, self.root, self.summary)?;
-        if count == self.count && nodes == self.count {
+        let nodes = tree::audit(vmas, &self.tree)?;
+        if count == self.count && nodes == self.count && before == self.last {
             Ok(())
         } else {
             Err("VMAs of a set are counted")

@@ -4,7 +4,7 @@
 //! translates, present or not, so that a touch never lacks one. Since VMAs are in order, whether
 //! an extent is touched by others can be told from the two neighbours alone.
 
-use super::{VmaId, VmaSet, Vmas, linked};
+use super::{Spot, VmaId, VmaSet, Vmas, linked};
 use addr::{Page, PageRange};
 
 /// log2 of the pages that one table translates, at levels 3, 2 and 1. The root is charged with
@@ -18,53 +18,21 @@ pub(crate) struct Neighbours {
     pub after: Option<PageRange>,
 }
 
-impl VmaSet {
-    /// The VMAs next to `range`. One that starts where `range` does is none of them; no other
-    /// lies inside of it.
-    pub fn neighbours(&self, vmas: &Vmas, range: PageRange) -> Neighbours {
-        let (mut next, mut found) = (self.root, Neighbours::NONE);
-        while let Some(id) = next {
-            let vma = linked(vmas, id);
-            if vma.range.start() < range.start() {
-                found.before = Some(vma.range);
-                next = vma.node.right;
-            } else if vma.range.start() > range.start() {
-                found.after = Some(vma.range);
-                next = vma.node.left;
-            } else {
-                // All below it on the left are lower than what was found so far, and so on.
-                if vma.node.left.is_some() {
-                    found.before = self.last_below(vmas, vma.node.left);
-                }
-                if vma.node.right.is_some() {
-                    found.after = self.first_below(vmas, vma.node.right);
-                }
-                break;
-            }
-        }
-        found
-    }
-
-    fn last_below(&self, vmas: &Vmas, mut tree: Option<VmaId>) -> Option<PageRange> {
-        let mut last = None;
-        while let Some(vma) = tree.map(|id| linked(vmas, id)) {
-            last = Some(vma.range);
-            tree = vma.node.right;
-        }
-        last
-    }
-
-    fn first_below(&self, vmas: &Vmas, mut tree: Option<VmaId>) -> Option<PageRange> {
-        let mut first = None;
-        while let Some(vma) = tree.map(|id| linked(vmas, id)) {
-            first = Some(vma.range);
-            tree = vma.node.left;
-        }
-        first
-    }
-}
-
 impl Neighbours {
+    /// Those of a spot.
+    pub fn at(vmas: &Vmas, Spot { before, after }: Spot) -> Self {
+        let range_of = |id| linked(vmas, id).range;
+        Self {
+            before: before.map(range_of),
+            after: after.map(range_of),
+        }
+    }
+
+    /// Those of a VMA that is in a set.
+    pub fn of(vmas: &Vmas, id: VmaId) -> Self {
+        Self::at(vmas, VmaSet::spot_of(vmas, id))
+    }
+
     /// Nothing else is there.
     pub const NONE: Self = Self {
         before: None,

@@ -2,7 +2,8 @@
 
 extern crate std;
 use super::{
-    Attachment, Backing, Remains, Vma, VmaSet, Vmas, after_in_ring, leave_ring, linked, split, tables_needed,
+    Attachment, Backing, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring, leave_ring, linked,
+    split, tables_needed,
 };
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
@@ -22,6 +23,18 @@ fn range(start: u64, count: u64) -> PageRange {
 
 fn anonymous(range: PageRange) -> Vma {
     Vma::new(range, Perms::READ, Backing::Anonymous)
+}
+
+/// Between which VMAs a free range is.
+fn spot(set: &VmaSet, vmas: &Vmas, free: PageRange) -> Spot {
+    set.spot_below(vmas, set.first_ending_after(vmas, free.start()))
+}
+
+fn put(set: &mut VmaSet, vmas: &mut Vmas, vma: Vma) -> VmaId {
+    let spot = spot(set, vmas, vma.range());
+    let id = vmas.insert(vma).expect("room");
+    set.insert(vmas, id, spot);
+    id
 }
 
 /// Tables that a set of ranges needs, counted one by one.
@@ -57,9 +70,10 @@ proptest! {
             prop_assert_eq!(&occupied, &expected);
             match (action, occupied.first()) {
                 (0..=2, None) => {
-                    charged += tables_needed(wanted, set.neighbours(&vmas, wanted));
+                    charged += tables_needed(wanted, Neighbours::at(&vmas, spot(&set, &vmas, wanted)));
                     let id = vmas.insert(anonymous(wanted)).expect("room");
-                    set.insert(&mut vmas, id);
+                    let spot = spot(&set, &vmas, wanted);
+                    set.insert(&mut vmas, id, spot);
                     reference.insert(start, wanted);
                 }
                 (0..=1, Some(&old)) if old.count().get() > 1 => {
@@ -76,7 +90,7 @@ proptest! {
                     set.remove(&mut vmas, id);
                     vmas.remove(id);
                     reference.remove(&old.start().number());
-                    charged -= tables_needed(old, set.neighbours(&vmas, old));
+                    charged -= tables_needed(old, Neighbours::at(&vmas, spot(&set, &vmas, old)));
                 }
                 _ => {}
             }
@@ -96,8 +110,7 @@ proptest! {
         let (mut set, mut vmas) = (VmaSet::EMPTY, pool(64));
         for (start, count) in placed {
             if set.overlapping(&vmas, range(start, count)).next().is_none() {
-                let id = vmas.insert(anonymous(range(start, count))).expect("room");
-                set.insert(&mut vmas, id);
+                put(&mut set, &mut vmas, anonymous(range(start, count)));
             }
         }
         let (within, count) = (range(low, width), PageCount::new(pages).expect("not zero"));
@@ -105,12 +118,14 @@ proptest! {
             let wanted = range(*start, pages);
             within.contains_range(wanted) && set.overlapping(&vmas, wanted).next().is_none()
         };
-        let found = set.find_gap(&vmas, count, within).map(|gap| gap.start().number());
+        let found = set.find_gap(&vmas, count, within).map(|gap| gap.range.start().number());
         prop_assert_eq!(found, (low..low + width).find(fits));
 
         let aligned = set.find_aligned_gap(&vmas, count, multiple, within);
         if let Some(gap) = aligned {
-            prop_assert!(gap.start().number() % multiple == 0 && fits(&gap.start().number()));
+            let start = gap.range.start().number();
+            prop_assert!(start % multiple == 0 && fits(&start));
+            prop_assert_eq!(gap.spot, spot(&set, &vmas, gap.range));
         } else {
             // Only what fits wherever it starts is sure to be found.
             let roomy = |start: u64| within.contains_range(range(start, pages + multiple - 1))
@@ -124,14 +139,14 @@ proptest! {
 fn a_thousand_vmas_in_ascending_order_make_no_deep_tree() {
     let (mut set, mut vmas) = (VmaSet::EMPTY, pool(1024));
     for n in 0..1024 {
-        let id = vmas.insert(anonymous(range(n * 2, 1))).expect("room");
-        set.insert(&mut vmas, id);
+        put(&mut set, &mut vmas, anonymous(range(n * 2, 1)));
     }
     assert_eq!(set.audit(&vmas), Ok(()));
     let one = PageCount::new(1).expect("not zero");
-    assert_eq!(set.find_gap(&vmas, one, range(1000, 10)), Some(range(1001, 1)));
+    let found = |pages, within| set.find_gap(&vmas, pages, within).map(|gap| gap.range);
+    assert_eq!(found(one, range(1000, 10)), Some(range(1001, 1)));
     let two = PageCount::new(2).expect("not zero");
-    assert_eq!(set.find_gap(&vmas, two, range(0, 3000)), Some(range(2047, 2)));
+    assert_eq!(found(two, range(0, 3000)), Some(range(2047, 2)));
 }
 
 #[test]
@@ -142,10 +157,8 @@ fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
         base: Page::from_number(16),
         pages: 8,
     };
-    let first = vmas
-        .insert(Vma::new(range(16, 8), Perms::READ, Backing::Shared(attachment)))
-        .expect("room");
-    set.insert(&mut vmas, first);
+    let whole = Vma::new(range(16, 8), Perms::READ, Backing::Shared(attachment));
+    let first = put(&mut set, &mut vmas, whole);
     let third = split(&mut set, &mut vmas, first, Page::from_number(20));
     let second = split(&mut set, &mut vmas, first, Page::from_number(18));
     let mut ring = [

@@ -1,37 +1,39 @@
 //! The tree of a VMA set: insertion, removal, balance.
 //!
-//! Functions take a subtree and answer what it is afterwards: its top and its summary. A node
-//! keeps the summaries of both its subtrees, so bringing it up to date looks at no other node.
+//! A node keeps what is known about both its subtrees, so bringing it up to date looks at no other
+//! node. Every change goes from its place up to the root.
 
 use crate::vma::{Vma, VmaId, Vmas, linked, linked_mut};
-use addr::{Page, PageRange};
 
-/// A VMA's place in its tree.
+/// A VMA's place in its set.
 #[derive(Clone, Copy)]
 pub(in crate::vma) struct Node {
-    pub left: Option<VmaId>,
-    pub right: Option<VmaId>,
-    pub left_summary: Summary,
-    pub right_summary: Summary,
+    /// The next lower VMA.
+    pub before: Option<VmaId>,
+    /// The next higher VMA.
+    pub after: Option<VmaId>,
+    /// Pages between the next lower VMA, or page 0, and this one.
+    pub gap: u64,
+    pub left: Subtree,
+    pub right: Subtree,
+    /// What it hangs from.
+    up: Option<Hook>,
 }
 
-/// What a node knows about a subtree below it. Of an empty one only the height means anything.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::vma) struct Summary {
-    /// Where the first VMA starts.
-    pub start: Page,
-    /// Where the last VMA ends.
-    pub end: Page,
-    /// Pages of the widest gap between two VMAs.
+/// What hangs on one side of a node; or the whole tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::vma) struct Subtree {
+    pub top: Option<VmaId>,
+    /// Pages of the widest gap below a VMA in it.
     pub widest_gap: u64,
     height: u32,
 }
 
-/// A subtree that is not empty.
+/// One side of a node.
 #[derive(Clone, Copy)]
-pub(super) struct Tree {
-    pub top: VmaId,
-    pub summary: Summary,
+struct Hook {
+    node: VmaId,
+    side: Side,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,220 +42,191 @@ enum Side {
     Right,
 }
 
-impl Node {
-    pub const ALONE: Self = Self {
-        left: None,
-        right: None,
-        left_summary: Summary::EMPTY,
-        right_summary: Summary::EMPTY,
-    };
-
-    fn child(&self, side: Side) -> Option<VmaId> {
-        match side {
-            Side::Left => self.left,
-            Side::Right => self.right,
-        }
-    }
-
-    fn set_child(&mut self, side: Side, tree: Option<Tree>) {
-        let (top, summary) = tree.map_or((None, Summary::EMPTY), |tree| (Some(tree.top), tree.summary));
-        match side {
-            Side::Left => (self.left, self.left_summary) = (top, summary),
-            Side::Right => (self.right, self.right_summary) = (top, summary),
-        }
-    }
-
-    fn subtree(&self, side: Side) -> Option<Tree> {
-        let summary = match side {
-            Side::Left => self.left_summary,
-            Side::Right => self.right_summary,
-        };
-        self.child(side).map(|top| Tree { top, summary })
-    }
-
-    fn height(&self, side: Side) -> u32 {
-        match side {
-            Side::Left => self.left_summary.height,
-            Side::Right => self.right_summary.height,
-        }
-    }
-}
-
-impl Summary {
+impl Subtree {
     pub const EMPTY: Self = Self {
-        start: Page::from_number(0),
-        end: Page::from_number(0),
+        top: None,
         widest_gap: 0,
         height: 0,
     };
+}
 
-    /// Of the subtree with this VMA at its top.
-    fn of(range: PageRange, node: &Node) -> Self {
-        let (left, right) = (&node.left_summary, &node.right_summary);
-        let mut summary = Self {
-            start: range.start(),
-            end: range.end(),
-            widest_gap: 0,
+impl Node {
+    pub const ALONE: Self = Self {
+        before: None,
+        after: None,
+        gap: 0,
+        left: Subtree::EMPTY,
+        right: Subtree::EMPTY,
+        up: None,
+    };
+
+    fn on(&self, side: Side) -> &Subtree {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
+        }
+    }
+
+    fn on_mut(&mut self, side: Side) -> &mut Subtree {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
+        }
+    }
+
+    /// The subtree with this node, which is `id`'s, at its top.
+    fn as_top(&self, id: VmaId) -> Subtree {
+        let Self { gap, left, right, .. } = self;
+        Subtree {
+            top: Some(id),
+            widest_gap: left.widest_gap.max(right.widest_gap).max(*gap),
             height: 1 + left.height.max(right.height),
-        };
-        if left.height > 0 {
-            summary.start = left.start;
-            summary.widest_gap = left.widest_gap.max(range.start().number() - left.end.number());
-        }
-        if right.height > 0 {
-            summary.end = right.end;
-            let gap = right.widest_gap.max(right.start.number() - range.end().number());
-            summary.widest_gap = summary.widest_gap.max(gap);
-        }
-        summary
-    }
-}
-
-impl Vma {
-    fn as_top(&self, id: VmaId) -> Tree {
-        Tree {
-            top: id,
-            summary: Summary::of(self.range, &self.node),
         }
     }
 }
 
-/// Puts `new`, which starts at `start`, into a subtree.
-pub(super) fn insert(vmas: &mut Vmas, tree: Option<VmaId>, new: VmaId, start: Page) -> Tree {
-    let Some(top) = tree else {
-        return linked(vmas, new).as_top(new);
+/// Hangs `new` into the tree, between its neighbours.
+pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId) {
+    let node = &linked(vmas, new).node;
+    // Of two neighbours one is below the other, so there is room at the lower one.
+    let above = |id, side| {
+        let is_free = linked(vmas, id).node.on(side).top.is_none();
+        is_free.then_some(Hook { node: id, side })
     };
-    let vma = linked(vmas, top);
-    let side = if start < vma.range.start() {
-        Side::Left
-    } else {
-        Side::Right
-    };
-    let below = insert(vmas, vma.node.child(side), new, start);
-    replace_child(vmas, top, side, Some(below))
+    let below_after = node.after.and_then(|after| above(after, Side::Left));
+    let up = below_after.or_else(|| node.before.and_then(|before| above(before, Side::Right)));
+    let tree = node.as_top(new);
+    hang(vmas, tree, up);
+    rise(vmas, root, up, tree);
 }
 
-/// Takes the VMA that starts at `start` out of a subtree.
-///
-/// # Panics
-/// If there is none.
-pub(super) fn remove(vmas: &mut Vmas, tree: Option<VmaId>, start: Page) -> Option<Tree> {
-    let top = tree.expect("a VMA that is removed is in the set");
-    let vma = linked(vmas, top);
-    if start == vma.range.start() {
-        let node = vma.node;
-        return unroot(vmas, &node);
+/// Takes `old` out of the tree. Its neighbours know each other already.
+pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
+    let Node {
+        after, left, right, up, ..
+    } = linked(vmas, old).node;
+    match (left.top, right.top, after) {
+        (Some(_), Some(_), Some(after)) => {
+            // The next higher one, which has nothing on its left, takes its place.
+            let Node {
+                right: rest,
+                up: hook,
+                ..
+            } = linked(vmas, after).node;
+            let own = Hook {
+                node: after,
+                side: Side::Right,
+            };
+            let hook = hook.filter(|hook| hook.node != old).unwrap_or(own);
+            let node = &mut linked_mut(vmas, after).node;
+            (node.left, node.up) = (left, up);
+            hang(vmas, left, Some(Hook { side: Side::Left, ..own }));
+            if hook.node != after {
+                hang(vmas, right, Some(own));
+            }
+            hang(vmas, rest, Some(hook));
+            rise(vmas, root, Some(hook), rest);
+        }
+        (None, Some(next), _) => {
+            // The gap below it is another one now.
+            let tree = linked(vmas, next).node.as_top(next);
+            hang(vmas, tree, up);
+            rise(vmas, root, up, tree);
+        }
+        _ => {
+            hang(vmas, left, up);
+            rise(vmas, root, up, left);
+        }
     }
-    let side = if start < vma.range.start() {
-        Side::Left
-    } else {
-        Side::Right
-    };
-    let below = remove(vmas, vma.node.child(side), start);
-    Some(replace_child(vmas, top, side, below))
 }
 
-/// Works out anew what nodes know, from `target`, which is found as `start`, up to the top.
-pub(super) fn refresh(vmas: &mut Vmas, tree: Option<VmaId>, start: Page, target: VmaId) -> Summary {
-    let top = tree.expect("a VMA that is resized is in the set");
-    let vma = linked(vmas, top);
-    if top == target {
-        return vma.as_top(top).summary;
-    }
-    let side = if start < vma.range.start() {
-        Side::Left
-    } else {
-        Side::Right
-    };
-    let child = vma.node.child(side);
-    let summary = refresh(vmas, child, start, target);
-    let vma = linked_mut(vmas, top);
-    vma.node.set_child(side, child.map(|top| Tree { top, summary }));
-    vma.as_top(top).summary
+/// Works out anew what is known above a VMA whose gap has changed.
+pub(super) fn refresh(vmas: &mut Vmas, root: &mut Subtree, changed: VmaId) {
+    let node = &linked(vmas, changed).node;
+    let (up, tree) = (node.up, node.as_top(changed));
+    rise(vmas, root, up, tree);
 }
 
-/// Checks a subtree against what is said about it, and answers how many nodes it has.
-pub(super) fn audit(vmas: &Vmas, tree: Option<VmaId>, said: Summary) -> Result<u32, &'static str> {
-    let Some(top) = tree else {
-        return if said.height == 0 {
+/// Checks a subtree, and answers how many nodes it has.
+pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
+    let Some(top) = tree.top else {
+        return if tree.height == 0 {
             Ok(0)
         } else {
             Err("an empty tree has no height")
         };
     };
-    let vma = linked(vmas, top);
-    let node = &vma.node;
-    let count = 1 + audit(vmas, node.left, node.left_summary)? + audit(vmas, node.right, node.right_summary)?;
-    if node.height(Side::Left).abs_diff(node.height(Side::Right)) > 1 {
+    let node = &linked(vmas, top).node;
+    for side in [Side::Left, Side::Right] {
+        let hook = node.on(side).top.and_then(|below| linked(vmas, below).node.up);
+        if hook.is_some_and(|hook| (hook.node, hook.side) != (top, side)) {
+            return Err("what hangs from a node knows that");
+        }
+    }
+    let count = 1 + audit(vmas, &node.left)? + audit(vmas, &node.right)?;
+    if node.left.height.abs_diff(node.right.height) > 1 {
         return Err("a VMA tree is balanced");
     }
-    if said == vma.as_top(top).summary {
+    if *tree == node.as_top(top) {
         Ok(count)
     } else {
-        Err("a VMA tree knows heights, hulls and gaps")
+        Err("a VMA tree knows heights and gaps")
     }
 }
 
-/// The subtree of `node` without its top.
-fn unroot(vmas: &mut Vmas, node: &Node) -> Option<Tree> {
-    let (left, right) = (node.subtree(Side::Left), node.subtree(Side::Right));
-    let (Some(_), Some(rest)) = (left, right) else {
-        return left.or(right);
-    };
-    let (first, rest) = detach_first(vmas, rest.top);
-    linked_mut(vmas, first).node.set_child(Side::Left, left);
-    Some(replace_child(vmas, first, Side::Right, rest))
-}
-
-/// The lowest VMA of a subtree, and the subtree without it.
-fn detach_first(vmas: &mut Vmas, top: VmaId) -> (VmaId, Option<Tree>) {
-    let node = &linked(vmas, top).node;
-    let Some(left) = node.left else {
-        return (top, node.subtree(Side::Right));
-    };
-    let (first, rest) = detach_first(vmas, left);
-    (first, Some(replace_child(vmas, top, Side::Left, rest)))
-}
-
-/// Puts another subtree below `top`, whose height differs by at most one from the one that was
-/// there, and restores the balance.
-fn replace_child(vmas: &mut Vmas, top: VmaId, side: Side, tree: Option<Tree>) -> Tree {
-    let vma = linked_mut(vmas, top);
-    vma.node.set_child(side, tree);
-    let (left, right) = (vma.node.height(Side::Left), vma.node.height(Side::Right));
-    if left > right + 1 {
-        lift(vmas, top, Side::Left)
-    } else if right > left + 1 {
-        lift(vmas, top, Side::Right)
-    } else {
-        vma.as_top(top)
+/// Tells the top of `tree` what it hangs from.
+fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
+    if let Some(top) = tree.top {
+        linked_mut(vmas, top).node.up = up;
     }
+}
+
+/// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings all
+/// above it up to date.
+fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Subtree) {
+    while let Some(Hook { node: top, side }) = up {
+        let node = &mut linked_mut(vmas, top).node;
+        *node.on_mut(side) = tree;
+        up = node.up;
+        let (left, right) = (node.left.height, node.right.height);
+        tree = if left.abs_diff(right) <= 1 {
+            node.as_top(top)
+        } else {
+            let tall = if left > right { Side::Left } else { Side::Right };
+            let tree = lift(vmas, top, tall);
+            hang(vmas, tree, up);
+            tree
+        };
+    }
+    *root = tree;
 }
 
 /// Lifts the too tall child on `side` to the top.
-fn lift(vmas: &mut Vmas, top: VmaId, side: Side) -> Tree {
-    let tall = linked(vmas, top)
-        .node
-        .child(side)
-        .expect("the taller side has a node");
+fn lift(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
+    let tall = linked(vmas, top).node.on(side).top;
+    let tall = tall.expect("the taller side has a node");
     let node = &linked(vmas, tall).node;
-    if node.height(side.other()) > node.height(side) {
+    if node.on(side.other()).height > node.on(side).height {
         let lifted = rotate(vmas, tall, side.other());
-        linked_mut(vmas, top).node.set_child(side, Some(lifted));
+        *linked_mut(vmas, top).node.on_mut(side) = lifted;
     }
     rotate(vmas, top, side)
 }
 
 /// Puts the child on `side` in the place of `top`.
-fn rotate(vmas: &mut Vmas, top: VmaId, side: Side) -> Tree {
-    let up = linked(vmas, top).node.child(side).expect("only a node can go up");
-    let middle = linked(vmas, up).node.subtree(side.other());
-    let down = linked_mut(vmas, top);
-    down.node.set_child(side, middle);
+fn rotate(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
+    let child = linked(vmas, top).node.on(side).top;
+    let child = child.expect("only a node can go up");
+    let other = side.other();
+    let middle = *linked(vmas, child).node.on(other);
+    hang(vmas, middle, Some(Hook { node: top, side }));
+    let down = &mut linked_mut(vmas, top).node;
+    *down.on_mut(side) = middle;
+    down.up = Some(Hook { node: child, side: other });
     let down = down.as_top(top);
-    let up_vma = linked_mut(vmas, up);
-    up_vma.node.set_child(side.other(), Some(down));
-    up_vma.as_top(up)
+    let up = &mut linked_mut(vmas, child).node;
+    *up.on_mut(other) = down;
+    up.as_top(child)
 }
 
 impl Side {
@@ -262,5 +235,17 @@ impl Side {
             Self::Left => Self::Right,
             Self::Right => Self::Left,
         }
+    }
+}
+
+impl Vma {
+    /// The next lower VMA of its set.
+    pub(crate) fn before(&self) -> Option<VmaId> {
+        self.node.before
+    }
+
+    /// The next higher VMA of its set.
+    pub(crate) fn after(&self) -> Option<VmaId> {
+        self.node.after
     }
 }

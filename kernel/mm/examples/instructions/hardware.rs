@@ -1,0 +1,162 @@
+//! Translation tables in plain memory, and no TLB.
+
+use addr::{Frame, FrameRange, MemoryKind, Page, PageRange, Perms};
+use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
+use vmsa::{Attributes, ENTRIES, Height, Leaf, RegionTables, TableIndex, TableMemory, Tables};
+
+/// The words of all frames.
+pub struct Hardware {
+    first: Frame,
+    words: Vec<u64>,
+}
+
+/// The tables of an address space.
+pub struct Space(Tables);
+
+impl Hardware {
+    /// With as many frames as `ram` has.
+    pub fn new(ram: FrameRange) -> Self {
+        Self {
+            first: ram.start(),
+            words: vec![0; (ram.count() * ENTRIES) as usize],
+        }
+    }
+
+    fn place(&self, table: Frame, index: TableIndex) -> usize {
+        (table.number() - self.first.number()) as usize * ENTRIES as usize + index.get()
+    }
+}
+
+impl TableMemory for Hardware {
+    fn load(&self, table: Frame, index: TableIndex) -> u64 {
+        self.words[self.place(table, index)]
+    }
+
+    fn store(&mut self, table: Frame, index: TableIndex, descriptor: u64) {
+        let place = self.place(table, index);
+        self.words[place] = descriptor;
+    }
+
+    fn zero(&mut self, _: Frame) {
+        // Data is never written here, and tables go back empty.
+    }
+}
+
+impl Mmu for Hardware {
+    type Space = Space;
+
+    fn zero(&mut self, _: Frame) {}
+
+    fn publish_code(&mut self, _: Frame) {}
+
+    fn create_space(&mut self, root: Frame) -> Space {
+        Space(Tables::create(self, root))
+    }
+
+    fn destroy_space(&mut self, space: Space) -> (Frame, Flushed) {
+        let stale = Stale { extent: Extent::Space };
+        (space.0.root(), Flushed::after_invalidation(stale))
+    }
+
+    fn install(
+        &mut self,
+        space: &mut Space,
+        page: Page,
+        frame: Frame,
+        perms: Perms,
+        kind: MemoryKind,
+        tables: &mut impl FrameSource,
+    ) {
+        let attributes = Attributes::user(perms, kind);
+        space.0.install(self, page, Leaf { frame, attributes }, || tables.take());
+    }
+
+    fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
+        let mapping = space.0.lookup(self, page);
+        mapping.map(|mapping| (mapping.frame, mapping.perms))
+    }
+
+    fn next_mapped(&self, space: &Space, range: PageRange) -> Option<Page> {
+        space.0.next_mapped(self, range)
+    }
+
+    fn unmap(
+        &mut self,
+        space: &mut Space,
+        range: PageRange,
+        vacant: PageRange,
+        mut visit: impl FnMut(Removed),
+    ) -> Stale {
+        let extent = space.0.remove(self, range, vacant, |it| visit(removed(it)));
+        stale(extent)
+    }
+
+    fn link(
+        &mut self,
+        space: &mut Space,
+        slot: Page,
+        tree: SharedTree,
+        index: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        let table = region(tree).lowest_table(self, index).expect("a table to link");
+        space.0.link(self, slot, table, perms, || tables.take());
+    }
+
+    fn unlink(
+        &mut self,
+        space: &mut Space,
+        range: PageRange,
+        vacant: PageRange,
+        mut visit: impl FnMut(Removed),
+    ) -> Stale {
+        let extent = space.0.unlink(self, range, vacant, |it| visit(removed(it)));
+        stale(extent)
+    }
+
+    fn flush(&mut self, _: &Space, stale: Stale) -> Flushed {
+        Flushed::after_invalidation(stale)
+    }
+
+    fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame> {
+        region(tree).lookup(self, index)
+    }
+
+    fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {
+        region(tree).install(self, index, frame, || tables.take());
+    }
+
+    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Frame)) -> Dismantled {
+        match region(tree).dismantle(self, limit, visit) {
+            vmsa::Dismantled::Partly => Dismantled::Partly,
+            vmsa::Dismantled::Wholly => Dismantled::Wholly,
+        }
+    }
+}
+
+fn removed(it: vmsa::Removed) -> Removed {
+    match it {
+        vmsa::Removed::Leaf(page, frame) => Removed::Leaf(page, frame),
+        vmsa::Removed::Table(frame) => Removed::Table(frame),
+    }
+}
+
+fn stale(extent: vmsa::Extent) -> Stale {
+    let extent = match extent {
+        vmsa::Extent::Nothing => Extent::Nothing,
+        vmsa::Extent::Leaves(pages) => Extent::Leaves(pages),
+        vmsa::Extent::Tables(pages) => Extent::Tables(pages),
+        vmsa::Extent::Space => Extent::Space,
+    };
+    Stale { extent }
+}
+
+fn region(tree: SharedTree) -> RegionTables {
+    let height = match tree.height {
+        TreeHeight::One => Height::One,
+        TreeHeight::Two => Height::Two,
+        TreeHeight::Three => Height::Three,
+    };
+    RegionTables::existing(tree.root, height)
+}
