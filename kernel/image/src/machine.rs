@@ -6,7 +6,7 @@ use crate::storage::Counts;
 use aarch64::boot::Handover;
 use aarch64::context::{FpState, FpUnit};
 use aarch64::cpu::{self, PerCpu};
-use aarch64::gic::{Gic, GicV2, InterruptController, Intid};
+use aarch64::gic::{Gic, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{Hardware, KernelMap, Space, direct_map};
 use aarch64::timer;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
@@ -20,6 +20,10 @@ use vmsa::asid::AsidBits;
 
 /// A time slice is this part of a second.
 const SLICES_PER_SECOND: u64 = 100;
+/// What a slice is at least, should the frequency that firmware claims be far too low: a slice that is
+/// over before a program is entered would leave it no time at all. 10 ms at 1 MHz, the slowest clock
+/// that is usual.
+const LEAST_SLICE_TICKS: u64 = 10_000;
 
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
@@ -66,8 +70,17 @@ impl Devices {
                 // once, for good.
                 Gic::V2(unsafe { GicV2::new(distributor, cpu_interface) })
             }
-            Some(boards::Gic::V3 { .. }) => {
-                panic!("the interrupt controller is a GICv3, which is not supported yet")
+            Some(boards::Gic::V3 {
+                distributor,
+                redistributors,
+            }) => {
+                let distributor = map_registers(map, ram, distributor);
+                let region = map_registers(map, ram, redistributors);
+                // SAFETY: As above, for a GICv3, and the region has that length.
+                match unsafe { GicV3::new(distributor, region, redistributors.bytes) } {
+                    Ok(gic) => Gic::V3(gic),
+                    Err(error) => panic!("the interrupt controller, a GICv3, cannot be used: {error}"),
+                }
             }
             None => panic!("the device tree has no interrupt controller this kernel can drive"),
         };
@@ -76,9 +89,9 @@ impl Devices {
 }
 
 fn map_registers(map: &mut KernelMap, ram: &mut Ram, block: RegisterBlock) -> NonNull<u8> {
-    match map.map_device(block.base, block.bytes, || ram.take(1)) {
+    match map.map_device(block.base, block.bytes, &mut || ram.take(1)) {
         Ok(registers) => registers,
-        Err(error) => panic!("device registers cannot be mapped: {error:?}"),
+        Err(error) => panic!("device registers cannot be mapped: {error}"),
     }
 }
 
@@ -146,7 +159,7 @@ impl Machine {
             gic,
             timer,
             console_interrupt,
-            slice_ticks: frequency / SLICES_PER_SECOND,
+            slice_ticks: (frequency / SLICES_PER_SECOND).max(LEAST_SLICE_TICKS),
             frequency,
             epoch: board
                 .options()

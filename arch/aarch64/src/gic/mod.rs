@@ -1,13 +1,21 @@
 //! The interrupt controller (Arm Generic Interrupt Controller architecture specification, IHI 0048
-//! for version 2).
+//! for version 2, IHI 0069 for version 3).
 //!
 //! Interrupts of all kinds have one priority: which thread runs is the scheduler's business. One is
 //! taken with [`InterruptController::acknowledge`] and held, so that it does not come again, until
 //! [`InterruptController::end`].
 
+#[cfg(target_os = "none")]
+mod cpu_interface;
+#[cfg(any(target_os = "none", test))]
+mod redistributor;
 mod v2;
+#[cfg(target_os = "none")]
+mod v3;
 
 pub use v2::GicV2;
+#[cfg(target_os = "none")]
+pub use v3::{GicV3, GicV3Error};
 
 /// An interrupt's number, as device tree and controller agree on it: 16 to 31 private to a CPU, 32
 /// to 1019 shared.
@@ -72,33 +80,41 @@ pub trait InterruptController {
 }
 
 /// The controller that the board has.
+#[cfg(target_os = "none")]
 pub enum Gic {
     /// Version 2.
     V2(GicV2),
+    /// Version 3, and 4, which adds to it what only hypervisors need.
+    V3(GicV3),
 }
 
+#[cfg(target_os = "none")]
 impl InterruptController for Gic {
     fn enable(&mut self, intid: Intid) {
         match self {
             Self::V2(gic) => gic.enable(intid),
+            Self::V3(gic) => gic.enable(intid),
         }
     }
 
     fn disable(&mut self, intid: Intid) {
         match self {
             Self::V2(gic) => gic.disable(intid),
+            Self::V3(gic) => gic.disable(intid),
         }
     }
 
     fn acknowledge(&mut self) -> Option<Taken> {
         match self {
             Self::V2(gic) => gic.acknowledge(),
+            Self::V3(gic) => gic.acknowledge(),
         }
     }
 
     fn end(&mut self, taken: Taken) {
         match self {
             Self::V2(gic) => gic.end(taken),
+            Self::V3(gic) => gic.end(taken),
         }
     }
 }

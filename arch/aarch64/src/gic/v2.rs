@@ -58,6 +58,8 @@ register_structs! {
         (0x00c => IAR: ReadOnly<u32, GICC_IAR::Register>),
         (0x010 => EOIR: WriteOnly<u32>),
         (0x014 => _reserved_1),
+        (0x0d0 => APR: [ReadWrite<u32>; 4]),
+        (0x0e0 => _reserved_2),
         (0x1000 => @END),
     }
 }
@@ -125,6 +127,10 @@ impl GicV2 {
     }
 
     fn listen(&mut self) {
+        // An interrupt that firmware took and never ended would hold all others back by its priority.
+        for priorities in &self.cpu_interface.APR {
+            priorities.set(0);
+        }
         self.cpu_interface.PMR.set(ALL_PRIORITIES);
         self.cpu_interface.CTLR.write(GICC_CTLR::ENABLE::SET);
     }
