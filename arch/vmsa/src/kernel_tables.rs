@@ -60,7 +60,8 @@ impl KernelTables {
         let room = crate::USER_PAGES - start.number() % crate::USER_PAGES;
         assert!(
             frames.count() <= room,
-            "{frames:?} at {start:?} run out of the address space"
+            "{} frames at {start:?} run out of the address space",
+            frames.count()
         );
         let mut done = 0;
         while done < frames.count() {

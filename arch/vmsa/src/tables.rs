@@ -251,10 +251,7 @@ pub(crate) fn put(
 ) {
     let index = level.index(page);
     let present = Descriptor::decode(memory.load(table, index), level);
-    assert!(
-        present == Descriptor::Invalid,
-        "{page:?} is mapped already: {present:?}"
-    );
+    assert!(present == Descriptor::Invalid, "{page:?} is mapped already");
     memory.store(table, index, descriptor.encode(level));
 }
 

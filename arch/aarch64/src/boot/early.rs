@@ -9,12 +9,14 @@
 //! The tables lie in the image's own BSS, so that nothing needs to be known about RAM.
 
 use crate::boot::image::Borders;
+use crate::cpu::cache;
 use crate::cpu::stack::{GUARD_BYTES, Stacks};
 use crate::mmu::layout::{DEVICE_TREE_WINDOW, SCRATCH_TABLE_PAGE};
 use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, MAIR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1};
 use addr::{Frame, FrameRange, MemoryKind, Page, PhysAddr, VirtAddr};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use tock_registers::interfaces::{Readable, Writeable};
 use vmsa::asid::{Asid, AsidBits};
 use vmsa::{Attributes, KernelAccess, KernelTables, TableIndex, TableMemory, control};
@@ -24,6 +26,8 @@ use vmsa::{Attributes, KernelAccess, KernelTables, TableIndex, TableMemory, cont
 const TABLES: usize = 32;
 /// The largest device tree (Linux, "Booting AArch64 Linux").
 const DEVICE_TREE_LIMIT: u32 = 2 << 20;
+/// How much of a device tree's header is read here: its magic and its size.
+const HEADER_BYTES: usize = 8;
 
 #[repr(C, align(4096))]
 pub(crate) struct TableFrame(UnsafeCell<[u64; vmsa::ENTRIES as usize]>);
@@ -155,6 +159,9 @@ fn find_device_tree(at: PhysAddr) -> Option<(FrameRange, usize)> {
         return None;
     }
     let magic = core::ptr::with_exposed_provenance::<u32>(at.raw() as usize);
+    // A loader that changed the tree may have left it in a cache, which we read past: the protocol wants
+    // only the image clean.
+    cache::clean_and_invalidate_to_memory(NonNull::new(magic.cast_mut())?.cast(), HEADER_BYTES);
     // SAFETY: The boot protocol passes the address of a device tree, and the MMU is off: reading is
     // harmless.
     let found = u32::from_be(unsafe { magic.read_volatile() });

@@ -96,7 +96,7 @@ boot_from_el2:
     ubfx    x9, x9, #11, #5
 1:  msr     mdcr_el2, x9
 
-    // FEAT_FGT and FEAT_HCX: no fine-grained traps.
+    // FEAT_FGT, FEAT_FGT2 and FEAT_HCX: no fine-grained traps, those of FEAT_AMUv1 included.
     mrs     x9, id_aa64mmfr0_el1
     ubfx    x9, x9, #56, #4
     cbz     x9, 2f
@@ -105,6 +105,17 @@ boot_from_el2:
     msr     S3_4_C1_C1_6, xzr       // HFGITR_EL2
     msr     S3_4_C3_C1_4, xzr       // HDFGRTR_EL2
     msr     S3_4_C3_C1_5, xzr       // HDFGWTR_EL2
+    mrs     x10, id_aa64pfr0_el1
+    ubfx    x10, x10, #44, #4
+    cbz     x10, 1f
+    msr     S3_4_C3_C1_6, xzr       // HAFGRTR_EL2
+1:  cmp     x9, #2
+    b.lo    2f
+    msr     S3_4_C3_C1_2, xzr       // HFGRTR2_EL2
+    msr     S3_4_C3_C1_3, xzr       // HFGWTR2_EL2
+    msr     S3_4_C3_C1_7, xzr       // HFGITR2_EL2
+    msr     S3_4_C3_C1_0, xzr       // HDFGRTR2_EL2
+    msr     S3_4_C3_C1_1, xzr       // HDFGWTR2_EL2
 2:  mrs     x9, id_aa64mmfr1_el1
     ubfx    x9, x9, #40, #4
     cbz     x9, 3f
@@ -188,7 +199,12 @@ boot_high:
     b       {start_rust}
 
 // Discards the cache lines from x0 to x1, both multiples of any line size. Uses x0-x3.
+//
+// Cache maintenance and stores to Device memory, which all memory is now, pass each other unless a barrier is
+// between them (Arm ARM, "Ordering and completion of data and instruction cache instructions"): a line that is
+// discarded before what was stored has arrived could be filled with what was there before.
 boot_forget_lines:
+    dsb     sy
     mrs     x2, ctr_el0
     ubfx    x2, x2, #16, #4         // DminLine: log2 of words
     mov     x3, #4

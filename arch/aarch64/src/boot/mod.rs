@@ -73,9 +73,9 @@ const HCR: u64 = HCR_EL2::RW::EL1IsAarch64.value
 const CPTR_EL2: u64 = 0x33ff;
 /// SRE and Enable of ICC_SRE_EL2 and ICC_SRE_EL3.
 const ICC_SRE_ENABLE: u64 = 0b1001;
-/// RW: EL1 is AArch64. SMD: no SMC, since nobody would answer. APK and API: no traps of pointer
-/// authentication. NS stays 0.
-const SCR_EL3: u64 = 1 << 10 | 1 << 7 | 1 << 17 | 1 << 16;
+/// RES1 bits. RW: EL1 is AArch64. SMD: no SMC, since nobody would answer. APK and API: no traps of
+/// pointer authentication. NS stays 0.
+const SCR_EL3: u64 = 0b11 << 4 | 1 << 10 | 1 << 7 | 1 << 17 | 1 << 16;
 
 global_asm!(
     include_str!("entry.S"),

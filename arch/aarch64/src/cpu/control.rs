@@ -79,6 +79,10 @@ fn close_counters() {
         // SAFETY: Takes a right away from programs; no effect on memory.
         unsafe { asm!("msr pmuserenr_el0, xzr", options(nostack, nomem, preserves_flags)) };
     }
+    if features::has_activity_monitors() {
+        // SAFETY: As above, AMUSERENR_EL0.
+        unsafe { asm!("msr S3_3_C13_C2_3, xzr", options(nostack, nomem, preserves_flags)) };
+    }
 }
 
 /// No debug exceptions, and no access of programs to the debug communications channel (TDCC).

@@ -5,6 +5,7 @@ use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES};
 use crate::mmu::scratch::Scratch;
 use crate::mmu::tlb;
 use addr::{Frame, FrameRange, MemoryKind, PhysAddr, VirtAddr};
+use core::fmt;
 use core::ptr::NonNull;
 use vmsa::{Attributes, KernelAccess, KernelTables};
 
@@ -23,6 +24,17 @@ pub enum MapError {
     OutOfDirectMap(FrameRange),
     /// Device registers without length, or past the end of the physical address space.
     NoSuchRegisters(PhysAddr),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfDirectMap(range) => {
+                write!(f, "the RAM at {} is beyond 128 TiB", range.start().start())
+            }
+            Self::NoSuchRegisters(at) => write!(f, "there can be no registers at {at}"),
+        }
+    }
 }
 
 impl KernelMap {
@@ -50,7 +62,7 @@ impl KernelMap {
         &mut self,
         ram: FrameRange,
         image: ImageFrames,
-        mut new_table: impl FnMut() -> Frame,
+        new_table: &mut dyn FnMut() -> Frame,
     ) -> Result<(), MapError> {
         if ram.end().start().raw() > DIRECT_MAP_BYTES {
             return Err(MapError::OutOfDirectMap(ram));
@@ -59,7 +71,7 @@ impl KernelMap {
         for part in without(ram, image.0).into_iter().flatten() {
             let at = VirtAddr::new(DIRECT_MAP + part.start().start().raw()).page();
             self.tables
-                .map(&mut self.scratch, at, part, attributes, &mut new_table);
+                .map(&mut self.scratch, at, part, attributes, &mut *new_table);
         }
         tlb::publish_new_entries();
         Ok(())
@@ -75,7 +87,7 @@ impl KernelMap {
         &mut self,
         start: PhysAddr,
         bytes: u64,
-        mut new_table: impl FnMut() -> Frame,
+        new_table: &mut dyn FnMut() -> Frame,
     ) -> Result<NonNull<u8>, MapError> {
         let refused = MapError::NoSuchRegisters(start);
         let end = start.checked_add(bytes).ok_or(refused)?;
@@ -87,7 +99,7 @@ impl KernelMap {
             .ok_or(refused)?;
         let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Device);
         self.tables
-            .map(&mut self.scratch, at.page(), frames, attributes, &mut new_table);
+            .map(&mut self.scratch, at.page(), frames, attributes, new_table);
         tlb::publish_new_entries();
         self.next_device = next;
         let registers = core::ptr::with_exposed_provenance_mut((at.raw() + start.offset()) as usize);
