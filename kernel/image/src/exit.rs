@@ -1,6 +1,6 @@
 //! The end of the machine's work: how to switch it off, and the last words before that.
 
-use aarch64::boot::Handover;
+use aarch64::boot::{EntryLevel, Handover};
 use aarch64::cpu::{self, psci};
 use aarch64::semihosting;
 use addr::{Frame, FrameRange, GRANULE, PhysAddr, VirtAddr};
@@ -12,6 +12,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 /// Exit status of a panic, as Rust's own.
 pub const PANIC_STATUS: u32 = 101;
+/// Exit status when the machine is given something that the kernel cannot start with.
+const CANNOT_START_STATUS: u32 = 1;
 
 /// The registers of the PL011 in use, for whoever has last words.
 static UART: AtomicPtr<Pl011Registers> = AtomicPtr::new(core::ptr::null_mut());
@@ -23,16 +25,17 @@ const PSCI_HVC: u8 = 2;
 const PSCI_SMC: u8 = 4;
 
 /// Notes how this machine is switched off.
-pub fn choose(board: &Board) {
+pub fn choose(board: &Board, entered_at: EntryLevel) {
     let semihosting = if board.options().option("exit") == Some("semihosting") {
         SEMIHOSTING
     } else {
         0
     };
-    let psci = match board.psci {
-        Some(PsciConduit::Hvc) => PSCI_HVC,
-        Some(PsciConduit::Smc) => PSCI_SMC,
-        None => 0,
+    let psci = match (entered_at, board.psci) {
+        // Whatever the tree says: we were entered where that firmware would be.
+        (EntryLevel::Three, _) | (_, None) => 0,
+        (_, Some(PsciConduit::Hvc)) => PSCI_HVC,
+        (_, Some(PsciConduit::Smc)) => PSCI_SMC,
     };
     WAY_OFF.store(semihosting | psci, Ordering::Relaxed);
 }
@@ -57,7 +60,7 @@ pub fn power_off(status: u32) -> ! {
     };
     if let Some(error) = refused {
         say(format_args!(
-            "the firmware does not switch the machine off: {error:?}"
+            "the firmware does not switch the machine off: {error}"
         ));
     }
     say(format_args!("halted"));
@@ -102,24 +105,30 @@ impl Words {
     }
 }
 
+/// For what is not the kernel's mistake but its loader's: says why there is nothing to run, and
+/// switches the machine off.
+pub fn cannot_start(why: fmt::Arguments<'_>) -> ! {
+    say(format_args!("Granule cannot start: {why}"));
+    power_off(CANNOT_START_STATUS)
+}
+
 /// For a machine whose device tree cannot be read: says why on the UART that is most likely
 /// there, and stops.
 pub fn last_words(handover: &mut Handover, why: fmt::Arguments<'_>) -> ! {
     let image = handover.image().start().start();
     let guess = boards::console::last_words_uart(image);
     let mut spare = spare_tables(handover);
-    let table = || match spare.next() {
+    let mut table = || match spare.next() {
         Some(frame) => frame,
         None => panic!("a page of registers takes three tables at most"),
     };
-    if let Ok(registers) = handover.map.map_device(guess.base, guess.bytes, table) {
+    if let Ok(registers) = handover.map.map_device(guess.base, guess.bytes, &mut table) {
         let registers = registers.cast::<Pl011Registers>();
         // SAFETY: Mapped for good just now, as device memory, by a guess that holds on all boards
         // we know; on others there is nobody to hear an abort either.
         remember_uart(unsafe { registers.as_ref() });
     }
-    say(format_args!("Granule cannot start: {why}"));
-    cpu::halt()
+    cannot_start(why)
 }
 
 const SPARE_TABLES: usize = 3;

@@ -1,7 +1,8 @@
 //! The first program: found in the initrd, loaded by the kernel. All others are loaded by programs.
 
+use crate::exit;
+use crate::initrd;
 use crate::machine::Machine;
-use crate::ram;
 use crate::start_log::StartLog;
 use aarch64::mmu::direct_map;
 use abi::layout::{STACK_BYTES, STACK_TOP};
@@ -23,6 +24,7 @@ const DEFAULT: &str = "init";
 
 /// Why there is no first program.
 enum NoFirstProgram<'a> {
+    NoInitrd,
     NoArchive,
     NotFound(&'a str),
     BadName(&'a str),
@@ -30,21 +32,19 @@ enum NoFirstProgram<'a> {
     Refused(&'static str, Errno),
 }
 
-/// Starts it. It is told where the archive is, and the kernel's command line.
-///
-/// # Panics
-/// If it cannot be: there is nothing else the kernel could do. The message says why.
+/// Starts it. It is told where the archive is, and the kernel's command line. If it cannot be
+/// started there is nothing else the kernel could do, so the machine ends, saying why.
 pub fn start(kernel: &mut Kernel<Machine>, board: &Board, log: &mut StartLog) {
     let name = board.options().init().unwrap_or(DEFAULT);
     match load(kernel, board, name) {
         Ok(()) => log.say(format_args!("  first program: {name}")),
-        Err(why) => panic!("{why}"),
+        Err(why) => exit::cannot_start(format_args!("{why}")),
     }
 }
 
 fn load<'a>(kernel: &mut Kernel<Machine>, board: &Board, name: &'a str) -> Result<(), NoFirstProgram<'a>> {
-    let archive = board.initrd.ok_or(NoFirstProgram::NoArchive)?;
-    let file = find(archive, name).ok_or(NoFirstProgram::NotFound(name))?;
+    let archive = board.initrd.ok_or(NoFirstProgram::NoInitrd)?;
+    let file = find(archive, name)?;
     let plan = loader::plan(file).map_err(|error| NoFirstProgram::BadFile(name, error))?;
     let process_name = Name::new(name.as_bytes()).ok_or(NoFirstProgram::BadName(name))?;
 
@@ -80,14 +80,17 @@ fn refused<'a>(what: &'static str) -> impl Fn(Errno) -> NoFirstProgram<'a> {
     move |errno| NoFirstProgram::Refused(what, errno)
 }
 
-fn find(archive: MemoryRange, name: &str) -> Option<&'static [u8]> {
-    let bytes = usize::try_from(archive.bytes()).ok()?;
+fn find(archive: MemoryRange, name: &str) -> Result<&'static [u8], NoFirstProgram<'_>> {
+    let bytes = usize::try_from(archive.bytes()).map_err(|_| NoFirstProgram::NoArchive)?;
     // SAFETY: The initrd is in the direct map, reserved, and only ever read.
     let archive = unsafe { direct_map::constant_bytes(archive.start(), bytes) };
     let is_it = |path: &str| path.trim_start_matches("./").strip_prefix("bin/") == Some(name);
-    cpio_reader::iter_files(archive)
+    let mut files = cpio_reader::iter_files(archive).peekable();
+    files.peek().ok_or(NoFirstProgram::NoArchive)?;
+    files
         .find(|entry| is_it(entry.name()))
         .map(|entry| entry.file())
+        .ok_or(NoFirstProgram::NotFound(name))
 }
 
 fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Errno> {
@@ -141,7 +144,7 @@ fn map_archive(
     archive: MemoryRange,
     space: SpaceId,
 ) -> Result<InitStart, Errno> {
-    let frames = ram::initrd_frames(board).ok_or(Errno::ENOENT)?;
+    let frames = initrd::frames(board).ok_or(Errno::ENOENT)?;
     let start = kernel
         .memory
         .map_physical(space, frames, Perms::READ, MemoryKind::Normal)?;
@@ -154,18 +157,17 @@ fn map_archive(
 impl fmt::Display for NoFirstProgram<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoArchive => write!(
-                f,
-                "there is no initrd, so no first program: pass one with -initrd or initramfs"
+            Self::NoInitrd => f.write_str(
+                "there is no initrd, and programs come in it; pass initrd.cpio with -initrd or initramfs",
             ),
-            Self::NotFound(name) => write!(
-                f,
-                "the initrd has no file bin/{name}, or is no cpio archive (newc)"
-            ),
+            Self::NoArchive => {
+                f.write_str("the initrd is no cpio archive (newc, not compressed), or a damaged one")
+            }
+            Self::NotFound(name) => write!(f, "the initrd has no bin/{name}, or ends before it"),
             Self::BadName(name) => write!(f, "init={name} is no name for a process: 1 to 32 printable bytes"),
             Self::BadFile(name, error) => write!(f, "bin/{name} cannot be loaded: {error}"),
             Self::Refused(what, errno) => {
-                write!(f, "the first program cannot start: could not {what}: {errno}")
+                write!(f, "the kernel could not {what} for the first program: {errno}")
             }
         }
     }

@@ -13,6 +13,7 @@ mod board;
 mod exit;
 mod first_program;
 mod heap;
+mod initrd;
 mod machine;
 mod panic;
 mod ram;
@@ -28,20 +29,24 @@ use start_log::StartLog;
 fn kernel_main(mut handover: Handover) -> ! {
     heap::open();
     let board = board::read(&mut handover);
-    exit::choose(board);
+    exit::choose(board, handover.entered_at);
     let mut ram = ram::Ram::of(board, &handover);
     let devices = machine::Devices::map(board, &mut handover.map, &mut ram);
     let mut log = StartLog::new(devices.console);
     log.describe_machine(board, &handover);
+    initrd::check(board, &handover);
     ram.map(&mut handover);
+    initrd::clear_edges(board);
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, devices.gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &handover);
     let facts = board::facts(board, &handover, &hardware);
     let objects = storage::kernel_storage(&mut ram, counts);
+    // Made where it stays: with all its tables it is too large to be handed around on the stack.
+    let place = ram.take_place();
     let memory = storage::memory_manager(hardware, ram, counts, board);
-    let mut kernel = kcore::Kernel::new(machine, memory, objects, facts);
-    first_program::start(&mut kernel, board, &mut log);
+    let kernel = place.write(kcore::Kernel::new(machine, memory, objects, facts));
+    first_program::start(kernel, board, &mut log);
     kernel.log = log.into_log();
     trap::run(kernel)
 }

@@ -1,11 +1,11 @@
 //! RAM at boot: what there is, and who takes what before the page allocator gets the rest.
 
-use crate::board;
+use crate::{board, initrd};
 use aarch64::boot::Handover;
 use aarch64::mmu::direct_map;
 use addr::{Frame, FrameRange, GRANULE};
 use alloc::vec::Vec;
-use boards::{Board, MemoryRange};
+use boards::{Board, Cpu, EnableMethod, MemoryRange};
 use core::mem::MaybeUninit;
 use slots::Slot;
 
@@ -19,12 +19,14 @@ pub struct Ram {
 impl Ram {
     /// The RAM of `board` that neither its tree reserves nor the loader has used.
     pub fn of(board: &Board, handover: &Handover) -> Self {
-        let taken: Vec<MemoryRange> = taken(board, handover).into_iter().flatten().collect();
+        let taken = taken(board, handover);
         let mut free: Vec<FrameRange> = board.memory.usable(&taken).collect();
-        free.extend(board::scratch_frames(handover));
-        free.sort_by_key(|range| range.start());
+        if let Some(scratch) = board::scratch_frames(handover) {
+            let place = free.partition_point(|range| range.start() < scratch.start());
+            free.insert(place, scratch);
+        }
         let mut mapped = free.clone();
-        mapped.extend(initrd_frames(board));
+        mapped.extend(initrd::frames(board));
         Self { free, mapped }
     }
 
@@ -32,8 +34,8 @@ impl Ram {
     pub fn map(&mut self, handover: &mut Handover) {
         let constants = handover.constants();
         for range in core::mem::take(&mut self.mapped) {
-            if let Err(error) = handover.map.map_ram(range, constants, || self.take(1)) {
-                panic!("RAM cannot be mapped: {error:?}");
+            if let Err(error) = handover.map.map_ram(range, constants, &mut || self.take(1)) {
+                panic!("RAM cannot be mapped: {error}");
             }
         }
     }
@@ -80,27 +82,38 @@ impl Ram {
         unsafe { slice.assume_init_mut() }
     }
 
+    /// Memory for one value, for good. RAM is mapped.
+    pub fn take_place<T>(&mut self) -> &'static mut MaybeUninit<T> {
+        let [place] = self.take_slice(1, MaybeUninit::uninit) else {
+            panic!("one place was asked for");
+        };
+        place
+    }
+
     /// Memory for `count` slots.
     pub fn take_slots<T>(&mut self, count: usize) -> &'static mut [Slot<T>] {
         self.take_slice(count, || Slot::EMPTY)
     }
 }
 
-/// The frames of the initrd.
-pub fn initrd_frames(board: &Board) -> Option<FrameRange> {
-    let initrd = board.initrd?;
-    FrameRange::touching(initrd.start(), initrd.end())
+/// What the loader and firmware put into RAM.
+fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
+    let mut taken: Vec<MemoryRange> = board.initrd.into_iter().collect();
+    let frames = [Some(handover.image()), handover.device_tree_frames()];
+    taken.extend(frames.into_iter().flatten().filter_map(range_of));
+    taken.extend(board.cpus.iter().filter_map(spin_table));
+    taken
 }
 
-/// What the loader put into RAM.
-fn taken(board: &Board, handover: &Handover) -> [Option<MemoryRange>; 3] {
-    let image = handover.image();
-    let tree = handover
-        .device_tree
-        .and_then(|tree| MemoryRange::new(handover.device_tree_at, tree.len() as u64));
-    [
-        MemoryRange::between(image.start().start(), image.end().start()),
-        tree,
-        board.initrd,
-    ]
+fn range_of(frames: FrameRange) -> Option<MemoryRange> {
+    MemoryRange::between(frames.start().start(), frames.end().start())
+}
+
+/// Where a CPU that firmware has parked looks for an address to go to. It does so for ever, and
+/// jumps to whatever it finds there, so nobody may write to it; trees do not always reserve it.
+fn spin_table(cpu: Cpu) -> Option<MemoryRange> {
+    match cpu.enable {
+        EnableMethod::SpinTable { release } => MemoryRange::new(release, size_of::<u64>() as u64),
+        EnableMethod::Psci | EnableMethod::Unknown => None,
+    }
 }

@@ -4,7 +4,7 @@ use crate::ram::Ram;
 use aarch64::mmu::Hardware;
 use boards::Board;
 use kcore::Storage;
-use mm::{KeyBucket, Limits, MemoryManager};
+use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 
 /// How many of everything there can be.
 #[derive(Clone, Copy)]
@@ -62,7 +62,8 @@ pub fn memory_manager(
     };
     match MemoryManager::new(storage, ram.ranges(), hardware, limits(board)) {
         Ok(memory) => memory,
-        Err(error) => panic!("the memory manager cannot start: {error:?}"),
+        Err(BadStorage::Ram(error)) => panic!("the memory manager cannot manage this RAM: {error:?}"),
+        Err(BadStorage::NoKeyBuckets) => panic!("the memory manager needs a bucket for keys"),
     }
 }
 

@@ -7,7 +7,6 @@ use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
-use alloc::string::String;
 use core::ptr::NonNull;
 use kcore::log::Log;
 use kcore::sched::Stop;
@@ -15,10 +14,10 @@ use kcore::{Kernel, Next, Registers};
 use mm::Access;
 
 /// All of the kernel's state. docs/locking.md says how it will be split.
-static KERNEL: Lock<Option<Kernel<Machine>>, level::Kernel> = Lock::new(None);
+static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
-pub fn run(kernel: Kernel<Machine>) -> ! {
+pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
     let mut held = Held::nothing();
     *KERNEL.lock(&mut held).0 = Some(kernel);
     let next = resume_next();
@@ -42,7 +41,7 @@ extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registe
     resume_next().as_ptr()
 }
 
-fn kernel<'a>(guard: &'a mut Guard<'_, Option<Kernel<Machine>>>) -> &'a mut Kernel<Machine> {
+fn kernel<'a>(guard: &'a mut Guard<'_, Option<&'static mut Kernel<Machine>>>) -> &'a mut Kernel<Machine> {
     match guard.as_mut() {
         Some(kernel) => kernel,
         None => panic!("a program runs, and there is no kernel yet"),
@@ -142,8 +141,9 @@ fn end(stop: Stop, log: &Log) -> ! {
         Stop::FirstEnded(end) => {
             let mut text = [0; LAST_LOG_BYTES];
             let (_, count) = log.read(log.end().saturating_sub(LAST_LOG_BYTES as u64), &mut text);
-            let text = String::from_utf8_lossy(&text[..count]);
-            let last = text.lines().next_back().unwrap_or("nothing");
+            let lines = text[..count].trim_ascii_end();
+            let last = lines.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+            let last = core::str::from_utf8(last).unwrap_or("a line that is too long");
             exit::say(format_args!(
                 "The first program ended ({}), so everything does. Last in the log:",
                 Words(end)

@@ -3,6 +3,7 @@
 //! ```toml
 //! summary = "The prompt answers and powers the machine off."
 //! bootargs = "asid-bits=4"                    # optional
+//! initrd = "programs"                         # or missing, noise, cut, script, other-abi; optional
 //! deadline = 60                               # seconds, optional
 //! proves = ["G-31"]                           # rows of docs/conformance.tsv, optional
 //! witness = "ok {id}"                         # a line that must come for each of them, optional
@@ -28,6 +29,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::expect::{Script, Step};
+use crate::initrd::Initrd;
 use crate::machine::Machine;
 
 /// A case, ready to be run.
@@ -41,6 +43,8 @@ pub struct Case {
     pub machines: Vec<Machine>,
     /// Words for the kernel's command line.
     pub bootargs: String,
+    /// What the machine gets for an initrd.
+    pub initrd: Initrd,
     /// Rows of the conformance catalogue that it proves.
     pub proves: Vec<String>,
     /// What the machine must do.
@@ -55,6 +59,8 @@ struct CaseFile {
     machines: Vec<Machine>,
     #[serde(default)]
     bootargs: String,
+    #[serde(default)]
+    initrd: Initrd,
     #[serde(default = "one_minute")]
     deadline: u64,
     #[serde(default)]
@@ -129,6 +135,7 @@ fn parse(name: &str, text: &str) -> Result<Case> {
         summary: file.summary,
         machines: file.machines,
         bootargs: file.bootargs,
+        initrd: file.initrd,
         proves: file.proves,
         script: Script {
             steps,

@@ -10,7 +10,7 @@
 //! * [`mod@bench`]: figures that repeat, measured in executed instructions.
 //!
 //! Below them: [`workspace`] knows where things lie, [`machine`] turns settings into a QEMU command,
-//! [`case`](mod@case) reads a case file, [`expect`] judges a transcript, and [`guest`] brings the two together
+//! [`initrd`] spoils the programs for the cases that want that, [`case`](mod@case) reads a case file, [`expect`] judges a transcript, and [`guest`] brings the two together
 //! with a running QEMU.
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod conformance;
 pub mod debug;
 pub mod expect;
 pub mod guest;
+pub mod initrd;
 pub mod machine;
 pub mod run;
 pub mod suite;

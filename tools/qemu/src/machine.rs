@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Deserialize;
 
@@ -93,8 +93,8 @@ pub enum Console {
 pub struct Boot {
     /// The flat kernel image.
     pub image: PathBuf,
-    /// The archive of programs.
-    pub initrd: PathBuf,
+    /// The archive of programs, if there is one.
+    pub initrd: Option<PathBuf>,
     /// The kernel's command line.
     pub bootargs: String,
 }
@@ -106,7 +106,7 @@ impl Boot {
         let words: Vec<&str> = bootargs.iter().copied().filter(|w| !w.is_empty()).collect();
         Self {
             image: workspace.image(),
-            initrd: workspace.initrd(),
+            initrd: Some(workspace.initrd()),
             bootargs: words.join(" "),
         }
     }
@@ -133,7 +133,9 @@ impl Machine {
             Console::Stream => command.args("-display none -serial stdio -monitor none".split(' ')),
         };
         command.arg("-kernel").arg(&boot.image);
-        command.arg("-initrd").arg(&boot.initrd);
+        if let Some(initrd) = &boot.initrd {
+            command.arg("-initrd").arg(initrd);
+        }
         if !boot.bootargs.is_empty() {
             command.args(["-append", &boot.bootargs]);
         }
@@ -190,6 +192,26 @@ fn qemu() -> OsString {
     std::env::var_os("GRANULE_QEMU").unwrap_or_else(|| "qemu-system-aarch64".into())
 }
 
+/// Checks that QEMU can be started, before anything is built for it.
+///
+/// # Errors
+///
+/// When it cannot; the message says what to install.
+pub fn ensure_qemu() -> Result<()> {
+    let mut command = Command::new(qemu());
+    command
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let status = command.status().with_context(|| cannot_start(&command))?;
+    ensure!(
+        status.success(),
+        "{} --version fails",
+        command.get_program().display()
+    );
+    Ok(())
+}
+
 /// Explains why the command could not be started.
 #[must_use]
 pub fn cannot_start(command: &Command) -> String {
@@ -227,7 +249,7 @@ mod tests {
     fn boot(bootargs: &str) -> Boot {
         Boot {
             image: "k.img".into(),
-            initrd: "i.cpio".into(),
+            initrd: Some("i.cpio".into()),
             bootargs: bootargs.into(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use granule_qemu::machine::{Board, Machine};
+use granule_qemu::machine::{Board, Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
 use granule_qemu::workspace::Workspace;
 use granule_qemu::{bench, build, conformance, debug, suite};
@@ -59,9 +59,9 @@ enum Verb {
         board: Board,
         #[command(flatten)]
         machine: Machine,
-        /// TCP port on this host for the debugger.
-        #[arg(long, default_value_t = 1234)]
-        port: u16,
+        /// TCP port on this host for the debugger; a free one if none is given.
+        #[arg(long)]
+        port: Option<u16>,
         /// Words for the kernel's command line.
         #[arg(last = true)]
         bootargs: Vec<String>,
@@ -94,6 +94,7 @@ fn execute(verb: Verb) -> Result<ExitCode> {
             bootargs,
         } => {
             board.ensure_supported()?;
+            ensure_qemu()?;
             let workspace = built()?;
             let deadline = suite::patient(Duration::from_secs(deadline))?;
             let bootargs = bootargs.join(" ");
@@ -109,10 +110,12 @@ fn execute(verb: Verb) -> Result<ExitCode> {
             bootargs,
         } => {
             board.ensure_supported()?;
+            ensure_qemu()?;
             debug::ensure_debugger()?;
             debug::debug(&built()?, &machine, &bootargs.join(" "), port)
         }
         Verb::Bench { tsv } => {
+            ensure_qemu()?;
             let form = if tsv { bench::Form::Tsv } else { bench::Form::Table };
             bench::bench(&built()?, form)
         }

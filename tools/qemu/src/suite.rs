@@ -11,7 +11,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::build::build;
 use crate::case::{Case, read_all};
 use crate::guest::play;
-use crate::machine::{Boot, Console, Machine};
+use crate::initrd::write_spoiled;
+use crate::machine::{Boot, Console, Machine, ensure_qemu};
 use crate::workspace::Workspace;
 
 /// More machines at once than this would only slow each other down: each has up to four busy CPUs.
@@ -33,7 +34,9 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
     let trials = trials(&workspace, cases, patience()?);
     let selected = |trial: &Trial| !arguments.is_filtered_out(trial);
     if !arguments.list && trials.iter().any(selected) {
+        ensure_qemu()?;
         build(&workspace)?;
+        write_spoiled(&workspace)?;
     }
     let machines = available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_MACHINES));
     arguments.test_threads.get_or_insert(machines);
@@ -70,7 +73,10 @@ fn trials(workspace: &Workspace, cases: Vec<Case>, patience: u32) -> Vec<Trial> 
 }
 
 fn run_case(workspace: &Workspace, case: &Case, machine: &Machine) -> Result<(), Failed> {
-    let boot = Boot::new(workspace, &["exit=semihosting", &case.bootargs]);
+    let boot = Boot {
+        initrd: case.initrd.path(workspace),
+        ..Boot::new(workspace, &["exit=semihosting", &case.bootargs])
+    };
     let mut command = machine.command(&boot, Console::Stream);
     let report = play(&mut command, &case.script).map_err(|error| format!("{error:#}"))?;
     match &report.verdict {

@@ -9,6 +9,7 @@ extern crate alloc;
 
 mod banner;
 mod demonstration;
+mod measure;
 mod options;
 
 use abi::Handle;
@@ -17,7 +18,7 @@ use options::Purpose;
 use rt::archive::Archive;
 use rt::log::KernelLog;
 use rt::spawn::{Child, Command, Ended};
-use rt::{Failure, Outcome, Start, println, sys};
+use rt::{Failure, Outcome, Start, clock, println, sys};
 
 /// The system, which the kernel gives to its first program alone.
 const SYSTEM: Handle = Handle::PARENT;
@@ -25,7 +26,8 @@ const SYSTEM: Handle = Handle::PARENT;
 rt::program!(init);
 
 fn init(start: &Start) -> Outcome {
-    let status = match run(start) {
+    let started = clock::ticks();
+    let status = match run(start, started) {
         Ok(()) => 0,
         Err(failure) => {
             println!("init: {failure}");
@@ -36,11 +38,14 @@ fn init(start: &Start) -> Outcome {
     Ok(())
 }
 
-fn run(start: &Start) -> Outcome {
+fn run(start: &Start, started: u64) -> Outcome {
     let archive = Archive::from_start(start)
         .ok_or_else(|| Failure::new("there is no archive of programs: boot with an initrd"))?;
     match options::read(start.text()) {
         Purpose::Test { name, args } => test(archive, name, args),
+        Purpose::Benchmark => {
+            measure::print(archive, started).and_then(|()| test(archive, "bench", core::iter::empty()))
+        }
         Purpose::Demonstration => show(archive),
         Purpose::Session => show(archive).and_then(|()| session(archive)),
     }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `interactive=no` | no prompt after the demonstration |
 //! | `test=NAME` | run program NAME with the words behind this one, and nothing else |
-//! | `bench` | the same as `test=bench` |
+//! | `bench` | print what booting cost, then run program bench, and nothing else |
 //!
 //! All others are the kernel's.
 
@@ -15,6 +15,8 @@ pub enum Purpose<'a, A> {
     Session,
     /// The demonstration only.
     Demonstration,
+    /// What booting cost, then the program `bench`.
+    Benchmark,
     /// One program only.
     Test {
         /// Its name.
@@ -32,10 +34,7 @@ pub fn read(text: &str) -> Purpose<'_, impl Iterator<Item = &str>> {
         if word == "interactive=no" {
             purpose = Purpose::Demonstration;
         } else if word == "bench" {
-            return Purpose::Test {
-                name: word,
-                args: words,
-            };
+            return Purpose::Benchmark;
         } else if let Some(name) = word.strip_prefix("test=") {
             return Purpose::Test { name, args: words };
         }
@@ -66,6 +65,7 @@ mod tests {
         };
         assert_eq!(name, "hostile");
         assert_eq!(args.collect::<Vec<_>>(), ["random", "7"]);
-        assert!(matches!(read("bench"), Purpose::Test { name: "bench", .. }));
+        assert!(matches!(read("test=bench"), Purpose::Test { name: "bench", .. }));
+        assert!(matches!(read("interactive=no bench"), Purpose::Benchmark));
     }
 }

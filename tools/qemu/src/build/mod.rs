@@ -89,7 +89,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// Writes the file beside its place and renames it, so that a machine started meanwhile by another
 /// process sees the old file or the new one, never half of one.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
