@@ -32,13 +32,15 @@ impl Word for Protection {
 
 requests! {
     /// A request to a memory manager. It acts for the process whose handle is used, with that
-    /// process's credential, whoever sends it.
+    /// process's credential, whoever sends it. What takes long is done in steps, and the answer
+    /// comes after the last; requests of others for the same process are served in between.
     MemoryRequest {
         /// `shmget` (POSIX XSI): finds or creates a shared memory segment.
         ///
         /// `ENOENT` no segment has the key and `IPC_CREAT` is not set; `EEXIST` one has and
         /// `IPC_CREAT | IPC_EXCL` is set; `EINVAL` the size is 0 or above shmmax for a new
-        /// segment, or larger than an existing one; `EACCES` the existing one does not grant the
+        /// segment, or larger than an existing one, or a new one is to have `SHM_HUGETLB`, since
+        /// there are no huge pages; `EACCES` the existing one does not grant the
         /// mode asked for; `ENOSPC` shmmni or shmall is reached; `ENOMEM` the pages cannot be
         /// promised.
         ShmGet = 0x200 {
@@ -52,8 +54,10 @@ requests! {
         /// `shmat`: attaches a segment, answers the address.
         ///
         /// `EINVAL` no such segment, a bad or occupied address; `EACCES` the segment does not
-        /// grant the access; `ENOMEM` no room in the address space, or no frames for its
-        /// tables; `EMFILE` too many attachments.
+        /// grant the access; `ENOMEM` no room in the address space, no frames for its tables, or
+        /// no slot for it, which `SHM_REMAP` needs before it gives back what it replaces; `EMFILE`
+        /// too many attachments or mappings; `EAGAIN` with `SHM_REMAP`: what an earlier one
+        /// replaces is not gone yet, or pages are moving into a mapping that would be cut.
         ShmAttach = 0x201 {
             /// Segment.
             id: ShmId,
@@ -96,7 +100,8 @@ requests! {
         /// Unmaps all private pages and attachments of a range, as `munmap` does; parts of them
         /// too. Gaps are allowed.
         ///
-        /// `EINVAL` empty, not page-aligned, outside of user space, or touches the message page.
+        /// `EINVAL` empty, not page-aligned, outside of user space, or touches the message page;
+        /// `ENOMEM` one mapping more is left than there may be, or there is no slot for it.
         Unmap = 0x205 {
             /// First byte, page-aligned.
             address: u64,
@@ -105,15 +110,17 @@ requests! {
         } -> ();
         /// Moves private pages into this address space out of another, whose memory manager is
         /// the one handle of the message. The range must be one or more whole neighbouring
-        /// mappings there, and is gone from there afterwards. No byte is copied.
+        /// mappings there, and is gone from there afterwards. No byte is copied. Until the answer
+        /// neither side can rely on the pages.
         ///
-        /// `EINVAL` an address or length is not page-aligned, the source is not wholly private
-        /// mappings, the destination is occupied or its protection is refused; `EBADF` no
-        /// memory manager came along; `ENOMEM`, `EMFILE` as for `Map`.
+        /// `EINVAL` an address or length is not page-aligned, there are no pages or more than 1024,
+        /// the source is not wholly private mappings, it is this address space, the destination is
+        /// occupied or its protection is refused; `EBADF` no memory manager came along, or its
+        /// process has ended; `ENOMEM`, `EMFILE` as for `Map`.
         Move = 0x206 {
             /// Where the pages are, in the other space.
             source: u64,
-            /// Bytes, a multiple of the page size.
+            /// Bytes, a multiple of the page size, at most 4 MiB.
             length: u64,
             /// Where they go, in this space.
             destination: u64,

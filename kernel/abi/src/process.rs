@@ -21,7 +21,8 @@ impl Word for Pid {
 pub const NAME_BYTES: usize = 32;
 
 requests! {
-    /// A request to a process.
+    /// A request to a process. Those marked "Own" are a process's requests to itself; from anybody
+    /// else, its parent too, they get `EPERM`.
     ProcessRequest {
         /// Own: creates a child. The message's bytes are its name. The answer carries two
         /// handles: the child, and the child's memory manager.
@@ -32,7 +33,9 @@ requests! {
         /// Child, before its start: gives it the one handle of the message as its handle
         /// `place`, in place of what was there.
         ///
-        /// `EINVAL` no such place, or not one handle; `EBUSY` it has started.
+        /// `EINVAL` no such place, not one handle, or a process that has not started and was
+        /// created after the child; `EPERM` the handle lacks the right to pass it on; `EBADF` there
+        /// is no such handle; `EBUSY` the child has started.
         Give = 0x101 {
             /// Place in the child's handle table.
             place: u32,
@@ -60,11 +63,14 @@ requests! {
             /// For the parent.
             status: i32,
         } -> ();
-        /// Child: waits until it has ended and all it held is given back. Can be asked again.
+        /// Child: waits until it has ended and all it held is given back. Can be asked again, and
+        /// by several at once.
         ///
-        /// `EBUSY` somebody waits already; `EINVAL` it is the caller itself.
+        /// `EINVAL` it is the caller itself.
         Wait = 0x104 {} -> End;
         /// Child: ends it. Returns when it is gone.
+        ///
+        /// `EINVAL` it is the caller itself.
         Kill = 0x105 {} -> ();
         /// Own: creates an endpoint. The answer carries one handle with all rights.
         ///

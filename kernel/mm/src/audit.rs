@@ -108,7 +108,9 @@ impl<M: Mmu> MemoryManager<M> {
             _ if !vma.backing.owns_frames() => 0,
             VmaState::Live => count,
             VmaState::Filling => count - self.count_coming(id),
-            VmaState::Leaving(Leaving { from, heir, .. }) if heir.is_some_and(|heir| self.is_filling(heir.vma)) => {
+            VmaState::Leaving(Leaving { from, heir, .. })
+                if heir.is_some_and(|heir| self.is_filling(heir.vma)) =>
+            {
                 vma.range().end().number() - from.number()
             }
             VmaState::Leaving(_) => vma.owned.min(count),
@@ -117,14 +119,14 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn is_filling(&self, id: VmaId) -> bool {
-        self.vmas.get(id).is_some_and(|vma| vma.state == VmaState::Filling)
+        self.vmas
+            .get(id)
+            .is_some_and(|vma| vma.state == VmaState::Filling)
     }
 
     /// Pages on their way into a VMA.
     fn count_coming(&self, id: VmaId) -> u64 {
-        let comes = |vma: &&Vma| {
-            matches!(vma.state, VmaState::Leaving(Leaving { heir: Some(heir), .. }) if heir.vma == id)
-        };
+        let comes = |vma: &&Vma| matches!(vma.state, VmaState::Leaving(Leaving { heir: Some(heir), .. }) if heir.vma == id);
         let all = self.vmas.iter().map(|(_, vma)| vma);
         all.filter(comes).map(|vma| vma.owned).sum()
     }

@@ -156,7 +156,10 @@ impl<M: Mmu> MemoryManager<M> {
 /// The VMA that takes up `page`.
 fn find<H>(space: &Space<H>, vmas: &Vmas, page: Page) -> Option<VmaId> {
     let takes_up = |id: &VmaId| vmas.get(*id).is_some_and(|vma| vma.range().contains(page));
-    space.recent.filter(takes_up).or_else(|| space.set.containing(vmas, page))
+    space
+        .recent
+        .filter(takes_up)
+        .or_else(|| space.set.containing(vmas, page))
 }
 
 /// A VMA of a space, if `page` can be used through it.

@@ -18,7 +18,9 @@ use crate::mmu::Mmu;
 use crate::part::{Part, Taken};
 use crate::region::{Emptied, RegionId, RegionState};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
-use crate::vma::{Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, leave_ring, linked, linked_mut, tables_needed};
+use crate::vma::{
+    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, leave_ring, linked, linked_mut, tables_needed,
+};
 use addr::{Frame, PageRange};
 
 /// Most frames that one step handles.

@@ -15,11 +15,7 @@ impl<M: Mmu> MemoryManager<M> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let pages = PageCount::covering(request.length).ok_or(Errno::EINVAL)?;
         let fit = self.place_for(call.space, request.address, pages)?;
-        self.add_vma(
-            call.space,
-            fit,
-            Vma::new(fit.range, perms, Backing::Anonymous),
-        )?;
+        self.add_vma(call.space, fit, Vma::new(fit.range, perms, Backing::Anonymous))?;
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
 

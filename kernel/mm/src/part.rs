@@ -51,7 +51,9 @@ impl Part {
         }
         let next_from =
             |page| PageRange::between(page, range.end()).and_then(|rest| mmu.next_mapped(space, rest));
-        let Some(first) = next_from(from) else { return whole };
+        let Some(first) = next_from(from) else {
+            return whole;
+        };
         let Some(next) = next_from(Page::from_number(first.number() + most as u64)) else {
             return whole;
         };

@@ -67,7 +67,9 @@ impl<H> Space<H> {
         {
             return None;
         }
-        let spot = self.set.spot_below(vmas, self.set.first_ending_after(vmas, range.start()));
+        let spot = self
+            .set
+            .spot_below(vmas, self.set.first_ending_after(vmas, range.start()));
         let spot_and_trim = match spot.after {
             // What starts below can only be in the way with pages behind its region's end.
             Some(id) if linked(vmas, id).range().start() < range.start() => {

@@ -3,6 +3,7 @@
 mod common;
 
 mod mapping {
+    mod edges;
     mod inspect;
     mod map;
     mod meanwhile;

@@ -54,7 +54,9 @@ impl Mmu for Hardware {
     }
 
     fn destroy_space(&mut self, space: Space) -> (Frame, Flushed) {
-        let stale = Stale { extent: Extent::Space };
+        let stale = Stale {
+            extent: Extent::Space,
+        };
         (space.0.root(), Flushed::after_invalidation(stale))
     }
 
@@ -68,7 +70,9 @@ impl Mmu for Hardware {
         tables: &mut impl FrameSource,
     ) {
         let attributes = Attributes::user(perms, kind);
-        space.0.install(self, page, Leaf { frame, attributes }, || tables.take());
+        space
+            .0
+            .install(self, page, Leaf { frame, attributes }, || tables.take());
     }
 
     fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {

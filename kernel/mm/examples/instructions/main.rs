@@ -9,13 +9,17 @@
 
 mod hardware;
 
-use abi::memory::{Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap};
+use abi::memory::{
+    Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap,
+};
 use abi::process::Pid;
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey};
 use abi::{MessagePage, Words, Words6};
 use addr::{Frame, FrameRange, VirtAddr};
 use hardware::{Hardware, Space};
-use mm::{Access, Credential, Identity, KeyBucket, Limits, MemoryManager, Seconds, SpaceId, Storage, frame_words};
+use mm::{
+    Access, Credential, Identity, KeyBucket, Limits, MemoryManager, Seconds, SpaceId, Storage, frame_words,
+};
 use slots::Slot;
 
 /// How often each operation is done.
@@ -28,7 +32,9 @@ const WRITE: Protection = Protection::WRITE;
 
 fn main() {
     let mut desk = Desk::new();
-    let others = std::env::args().nth(1).map_or(4, |count| count.parse().expect("a number"));
+    let others = std::env::args()
+        .nth(1)
+        .map_or(4, |count| count.parse().expect("a number"));
     for page in 0..others {
         desk.map(PLACE + page * 3 * PAGE, PAGE);
         let key = desk.get(page as i32 + 1, PAGE);
@@ -48,7 +54,9 @@ fn main() {
         touch_and_detach(&mut desk);
         move_there_and_unmap(&mut desk);
     }
-    println!("{ROUNDS} rounds; `unmap_present`, `detach_present`, `dismantle` and `move_present` of {PAGES} pages each");
+    println!(
+        "{ROUNDS} rounds; `unmap_present`, `detach_present`, `dismantle` and `move_present` of {PAGES} pages each"
+    );
 }
 
 #[inline(never)]
@@ -145,12 +153,24 @@ fn move_there_and_unmap(desk: &mut Desk) {
     }
     move_present(desk, at);
     let child = desk.child;
-    desk.ask(child, MemoryRequest::Unmap(Unmap { address: at, length: PAGES * PAGE }), None);
+    desk.ask(
+        child,
+        MemoryRequest::Unmap(Unmap {
+            address: at,
+            length: PAGES * PAGE,
+        }),
+        None,
+    );
 }
 
 #[inline(never)]
 fn move_present(desk: &mut Desk, at: u64) {
-    let request = Move { source: at, length: PAGES * PAGE, destination: at, protection: WRITE };
+    let request = Move {
+        source: at,
+        length: PAGES * PAGE,
+        destination: at,
+        protection: WRITE,
+    };
     let (parent, child) = (desk.parent, desk.child);
     desk.ask(child, MemoryRequest::Move(request), Some(parent));
 }
@@ -175,19 +195,33 @@ impl Desk {
             vmas: slots(1024),
             keys: (0..256).map(|_| KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
         };
-        let limits = Limits { mappings: 512, ..Limits::WIDEST };
-        let mut memory = MemoryManager::new(storage, &[ram], Hardware::new(ram), limits).expect("good storage");
+        let limits = Limits {
+            mappings: 512,
+            ..Limits::WIDEST
+        };
+        let mut memory =
+            MemoryManager::new(storage, &[ram], Hardware::new(ram), limits).expect("good storage");
         let mut space = |pid| {
-            let identity = Identity { credential: Credential::ROOT, pid: Pid(pid) };
+            let identity = Identity {
+                credential: Credential::ROOT,
+                pid: Pid(pid),
+            };
             memory.create_space(identity).expect("room for a space")
         };
         let (parent, child) = (space(1), space(2));
-        Self { memory, parent, child, message: MessagePage::EMPTY }
+        Self {
+            memory,
+            parent,
+            child,
+            message: MessagePage::EMPTY,
+        }
     }
 
     fn ask(&mut self, space: SpaceId, request: MemoryRequest, source: Option<SpaceId>) -> Words6 {
         let now = Seconds(1);
-        let outcome = self.memory.perform(space, request, &mut self.message, 0, source, now);
+        let outcome = self
+            .memory
+            .perform(space, request, &mut self.message, 0, source, now);
         let mut job = outcome.job;
         while let Some(rest) = job {
             job = self.memory.step(rest, now);
@@ -197,18 +231,29 @@ impl Desk {
 
     fn get(&mut self, key: i32, size: u64) -> ShmId {
         let flags = GetFlags::CREAT.with_mode(Mode::from_bits(0o600));
-        let request = ShmGet { key: ShmKey(key), size, flags };
+        let request = ShmGet {
+            key: ShmKey(key),
+            size,
+            flags,
+        };
         let words = self.ask(self.parent, MemoryRequest::ShmGet(request), None);
         <(ShmId,)>::from_words(words).expect("an identifier").0
     }
 
     fn control(&mut self, id: ShmId, command: ShmCommand) {
-        let request = ShmControl { id: ShmIdArgument(id.raw()), command: command as i32 };
+        let request = ShmControl {
+            id: ShmIdArgument(id.raw()),
+            command: command as i32,
+        };
         self.ask(self.parent, MemoryRequest::ShmControl(request), None);
     }
 
     fn attach(&mut self, id: ShmId) -> u64 {
-        let request = ShmAttach { id, address: 0, flags: AttachFlags::empty() };
+        let request = ShmAttach {
+            id,
+            address: 0,
+            flags: AttachFlags::empty(),
+        };
         self.ask(self.parent, MemoryRequest::ShmAttach(request), None)[0]
     }
 
@@ -217,7 +262,11 @@ impl Desk {
     }
 
     fn map(&mut self, address: u64, length: u64) {
-        let request = Map { address, length, protection: WRITE };
+        let request = Map {
+            address,
+            length,
+            protection: WRITE,
+        };
         self.ask(self.parent, MemoryRequest::Map(request), None);
     }
 
@@ -226,7 +275,9 @@ impl Desk {
     }
 
     fn fault(&mut self, address: u64) {
-        let served = self.memory.fault(self.parent, VirtAddr::new(address), Access::Write);
+        let served = self
+            .memory
+            .fault(self.parent, VirtAddr::new(address), Access::Write);
         served.expect("a page that can be written");
     }
 }

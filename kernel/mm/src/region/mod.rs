@@ -6,8 +6,8 @@ mod permission;
 mod table;
 
 pub(crate) use contents::{Contents, Emptied, MOST_PAGES};
-pub(crate) use permission::{Ownership, Wanted};
 pub use keys::KeyBucket;
+pub(crate) use permission::{Ownership, Wanted};
 pub(crate) use table::RegionTable;
 
 use crate::frame::Unreachable;

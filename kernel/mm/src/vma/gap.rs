@@ -29,7 +29,9 @@ impl VmaSet {
             within,
         };
         let above_all = || {
-            let end = self.last().map_or(Page::from_number(0), |last| linked(vmas, last).range.end());
+            let end = self
+                .last()
+                .map_or(Page::from_number(0), |last| linked(vmas, last).range.end());
             search.in_gap(end, within.end()).map(|start| (start, None))
         };
         let (start, after) = search.in_tree(vmas, &self.tree).or_else(above_all)?;

@@ -2,8 +2,8 @@
 
 extern crate std;
 use super::{
-    Attachment, Backing, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring, leave_ring, linked,
-    split, tables_needed,
+    Attachment, Backing, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring, leave_ring,
+    linked, split, tables_needed,
 };
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};

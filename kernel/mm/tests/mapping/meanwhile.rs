@@ -69,7 +69,10 @@ fn an_unmap_of_a_part_of_it_does_not_take_an_attachment_that_arrives_meanwhile()
     world.finish(unmap);
     world.finish(remap);
     assert_eq!(world.facts(id).shm_nattch, 1);
-    assert_eq!((world.load(p, AT), world.load(p, AT + 299 * PAGE)), (Ok(0), Ok(0)));
+    assert_eq!(
+        (world.load(p, AT), world.load(p, AT + 299 * PAGE)),
+        (Ok(0), Ok(0))
+    );
 }
 
 #[test]
@@ -86,7 +89,11 @@ fn of_two_who_detach_the_pieces_of_one_attachment_one_is_refused() {
     assert_eq!(begin_detach(&mut world, p, AT).0, Err(Errno::EINVAL));
     assert_eq!(world.facts(id).shm_nattch, 1, "not yet");
     for page in [149, 151, 300] {
-        assert_eq!(world.load(p, AT + page * PAGE), Err(FaultCause::Unmapped), "page {page}");
+        assert_eq!(
+            world.load(p, AT + page * PAGE),
+            Err(FaultCause::Unmapped),
+            "page {page}"
+        );
         assert_eq!(world.mm.describe(p, VirtAddr::new(AT + page * PAGE)), None);
     }
     world.finish(job);
@@ -95,8 +102,14 @@ fn of_two_who_detach_the_pieces_of_one_attachment_one_is_refused() {
 
 #[test]
 fn mappings_that_are_being_emptied_count_against_the_limit_until_they_are_gone() {
-    let limits = Limits { mappings: 2, ..Limits::WIDEST };
-    let mut world = World::of(Size { limits, ..Size::USUAL });
+    let limits = Limits {
+        mappings: 2,
+        ..Limits::WIDEST
+    };
+    let mut world = World::of(Size {
+        limits,
+        ..Size::USUAL
+    });
     let p = world.process();
     fill(&mut world, p, AT, 300);
     world.map_anywhere(p, PAGE);
@@ -113,24 +126,39 @@ fn an_attachment_does_not_replace_a_part_of_what_is_moving_in() {
     let (parent, child) = (world.process(), world.process());
     fill(&mut world, parent, AT, 300);
     let id = world.segment(child, 10 * PAGE);
-    let request = Move { source: AT, length: 300 * PAGE, destination: AT, protection: WRITE };
+    let request = Move {
+        source: AT,
+        length: 300 * PAGE,
+        destination: AT,
+        protection: WRITE,
+    };
     let (answer, job) = world.begin(child, MemoryRequest::Move(request), &[], Some(parent));
     assert!(answer.is_ok() && job.is_some());
     let before = world.mm.frame_counts();
     for page in [-5, 100, 295] {
         let address = AT.strict_add_signed(page * PAGE as i64);
-        assert_eq!(world.attach(child, id, address, AttachFlags::REMAP), Err(Errno::EAGAIN));
+        assert_eq!(
+            world.attach(child, id, address, AttachFlags::REMAP),
+            Err(Errno::EAGAIN)
+        );
     }
-    world.unmap(child, AT + 100 * PAGE, PAGE).expect("as if nothing were there yet");
+    world
+        .unmap(child, AT + 100 * PAGE, PAGE)
+        .expect("as if nothing were there yet");
     assert_eq!((world.facts(id).shm_nattch, world.mm.frame_counts()), (0, before));
     world.finish(job);
     assert!(world.load(child, AT + 100 * PAGE).is_ok());
-    world.attach(child, id, AT + 295 * PAGE, AttachFlags::REMAP).expect("it is there now");
+    world
+        .attach(child, id, AT + 295 * PAGE, AttachFlags::REMAP)
+        .expect("it is there now");
 }
 
 #[test]
 fn pages_far_apart_are_given_back_a_few_at_a_time_since_they_have_to_be_looked_for() {
-    let mut world = World::quick(Size { frames: 20_000, ..Size::USUAL });
+    let mut world = World::quick(Size {
+        frames: 20_000,
+        ..Size::USUAL
+    });
     let p = world.process();
     let pages = 10_000;
     world.map(p, AT, pages * PAGE, WRITE).expect("room");
@@ -144,6 +172,10 @@ fn pages_far_apart_are_given_back_a_few_at_a_time_since_they_have_to_be_looked_f
         job = world.mm.step(rest, mm::Seconds(1));
         steps += 1;
     }
-    assert!(steps >= touched.len() / 2, "{steps} steps for {} pages", touched.len());
+    assert!(
+        steps >= touched.len() / 2,
+        "{steps} steps for {} pages",
+        touched.len()
+    );
     world.check_now();
 }

@@ -20,7 +20,12 @@ struct Moving {
 }
 
 fn begin_move(world: &mut World, to: SpaceId, from: SpaceId, source: u64, destination: u64) -> Option<Job> {
-    let request = Move { source, length: PAGES * PAGE, destination, protection: WRITE };
+    let request = Move {
+        source,
+        length: PAGES * PAGE,
+        destination,
+        protection: WRITE,
+    };
     let (answer, job) = world.begin(to, MemoryRequest::Move(request), &[], Some(from));
     answer.expect("movable");
     job
@@ -29,7 +34,9 @@ fn begin_move(world: &mut World, to: SpaceId, from: SpaceId, source: u64, destin
 /// Maps pages in three pieces, and stores their numbers.
 fn fill(world: &mut World, p: SpaceId, address: u64) {
     for (page, pages) in [(0, 100), (100, 1), (101, PAGES - 101)] {
-        world.map(p, address + page * PAGE, pages * PAGE, WRITE).expect("free");
+        world
+            .map(p, address + page * PAGE, pages * PAGE, WRITE)
+            .expect("free");
     }
     for page in (0..PAGES).filter(|page| page % 3 != 0) {
         world.touch(p, address + page * PAGE, 1);
@@ -59,7 +66,12 @@ impl Moving {
         fill(&mut world, parent, AT);
         let job = begin_move(&mut world, child, parent, AT, THERE);
         assert!(job.is_some(), "a step is not enough");
-        Self { world, parent, child, job }
+        Self {
+            world,
+            parent,
+            child,
+            job,
+        }
     }
 
     fn finish(&mut self) {
@@ -71,7 +83,11 @@ impl Moving {
         self.world.exit(self.parent);
         self.world.exit(self.child);
         let counts = self.world.mm.frame_counts();
-        assert_eq!((counts.free, counts.promised), (counts.total - 1, 0), "but for one root table");
+        assert_eq!(
+            (counts.free, counts.promised),
+            (counts.total - 1, 0),
+            "but for one root table"
+        );
         self.finish();
     }
 }
@@ -83,7 +99,12 @@ fn a_move_hands_over_a_bounded_number_of_pages_at_a_time() {
     let at = world.map_anywhere(parent, MOST_MOVED_PAGES * PAGE);
     world.touch(parent, at, MOST_MOVED_PAGES);
     let length = MOST_MOVED_PAGES * PAGE;
-    let request = Move { source: at, length, destination: THERE, protection: WRITE };
+    let request = Move {
+        source: at,
+        length,
+        destination: THERE,
+        protection: WRITE,
+    };
     let (answer, mut job) = world.begin(child, MemoryRequest::Move(request), &[], Some(parent));
     answer.expect("movable");
     let mut arrived = world.usage(child).private;
@@ -93,7 +114,11 @@ fn a_move_hands_over_a_bounded_number_of_pages_at_a_time() {
         world.check_now();
         let now = world.usage(child).private;
         assert!(now - arrived <= STEP_FRAMES as u64);
-        assert_eq!(now + world.usage(parent).private, MOST_MOVED_PAGES, "each page is somewhere");
+        assert_eq!(
+            now + world.usage(parent).private,
+            MOST_MOVED_PAGES,
+            "each page is somewhere"
+        );
         arrived = now;
     }
     assert_eq!(arrived, MOST_MOVED_PAGES);
@@ -102,16 +127,35 @@ fn a_move_hands_over_a_bounded_number_of_pages_at_a_time() {
 #[test]
 fn while_pages_move_nothing_is_touched_for_the_first_time_on_either_side() {
     let mut moving = Moving::begin();
-    let Moving { world, parent, child, .. } = &mut moving;
+    let Moving {
+        world, parent, child, ..
+    } = &mut moving;
     for page in [0, 66, 99, 297] {
         assert_eq!(world.load(*parent, AT + page * PAGE), Err(FaultCause::Unmapped));
         assert_eq!(world.load(*child, THERE + page * PAGE), Err(FaultCause::Unmapped));
     }
-    assert_eq!(world.map(*parent, AT, PAGE, WRITE), Err(Errno::EINVAL), "not yet vacant");
-    assert_eq!(world.map(*child, THERE, PAGE, WRITE), Err(Errno::EINVAL), "no longer vacant");
-    let request = Move { source: THERE, length: PAGES * PAGE, destination: AT, protection: WRITE };
+    assert_eq!(
+        world.map(*parent, AT, PAGE, WRITE),
+        Err(Errno::EINVAL),
+        "not yet vacant"
+    );
+    assert_eq!(
+        world.map(*child, THERE, PAGE, WRITE),
+        Err(Errno::EINVAL),
+        "no longer vacant"
+    );
+    let request = Move {
+        source: THERE,
+        length: PAGES * PAGE,
+        destination: AT,
+        protection: WRITE,
+    };
     let third = world.process();
-    assert_eq!(world.transfer(third, Some(*child), request), Err(Errno::EINVAL), "not to be moved on");
+    assert_eq!(
+        world.transfer(third, Some(*child), request),
+        Err(Errno::EINVAL),
+        "not to be moved on"
+    );
     moving.finish();
     let Moving { world, child, .. } = &mut moving;
     assert_filled(world, *child, THERE);
@@ -124,7 +168,9 @@ fn while_pages_move_nothing_is_touched_for_the_first_time_on_either_side() {
 #[test]
 fn a_process_that_ends_while_its_pages_move_away_hands_them_over() {
     let mut moving = Moving::begin();
-    let Moving { world, parent, child, .. } = &mut moving;
+    let Moving {
+        world, parent, child, ..
+    } = &mut moving;
     world.exit(*parent);
     assert_filled(world, *child, THERE);
     assert_eq!(world.usage(*child).mapped, PAGES);
@@ -137,7 +183,9 @@ fn a_process_that_ends_while_its_pages_move_away_hands_them_over() {
 #[test]
 fn pages_that_move_to_a_process_that_ends_go_with_it() {
     let mut moving = Moving::begin();
-    let Moving { world, parent, child, .. } = &mut moving;
+    let Moving {
+        world, parent, child, ..
+    } = &mut moving;
     let at_start = world.usage(*parent).private;
     world.exit(*child);
     assert_eq!(world.usage(*parent).private, at_start, "what has not moved yet");
@@ -151,11 +199,17 @@ fn pages_that_move_to_a_process_that_ends_go_with_it() {
 fn pages_whose_destination_is_unmapped_meanwhile_are_given_back() {
     let mut moving = Moving::begin();
     let Moving { world, child, .. } = &mut moving;
-    world.unmap(*child, THERE - PAGE, (PAGES + 2) * PAGE).expect("all of it");
-    world.map(*child, THERE, PAGES * PAGE, WRITE).expect("vacant again");
+    world
+        .unmap(*child, THERE - PAGE, (PAGES + 2) * PAGE)
+        .expect("all of it");
+    world
+        .map(*child, THERE, PAGES * PAGE, WRITE)
+        .expect("vacant again");
     world.store(*child, THERE + 299 * PAGE, 1).expect("writable");
     moving.finish();
-    let Moving { world, child, parent, .. } = &mut moving;
+    let Moving {
+        world, child, parent, ..
+    } = &mut moving;
     assert_eq!(world.load(*child, THERE + 299 * PAGE), Ok(1));
     assert_eq!(world.load(*child, THERE + PAGE), Ok(0));
     assert_eq!(world.usage(*parent).private, 0);
@@ -165,7 +219,12 @@ fn pages_whose_destination_is_unmapped_meanwhile_are_given_back() {
 #[test]
 fn pages_move_both_ways_at_once_and_a_place_may_be_filled_again_as_soon_as_it_is_vacant() {
     let mut moving = Moving::begin();
-    let Moving { world, parent, child, job } = &mut moving;
+    let Moving {
+        world,
+        parent,
+        child,
+        job,
+    } = &mut moving;
     fill(world, *child, AT);
     let mut back = begin_move(world, *parent, *child, AT, THERE);
     assert!(back.is_some());

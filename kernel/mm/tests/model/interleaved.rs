@@ -2,10 +2,10 @@
 
 use super::action::{Action, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
-use abi::process::Pid;
-use abi::system::FrameCounts;
 use abi::memory::{Map, MemoryRequest, Move, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap};
+use abi::process::Pid;
 use abi::shm::{GetFlags, ShmId};
+use abi::system::FrameCounts;
 use addr::VirtAddr;
 use mm::{Access, Credential, FaultCause, Identity, Job, Limits, Seconds, SpaceId, VmaKind};
 use proptest::prelude::{ProptestConfig, Strategy, proptest};
@@ -15,6 +15,8 @@ struct Crowd {
     world: World,
     processes: Vec<SpaceId>,
     segments: Vec<Option<ShmId>>,
+    /// Those of them whose pages may find no frame.
+    unpromised: Vec<ShmId>,
     jobs: Vec<Job>,
 }
 
@@ -37,7 +39,11 @@ impl Crowd {
         for page in facts.range.iter().take(300) {
             match (self.world.mm.fault(p, page.start(), Access::Write), facts.what) {
                 (Ok(()), _) => {}
-                (Err(FaultCause::OutOfMemory), VmaKind::Shared { id, .. }) if is_unpromised(id) => break,
+                (Err(FaultCause::OutOfMemory), VmaKind::Shared { id, .. })
+                    if self.unpromised.contains(&id) =>
+                {
+                    break;
+                }
                 (Err(cause), what) => panic!("{page:?} of {what:?}: {cause:?}"),
             }
         }
@@ -51,6 +57,7 @@ impl Crowd {
             world,
             processes,
             segments: vec![None; SEGMENTS],
+            unpromised: vec![],
             jobs: vec![],
         };
         for process in 0..PROCESSES {
@@ -64,6 +71,11 @@ impl Crowd {
         let mapped = self.world.mm.map_message_page(self.processes[process]);
         // There may be no memory left.
         assert!(mapped.is_ok() || self.world.unpromised() < 4);
+    }
+
+    /// Whether it has not ended without another one in its place.
+    fn is_there(&mut self, process: usize) -> bool {
+        self.world.mm.mmu_space_mut(self.processes[process]).is_some()
     }
 
     /// Ends all, and does only the jobs that end address spaces; the others are forgotten.
@@ -96,8 +108,16 @@ impl Crowd {
                 // Larger than in the other model, so that jobs take many steps.
                 let size = pages * 40 * PAGE;
                 let flags = create_with(0o777);
-                let flags = if segment % 2 == 1 { flags | GetFlags::NORESERVE } else { flags };
-                let got = self.world.get(self.processes[process], segment as i32 + 1, size, flags);
+                let is_unpromised = segment % 2 == 1;
+                let flags = if is_unpromised {
+                    flags | GetFlags::NORESERVE
+                } else {
+                    flags
+                };
+                let got = self
+                    .world
+                    .get(self.processes[process], segment as i32 + 1, size, flags);
+                self.unpromised.extend(got.ok().filter(|_| is_unpromised));
                 self.segments[segment] = got.ok().or(self.segments[segment]);
             }
             Action::Attach {
@@ -169,14 +189,18 @@ impl Crowd {
             }
             Action::Load { process, address } => {
                 // Any answer will do: the page may be on its way out.
-                self.world.load(self.processes[process], address).ok();
+                if self.is_there(process) {
+                    self.world.load(self.processes[process], address).ok();
+                }
             }
             Action::Store {
                 process,
                 address,
                 value,
             } => {
-                self.world.store(self.processes[process], address, value).ok();
+                if self.is_there(process) {
+                    self.world.store(self.processes[process], address, value).ok();
+                }
             }
             Action::Exit { process } => {
                 let job = self.world.mm.destroy_space(self.processes[process], Seconds(2));
@@ -205,11 +229,6 @@ impl Crowd {
         self.jobs.extend(self.world.mm.step(job, Seconds(3)));
         self.world.check();
     }
-}
-
-/// Whether the segment was made without a promise.
-fn is_unpromised(id: ShmId) -> bool {
-    id.index() < 64
 }
 
 fn run(size: Size, script: Vec<(Action, usize, usize)>) {

@@ -66,7 +66,12 @@ impl Tree {
         let Some(region) = top.and_then(|id| self.slots.get(id)) else {
             return 0;
         };
-        1 + region.below.map(|below| self.depth(below)).into_iter().max().unwrap_or(0)
+        1 + region
+            .below
+            .map(|below| self.depth(below))
+            .into_iter()
+            .max()
+            .unwrap_or(0)
     }
 }
 

@@ -103,7 +103,11 @@ pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId) {
 /// Takes `old` out of the tree. Its neighbours know each other already.
 pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
     let Node {
-        after, left, right, up, ..
+        after,
+        left,
+        right,
+        up,
+        ..
     } = linked(vmas, old).node;
     match (left.top, right.top, after) {
         (Some(_), Some(_), Some(after)) => {
@@ -120,7 +124,14 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
             let hook = hook.filter(|hook| hook.node != old).unwrap_or(own);
             let node = &mut linked_mut(vmas, after).node;
             (node.left, node.up) = (left, up);
-            hang(vmas, left, Some(Hook { side: Side::Left, ..own }));
+            hang(
+                vmas,
+                left,
+                Some(Hook {
+                    side: Side::Left,
+                    ..own
+                }),
+            );
             if hook.node != after {
                 hang(vmas, right, Some(own));
             }
@@ -222,7 +233,10 @@ fn rotate(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
     hang(vmas, middle, Some(Hook { node: top, side }));
     let down = &mut linked_mut(vmas, top).node;
     *down.on_mut(side) = middle;
-    down.up = Some(Hook { node: child, side: other });
+    down.up = Some(Hook {
+        node: child,
+        side: other,
+    });
     let down = down.as_top(top);
     let up = &mut linked_mut(vmas, child).node;
     *up.on_mut(other) = down;
