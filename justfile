@@ -3,16 +3,17 @@
 # Where tools/just made a toolchain for a machine without rustup. Where there is rustup, it knows.
 export PATH := `command -v rustup >/dev/null || printf %s "${RUSTUP_HOME:-$HOME/.rustup}/toolchains/granule/bin:"` + env('PATH')
 
-granule := 'cargo run --quiet --package granule-qemu --'
+granule := 'cargo run --package granule-qemu --'
 kernel := '--package kernel --package aarch64 --target aarch64-unknown-none-softfloat'
 programs := `printf -- '--package %s ' $(ls userland)` + '--target aarch64-unknown-none'
 
 _list:
     @just --list --unsorted
 
-# Boot on an emulated board (virt or raspi4b) and show its console
-run board='virt':
-    @{{ granule }} run {{ board }}
+# Boot on an emulated board and show its console; `just run virt --help` lists options
+[no-exit-message]
+run board='virt' *options:
+    @{{ granule }} run {{ board }} {{ options }}
 
 # Run all tests, on the host and in QEMU, or those whose name contains FILTER
 test filter='':
@@ -29,18 +30,22 @@ check:
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps {{ programs }}
 
 # Measure the kernel, in counted instructions and bytes
-bench:
-    @{{ granule }} bench
+[no-exit-message]
+bench *options:
+    @{{ granule }} bench {{ options }}
 
 # Start QEMU halted and attach gdb, with symbols loaded
-debug board='virt':
-    @{{ granule }} debug {{ board }}
+[no-exit-message]
+debug board='virt' *options:
+    @{{ granule }} debug {{ board }} {{ options }}
 
 # List every rule of the shm catalogue with the test that proves it and its result
+[no-exit-message]
 conformance:
     @{{ granule }} conformance
 
-# Build kernel8.img and initrd, ready to boot
+# Build kernel8.img and initrd.cpio, ready to boot, and say where they are
+[no-exit-message]
 image:
     @{{ granule }} image
 

@@ -38,9 +38,23 @@
 //!   against a proof: [`mmu::Flushed`] after an invalidation, or that nobody has the region
 //!   attached, which in turn is so only after each attacher's invalidation.
 //! * **Bounded steps.** What takes longer than a few frames is left in the objects and done by
-//!   [`step`](MemoryManager::step) (`job.rs`); in between, others see a consistent state.
+//!   [`step`](MemoryManager::step) (`job.rs`); in between, others see a consistent state. Whoever
+//!   steps a job steps it to its end: what a process was waiting for when it was killed may be
+//!   what others wait for.
 //!
 //! [`audit`](MemoryManager::audit) checks all of this by counting anew.
+//!
+//! # What bounds the time
+//!
+//! * Finding and placing: the depth of a tree of VMAs, 1.44 log2 of how many a process may have,
+//!   and of a tree of keys, 32.
+//! * A step: [`STEP_FRAMES`] frames, or what takes as long. Looking for them in the tables is
+//!   counted; only where a region is sparse, each of its tables is looked through for free, which
+//!   is as much as zeroing it was.
+//! * `shmdt`, and a move of many small mappings: the mappings of one process
+//!   ([`Limits::mappings`]), a few instructions each. So is `shmdt` of an address where nothing
+//!   starts, if some attachment has lost its first page.
+//! * `IPC_INFO` and `SHM_INFO`: once for all, a few instructions for each region there was.
 //!
 //! # Deviations from POSIX and Linux
 //!
@@ -49,7 +63,8 @@
 //! * Nobody, not even user 0, maps page 0. `SHM_RND` to page 0 is `EINVAL`.
 //! * `SHM_HUGETLB` is `EINVAL`, as in a kernel without huge pages.
 //! * A second `SHM_REMAP` in one address space, while the first one is still emptying its place,
-//!   is `EAGAIN`. Only programs with several threads can see that.
+//!   is `EAGAIN`, and so is one that would cut a mapping while pages move into it. Only programs
+//!   with several threads, or whose memory manager others hold too, can see that.
 #![no_std]
 #![forbid(unsafe_code)]
 

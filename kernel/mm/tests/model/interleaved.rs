@@ -66,11 +66,10 @@ impl Crowd {
         crowd
     }
 
-    /// As the kernel does for every process.
+    /// As the kernel does for every process. There may be no memory and no slot left.
     fn map_message_page(&mut self, process: usize) {
-        let mapped = self.world.mm.map_message_page(self.processes[process]);
-        // There may be no memory left.
-        assert!(mapped.is_ok() || self.world.unpromised() < 4);
+        self.world.mm.map_message_page(self.processes[process]).ok();
+        self.world.check();
     }
 
     /// Whether it has not ended without another one in its place.
