@@ -59,6 +59,19 @@ fn freed_frames_join_into_the_largest_blocks_again() {
 }
 
 #[test]
+fn no_more_frames_wait_for_their_neighbours_than_can_be_put_away_at_once() {
+    let mut frames = frames(&[range(0x1000, 2048)]);
+    let mut promise = frames.promise(2048).expect("all of them");
+    let taken: Vec<Frame> = (0..2048).map(|_| frames.take(&mut promise)).collect();
+    for frame in taken.into_iter().rev() {
+        frames.give_back(frame, &NeverMapped);
+        assert!(frames.at_hand.count() <= super::run::MOST_IN_RUN);
+    }
+    frames.put_away();
+    assert_eq!(frames.buddy.largest_free(), Some(9));
+}
+
+#[test]
 fn sixty_free_frames_of_sixty_four_are_enough_for_one_wherever_they_lie() {
     // The allocator that NuttX had skipped holes of a nearly free area.
     for held in 0..64 {

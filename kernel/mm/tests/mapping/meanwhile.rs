@@ -5,7 +5,7 @@ use abi::Errno;
 use abi::memory::{MemoryRequest, Move, Protection, ShmAttach, ShmDetach, Unmap};
 use abi::shm::{AttachFlags, ShmId};
 use addr::VirtAddr;
-use mm::{FaultCause, Job, Limits, SpaceId};
+use mm::{FaultCause, Job, Limits, Seconds, SpaceId};
 
 const AT: u64 = 0x20_0000_0000;
 const WRITE: Protection = Protection::WRITE;
@@ -154,6 +154,27 @@ fn an_attachment_does_not_replace_a_part_of_what_is_moving_in() {
 }
 
 #[test]
+fn a_table_goes_that_was_a_neighbours_too_when_its_own_pages_went() {
+    let mut world = World::new();
+    let p = world.process();
+    let before = world.mm.frame_counts();
+    let id = world.segment(p, PAGE);
+    world.attach(p, id, AT, PLAIN).expect("free");
+    world.store(p, AT, 1).expect("writable");
+    fill(&mut world, p, AT + PAGE, 900);
+    let mut job = begin_unmap(&mut world, p, AT + PAGE, 900);
+    // Beyond the first table, which the neighbour still has a use for.
+    for _ in 0..9 {
+        job = job.and_then(|rest| world.mm.step(rest, Seconds(1)));
+    }
+    assert!(job.is_some() && world.usage(p).private < 900 - 511);
+    world.detach(p, AT).expect("attached");
+    world.finish(job);
+    world.remove(p, id).expect("there");
+    assert_eq!(world.mm.frame_counts(), before);
+}
+
+#[test]
 fn pages_far_apart_are_given_back_a_few_at_a_time_since_they_have_to_be_looked_for() {
     let mut world = World::quick(Size {
         frames: 20_000,
@@ -169,7 +190,7 @@ fn pages_far_apart_are_given_back_a_few_at_a_time_since_they_have_to_be_looked_f
     let mut job = begin_unmap(&mut world, p, AT, pages);
     let mut steps = 1;
     while let Some(rest) = job {
-        job = world.mm.step(rest, mm::Seconds(1));
+        job = world.mm.step(rest, Seconds(1));
         steps += 1;
     }
     assert!(

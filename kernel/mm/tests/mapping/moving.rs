@@ -2,7 +2,7 @@
 
 use crate::common::{PAGE, Size, World};
 use abi::Errno;
-use abi::memory::{MemoryRequest, Move, Protection};
+use abi::memory::{MemoryRequest, Move, Protection, Unmap};
 use mm::{FaultCause, Job, MOST_MOVED_PAGES, STEP_FRAMES, Seconds, SpaceId};
 
 const AT: u64 = 0x20_0000_0000;
@@ -213,6 +213,31 @@ fn pages_whose_destination_is_unmapped_meanwhile_are_given_back() {
     assert_eq!(world.load(*child, THERE + 299 * PAGE), Ok(1));
     assert_eq!(world.load(*child, THERE + PAGE), Ok(0));
     assert_eq!(world.usage(*parent).private, 0);
+    moving.end();
+}
+
+#[test]
+fn pages_do_not_move_into_what_is_being_emptied() {
+    let mut moving = Moving::begin();
+    let Moving {
+        world, child, job, ..
+    } = &mut moving;
+    *job = job.and_then(|rest| world.mm.step(rest, Seconds(1)));
+    let arrived = world.usage(*child).private;
+    assert!(arrived > STEP_FRAMES as u64);
+    let unmap = Unmap {
+        address: THERE,
+        length: PAGES * PAGE,
+    };
+    let (answer, mut unmapping) = world.begin(*child, MemoryRequest::Unmap(unmap), &[], None);
+    assert!(answer.is_ok() && unmapping.is_some());
+    while job.is_some() || unmapping.is_some() {
+        *job = job.and_then(|rest| world.mm.step(rest, Seconds(1)));
+        world.check();
+        unmapping = unmapping.and_then(|rest| world.mm.step(rest, Seconds(1)));
+        world.check();
+        assert!(world.usage(*child).private < arrived);
+    }
     moving.end();
 }
 
