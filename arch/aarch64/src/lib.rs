@@ -7,6 +7,7 @@
 //! | FP/SIMD registers | `context` |
 //! | translation tables and TLBs, as the memory manager asks for them | `mmu` |
 //! | CPUs, their caches, firmware calls | `cpu` |
+//! | memcpy and memset | `memory` |
 //! | interrupts and time | [`gic`], `timer` |
 //! | locks | [`sync`] |
 //! | exit status for tests | `semihosting` |
@@ -26,6 +27,8 @@ pub mod boot;
 pub mod context;
 #[cfg(target_os = "none")]
 pub mod cpu;
+#[cfg(target_os = "none")]
+mod memory;
 #[cfg(target_os = "none")]
 pub mod mmu;
 #[cfg(target_os = "none")]

@@ -97,16 +97,72 @@ pub struct Leaf {
     pub attributes: Attributes,
 }
 
-impl Descriptor {
+/// The word that translates nothing.
+pub(crate) const INVALID: u64 = 0;
+
+/// What a word is, with none of its fields taken apart: all that most steps of a walk want to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    Invalid,
+    Table,
+    Leaf,
+}
+
+impl Shape {
     /// What the hardware takes `raw` for at `level`.
-    pub fn decode(raw: u64, level: Level) -> Self {
+    #[inline]
+    pub(crate) fn of(raw: u64, level: Level) -> Self {
         let any = LocalRegisterCopy::<u64, ANY::Register>::new(raw);
         match (any.is_set(ANY::VALID), any.is_set(ANY::TYPE), level) {
             (false, _, _) | (true, false, Level::Zero | Level::Three) => Self::Invalid,
-            (true, true, Level::Zero | Level::One | Level::Two) => Self::Table(decode_table(raw)),
-            (true, true, Level::Three) | (true, false, Level::One | Level::Two) => {
-                Self::Leaf(decode_leaf(raw))
-            }
+            (true, true, Level::Zero | Level::One | Level::Two) => Self::Table,
+            (true, true, Level::Three) | (true, false, Level::One | Level::Two) => Self::Leaf,
+        }
+    }
+}
+
+impl Table {
+    /// Takes the word of a table apart.
+    #[inline]
+    pub(crate) fn decode(raw: u64) -> Self {
+        let table = LocalRegisterCopy::<u64, TABLE::Register>::new(raw);
+        let link = if table.is_set(TABLE::LINKED) {
+            Link::Region(limits(table))
+        } else {
+            Link::Own
+        };
+        Self {
+            frame: Frame::from_number(table.read(TABLE::NLTA)),
+            link,
+        }
+    }
+}
+
+impl Leaf {
+    /// Takes the word of a leaf apart.
+    pub(crate) fn decode(raw: u64) -> Self {
+        let leaf = LocalRegisterCopy::<u64, LEAF::Register>::new(raw);
+        Self {
+            frame: Self::frame_of(raw),
+            attributes: Attributes::of(leaf),
+        }
+    }
+
+    /// The first frame that the word of a leaf maps.
+    #[inline]
+    pub(crate) fn frame_of(raw: u64) -> Frame {
+        let leaf = LocalRegisterCopy::<u64, LEAF::Register>::new(raw);
+        Frame::from_number(leaf.read(LEAF::OA))
+    }
+}
+
+impl Descriptor {
+    /// What the hardware takes `raw` for at `level`.
+    pub fn decode(raw: u64, level: Level) -> Self {
+        match Shape::of(raw, level) {
+            Shape::Invalid => Self::Invalid,
+            Shape::Table => Self::Table(Table::decode(raw)),
+            Shape::Leaf => Self::Leaf(Leaf::decode(raw)),
         }
     }
 
@@ -116,23 +172,10 @@ impl Descriptor {
     /// If `level` has no such descriptor, or a block is not aligned to its size.
     pub fn encode(self, level: Level) -> u64 {
         match self {
-            Self::Invalid => 0,
+            Self::Invalid => INVALID,
             Self::Table(table) => encode_table(table, level),
             Self::Leaf(leaf) => encode_leaf(leaf, level),
         }
-    }
-}
-
-fn decode_table(raw: u64) -> Table {
-    let table = LocalRegisterCopy::<u64, TABLE::Register>::new(raw);
-    let link = if table.is_set(TABLE::LINKED) {
-        Link::Region(limits(table))
-    } else {
-        Link::Own
-    };
-    Table {
-        frame: Frame::from_number(table.read(TABLE::NLTA)),
-        link,
     }
 }
 
@@ -175,14 +218,6 @@ fn link_fields(perms: Perms) -> FieldValue<u64, TABLE::Register> {
         TABLE::UXN_TABLE::SET
     };
     TABLE::LINKED::SET + TABLE::PXN_TABLE::SET + data + fetch
-}
-
-fn decode_leaf(raw: u64) -> Leaf {
-    let leaf = LocalRegisterCopy::<u64, LEAF::Register>::new(raw);
-    Leaf {
-        frame: Frame::from_number(leaf.read(LEAF::OA)),
-        attributes: Attributes::of(leaf),
-    }
 }
 
 fn encode_leaf(leaf: Leaf, level: Level) -> u64 {

@@ -35,6 +35,7 @@ impl Level {
 
     /// The entry that translates `page` in a table of this level. Address bits above the
     /// 48th, which choose the table base register, have no part in it.
+    #[inline]
     pub const fn index(self, page: Page) -> TableIndex {
         TableIndex(((page.number() >> self.shift()) % ENTRIES) as u16)
     }
@@ -50,6 +51,7 @@ impl Level {
     }
 
     /// All pages that share with `page` the entry of this level.
+    #[inline]
     pub const fn extent(self, page: Page) -> PageRange {
         let first = page.number() & !(self.pages() - 1);
         match PageRange::between(Page::from_number(first), Page::from_number(first + self.pages())) {

@@ -4,6 +4,7 @@
 //! level-2 and level-1 tables but no walker ever starts from them: they are only how the
 //! kernel finds the level-3 table for an index.
 
+use crate::descriptor::{INVALID, Shape};
 use crate::tables::{descend, put};
 use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableIndex, TableMemory};
 use addr::{Frame, Page};
@@ -119,13 +120,8 @@ impl RegionTables {
     /// If there is no room for `index`.
     pub fn lookup(self, memory: &impl TableMemory, index: u64) -> Option<Frame> {
         let table = self.lowest_table(memory, index / SLOT_PAGES)?;
-        match Descriptor::decode(
-            memory.load(table, Level::Three.index(self.page(index))),
-            Level::Three,
-        ) {
-            Descriptor::Leaf(leaf) => Some(leaf.frame),
-            Descriptor::Invalid | Descriptor::Table(_) => None,
-        }
+        let raw = memory.load(table, Level::Three.index(self.page(index)));
+        (Shape::of(raw, Level::Three) == Shape::Leaf).then(|| Leaf::frame_of(raw))
     }
 
     /// Level-3 table number `number`, which holds the pages from `number` * 512 on; `None`
@@ -137,9 +133,10 @@ impl RegionTables {
         let page = self.page(number * SLOT_PAGES);
         let (mut table, mut level) = (self.root, self.height.top());
         while level < Level::Three {
-            match Descriptor::decode(memory.load(table, level.index(page)), level) {
-                Descriptor::Table(next) => table = next.frame,
-                Descriptor::Invalid | Descriptor::Leaf(_) => return None,
+            let raw = memory.load(table, level.index(page));
+            match Shape::of(raw, level) {
+                Shape::Table => table = Table::decode(raw).frame,
+                Shape::Invalid | Shape::Leaf => return None,
             }
             level = level.next()?;
         }
@@ -165,6 +162,7 @@ impl RegionTables {
         Dismantled::Wholly
     }
 
+    #[inline]
     fn page(self, index: u64) -> Page {
         assert!(
             index < self.height.pages(),
@@ -184,10 +182,12 @@ fn empty(
     visit: &mut impl FnMut(Frame),
 ) -> Dismantled {
     for index in TableIndex::all() {
-        let below = match Descriptor::decode(memory.load(table, index), level) {
-            Descriptor::Invalid => continue,
-            Descriptor::Leaf(leaf) => leaf.frame,
-            Descriptor::Table(Table { frame, .. }) => {
+        let raw = memory.load(table, index);
+        let below = match Shape::of(raw, level) {
+            Shape::Invalid => continue,
+            Shape::Leaf => Leaf::frame_of(raw),
+            Shape::Table => {
+                let frame = Table::decode(raw).frame;
                 let Some(next) = level.next() else { continue };
                 if empty(memory, frame, next, left, visit) == Dismantled::Partly {
                     return Dismantled::Partly;
@@ -198,7 +198,7 @@ fn empty(
         if *left == 0 {
             return Dismantled::Partly;
         }
-        memory.store(table, index, Descriptor::Invalid.encode(level));
+        memory.store(table, index, INVALID);
         visit(below);
         *left -= 1;
     }

@@ -5,6 +5,7 @@
 //! break-before-make when updating translation table entries"). Installing over something is a
 //! mistake of the caller and panics.
 
+use crate::descriptor::{INVALID, Shape};
 use crate::{Access, Descriptor, Extent, Leaf, Level, Link, SLOT_PAGES, Table, TableMemory, USER_PAGES};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 
@@ -81,14 +82,16 @@ impl Tables {
         }
         let (mut table, mut level, mut allowed) = (self.root, Level::Zero, Perms::all());
         loop {
-            match Descriptor::decode(memory.load(table, level.index(page)), level) {
-                Descriptor::Invalid => return None,
-                Descriptor::Table(next) => {
+            let raw = memory.load(table, level.index(page));
+            match Shape::of(raw, level) {
+                Shape::Invalid => return None,
+                Shape::Table => {
+                    let next = Table::decode(raw);
                     table = next.frame;
                     allowed = next.link.narrow(allowed);
                     level = level.next()?;
                 }
-                Descriptor::Leaf(leaf) => return mapping(leaf, allowed),
+                Shape::Leaf => return mapping(Leaf::decode(raw), allowed),
             }
         }
     }
@@ -207,12 +210,19 @@ pub(crate) fn descend(
 ) -> Frame {
     let mut level = from;
     while level < to {
-        table = match Descriptor::decode(memory.load(table, level.index(page)), level) {
-            Descriptor::Table(Table {
-                frame,
-                link: Link::Own,
-            }) => frame,
-            Descriptor::Invalid => {
+        let raw = memory.load(table, level.index(page));
+        table = match Shape::of(raw, level) {
+            Shape::Table => match Table::decode(raw) {
+                Table {
+                    frame,
+                    link: Link::Own,
+                } => frame,
+                Table {
+                    link: Link::Region(_),
+                    ..
+                } => panic!("{page:?} lies in a linked slot"),
+            },
+            Shape::Invalid => {
                 let frame = new_table();
                 memory.zero(frame);
                 put(
@@ -227,11 +237,7 @@ pub(crate) fn descend(
                 );
                 frame
             }
-            Descriptor::Table(Table {
-                link: Link::Region(_),
-                ..
-            }) => panic!("{page:?} lies in a linked slot"),
-            Descriptor::Leaf(_) => panic!("{page:?} lies in a mapped block"),
+            Shape::Leaf => panic!("{page:?} lies in a mapped block"),
         };
         level = match level.next() {
             Some(next) => next,
@@ -242,6 +248,7 @@ pub(crate) fn descend(
 }
 
 /// Puts a descriptor where none is.
+#[inline]
 pub(crate) fn put(
     memory: &mut impl TableMemory,
     table: Frame,
@@ -250,24 +257,24 @@ pub(crate) fn put(
     descriptor: Descriptor,
 ) {
     let index = level.index(page);
-    let present = Descriptor::decode(memory.load(table, index), level);
-    assert!(present == Descriptor::Invalid, "{page:?} is mapped already");
+    let present = Shape::of(memory.load(table, index), level);
+    assert!(present == Shape::Invalid, "{page:?} is mapped already");
     memory.store(table, index, descriptor.encode(level));
 }
 
 /// Whether a table holds no valid descriptor.
 pub(crate) fn is_empty(memory: &impl TableMemory, table: Frame, level: Level) -> bool {
-    crate::TableIndex::all()
-        .all(|index| Descriptor::decode(memory.load(table, index), level) == Descriptor::Invalid)
+    crate::TableIndex::all().all(|index| Shape::of(memory.load(table, index), level) == Shape::Invalid)
 }
 
 /// The first page of `range` with a leaf below `table`; depth is bounded by the levels.
 fn first_leaf(memory: &impl TableMemory, table: Frame, level: Level, range: PageRange) -> Option<Page> {
     level.entries(range).find_map(|part| {
-        match Descriptor::decode(memory.load(table, level.index(part.start())), level) {
-            Descriptor::Invalid => None,
-            Descriptor::Leaf(_) => Some(part.start()),
-            Descriptor::Table(next) => first_leaf(memory, next.frame, level.next()?, part),
+        let raw = memory.load(table, level.index(part.start()));
+        match Shape::of(raw, level) {
+            Shape::Invalid => None,
+            Shape::Leaf => Some(part.start()),
+            Shape::Table => first_leaf(memory, Table::decode(raw).frame, level.next()?, part),
         }
     })
 }
@@ -321,22 +328,25 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
     fn table(&mut self, table: Frame, level: Level, range: PageRange) {
         for part in level.entries(range) {
             let index = level.index(part.start());
-            match Descriptor::decode(self.memory.load(table, index), level) {
-                Descriptor::Invalid => {}
-                Descriptor::Leaf(leaf) => self.leaf(table, level, part, leaf),
-                Descriptor::Table(Table {
-                    frame,
-                    link: Link::Own,
-                }) => self.own_table(table, level, part, frame),
-                Descriptor::Table(Table {
-                    link: Link::Region(_),
-                    ..
-                }) => self.link(table, level, part),
+            let raw = self.memory.load(table, index);
+            match Shape::of(raw, level) {
+                Shape::Invalid => {}
+                Shape::Leaf => self.leaf(table, level, part, Leaf::frame_of(raw)),
+                Shape::Table => match Table::decode(raw) {
+                    Table {
+                        frame,
+                        link: Link::Own,
+                    } => self.own_table(table, level, part, frame),
+                    Table {
+                        link: Link::Region(_),
+                        ..
+                    } => self.link(table, level, part),
+                },
             }
         }
     }
 
-    fn leaf(&mut self, table: Frame, level: Level, part: PageRange, leaf: Leaf) {
+    fn leaf(&mut self, table: Frame, level: Level, part: PageRange, frame: Frame) {
         let page = part.start();
         assert!(
             self.wanted == Wanted::Leaves,
@@ -344,7 +354,7 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
         );
         self.clear(table, level, page);
         self.widen(part);
-        (self.visit)(Removed::Leaf(page, leaf.frame));
+        (self.visit)(Removed::Leaf(page, frame));
     }
 
     fn link(&mut self, table: Frame, level: Level, part: PageRange) {
@@ -375,11 +385,12 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
         (self.visit)(Removed::Table(below));
     }
 
+    #[inline]
     fn clear(&mut self, table: Frame, level: Level, page: Page) {
-        self.memory
-            .store(table, level.index(page), Descriptor::Invalid.encode(level));
+        self.memory.store(table, level.index(page), INVALID);
     }
 
+    #[inline]
     fn widen(&mut self, by: PageRange) {
         self.hull = match self.hull {
             None => Some(by),

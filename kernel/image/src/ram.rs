@@ -98,10 +98,18 @@ impl Ram {
 
 /// What the loader and firmware put into RAM.
 fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
-    let mut taken: Vec<MemoryRange> = board.initrd.into_iter().collect();
-    let frames = [Some(handover.image()), handover.device_tree_frames()];
-    taken.extend(frames.into_iter().flatten().filter_map(range_of));
-    taken.extend(board.cpus.iter().filter_map(spin_table));
+    let mut taken = Vec::new();
+    let mut take = |range: Option<MemoryRange>| {
+        if let Some(range) = range {
+            taken.push(range);
+        }
+    };
+    take(range_of(handover.image()));
+    take(handover.device_tree_frames().and_then(range_of));
+    take(board.initrd);
+    for cpu in board.cpus.iter() {
+        take(spin_table(cpu));
+    }
     taken
 }
 

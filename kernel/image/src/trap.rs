@@ -20,8 +20,8 @@ static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock:
 pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
     let mut held = Held::nothing();
     *KERNEL.lock(&mut held).0 = Some(kernel);
-    let next = resume_next();
-    // SAFETY: `next` are registers of a thread, as `resume_next` promises; boot is over, and
+    let next = through_kernel(|_| ());
+    // SAFETY: `next` are registers of a thread, as `through_kernel` promises; boot is over, and
     // nothing on the stack is needed any more.
     unsafe { exception::resume(next.as_ptr()) }
 }
@@ -34,11 +34,30 @@ extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registe
     let Some(registers) = NonNull::new(registers) else {
         panic!("an exception came without registers");
     };
+    through_kernel(|kernel| serve(kernel, kind, cause, registers)).as_ptr()
+}
+
+/// Does `first`, then decides who goes on, sleeping while nobody can. The registers returned belong
+/// to a thread that runs from now on: they are the vectors' until its next exception.
+fn through_kernel(first: impl FnOnce(&mut Kernel<Machine>)) -> NonNull<Registers> {
     let mut held = Held::nothing();
-    let (mut guard, _) = KERNEL.lock(&mut held);
-    serve(kernel(&mut guard), kind, cause, registers);
-    drop(guard);
-    resume_next().as_ptr()
+    {
+        let (mut guard, _) = KERNEL.lock(&mut held);
+        let kernel = kernel(&mut guard);
+        first(kernel);
+        if let Some(registers) = next(kernel) {
+            return registers;
+        }
+    }
+    loop {
+        cpu::wait_for_interrupt();
+        let (mut guard, _) = KERNEL.lock(&mut held);
+        let kernel = kernel(&mut guard);
+        kernel.interrupt();
+        if let Some(registers) = next(kernel) {
+            return registers;
+        }
+    }
 }
 
 fn kernel<'a>(guard: &'a mut Guard<'_, Option<&'static mut Kernel<Machine>>>) -> &'a mut Kernel<Machine> {
@@ -48,26 +67,15 @@ fn kernel<'a>(guard: &'a mut Guard<'_, Option<&'static mut Kernel<Machine>>>) ->
     }
 }
 
-/// Decides who goes on, sleeping while nobody can. The registers returned belong to a thread that
-/// runs from now on: they are the vectors' until its next exception.
-fn resume_next() -> NonNull<Registers> {
-    loop {
-        let mut held = Held::nothing();
-        let (mut guard, _) = KERNEL.lock(&mut held);
-        let kernel = kernel(&mut guard);
-        match kernel.run() {
-            Next::Run(thread) => {
-                kernel.platform.switch_fp(thread);
-                return kernel.platform.frame(thread);
-            }
-            Next::Idle => {
-                drop(guard);
-                cpu::wait_for_interrupt();
-                let (mut guard, _) = KERNEL.lock(&mut held);
-                self::kernel(&mut guard).interrupt();
-            }
-            Next::Stop(stop) => end(stop, &kernel.log),
+/// The registers of the thread that goes on; `None` if all wait.
+fn next(kernel: &mut Kernel<Machine>) -> Option<NonNull<Registers>> {
+    match kernel.run() {
+        Next::Run(thread) => {
+            kernel.platform.switch_fp(thread);
+            Some(kernel.platform.frame(thread))
         }
+        Next::Idle => None,
+        Next::Stop(stop) => end(stop, &kernel.log),
     }
 }
 

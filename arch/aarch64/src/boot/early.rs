@@ -44,7 +44,7 @@ impl TableFrame {
 
     /// Its frame: with the MMU off, addresses are physical.
     fn frame_with_mmu_off(&'static self) -> Frame {
-        PhysAddr::new((&raw const *self).addr() as u64).frame()
+        PhysAddr::new((&raw const *self).expose_provenance() as u64).frame()
     }
 }
 

@@ -142,8 +142,9 @@ fn check(offset: usize, bytes: usize) -> usize {
     offset
 }
 
+#[inline]
 fn frame_at(frame: Frame, offset: usize) -> usize {
-    pointer(frame.start()).addr().get() + offset
+    (DIRECT_MAP + frame.start().raw()) as usize + offset
 }
 
 fn word_at(at: usize) -> &'static AtomicU64 {
