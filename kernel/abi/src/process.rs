@@ -172,7 +172,7 @@ impl Words for End {
         }
     }
 
-    fn from_words(words: Words6) -> Result<Self, Errno> {
+    fn from_words(words: &Words6) -> Result<Self, Errno> {
         match words[0] {
             1 => i32::from_word(words[1]).map(Self::Exited),
             2 => {

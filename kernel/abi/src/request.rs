@@ -58,7 +58,20 @@ pub trait Words: Sized {
     ///
     /// # Errors
     /// The first error of a field.
-    fn from_words(words: Words6) -> Result<Self, Errno>;
+    fn from_words(words: &Words6) -> Result<Self, Errno>;
+}
+
+/// Words that somebody else has made.
+impl Words for Words6 {
+    #[inline]
+    fn into_words(self) -> Words6 {
+        self
+    }
+
+    #[inline]
+    fn from_words(words: &Words6) -> Result<Self, Errno> {
+        Ok(*words)
+    }
 }
 
 impl Words for () {
@@ -66,7 +79,7 @@ impl Words for () {
         [0; WORDS]
     }
 
-    fn from_words(_: Words6) -> Result<Self, Errno> {
+    fn from_words(_: &Words6) -> Result<Self, Errno> {
         Ok(())
     }
 }
@@ -76,7 +89,7 @@ impl<T: Word> Words for (T,) {
         [self.0.into_word(), 0, 0, 0, 0, 0]
     }
 
-    fn from_words(words: Words6) -> Result<Self, Errno> {
+    fn from_words(words: &Words6) -> Result<Self, Errno> {
         Ok((T::from_word(words[0])?,))
     }
 }
@@ -133,17 +146,23 @@ macro_rules! words {
                 text: &[$($fdoc),*],
             }),*];
 
+            // Both are straight lines of loads and stores, since every message passes through them.
+            #[inline]
+            #[allow(unused_mut, unused_variables, reason = "a request may have no field")]
             fn into_words(self) -> $crate::Words6 {
                 let mut words = [0; $crate::WORDS];
-                let fields: &[u64] = &[$($crate::Word::into_word(self.$field)),*];
-                words[..fields.len()].copy_from_slice(fields);
+                let mut places = words.iter_mut();
+                $(if let Some(place) = places.next() {
+                    *place = $crate::Word::into_word(self.$field);
+                })*
                 words
             }
 
+            #[inline]
             #[allow(unused_mut, unused_variables, reason = "a request may have no field")]
-            fn from_words(words: $crate::Words6) -> Result<Self, $crate::Errno> {
-                let mut words = words.into_iter();
-                Ok(Self { $($field: $crate::Word::from_word(words.next().unwrap_or(0))?),* })
+            fn from_words(words: &$crate::Words6) -> Result<Self, $crate::Errno> {
+                let mut words = words.iter();
+                Ok(Self { $($field: $crate::Word::from_word(words.next().copied().unwrap_or(0))?),* })
             }
         }
     };
@@ -188,7 +207,8 @@ macro_rules! requests {
             ///
             /// # Errors
             /// `ENOSYS` if the label is not in the table; else what the field that is wrong says.
-            pub fn decode(label: $crate::Label, words: $crate::Words6) -> Result<Self, $crate::Errno> {
+            #[inline]
+            pub fn decode(label: $crate::Label, words: &$crate::Words6) -> Result<Self, $crate::Errno> {
                 match label.0 {
                     $($label => <$name as $crate::Words>::from_words(words).map(Self::$name),)*
                     _ => Err($crate::Errno::ENOSYS),
@@ -244,13 +264,13 @@ mod tests {
             address: 0x1000,
             flags: crate::shm::AttachFlags::RDONLY,
         };
-        assert_eq!(memory::ShmAttach::from_words(request.into_words()), Ok(request));
+        assert_eq!(memory::ShmAttach::from_words(&request.into_words()), Ok(request));
         assert_eq!(
-            memory::MemoryRequest::decode(crate::Label(0x201), request.into_words()),
+            memory::MemoryRequest::decode(crate::Label(0x201), &request.into_words()),
             Ok(memory::MemoryRequest::ShmAttach(request))
         );
         assert_eq!(
-            memory::MemoryRequest::decode(crate::Label(0x2ff), [0; 6]),
+            memory::MemoryRequest::decode(crate::Label(0x2ff), &[0; 6]),
             Err(Errno::ENOSYS)
         );
     }

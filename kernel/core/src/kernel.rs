@@ -48,6 +48,8 @@ pub struct Kernel<P: Platform> {
     pub(crate) current: Option<ThreadId>,
     /// The space user addresses are translated in.
     pub(crate) active: Option<SpaceId>,
+    /// The thread that the machine is prepared for: all that is left is to load its registers.
+    pub(crate) prepared: Option<ThreadId>,
     pub(crate) slice_runs: bool,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
@@ -73,6 +75,7 @@ impl<P: Platform> Kernel<P> {
             ready: Queue::EMPTY,
             current: None,
             active: None,
+            prepared: None,
             slice_runs: false,
             stop: None,
             console: Console::EMPTY,

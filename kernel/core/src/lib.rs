@@ -12,9 +12,9 @@
 //! 5. **Nothing outlives its process.** A dying thread tears down its own process; only then does
 //!    anybody learn of the end.
 //!
-//! The way of a trap: the image calls [`Kernel::trap`] ([`trap`]), which finds the object
+//! The way of a trap: the image calls [`Kernel::serve`] ([`trap`]), which finds the object
 //! ([`handle`]) and either meets another thread ([`ipc`]) or asks a kernel object ([`object`]);
-//! then [`Kernel::run`] ([`sched`]) says which thread goes on.
+//! then [`Kernel::at_once`] or else [`Kernel::run`] ([`sched`]) says which thread goes on.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,7 @@ pub mod handle;
 pub mod ipc;
 pub mod kernel;
 pub mod log;
+pub mod message;
 pub mod object;
 pub mod platform;
 pub mod process;

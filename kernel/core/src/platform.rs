@@ -14,6 +14,10 @@ pub trait Platform {
     /// Where thread number `thread` keeps its registers while it does not run.
     fn registers(&mut self, thread: u32) -> &mut Registers;
 
+    /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which
+    /// runs next; another ran before.
+    fn prepare_thread(&mut self, thread: u32);
+
     /// Forgets what else the machine keeps for thread number `thread` (FP/SIMD registers), which
     /// has ended. The next thread of that number must find none of it.
     fn forget_thread(&mut self, thread: u32);

@@ -1,6 +1,7 @@
 //! The registers of a thread while it does not run.
 
-use abi::{Tag, Words6};
+use crate::message::Message;
+use abi::Words6;
 
 /// Everything of a thread's state that an exception saves, in the order the vectors store it.
 ///
@@ -41,13 +42,18 @@ impl Registers {
         [self.x[2], self.x[3], self.x[4], self.x[5], self.x[6], self.x[7]]
     }
 
-    /// Puts in place what a trap answers with: x0 outcome, x1 tag, x2-x7 words, x8 badge, x9-x17
-    /// zero, so that nothing of the kernel's is left in them.
-    pub fn set_answer(&mut self, outcome: u64, tag: Tag, words: Words6, badge: u64) {
+    /// Keeps a message until somebody receives it: x1 tag, x2-x7 words.
+    pub fn set_message(&mut self, message: Message<'_>) {
+        self.x[1] = message.tag.encode();
+        let [w0, w1, w2, w3, w4, w5] = *message.words;
+        [self.x[2], self.x[3], self.x[4]] = [w0, w1, w2];
+        [self.x[5], self.x[6], self.x[7]] = [w3, w4, w5];
+    }
+
+    /// Puts in place what a trap answers with: x0 outcome, x1 tag, x2-x7 words, x8 badge.
+    pub fn set_answer(&mut self, outcome: u64, message: Message<'_>, badge: u64) {
         self.x[0] = outcome;
-        self.x[1] = tag.encode();
-        self.x[2..8].copy_from_slice(&words);
+        self.set_message(message);
         self.x[8] = badge;
-        self.x[9..18].fill(0);
     }
 }

@@ -1,9 +1,8 @@
 //! Threads: what the kernel knows of one besides its registers, and the queues they wait in.
 
 use crate::ipc::Endpoint;
-use crate::object::Answer;
 use crate::process::Process;
-use abi::{Badge, Words6};
+use abi::Badge;
 use addr::Frame;
 use slots::{Id, Slots};
 
@@ -61,8 +60,9 @@ pub enum EndAnswer {
 /// Something long that the kernel does for a thread, piece by piece.
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
-    /// A memory operation that is committed and has pieces left; then the thread is answered.
-    Memory(mm::Job, Answer),
+    /// A memory operation that is committed and has pieces left; then the thread goes on, with the
+    /// answer that it has already.
+    Memory(mm::Job),
     /// The end of the thread's process: first its ties to others are cut.
     Leave,
     /// Then its address space is taken apart.
@@ -81,9 +81,6 @@ impl Thread {
         }
     }
 }
-
-/// Words of nothing.
-pub const NO_WORDS: Words6 = [0; 6];
 
 #[derive(Default)]
 struct Link {

@@ -1,44 +1,71 @@
 //! `svc #1`: from registers to the object that is called.
+//!
+//! A trap comes in one of two ways. With all registers of its thread saved, [`Kernel::trap`] takes it
+//! from there. Or the vectors hand over the message alone, in the registers it came in
+//! ([`Kernel::serve`]): most traps go back to their thread at once, and then the rest of its state never
+//! leaves the CPU.
 
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
-use crate::object::Answer;
+use crate::message::Message;
 use crate::platform::Platform;
-use crate::thread::{NO_WORDS, State, ThreadId};
-use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag, Words6};
+use crate::thread::{State, ThreadId};
+use abi::{Badge, Handle, IpcError, Label, Operation, Rights, Words6};
 
 impl<P: Platform> Kernel<P> {
     /// Serves the trap of the running thread, whose registers are saved.
     pub fn trap(&mut self) {
         let thread = self.running();
         let registers = self.registers(thread);
-        let (handle, tag, operation) = (registers.x[0], registers.x[1], registers.x[8]);
-        if let Err(error) = self.perform(thread, handle, tag, operation) {
+        // Nothing of the kernel's would be in them, but the two ways of a trap must look alike.
+        registers.x[9..18].fill(0);
+        let (handle, tag, words) = (registers.x[0], registers.x[1], registers.words());
+        match Operation::decode(registers.x[8]) {
+            Ok(operation) => self.serve(operation, handle, tag, &words),
+            Err(error) => self.refuse(thread, error),
+        }
+    }
+
+    /// Serves a trap of the running thread, with x0, x1 and x2 to x7 as they came. Of its saved registers
+    /// only x0 to x8 are touched, and none of them is looked at.
+    #[inline]
+    pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) {
+        let thread = self.running();
+        if let Err(error) = self.perform(thread, operation, handle, tag, words) {
             self.refuse(thread, error);
         }
     }
 
-    fn perform(&mut self, thread: ThreadId, handle: u64, tag: u64, operation: u64) -> Result<(), IpcError> {
-        let operation = Operation::decode(operation)?;
+    #[inline]
+    fn perform(
+        &mut self,
+        thread: ThreadId,
+        operation: Operation,
+        handle: u64,
+        tag: u64,
+        words: &Words6,
+    ) -> Result<(), IpcError> {
         let handle = u32::try_from(handle)
             .map(Handle::from_raw)
             .map_err(|_| IpcError::BadHandle)?;
         match operation {
-            Operation::Call => self.call(thread, handle, Tag::decode(tag)?),
+            Operation::Call => self.call(thread, handle, Message::decode(tag, words)?),
             Operation::Receive => self.receive(thread, handle),
-            Operation::ReplyReceive => self.reply_receive(thread, handle, Tag::decode(tag)?),
+            Operation::ReplyReceive => self.reply_receive(thread, handle, Message::decode(tag, words)?),
         }
     }
 
-    fn call(&mut self, thread: ThreadId, handle: Handle, tag: Tag) -> Result<(), IpcError> {
+    #[inline]
+    fn call(&mut self, thread: ThreadId, handle: Handle, message: Message<'_>) -> Result<(), IpcError> {
         let capability = self.capability(thread, handle, Rights::CALL)?;
         match capability.object {
-            Object::Endpoint(endpoint) => self.send(thread, endpoint, capability.badge, tag),
-            object => self.invoke(thread, object, tag),
+            Object::Endpoint(endpoint) => self.send(thread, endpoint, capability.badge, message),
+            object => self.invoke(thread, object, message),
         }
     }
 
     /// What `handle` of `thread`'s process stands for.
+    #[inline]
     pub(crate) fn capability(
         &mut self,
         thread: ThreadId,
@@ -56,22 +83,13 @@ impl<P: Platform> Kernel<P> {
     /// Tells `thread` that its message did not arrive.
     pub(crate) fn refuse(&mut self, thread: ThreadId, error: IpcError) {
         self.registers(thread)
-            .set_answer(error as u64, Tag::new(Label::DONE), NO_WORDS, 0);
-    }
-
-    /// Gives `thread` the answer of a kernel object, whose bytes and handles are in its message
-    /// page already.
-    pub(crate) fn answer(&mut self, thread: ThreadId, answer: Result<Answer, Errno>) {
-        let (tag, words) = match answer {
-            Ok(answer) => (answer.tag(), answer.words),
-            Err(errno) => (Tag::new(Label(errno.number())), NO_WORDS),
-        };
-        self.deliver(thread, tag, words, Badge(0));
+            .set_answer(error as u64, Message::empty(Label::DONE), 0);
     }
 
     /// Puts a message into the registers of `thread`.
-    pub(crate) fn deliver(&mut self, thread: ThreadId, tag: Tag, words: Words6, badge: Badge) {
-        self.registers(thread).set_answer(0, tag, words, badge.0);
+    #[inline]
+    pub(crate) fn deliver(&mut self, thread: ThreadId, message: Message<'_>, badge: Badge) {
+        self.registers(thread).set_answer(0, message, badge.0);
     }
 
     /// Lets a thread that waited go on.

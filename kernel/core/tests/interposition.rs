@@ -168,7 +168,7 @@ fn answer<R: Request>(seen: &Seen) -> Result<R::Answer, Errno> {
     assert_eq!(seen.back.outcome, None, "the message arrived");
     match Errno::from_number(seen.back.tag.label().0) {
         Some(errno) => Err(errno),
-        None => Ok(R::Answer::from_words(seen.back.words).expect("a good answer")),
+        None => Ok(R::Answer::from_words(&seen.back.words).expect("a good answer")),
     }
 }
 
@@ -347,7 +347,7 @@ fn any_words_with_any_label_get_the_same_answers() {
 
 /// Whether a request for segments might change them.
 fn guard_changes(label: Label, words: Words6) -> bool {
-    match MemoryRequest::decode(label, words) {
+    match MemoryRequest::decode(label, &words) {
         Ok(MemoryRequest::ShmGet(get)) => get.key == ShmKey::PRIVATE || get.flags.contains(GetFlags::CREAT),
         Ok(MemoryRequest::ShmControl(control)) => control.command == ShmCommand::Remove as i32,
         _ => false,

@@ -186,11 +186,6 @@ impl Machine {
     pub fn open_fp(&mut self, thread: u32) {
         self.fp.first_use(thread);
     }
-
-    /// Puts the FP/SIMD registers of thread number `thread` in place, which runs next.
-    pub fn switch_fp(&mut self, thread: u32) {
-        self.fp.switch_to(thread);
-    }
 }
 
 impl Platform for Machine {
@@ -202,6 +197,10 @@ impl Platform for Machine {
         // run: the running one of this CPU left them to it at its exception, and `self` is
         // borrowed, so nobody else has a reference.
         unsafe { registers.as_mut() }
+    }
+
+    fn prepare_thread(&mut self, thread: u32) {
+        self.fp.switch_to(thread);
     }
 
     fn forget_thread(&mut self, thread: u32) {

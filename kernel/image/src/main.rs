@@ -48,5 +48,6 @@ fn kernel_main(mut handover: Handover) -> ! {
     let kernel = place.write(kcore::Kernel::new(machine, memory, objects, facts));
     first_program::start(kernel, board, &mut log);
     kernel.log = log.into_log();
+    trap::choose_way(board);
     trap::run(kernel)
 }

@@ -1,4 +1,8 @@
 //! From an exception to the portable kernel, and back to the thread that goes on.
+//!
+//! The vectors come here in two ways. Most traps (`svc #1`) are served with the message in the
+//! argument registers, and the thread's other registers stay where they are ([`kernel_call`],
+//! [`kernel_reply_receive`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
 use crate::exit;
 use crate::machine::Machine;
@@ -7,6 +11,8 @@ use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
+use abi::{Operation, Words6};
+use boards::Board;
 use core::ptr::NonNull;
 use kcore::log::Log;
 use kcore::sched::Stop;
@@ -15,6 +21,14 @@ use mm::Access;
 
 /// All of the kernel's state. docs/locking.md says how it will be split.
 static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
+
+/// Chooses how traps come in: bootarg `shortcut=no` has all of them come the long way, as tests do to show
+/// that it makes no difference.
+pub fn choose_way(board: &Board) {
+    if board.options().option("shortcut") == Some("no") {
+        exception::take_no_shortcuts();
+    }
+}
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
 pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
@@ -26,7 +40,59 @@ pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
     unsafe { exception::resume(next.as_ptr()) }
 }
 
-/// Called by the vectors for every exception taken from a program.
+/// Called by the vectors for a trap whose x8 is [`Operation::Call`], with x0 to x7 as they came.
+/// Returns the registers of the thread that goes on if that is clear at once; else null, and the
+/// vectors call [`kernel_continue`] after they have saved what is left in the CPU.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_call(
+    handle: u64,
+    tag: u64,
+    word0: u64,
+    word1: u64,
+    word2: u64,
+    word3: u64,
+    word4: u64,
+    word5: u64,
+) -> *mut Registers {
+    let words = [word0, word1, word2, word3, word4, word5];
+    serve_in_place(Operation::Call, handle, tag, &words)
+}
+
+/// The same for [`Operation::ReplyReceive`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_reply_receive(
+    handle: u64,
+    tag: u64,
+    word0: u64,
+    word1: u64,
+    word2: u64,
+    word3: u64,
+    word4: u64,
+    word5: u64,
+) -> *mut Registers {
+    let words = [word0, word1, word2, word3, word4, word5];
+    serve_in_place(Operation::ReplyReceive, handle, tag, &words)
+}
+
+/// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_continue() -> *mut Registers {
+    through_kernel(|_| ()).as_ptr()
+}
+
+#[inline]
+fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: &Words6) -> *mut Registers {
+    let mut held = Held::nothing();
+    let (mut guard, _) = KERNEL.lock(&mut held);
+    let kernel = kernel(&mut guard);
+    kernel.serve(operation, handle, tag, words);
+    match kernel.at_once() {
+        Some(thread) => kernel.platform.frame(thread).as_ptr(),
+        None => core::ptr::null_mut(),
+    }
+}
+
+/// Called by the vectors for every other exception taken from a program.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers {
     // The cause is in registers of the CPU that the next exception overwrites.
@@ -70,10 +136,7 @@ fn kernel<'a>(guard: &'a mut Guard<'_, Option<&'static mut Kernel<Machine>>>) ->
 /// The registers of the thread that goes on; `None` if all wait.
 fn next(kernel: &mut Kernel<Machine>) -> Option<NonNull<Registers>> {
     match kernel.run() {
-        Next::Run(thread) => {
-            kernel.platform.switch_fp(thread);
-            Some(kernel.platform.frame(thread))
-        }
+        Next::Run(thread) => Some(kernel.platform.frame(thread)),
         Next::Idle => None,
         Next::Stop(stop) => end(stop, &kernel.log),
     }

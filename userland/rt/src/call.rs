@@ -91,7 +91,7 @@ pub(crate) fn send(object: Handle, tag: Tag, words: Words6) -> Result<(Tag, Word
 #[inline]
 fn answer<R: Request>((tag, words): (Tag, Words6)) -> Result<R::Answer, Error> {
     match tag.label() {
-        Label::DONE => R::Answer::from_words(words).map_err(|_| Error::Garbled),
+        Label::DONE => R::Answer::from_words(&words).map_err(|_| Error::Garbled),
         Label(number) => Err(Errno::from_number(number).map_or(Error::Garbled, Error::Refused)),
     }
 }

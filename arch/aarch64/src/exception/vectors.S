@@ -4,15 +4,39 @@
 // belongs without a free register and without a copy; then the CPU's kernel stack is taken from the top. The
 // kernel never returns along its stack: it names the thread to run, and that one's registers are loaded.
 //
-// From EL1: a bug of the kernel (interrupts are masked there). Its stack may be what is broken, so the
-// state goes to the emergency stack. x0 and x1 wait in TPIDR_EL0 and TPIDRRO_EL0 meanwhile: the running
-// thread's own values are in its Registers since its entry.
+// Traps that call, or reply and receive, take a shorter way: the message stays in the registers it came in,
+// which are those of a function's arguments, and of the rest only what a function may change is stored. If
+// the same thread goes on, that is all; if not, the rest is stored afterwards: functions keep x19 to x28, and
+// nothing but the vectors touches SP_EL0, ELR_EL1, SPSR_EL1 and TPIDR_EL0.
+//
+// From EL1: a bug of the kernel (interrupts are masked there), so no thread runs any more. Its stack may be
+// what is broken, so the state goes to the emergency stack. x0 and x1 wait in TPIDR_EL0 and TPIDRRO_EL0
+// meanwhile.
 
     .macro vector_from_el0 kind
     .balign 0x80
     stp     x0, x1, [sp, #{X} + 16 * 0]
     stp     x2, x3, [sp, #{X} + 16 * 1]
     mov     x0, #\kind
+    b       vector_save_el0
+    .endm
+
+    // x9 to x17 are a trap's to change.
+    .macro vector_trap_from_el0
+    .balign 0x80
+    stp     x9, x10, [sp, #{X} + 8 * 9]
+    mrs     x9, esr_el1
+    movz    w10, #{ESR_TRAP} & 0xffff
+    movk    w10, #{ESR_TRAP} >> 16, lsl #16
+    cmp     w9, w10
+    b.ne    1f
+    cbz     x8, trap_call           // Operation::Call
+    cmp     x8, #{REPLY_RECEIVE}
+    b.eq    trap_reply_receive
+1:  ldp     x9, x10, [sp, #{X} + 8 * 9]
+    stp     x0, x1, [sp, #{X} + 16 * 0]
+    stp     x2, x3, [sp, #{X} + 16 * 1]
+    mov     x0, #{SYNCHRONOUS}
     b       vector_save_el0
     .endm
 
@@ -24,9 +48,9 @@
     b       vector_save_el1
     .endm
 
-    .section .text.vectors, "ax"
+    .macro vector_table name, synchronous_from_el0:vararg
     .balign 0x800
-exception_vectors:
+\name:
     // Current EL with SP_EL0: never used.
     vector_from_el1 {ORIGIN_SP0}, {SYNCHRONOUS}
     vector_from_el1 {ORIGIN_SP0}, {IRQ}
@@ -38,7 +62,7 @@ exception_vectors:
     vector_from_el1 {ORIGIN_KERNEL}, {FIQ}
     vector_from_el1 {ORIGIN_KERNEL}, {SERROR}
     // EL0 in AArch64: programs.
-    vector_from_el0 {SYNCHRONOUS}
+    \synchronous_from_el0
     vector_from_el0 {IRQ}
     vector_from_el0 {FIQ}
     vector_from_el0 {SERROR}
@@ -48,6 +72,78 @@ exception_vectors:
     vector_from_el1 {ORIGIN_AARCH32}, {FIQ}
     vector_from_el1 {ORIGIN_AARCH32}, {SERROR}
     .balign 0x80
+    .endm
+
+    .section .text.vectors, "ax"
+    vector_table exception_vectors, vector_trap_from_el0
+    // Without the shorter way, to show that it makes no difference.
+    vector_table exception_vectors_plain, vector_from_el0 {SYNCHRONOUS}
+
+    .macro trap_in_place function
+    stp     x18, x19, [sp, #{X} + 8 * 18]
+    stp     x29, x30, [sp, #{X} + 8 * 29]
+    mov     x19, sp
+    mrs     x9, tpidr_el1
+    ldr     x9, [x9, #{STACK_TOP}]
+    mov     sp, x9
+    mov     x29, xzr                // the first frame of a backtrace
+    bl      \function
+    .endm
+
+trap_reply_receive:
+    trap_in_place kernel_reply_receive
+    b       trap_done
+
+trap_call:
+    trap_in_place kernel_call
+
+// x0 = Registers of the thread that goes on, if that is clear. x19 = those of the thread that trapped.
+trap_done:
+    cmp     x0, x19
+    b.ne    trap_elsewhere
+    mov     sp, x19
+    ldp     x18, x19, [sp, #{X} + 8 * 18]
+    ldp     x29, x30, [sp, #{X} + 8 * 29]
+    ldr     x8, [sp, #{X} + 8 * 8]
+    ldp     x6, x7, [sp, #{X} + 16 * 3]
+    ldp     x4, x5, [sp, #{X} + 16 * 2]
+    ldp     x2, x3, [sp, #{X} + 16 * 1]
+    ldp     x0, x1, [sp, #{X} + 16 * 0]
+    mov     x9, xzr
+    mov     x10, xzr
+    mov     x11, xzr
+    mov     x12, xzr
+    mov     x13, xzr
+    mov     x14, xzr
+    mov     x15, xzr
+    mov     x16, xzr
+    mov     x17, xzr
+    eret
+    dsb     nsh                     // nothing behind ERET is speculated into
+    isb
+
+// The thread that trapped does not go on: the rest of its registers, as far as they are its own.
+trap_elsewhere:
+    mrs     x2, sp_el0
+    mrs     x3, elr_el1
+    mrs     x4, spsr_el1
+    mrs     x5, tpidr_el0
+    stp     xzr, xzr, [x19, #{X} + 8 * 9]
+    stp     xzr, xzr, [x19, #{X} + 8 * 11]
+    stp     xzr, xzr, [x19, #{X} + 8 * 13]
+    stp     xzr, xzr, [x19, #{X} + 8 * 15]
+    str     xzr, [x19, #{X} + 8 * 17]
+    stp     x20, x21, [x19, #{X} + 8 * 20]
+    stp     x22, x23, [x19, #{X} + 8 * 22]
+    stp     x24, x25, [x19, #{X} + 8 * 24]
+    stp     x26, x27, [x19, #{X} + 8 * 26]
+    str     x28, [x19, #{X} + 8 * 28]
+    str     x2, [x19, #{SP}]
+    stp     x3, x4, [x19, #{PC}]
+    str     x5, [x19, #{TPIDR}]
+    cbnz    x0, exception_return
+    bl      kernel_continue
+    b       exception_return
 
 // x0 = kind, SP = Registers with x0 to x3 stored.
 vector_save_el0:
@@ -68,11 +164,10 @@ vector_save_el0:
     mrs     x3, elr_el1
     mrs     x4, spsr_el1
     mrs     x5, tpidr_el0
-    mrs     x6, tpidrro_el0
     str     x30, [sp, #{X} + 8 * 30]
     str     x2, [sp, #{SP}]
     stp     x3, x4, [sp, #{PC}]
-    stp     x5, x6, [sp, #{TPIDR}]
+    str     x5, [sp, #{TPIDR}]      // TPIDRRO_EL0 is the kernel's to change
 
     mov     x1, sp
     mrs     x9, tpidr_el1

@@ -5,6 +5,7 @@ use crate::exception::kernel::{self, Frame, Origin};
 use crate::exception::syndrome::Cause;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, VBAR_EL1};
+use abi::Operation;
 use core::arch::global_asm;
 use core::mem::offset_of;
 use kcore::Registers;
@@ -34,7 +35,28 @@ unsafe extern "C" {
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers;
 
+    /// For a trap whose x8 is [`Operation::Call`]. Called like `kernel_trap`, but with the message in x0
+    /// to x7, as it came:
+    ///
+    /// `extern "C" fn kernel_call(x0: u64, ..., x7: u64) -> *mut Registers`
+    ///
+    /// Of the running thread's `Registers` it may use x0 to x8 alone. It returns those of the thread to
+    /// be resumed, or null if that takes `kernel_continue`.
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_call();
+
+    /// The same for [`Operation::ReplyReceive`].
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_reply_receive();
+
+    /// Called when `kernel_call` returned null, with all registers saved:
+    ///
+    /// `extern "C" fn kernel_continue() -> *mut Registers`
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_continue() -> *mut Registers;
+
     static exception_vectors: u8;
+    static exception_vectors_plain: u8;
 
     fn exception_return(registers: *mut Registers) -> !;
 }
@@ -45,6 +67,8 @@ const DEPTH_LIMIT: u64 = 3;
 
 global_asm!(
     include_str!("vectors.S"),
+    ESR_TRAP = const ESR_TRAP,
+    REPLY_RECEIVE = const Operation::ReplyReceive as u64,
     SYNCHRONOUS = const Kind::Synchronous as u64,
     IRQ = const Kind::Irq as u64,
     FIQ = const Kind::Fiq as u64,
@@ -71,14 +95,27 @@ global_asm!(
 const _: () = {
     assert!(offset_of!(Registers, pstate) == offset_of!(Registers, pc) + 8);
     assert!(offset_of!(Registers, tpidrro) == offset_of!(Registers, tpidr) + 8);
+    assert!(offset_of!(Registers, x) == 0);
     assert!(align_of::<Registers>() == 16);
     assert!(size_of::<Frame>().is_multiple_of(16));
     assert!(offset_of!(Frame, far) == offset_of!(Frame, sp) + 32);
 };
 
+/// ESR_EL1 after `svc #1`: EC 0b010101, IL, and the immediate (Arm ARM, "ESR_EL1, Exception Syndrome
+/// Register (EL1)").
+const ESR_TRAP: u64 = 0b01_0101 << 26 | 1 << 25 | 1;
+/// What `cbz` in vectors.S takes for granted.
+const _: () = assert!(Operation::Call as u64 == 0);
+
 /// From here on exceptions are handled.
 pub(crate) fn install() {
     VBAR_EL1.set((&raw const exception_vectors).addr() as u64);
+    barrier::isb(barrier::SY);
+}
+
+/// From here on each exception has all registers saved first, traps as well.
+pub fn take_no_shortcuts() {
+    VBAR_EL1.set((&raw const exception_vectors_plain).addr() as u64);
     barrier::isb(barrier::SY);
 }
 

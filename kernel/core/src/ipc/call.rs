@@ -2,13 +2,14 @@
 
 use super::Endpoint;
 use crate::kernel::Kernel;
+use crate::message::Message;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
-use abi::{Badge, IpcError, Tag};
+use abi::{Badge, IpcError};
 use slots::Id;
 
 impl<P: Platform> Kernel<P> {
-    /// Sends the message in `caller`'s registers to `endpoint`. If somebody waits there, the CPU
+    /// Sends `caller`'s message to `endpoint`. If somebody waits there, the CPU
     /// goes straight to them; else the caller queues.
     ///
     /// # Errors
@@ -19,21 +20,22 @@ impl<P: Platform> Kernel<P> {
         caller: ThreadId,
         endpoint: Id<Endpoint>,
         badge: Badge,
-        tag: Tag,
+        message: Message<'_>,
     ) -> Result<(), IpcError> {
         if !self.has_receiver(endpoint) {
             return Err(IpcError::PeerGone);
         }
-        self.check_handles(caller, tag)?;
+        self.check_handles(caller, message.tag)?;
         match self.endpoint(endpoint).receivers.first() {
             Some(receiver) => {
-                self.transfer(caller, receiver, tag, badge)?;
+                self.transfer(caller, receiver, message, badge)?;
                 self.endpoint_receivers_remove(endpoint, receiver);
                 self.await_answer(caller, receiver);
                 self.thread(receiver).state = State::Ready;
                 self.switch_to(receiver);
             }
             None => {
+                self.registers(caller).set_message(message);
                 self.thread(caller).state = State::Calling { endpoint, badge };
                 self.endpoint_callers_push(endpoint, caller);
                 self.current = None;
@@ -42,7 +44,7 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    /// Copies words, bytes and handles of a message from one thread to another.
+    /// Gives one thread the message of another, with bytes and handles.
     ///
     /// # Errors
     /// As for [`Kernel::send`]; nothing has been copied then.
@@ -50,12 +52,13 @@ impl<P: Platform> Kernel<P> {
         &mut self,
         from: ThreadId,
         to: ThreadId,
-        tag: Tag,
+        message: Message<'_>,
         badge: Badge,
     ) -> Result<(), IpcError> {
-        self.transfer_page(from, to, tag)?;
-        let words = self.registers(from).words();
-        self.deliver(to, tag, words, badge);
+        if !message.is_in_registers() {
+            self.transfer_page(from, to, message.tag)?;
+        }
+        self.deliver(to, message, badge);
         Ok(())
     }
 

@@ -56,9 +56,6 @@ impl<P: Platform> Kernel<P> {
     /// # Errors
     /// A handle is bad, or the receiver's table has no room. Nothing has been copied then.
     pub(crate) fn transfer_page(&mut self, from: ThreadId, to: ThreadId, tag: Tag) -> Result<(), IpcError> {
-        if tag.bytes() + tag.handles() == 0 {
-            return Ok(());
-        }
         self.read_message(from, tag.bytes(), tag.handles());
         let passed = self.look_up(from, tag)?;
         if self.process_of(to).1.handles.room() < tag.handles() {

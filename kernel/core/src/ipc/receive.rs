@@ -3,9 +3,10 @@
 use super::Endpoint;
 use crate::handle::Object;
 use crate::kernel::Kernel;
+use crate::message::Message;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
-use abi::{Badge, Handle, IpcError, Rights, Tag};
+use abi::{Badge, Handle, IpcError, Rights};
 use slots::Id;
 
 impl<P: Platform> Kernel<P> {
@@ -31,14 +32,14 @@ impl<P: Platform> Kernel<P> {
         &mut self,
         server: ThreadId,
         handle: Handle,
-        tag: Tag,
+        message: Message<'_>,
     ) -> Result<(), IpcError> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
-        self.check_handles(server, tag)?;
+        self.check_handles(server, message.tag)?;
         let caller = self.thread(server).caller.ok_or(IpcError::NoCaller)?;
         let answered = self.waits_for(caller, server);
         if answered {
-            self.transfer(server, caller, tag, Badge(0))?;
+            self.transfer(server, caller, message, Badge(0))?;
             self.thread(caller).state = State::Ready;
         }
         self.thread(server).caller = None;
@@ -93,8 +94,10 @@ impl<P: Platform> Kernel<P> {
         let State::Calling { badge, .. } = self.thread(caller).state else {
             panic!("{caller:?} queues at an endpoint without calling");
         };
-        let tag = Tag::decode(self.registers(caller).x[1])?;
-        self.transfer(caller, server, tag, badge)?;
+        let registers = self.registers(caller);
+        let (tag, words) = (registers.x[1], registers.words());
+        let message = Message::decode(tag, &words)?;
+        self.transfer(caller, server, message, badge)?;
         self.await_answer(caller, server);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! It answers the messages a console server will answer, and is what programs have until one
 //! runs.
 
-use super::{Answer, Call, Outcome};
+use super::{Call, Outcome};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
@@ -61,7 +61,7 @@ impl Console {
 }
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_console(&mut self, call: Call) -> Result<Outcome, Errno> {
+    pub(crate) fn call_console(&mut self, call: Call<'_>) -> Result<Outcome, Errno> {
         match ConsoleRequest::decode(call.tag.label(), call.words)? {
             ConsoleRequest::Write(_) => self.console_write(&call),
             ConsoleRequest::Read(read) => self.console_read(call.thread, read.most),
@@ -69,7 +69,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Sends until the device is full, so a step is bounded by the device's FIFO.
-    fn console_write(&mut self, call: &Call) -> Result<Outcome, Errno> {
+    fn console_write(&mut self, call: &Call<'_>) -> Result<Outcome, Errno> {
         let bytes = &self.message.bytes[..call.tag.bytes()];
         if bytes.is_empty() {
             return Err(Errno::EMSGSIZE);
@@ -81,7 +81,7 @@ impl<P: Platform> Kernel<P> {
         if taken == 0 {
             Err(Errno::EAGAIN)
         } else {
-            Ok(Outcome::Answered(Answer::of((taken as u64,))))
+            Ok(self.answer(call.thread, (taken as u64,)))
         }
     }
 
@@ -94,7 +94,7 @@ impl<P: Platform> Kernel<P> {
             return Err(Errno::EBUSY);
         }
         if self.console.count > 0 {
-            return Ok(Outcome::Answered(self.console_take(thread, most)));
+            return Ok(self.console_take(thread, most));
         }
         self.console.reader = Some(thread);
         self.thread(thread).state = State::Reading(most);
@@ -113,13 +113,13 @@ impl<P: Platform> Kernel<P> {
         if let Some(reader) = self.console.reader.take()
             && let State::Reading(most) = self.thread(reader).state
         {
-            let answer = self.console_take(reader, most);
-            self.answer(reader, Ok(answer));
+            self.console_take(reader, most);
             self.wake(reader);
         }
     }
 
-    fn console_take(&mut self, thread: ThreadId, most: usize) -> Answer {
+    /// Answers `thread` with what was typed, up to `most` bytes.
+    fn console_take(&mut self, thread: ThreadId, most: usize) -> Outcome {
         let mut count = 0;
         for place in &mut self.message.bytes[..most] {
             let Some(byte) = self.console.pop() else {
@@ -128,6 +128,6 @@ impl<P: Platform> Kernel<P> {
             *place = byte;
             count += 1;
         }
-        self.with_bytes(thread, Answer::of((count as u64,)), count)
+        self.answer_with_bytes(thread, (count as u64,), count)
     }
 }

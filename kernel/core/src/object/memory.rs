@@ -1,6 +1,6 @@
 //! The memory manager as an object: a message becomes an operation on one address space.
 
-use super::{Answer, Call, Outcome};
+use super::{Call, Outcome};
 use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
@@ -9,7 +9,7 @@ use abi::{Errno, Handle, Rights};
 use mm::SpaceId;
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_memory(&mut self, call: Call, space: SpaceId) -> Result<Outcome, Errno> {
+    pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
         let request = MemoryRequest::decode(call.tag.label(), call.words)?;
         let source = self.space_passed(&call);
         let now = self.platform.seconds();
@@ -18,23 +18,13 @@ impl<P: Platform> Kernel<P> {
             .memory
             .perform(space, request, &mut self.message, bytes, source, now);
         let (words, bytes) = outcome.reply?;
-        let answer = self.with_bytes(
-            call.thread,
-            Answer {
-                words,
-                ..Answer::DONE
-            },
-            bytes,
-        );
-        Ok(match outcome.job {
-            Some(job) => Outcome::Works(job, answer),
-            None => Outcome::Answered(answer),
-        })
+        let answered = self.answer_with_bytes(call.thread, words, bytes);
+        Ok(outcome.job.map_or(answered, Outcome::Works))
     }
 
     /// The address space whose memory manager came along with the message. It is acted upon, so
     /// the right to pass it on is not enough.
-    fn space_passed(&mut self, call: &Call) -> Option<SpaceId> {
+    fn space_passed(&mut self, call: &Call<'_>) -> Option<SpaceId> {
         if call.tag.handles() != 1 {
             return None;
         }

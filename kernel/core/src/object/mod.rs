@@ -7,66 +7,32 @@ pub mod memory;
 pub mod process;
 pub mod system;
 
-use crate::handle::Object;
+use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
+use crate::message::Message;
 use crate::platform::Platform;
-use crate::thread::{NO_WORDS, State, ThreadId, Work};
-use abi::{Errno, IpcError, Label, Tag, Words, Words6};
-
-/// What a kernel object answers when all went well. Bytes and handles are in the caller's
-/// message page.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer {
-    /// The words.
-    pub words: Words6,
-    bytes: usize,
-    handles: usize,
-}
-
-impl Answer {
-    /// Done, and nothing to tell.
-    pub const DONE: Self = Self {
-        words: NO_WORDS,
-        bytes: 0,
-        handles: 0,
-    };
-
-    /// Words only.
-    pub fn of(words: impl Words) -> Self {
-        Self {
-            words: words.into_words(),
-            ..Self::DONE
-        }
-    }
-
-    /// The tag that announces it.
-    pub fn tag(self) -> Tag {
-        let tag = Tag::new(Label::DONE);
-        tag.with_bytes(self.bytes)
-            .and_then(|tag| tag.with_handles(self.handles))
-            .unwrap_or(tag)
-    }
-}
+use crate::thread::{State, ThreadId, Work};
+use abi::{Badge, Errno, IpcError, Label, Tag, Words, Words6};
 
 /// What becomes of a call to a kernel object.
 pub enum Outcome {
     /// It is answered.
-    Answered(Answer),
-    /// It is committed, and answered when this is done.
-    Works(mm::Job, Answer),
+    Answered,
+    /// It is committed. The answer is in place, and its thread goes on when this is done.
+    Works(mm::Job),
     /// Its thread waits, as its state says, or is gone.
     Waits,
 }
 
 /// A call to a kernel object, as the object sees it. Bytes and handles are in the kernel's copy.
 #[derive(Clone, Copy)]
-pub struct Call {
+pub struct Call<'a> {
     /// Who calls.
     pub thread: ThreadId,
     /// What it sent: counts.
     pub tag: Tag,
     /// What it sent: words.
-    pub words: Words6,
+    pub words: &'a Words6,
 }
 
 impl<P: Platform> Kernel<P> {
@@ -74,10 +40,17 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// A handle that came along is bad.
-    pub(crate) fn invoke(&mut self, thread: ThreadId, object: Object, tag: Tag) -> Result<(), IpcError> {
-        self.check_handles(thread, tag)?;
-        self.read_message(thread, tag.bytes(), tag.handles());
-        let words = self.registers(thread).words();
+    pub(crate) fn invoke(
+        &mut self,
+        thread: ThreadId,
+        object: Object,
+        message: Message<'_>,
+    ) -> Result<(), IpcError> {
+        let Message { tag, words } = message;
+        if !message.is_in_registers() {
+            self.check_handles(thread, tag)?;
+            self.read_message(thread, tag.bytes(), tag.handles());
+        }
         let call = Call { thread, tag, words };
         let outcome = match object {
             Object::Memory(space) if self.memory.usage(space).is_none() => {
@@ -94,33 +67,44 @@ impl<P: Platform> Kernel<P> {
             Object::Endpoint(_) => Err(Errno::ENOSYS),
         };
         match outcome {
-            Ok(Outcome::Answered(answer)) => self.answer(thread, Ok(answer)),
-            Ok(Outcome::Works(job, answer)) => {
-                self.thread(thread).state = State::Working(Work::Memory(job, answer))
-            }
-            Ok(Outcome::Waits) => {}
-            Err(errno) => self.answer(thread, Err(errno)),
+            Ok(Outcome::Answered | Outcome::Waits) => {}
+            Ok(Outcome::Works(job)) => self.thread(thread).state = State::Working(Work::Memory(job)),
+            Err(errno) => self.deliver(thread, Message::empty(Label(errno.number())), Badge(0)),
         }
         Ok(())
     }
 
-    /// Adds the first `bytes` bytes of the kernel's copy to an answer.
-    pub(crate) fn with_bytes(&mut self, thread: ThreadId, answer: Answer, bytes: usize) -> Answer {
-        self.write_message(thread, bytes, 0);
-        Answer { bytes, ..answer }
+    /// Puts an answer of words in place.
+    #[inline]
+    pub(crate) fn answer(&mut self, thread: ThreadId, words: impl Words) -> Outcome {
+        self.put_answer(thread, Tag::new(Label::DONE), &words.into_words())
     }
 
-    /// Adds handles to an answer; there is room for them.
-    pub(crate) fn with_handles<const N: usize>(
+    /// The same with the first `bytes` bytes of the kernel's copy.
+    pub(crate) fn answer_with_bytes(&mut self, thread: ThreadId, words: impl Words, bytes: usize) -> Outcome {
+        self.write_message(thread, bytes, 0);
+        let tag = Tag::new(Label::DONE);
+        self.put_answer(thread, tag.with_bytes(bytes).unwrap_or(tag), &words.into_words())
+    }
+
+    /// The same with handles, for which there is room.
+    pub(crate) fn answer_with_handles<const N: usize>(
         &mut self,
         thread: ThreadId,
-        answer: Answer,
-        capabilities: [crate::handle::Capability; N],
-    ) -> Answer {
+        words: impl Words,
+        capabilities: [Capability; N],
+    ) -> Outcome {
         for (place, capability) in capabilities.into_iter().enumerate() {
             self.message.handles[place] = self.grant(thread, capability).raw();
         }
         self.write_message(thread, 0, N);
-        Answer { handles: N, ..answer }
+        let tag = Tag::new(Label::DONE);
+        self.put_answer(thread, tag.with_handles(N).unwrap_or(tag), &words.into_words())
+    }
+
+    #[inline]
+    fn put_answer(&mut self, thread: ThreadId, tag: Tag, words: &Words6) -> Outcome {
+        self.deliver(thread, Message { tag, words }, Badge(0));
+        Outcome::Answered
     }
 }

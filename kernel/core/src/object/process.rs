@@ -1,6 +1,6 @@
 //! A process as an object: what it asks about itself, and its parent about it.
 
-use super::{Answer, Call, Outcome};
+use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
@@ -18,7 +18,7 @@ fn bad_handle(error: abi::IpcError) -> Errno {
 }
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_process(&mut self, call: Call, target: ProcessId) -> Result<Outcome, Errno> {
+    pub(crate) fn call_process(&mut self, call: Call<'_>, target: ProcessId) -> Result<Outcome, Errno> {
         let request = ProcessRequest::decode(call.tag.label(), call.words)?;
         let own = self.thread(call.thread).process == target;
         match request {
@@ -27,7 +27,10 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
             ProcessRequest::Wait(_) | ProcessRequest::Kill(_) => Err(Errno::EINVAL),
-            ProcessRequest::Identify(_) => Ok(Outcome::Answered(Answer::of((self.process(target).pid,)))),
+            ProcessRequest::Identify(_) => {
+                let pid = self.process(target).pid;
+                Ok(self.answer(call.thread, (pid,)))
+            }
             _ if !own => Err(Errno::EPERM),
             ProcessRequest::Create(create) => self.create(&call, target, create),
             ProcessRequest::Exit(exit) => self.exit(target, exit.status),
@@ -38,7 +41,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    fn create(&mut self, call: &Call, parent: ProcessId, _: Create) -> Result<Outcome, Errno> {
+    fn create(&mut self, call: &Call<'_>, parent: ProcessId, _: Create) -> Result<Outcome, Errno> {
         let name = Name::new(&self.message.bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
         if self.process(parent).handles.room() < 2 {
             return Err(Errno::EMFILE);
@@ -50,14 +53,10 @@ impl<P: Platform> Kernel<P> {
             Capability::to(Object::Process(child)),
             Capability::to(Object::Memory(space)),
         ];
-        Ok(Outcome::Answered(self.with_handles(
-            call.thread,
-            Answer::of((pid,)),
-            capabilities,
-        )))
+        Ok(self.answer_with_handles(call.thread, (pid,), capabilities))
     }
 
-    fn give(&mut self, call: &Call, child: ProcessId, give: Give) -> Result<Outcome, Errno> {
+    fn give(&mut self, call: &Call<'_>, child: ProcessId, give: Give) -> Result<Outcome, Errno> {
         if call.tag.handles() != 1 {
             return Err(Errno::EINVAL);
         }
@@ -80,7 +79,7 @@ impl<P: Platform> Kernel<P> {
         if let Some(before) = before {
             self.release(before);
         }
-        Ok(Outcome::Answered(Answer::DONE))
+        Ok(self.answer(call.thread, ()))
     }
 
     /// Whether `given`, held by `child`, might make a ring of processes that have not started,
@@ -94,7 +93,7 @@ impl<P: Platform> Kernel<P> {
         stage == Stage::New && serial > self.process(child).serial
     }
 
-    fn start(&mut self, call: &Call, child: ProcessId, start: Start) -> Result<Outcome, Errno> {
+    fn start(&mut self, call: &Call<'_>, child: ProcessId, start: Start) -> Result<Outcome, Errno> {
         let process = self.process(child);
         if process.stage != Stage::New {
             return Err(Errno::EBUSY);
@@ -104,7 +103,7 @@ impl<P: Platform> Kernel<P> {
         let words = [start.word0, start.word1, start.word2, start.word3, 0, 0];
         self.write_message(thread, call.tag.bytes(), 0);
         self.start_thread(thread, start.entry, start.stack, words, call.tag.bytes());
-        Ok(Outcome::Answered(Answer::DONE))
+        Ok(self.answer(call.thread, ()))
     }
 
     fn exit(&mut self, process: ProcessId, status: i32) -> Result<Outcome, Errno> {
@@ -114,14 +113,14 @@ impl<P: Platform> Kernel<P> {
 
     fn wait(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
         match self.process(child).stage {
-            Stage::Ended(end) => Ok(Outcome::Answered(Answer::of(end))),
+            Stage::Ended(end) => Ok(self.answer(thread, end)),
             _ => Ok(self.wait_for_end(thread, child, EndAnswer::How)),
         }
     }
 
     fn kill(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
         if let Stage::Ended(_) = self.process(child).stage {
-            return Ok(Outcome::Answered(Answer::DONE));
+            return Ok(self.answer(thread, ()));
         }
         let outcome = self.wait_for_end(thread, child, EndAnswer::Done);
         self.end_process(child, End::Killed);
@@ -146,11 +145,7 @@ impl<P: Platform> Kernel<P> {
             .insert(crate::ipc::Endpoint::default())
             .map_err(|_| Errno::ENFILE)?;
         let capability = Capability::to_new_endpoint(endpoint);
-        Ok(Outcome::Answered(self.with_handles(
-            thread,
-            Answer::DONE,
-            [capability],
-        )))
+        Ok(self.answer_with_handles(thread, (), [capability]))
     }
 
     fn derive(&mut self, thread: ThreadId, derive: Derive) -> Result<Outcome, Errno> {
@@ -170,11 +165,7 @@ impl<P: Platform> Kernel<P> {
             badge,
             ..from
         };
-        Ok(Outcome::Answered(self.with_handles(
-            thread,
-            Answer::DONE,
-            [derived],
-        )))
+        Ok(self.answer_with_handles(thread, (), [derived]))
     }
 
     fn close(&mut self, thread: ThreadId, handle: Handle) -> Result<Outcome, Errno> {
@@ -185,11 +176,11 @@ impl<P: Platform> Kernel<P> {
             .remove(handle)
             .ok_or(Errno::EBADF)?;
         self.release(capability);
-        Ok(Outcome::Answered(Answer::DONE))
+        Ok(self.answer(thread, ()))
     }
 
     fn yield_now(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
-        self.answer(thread, Ok(Answer::DONE));
+        self.answer(thread, ());
         self.rotate();
         Ok(Outcome::Waits)
     }

@@ -1,19 +1,22 @@
 //! The system as an object: what may be known and decided about all of it.
 
-use super::{Answer, Call, Outcome};
+use super::{Call, Outcome};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::sched::Stop;
 use crate::thread::ThreadId;
 use abi::process::Pid;
 use abi::system::{ProcessFacts, SystemRequest};
-use abi::{BUFFER_BYTES, Errno};
+use abi::{BUFFER_BYTES, Errno, Words};
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_system(&mut self, call: Call) -> Result<Outcome, Errno> {
+    pub(crate) fn call_system(&mut self, call: Call<'_>) -> Result<Outcome, Errno> {
         match SystemRequest::decode(call.tag.label(), call.words)? {
             SystemRequest::Describe(_) => self.describe(call.thread),
-            SystemRequest::CountFrames(_) => Ok(Outcome::Answered(Answer::of(self.memory.frame_counts()))),
+            SystemRequest::CountFrames(_) => {
+                let counts = self.memory.frame_counts();
+                Ok(self.answer(call.thread, counts))
+            }
             SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),
             SystemRequest::PowerOff(off) => self.power_off(off.status),
             SystemRequest::ReadLog(read) => self.read_log(call.thread, read.position),
@@ -21,23 +24,15 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn describe(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
-        let answer = Answer::of(self.facts.machine);
-        Ok(Outcome::Answered(self.with_text(
-            thread,
-            answer,
-            self.facts.board.as_bytes(),
-        )))
+        let (machine, board) = (self.facts.machine, self.facts.board);
+        Ok(self.answer_with_text(thread, machine, board.as_bytes()))
     }
 
     fn next_process(&mut self, thread: ThreadId, after: Pid) -> Result<Outcome, Errno> {
         let above = self.processes.iter().filter(|(_, process)| process.pid > after);
         let (id, _) = above.min_by_key(|(_, process)| process.pid).ok_or(Errno::ESRCH)?;
         let (facts, name) = self.process_facts(id);
-        Ok(Outcome::Answered(self.with_text(
-            thread,
-            Answer::of(facts),
-            name.as_str().as_bytes(),
-        )))
+        Ok(self.answer_with_text(thread, facts, name.as_str().as_bytes()))
     }
 
     fn process_facts(&mut self, id: crate::process::ProcessId) -> (ProcessFacts, crate::process::Name) {
@@ -68,16 +63,12 @@ impl<P: Platform> Kernel<P> {
         if count == 0 {
             return Err(Errno::EAGAIN);
         }
-        Ok(Outcome::Answered(self.with_bytes(
-            thread,
-            Answer::of((end,)),
-            count,
-        )))
+        Ok(self.answer_with_bytes(thread, (end,), count))
     }
 
-    fn with_text(&mut self, thread: ThreadId, answer: Answer, text: &[u8]) -> Answer {
+    fn answer_with_text(&mut self, thread: ThreadId, words: impl Words, text: &[u8]) -> Outcome {
         let count = text.len().min(BUFFER_BYTES);
         self.message.bytes[..count].copy_from_slice(&text[..count]);
-        self.with_bytes(thread, answer, count)
+        self.answer_with_bytes(thread, words, count)
     }
 }

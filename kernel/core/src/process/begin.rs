@@ -3,6 +3,7 @@
 use super::{Name, Process, ProcessId, Stage};
 use crate::handle::{Capability, HandleTable, Object};
 use crate::kernel::Kernel;
+use crate::message::Message;
 use crate::platform::Platform;
 use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::Pid;
@@ -103,7 +104,8 @@ impl<P: Platform> Kernel<P> {
         registers.sp = stack;
         registers.tpidrro = abi::layout::MESSAGE_PAGES;
         let tag = Tag::new(Label::DONE);
-        self.deliver(thread, tag.with_bytes(bytes).unwrap_or(tag), words, Badge(0));
+        let tag = tag.with_bytes(bytes).unwrap_or(tag);
+        self.deliver(thread, Message { tag, words: &words }, Badge(0));
         self.wake(thread);
     }
 

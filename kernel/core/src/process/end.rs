@@ -6,7 +6,6 @@
 use super::{ProcessId, Stage};
 use crate::handle::Object;
 use crate::kernel::Kernel;
-use crate::object::Answer;
 use crate::platform::Platform;
 use crate::sched::Stop;
 use crate::thread::{EndAnswer, State, ThreadId, Work};
@@ -46,6 +45,7 @@ impl<P: Platform> Kernel<P> {
         if self.active == Some(space) {
             self.platform.deactivate(self.memory.mmu_mut());
             self.active = None;
+            self.prepared = None;
         }
         let now = self.platform.seconds();
         let job = self.memory.destroy_space(space, now);
@@ -96,11 +96,10 @@ impl<P: Platform> Kernel<P> {
             .get_mut(id)
             .and_then(|process| process.waiters.pop(&mut self.threads))
         {
-            let answer = match self.thread(waiter).state {
-                State::WaitingEnd(_, EndAnswer::How) => Answer::of(end),
-                _ => Answer::DONE,
+            match self.thread(waiter).state {
+                State::WaitingEnd(_, EndAnswer::How) => self.answer(waiter, end),
+                _ => self.answer(waiter, ()),
             };
-            self.answer(waiter, Ok(answer));
             self.wake(waiter);
         }
     }

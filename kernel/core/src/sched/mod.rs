@@ -1,7 +1,6 @@
 //! Who runs next: round robin with time slices, and the kernel's own work in between.
 
 use crate::kernel::Kernel;
-use crate::object::Answer;
 use crate::platform::{Interrupt, Platform};
 use crate::process::Stage;
 use crate::thread::{State, ThreadId, Work};
@@ -46,9 +45,24 @@ impl<P: Platform> Kernel<P> {
                         self.interrupt();
                     }
                 }
-                _ => return self.enter(thread),
+                _ => {
+                    self.enter(thread);
+                    return Next::Run(thread.index());
+                }
             }
         }
+    }
+
+    /// The thread that goes on, if that is clear without any work: it is the current one, ready.
+    /// Otherwise [`Self::run`] has to decide.
+    #[inline]
+    pub fn at_once(&mut self) -> Option<u32> {
+        let thread = self.current?;
+        let ready = self.stop.is_none() && matches!(self.thread(thread).state, State::Ready);
+        ready.then(|| {
+            self.enter(thread);
+            thread.index()
+        })
     }
 
     /// The frame of the running thread's message page, for those who play its program.
@@ -99,7 +113,15 @@ impl<P: Platform> Kernel<P> {
         self.current
     }
 
-    fn enter(&mut self, thread: ThreadId) -> Next {
+    /// Prepares the machine for `thread`: address space, FP/SIMD.
+    #[inline]
+    fn enter(&mut self, thread: ThreadId) {
+        if self.prepared != Some(thread) {
+            self.prepare(thread);
+        }
+    }
+
+    fn prepare(&mut self, thread: ThreadId) {
         let space = self.process_of(thread).1.space;
         if let Some(space) = space
             && self.active != Some(space)
@@ -108,15 +130,16 @@ impl<P: Platform> Kernel<P> {
             self.platform.activate(mmu, tables);
             self.active = Some(space);
         }
-        Next::Run(thread.index())
+        self.platform.prepare_thread(thread.index());
+        self.prepared = Some(thread);
     }
 
     /// Does one piece.
     fn work(&mut self, thread: ThreadId, work: Work) {
         match work {
-            Work::Memory(job, answer) => match self.step(job) {
-                Some(job) => self.thread(thread).state = State::Working(Work::Memory(job, answer)),
-                None => self.finish_work(thread, answer),
+            Work::Memory(job) => match self.step(job) {
+                Some(job) => self.thread(thread).state = State::Working(Work::Memory(job)),
+                None => self.finish_work(thread),
             },
             Work::Leave => self.leave(thread),
             Work::Teardown(job) => match self.step(job) {
@@ -131,8 +154,7 @@ impl<P: Platform> Kernel<P> {
         self.memory.step(job, now)
     }
 
-    fn finish_work(&mut self, thread: ThreadId, answer: Answer) {
-        self.answer(thread, Ok(answer));
+    fn finish_work(&mut self, thread: ThreadId) {
         self.thread(thread).state = match self.process_of(thread).1.stage {
             Stage::Ending(_) => State::Working(Work::Leave),
             _ => State::Ready,

@@ -107,7 +107,7 @@ impl Play {
         trap.fill(self.world.page());
         trap.load(self.world.registers());
         self.enter(Entry::Trap(trap.operation));
-        self.world.kernel.trap();
+        self.world.enter_by_trap();
         self.go_on();
     }
 

@@ -237,7 +237,7 @@ impl Desk {
             flags,
         };
         let words = self.ask(self.parent, MemoryRequest::ShmGet(request), None);
-        <(ShmId,)>::from_words(words).expect("an identifier").0
+        <(ShmId,)>::from_words(&words).expect("an identifier").0
     }
 
     fn control(&mut self, id: ShmId, command: ShmCommand) {

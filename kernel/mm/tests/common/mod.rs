@@ -155,7 +155,7 @@ impl World {
             flags,
         };
         let words = self.ask(process, MemoryRequest::ShmGet(request))?;
-        <(ShmId,)>::from_words(words).map(|(id,)| id)
+        <(ShmId,)>::from_words(&words).map(|(id,)| id)
     }
 
     /// A new private segment, `rw-------`.
@@ -301,7 +301,7 @@ impl World {
         let words = self
             .ask(process, MemoryRequest::CountUsage(CountUsage {}))
             .expect("a living process");
-        Usage::from_words(words).expect("counts")
+        Usage::from_words(&words).expect("counts")
     }
 
     /// Frames that are neither in use nor promised.

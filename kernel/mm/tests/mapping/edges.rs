@@ -63,7 +63,7 @@ fn world() -> (World, SpaceId, SpaceId) {
 
 /// Sends the request and does what is left to do. Any answer will do that is not a mistake of ours.
 fn send(world: &mut World, p: SpaceId, source: Option<SpaceId>, label: abi::Label, words: Words6) {
-    let Ok(request) = MemoryRequest::decode(label, words) else {
+    let Ok(request) = MemoryRequest::decode(label, &words) else {
         return;
     };
     let mut page = MessagePage {

@@ -245,7 +245,7 @@ fn identifiers_of_nothing_are_refused() {
     }
     for negative in [-1i32, i32::MIN] {
         let word = u64::from(negative.cast_unsigned());
-        let decoded = abi::memory::MemoryRequest::decode(abi::Label(0x201), [word, 0, 0, 0, 0, 0]);
+        let decoded = abi::memory::MemoryRequest::decode(abi::Label(0x201), &[word, 0, 0, 0, 0, 0]);
         assert_eq!(decoded, Err(Errno::EINVAL));
     }
 }

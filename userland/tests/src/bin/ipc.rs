@@ -236,7 +236,7 @@ fn be_a_memory_manager(family: &Family) -> Outcome {
         };
         message = endpoint.reply_receive(answer, &mut incoming)?;
     }
-    let status = Exit::from_words(message.words).map(|exit| exit.status);
+    let status = Exit::from_words(&message.words).map(|exit| exit.status);
     child.kill()?;
     sys::process::close(memory)?;
     expect(status == Ok(0), &format!("the child ended with {status:?}"))?;
