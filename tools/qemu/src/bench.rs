@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
 
+use crate::board::{Board, Virt};
 use crate::expect::{Script, Step};
 use crate::guest::play;
 use crate::machine::{Boot, Console, Machine};
@@ -56,12 +57,15 @@ pub fn bench(workspace: &Workspace, form: Form) -> Result<ExitCode> {
 }
 
 fn measure(workspace: &Workspace) -> Result<String> {
-    let machine = Machine {
+    let one_cpu = Virt {
         smp: 1,
-        icount: Some("shift=0,sleep=off".into()),
-        ..Machine::default()
+        ..Virt::default()
     };
-    let boot = Boot::new(workspace, &["exit=semihosting bench"]);
+    let machine = Machine {
+        board: Board::Virt(one_cpu),
+        icount: Some("shift=0,sleep=off".into()),
+    };
+    let boot = Boot::new(workspace, &machine, &["exit=semihosting bench"])?;
     let script = Script {
         // So that figures which did not come are an error, not a shorter table.
         steps: vec![Step::Line("bench: done".into())],

@@ -42,7 +42,7 @@ pub fn debug(
 ) -> Result<ExitCode> {
     let gdb = debugger()?;
     let port = free_port(port)?;
-    let boot = Boot::new(workspace, &["exit=semihosting", bootargs]);
+    let boot = Boot::new(workspace, machine, &["exit=semihosting", bootargs])?;
     let mut qemu = machine.command(&boot, Console::Stream);
     qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
     let mut leash = Command::new("sh");

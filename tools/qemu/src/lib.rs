@@ -9,13 +9,15 @@
 //! * [`debug`]: a halted machine with gdb attached.
 //! * [`mod@bench`]: figures that repeat, measured in executed instructions.
 //!
-//! Below them: [`workspace`] knows where things lie, [`machine`] turns settings into a QEMU command,
-//! [`initrd`] spoils the programs for the cases that want that, [`case`](mod@case) reads a case file, [`expect`] judges a transcript, and [`guest`] brings the two together
-//! with a running QEMU.
+//! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
+//! what there is to choose, [`rpi4_tree`] where a Raspberry Pi's device tree comes from, and [`machine`] makes a
+//! QEMU command of it. [`initrd`] spoils the programs for the cases that want that, [`case`](mod@case) reads a case file,
+//! [`expect`] judges a transcript, and [`guest`] brings the two together with a running QEMU.
 
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod board;
 pub mod build;
 pub mod case;
 pub mod conformance;
@@ -24,6 +26,8 @@ pub mod expect;
 pub mod guest;
 pub mod initrd;
 pub mod machine;
+pub mod rpi4_tree;
 pub mod run;
+pub mod settings;
 pub mod suite;
 pub mod workspace;

@@ -1,82 +1,26 @@
-//! A QEMU machine: its settings, and the command that starts it.
+//! A QEMU machine, what it boots, and the command that starts it.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::ValueEnum;
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use crate::board::Board;
+use crate::rpi4_tree;
+use crate::settings::Settings;
 use crate::workspace::Workspace;
 
-/// A machine Granule boots on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Board {
-    /// QEMU's `virt`.
-    Virt,
-    /// QEMU's Raspberry Pi 4 model B.
-    Raspi4b,
-}
-
-impl Board {
-    /// Refuses the boards that the kernel does not boot on yet.
-    ///
-    /// # Errors
-    ///
-    /// For `raspi4b`.
-    pub fn ensure_supported(self) -> Result<()> {
-        match self {
-            Self::Virt => Ok(()),
-            Self::Raspi4b => bail!("raspi4b is not supported yet; use virt"),
-        }
-    }
-}
-
-/// Settings of a `virt` machine. On the command line they are options, in a case file the keys of `machine`.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+/// A board, and how QEMU keeps its time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Settings")]
 pub struct Machine {
-    /// CPU model.
-    #[arg(long, default_value = DEFAULT_CPU)]
-    pub cpu: String,
-    /// Number of CPUs.
-    #[arg(long, default_value_t = DEFAULT_SMP)]
-    pub smp: u32,
-    /// RAM, as QEMU writes it (512M, 1G).
-    #[arg(long, default_value = DEFAULT_MEMORY)]
-    pub memory: String,
-    /// Interrupt controller version (2 or 3); QEMU chooses when it is not given.
-    #[arg(long)]
-    pub gic_version: Option<String>,
-    /// Enter the kernel at EL2.
-    #[arg(long)]
-    pub virtualization: bool,
-    /// Give the machine a secure world, so that the kernel has the non-secure view of the interrupt controller.
-    #[arg(long)]
-    pub secure: bool,
-    /// Count instructions as time, for instance shift=0,sleep=off.
-    #[arg(long)]
+    /// What is emulated.
+    pub board: Board,
+    /// Instructions are counted as time, as QEMU writes it (shift=0,sleep=off).
     pub icount: Option<String>,
-}
-
-const DEFAULT_CPU: &str = "cortex-a72";
-const DEFAULT_SMP: u32 = 4;
-const DEFAULT_MEMORY: &str = "512M";
-
-impl Default for Machine {
-    fn default() -> Self {
-        Self {
-            cpu: DEFAULT_CPU.into(),
-            smp: DEFAULT_SMP,
-            memory: DEFAULT_MEMORY.into(),
-            gic_version: None,
-            virtualization: false,
-            secure: false,
-            icount: None,
-        }
-    }
 }
 
 /// What the machine's serial line and QEMU's monitor are connected to.
@@ -95,32 +39,47 @@ pub struct Boot {
     pub image: PathBuf,
     /// The archive of programs, if there is one.
     pub initrd: Option<PathBuf>,
+    /// The device tree; without one, QEMU makes it.
+    pub device_tree: Option<PathBuf>,
     /// The kernel's command line.
     pub bootargs: String,
 }
 
 impl Boot {
-    /// Boots what [`build`](crate::build::build) made, with the given words.
-    #[must_use]
-    pub fn new(workspace: &Workspace, bootargs: &[&str]) -> Self {
+    /// Boots what [`build`](crate::build::build) made on this machine, with the given words.
+    ///
+    /// # Errors
+    ///
+    /// When the machine needs a device tree that cannot be had.
+    pub fn new(workspace: &Workspace, machine: &Machine, bootargs: &[&str]) -> Result<Self> {
         let words: Vec<&str> = bootargs.iter().copied().filter(|w| !w.is_empty()).collect();
-        Self {
+        Ok(Self {
             image: workspace.image(),
             initrd: Some(workspace.initrd()),
+            device_tree: machine.device_tree(workspace)?,
             bootargs: words.join(" "),
-        }
+        })
     }
 }
 
 impl Machine {
+    /// The device tree to boot with: a Raspberry Pi's; QEMU makes that of a `virt`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not on this host and cannot be fetched.
+    pub fn device_tree(&self, workspace: &Workspace) -> Result<Option<PathBuf>> {
+        match self.board {
+            Board::Virt(_) => Ok(None),
+            Board::Raspi4b => rpi4_tree::obtain(workspace).map(Some),
+        }
+    }
+
     /// Returns the command that boots this machine.
     #[must_use]
     pub fn command(&self, boot: &Boot, console: Console) -> Command {
         let mut command = Command::new(qemu());
-        command.args(["-M", &self.machine_option(), "-cpu", &self.cpu]);
-        command.args(["-smp", &self.smp.to_string(), "-m", &self.memory]);
-        // Without a network card `virt` needs no option ROM, which a minimal QEMU package lacks.
-        command.args(["-nic", "none"]);
+        command.args(self.board.options());
         // A reset ends the run: a kernel that resets in a loop must not look alive.
         command.arg("-no-reboot");
         // The exit status comes back by semihosting. User programs do not get it: `userspace` is off by default.
@@ -136,54 +95,24 @@ impl Machine {
         if let Some(initrd) = &boot.initrd {
             command.arg("-initrd").arg(initrd);
         }
+        if let Some(tree) = &boot.device_tree {
+            command.arg("-dtb").arg(tree);
+        }
         if !boot.bootargs.is_empty() {
             command.args(["-append", &boot.bootargs]);
         }
         command
     }
 
-    fn machine_option(&self) -> String {
-        let mut option = String::from("virt");
-        if let Some(version) = &self.gic_version {
-            option.push_str(",gic-version=");
-            option.push_str(version);
-        }
-        if self.virtualization {
-            option.push_str(",virtualization=on");
-        }
-        if self.secure {
-            option.push_str(",secure=on");
-        }
-        option
-    }
-
-    /// Names the settings that differ from the default machine, `cpu=max,smp=1`; empty for the default one.
+    /// What tells this machine from others, `cpu=max,smp=1`; empty for the default one.
     #[must_use]
     pub fn label(&self) -> String {
-        let default = Self::default();
-        let mut parts = Vec::new();
-        if self.cpu != default.cpu {
-            parts.push(format!("cpu={}", self.cpu));
-        }
-        if self.smp != default.smp {
-            parts.push(format!("smp={}", self.smp));
-        }
-        if self.memory != default.memory {
-            parts.push(format!("memory={}", self.memory));
-        }
-        if let Some(version) = &self.gic_version {
-            parts.push(format!("gic={version}"));
-        }
-        if self.virtualization {
-            parts.push("virtualization".into());
-        }
-        if self.secure {
-            parts.push("secure".into());
-        }
+        let mut label = self.board.label();
         if let Some(icount) = &self.icount {
-            parts.push(format!("icount={icount}"));
+            let comma = if label.is_empty() { "" } else { "," };
+            write!(label, "{comma}icount={icount}").expect("a string takes any text");
         }
-        parts.join(",")
+        label
     }
 }
 
@@ -244,34 +173,34 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Boot, Console, Machine, quoted, shell_line};
+    use super::{Board, Boot, Console, Machine, quoted, shell_line};
 
-    fn boot(bootargs: &str) -> Boot {
+    fn boot() -> Boot {
         Boot {
             image: "k.img".into(),
             initrd: Some("i.cpio".into()),
-            bootargs: bootargs.into(),
+            device_tree: None,
+            bootargs: String::new(),
         }
     }
 
     #[test]
-    fn every_setting_reaches_the_command_line() {
+    fn the_machine_gets_every_file_and_word() {
         let machine = Machine {
-            cpu: "max".into(),
-            smp: 2,
-            memory: "1G".into(),
-            gic_version: Some("3".into()),
-            virtualization: true,
-            secure: true,
+            board: Board::Raspi4b,
             icount: Some("shift=0".into()),
         };
-        let line = shell_line(&machine.command(&boot("asid-bits=4 exit=semihosting"), Console::Stream));
+        let boot = Boot {
+            device_tree: Some("b.dtb".into()),
+            bootargs: "asid-bits=4 exit=semihosting".into(),
+            ..boot()
+        };
+        let line = shell_line(&machine.command(&boot, Console::Stream));
         for part in [
-            "-M virt,gic-version=3,virtualization=on,secure=on",
-            "-cpu max -smp 2 -m 1G",
+            "-M raspi4b ",
             "-icount shift=0",
             "-serial stdio",
-            "-kernel k.img -initrd i.cpio -append 'asid-bits=4 exit=semihosting'",
+            "-kernel k.img -initrd i.cpio -dtb b.dtb -append 'asid-bits=4 exit=semihosting'",
         ] {
             assert!(line.contains(part), "{part} is missing in {line}");
         }
@@ -279,25 +208,19 @@ mod tests {
 
     #[test]
     fn without_bootargs_nothing_is_appended() {
-        let line = shell_line(&Machine::default().command(&boot(""), Console::Terminal));
+        let line = shell_line(&Machine::default().command(&boot(), Console::Terminal));
         assert!(!line.contains("-append"), "{line}");
     }
 
     #[test]
     fn the_label_names_only_what_differs_from_the_default_machine() {
-        let machine = Machine {
-            smp: 1,
-            virtualization: true,
-            ..Machine::default()
+        let counted = |board| Machine {
+            board,
+            icount: Some("shift=0".into()),
         };
-        assert_eq!(machine.label(), "smp=1,virtualization");
+        assert_eq!(counted(Board::Raspi4b).label(), "raspi4b,icount=shift=0");
+        assert_eq!(counted(Board::default()).label(), "icount=shift=0");
         assert_eq!(Machine::default().label(), "");
-    }
-
-    #[test]
-    fn a_machine_in_a_case_file_rejects_a_key_it_does_not_know() {
-        assert!(toml::from_str::<Machine>("smp = 2").is_ok());
-        assert!(toml::from_str::<Machine>("cores = 2").is_err());
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use granule_qemu::machine::{Board, Machine, ensure_qemu};
+use granule_qemu::machine::{Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
+use granule_qemu::settings::Settings;
 use granule_qemu::workspace::Workspace;
 use granule_qemu::{bench, build, conformance, debug, suite};
 
@@ -23,7 +24,8 @@ struct Arguments {
 
 const ENVIRONMENT: &str = "Environment:
   GRANULE_QEMU      the QEMU to start instead of qemu-system-aarch64
-  GRANULE_PATIENCE  how many times longer every deadline is, for a slow or busy host";
+  GRANULE_PATIENCE  how many times longer every deadline is, for a slow or busy host
+  GRANULE_RPI4_DTB  the device tree of a Raspberry Pi 4, bcm2711-rpi-4-b.dtb, for raspi4b";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -32,11 +34,8 @@ enum Verb {
     Build,
     /// Build, then boot a machine; without a terminal at standard input it ends by itself.
     Run {
-        /// Machine to boot.
-        #[arg(default_value = "virt")]
-        board: Board,
         #[command(flatten)]
-        machine: Machine,
+        machine: Settings,
         /// Seconds that a run without a terminal may take.
         #[arg(long, default_value_t = 120)]
         deadline: u64,
@@ -54,11 +53,8 @@ enum Verb {
     Conformance,
     /// Build, then start a halted machine with gdb attached.
     Debug {
-        /// Machine to boot.
-        #[arg(default_value = "virt")]
-        board: Board,
         #[command(flatten)]
-        machine: Machine,
+        machine: Settings,
         /// TCP port on this host for the debugger; a free one if none is given.
         #[arg(long)]
         port: Option<u16>,
@@ -88,14 +84,12 @@ fn execute(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Build => build_and_tell(),
         Verb::Run {
-            board,
             machine,
             deadline,
             bootargs,
         } => {
-            board.ensure_supported()?;
-            ensure_qemu()?;
-            let workspace = built()?;
+            let machine = Machine::try_from(machine)?;
+            let workspace = ready_for(&machine)?;
             let deadline = suite::patient(Duration::from_secs(deadline))?;
             let bootargs = bootargs.join(" ");
             let code = run(&workspace, &machine, &bootargs, Audience::present(), deadline)?;
@@ -104,15 +98,13 @@ fn execute(verb: Verb) -> Result<ExitCode> {
         Verb::Test { filter } => suite::run(filter),
         Verb::Conformance => conformance::report(&Workspace::locate()?),
         Verb::Debug {
-            board,
             machine,
             port,
             bootargs,
         } => {
-            board.ensure_supported()?;
-            ensure_qemu()?;
+            let machine = Machine::try_from(machine)?;
             debug::ensure_debugger()?;
-            debug::debug(&built()?, &machine, &bootargs.join(" "), port)
+            debug::debug(&ready_for(&machine)?, &machine, &bootargs.join(" "), port)
         }
         Verb::Bench { tsv } => {
             ensure_qemu()?;
@@ -120,6 +112,13 @@ fn execute(verb: Verb) -> Result<ExitCode> {
             bench::bench(&built()?, form)
         }
     }
+}
+
+/// Looks first for all that the machine needs from outside, then builds.
+fn ready_for(machine: &Machine) -> Result<Workspace> {
+    ensure_qemu()?;
+    machine.device_tree(&Workspace::locate()?)?;
+    built()
 }
 
 fn built() -> Result<Workspace> {

@@ -1,11 +1,13 @@
 //! `granule run`: a machine for a person at a terminal, or for a script that waits for it to end.
 
+use std::fs;
 use std::io::IsTerminal;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
 use crate::machine::{Boot, Console, Machine, cannot_start};
 use crate::workspace::Workspace;
@@ -49,7 +51,8 @@ pub fn run(
         Audience::Person => (Console::Terminal, "exit=semihosting"),
         Audience::Script => (Console::Stream, "exit=semihosting interactive=no"),
     };
-    let boot = Boot::new(workspace, &[words, bootargs]);
+    let boot = Boot::new(workspace, machine, &[words, bootargs])?;
+    println!("{}", announcement(&boot, machine)?);
     let mut command = machine.command(&boot, console);
     match audience {
         Audience::Person => {
@@ -61,6 +64,18 @@ pub fn run(
             exit_code(wait_until(child, deadline)?)
         }
     }
+}
+
+/// Names the image by its content, so that one sees that every board boots the same, and the board.
+fn announcement(boot: &Boot, machine: &Machine) -> Result<String> {
+    let image = fs::read(&boot.image).with_context(|| format!("cannot read {}", boot.image.display()))?;
+    let digest: String = Sha256::digest(image)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let name = boot.image.file_name().unwrap_or_default().display();
+    let board = machine.board.name();
+    Ok(format!("{name}, sha256 {digest}, on {board}"))
 }
 
 fn start(command: &mut Command) -> Result<Child> {

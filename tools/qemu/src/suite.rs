@@ -10,7 +10,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::build::build;
 use crate::case::{Case, read_all};
-use crate::guest::play;
+use crate::guest::{Report, play};
 use crate::initrd::write_spoiled;
 use crate::machine::{Boot, Console, Machine, ensure_qemu};
 use crate::workspace::Workspace;
@@ -73,16 +73,19 @@ fn trials(workspace: &Workspace, cases: Vec<Case>, patience: u32) -> Vec<Trial> 
 }
 
 fn run_case(workspace: &Workspace, case: &Case, machine: &Machine) -> Result<(), Failed> {
-    let boot = Boot {
-        initrd: case.initrd.path(workspace),
-        ..Boot::new(workspace, &["exit=semihosting", &case.bootargs])
-    };
-    let mut command = machine.command(&boot, Console::Stream);
-    let report = play(&mut command, &case.script).map_err(|error| format!("{error:#}"))?;
+    let report = boot_and_play(workspace, case, machine).map_err(|error| format!("{error:#}"))?;
     match &report.verdict {
         Ok(()) => Ok(()),
         Err(_) => Err(format!("{}\n{report}", case.summary).into()),
     }
+}
+
+fn boot_and_play(workspace: &Workspace, case: &Case, machine: &Machine) -> Result<Report> {
+    let boot = Boot {
+        initrd: case.initrd.path(workspace),
+        ..Boot::new(workspace, machine, &["exit=semihosting", &case.bootargs])?
+    };
+    play(&mut machine.command(&boot, Console::Stream), &case.script)
 }
 
 /// How many times longer than written every deadline is: `GRANULE_PATIENCE`, for a slow or busy host.

@@ -1,0 +1,180 @@
+//! The boards Granule boots on, as QEMU emulates them. All that differs between them is in this file.
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+/// A board with what can be chosen about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Board {
+    /// QEMU's `virt`, which is what one makes of it.
+    Virt(Virt),
+    /// QEMU's Raspberry Pi 4 model B: four Cortex-A72, 2 GiB of RAM, a GICv2.
+    Raspi4b,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::Virt(Virt::default())
+    }
+}
+
+/// Settings of a `virt`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Virt {
+    /// CPU model, as QEMU names it.
+    pub cpu: String,
+    /// Number of CPUs.
+    pub smp: u32,
+    /// RAM, as QEMU writes it (512M, 1G).
+    pub memory: String,
+    /// Interrupt controller; without it, QEMU takes the oldest that has room for the CPUs.
+    pub gic_version: Option<GicVersion>,
+    /// The kernel is entered at EL2.
+    pub virtualization: bool,
+    /// There is a secure world, so the kernel has the non-secure view of the interrupt controller.
+    pub secure: bool,
+}
+
+/// Version of the Generic Interrupt Controller architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+pub enum GicVersion {
+    /// For at most 8 CPUs.
+    #[value(name = "2")]
+    #[serde(rename = "2")]
+    V2,
+    /// For any number of CPUs.
+    #[value(name = "3")]
+    #[serde(rename = "3")]
+    V3,
+}
+
+impl Default for Virt {
+    fn default() -> Self {
+        Self {
+            cpu: "cortex-a72".into(),
+            smp: 4,
+            memory: "512M".into(),
+            gic_version: None,
+            virtualization: false,
+            secure: false,
+        }
+    }
+}
+
+impl Board {
+    /// The board's name, which is that of QEMU's machine.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Virt(_) => "virt",
+            Self::Raspi4b => "raspi4b",
+        }
+    }
+
+    /// The options of QEMU that make this board.
+    #[must_use]
+    pub fn options(&self) -> Vec<String> {
+        match self {
+            Self::Virt(virt) => virt.options(),
+            Self::Raspi4b => words("-M raspi4b"),
+        }
+    }
+
+    /// What tells this board from others: `raspi4b`; `cpu=max,smp=1`; empty for the default one.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Virt(virt) => virt.differences().join(","),
+            Self::Raspi4b => self.name().into(),
+        }
+    }
+}
+
+impl Virt {
+    fn options(&self) -> Vec<String> {
+        let mut machine = String::from("virt");
+        if let Some(version) = self.gic_version {
+            machine += &format!(",gic-version={}", version.number());
+        }
+        if self.virtualization {
+            machine += ",virtualization=on";
+        }
+        if self.secure {
+            machine += ",secure=on";
+        }
+        let (cpu, smp, memory) = (&self.cpu, self.smp, &self.memory);
+        // Without a network card `virt` needs no option ROM, which a minimal QEMU package lacks.
+        words(&format!(
+            "-M {machine} -cpu {cpu} -smp {smp} -m {memory} -nic none"
+        ))
+    }
+
+    fn differences(&self) -> Vec<String> {
+        let default = Self::default();
+        let mut parts = Vec::new();
+        if self.cpu != default.cpu {
+            parts.push(format!("cpu={}", self.cpu));
+        }
+        if self.smp != default.smp {
+            parts.push(format!("smp={}", self.smp));
+        }
+        if self.memory != default.memory {
+            parts.push(format!("memory={}", self.memory));
+        }
+        if let Some(version) = self.gic_version {
+            parts.push(format!("gic={}", version.number()));
+        }
+        if self.virtualization {
+            parts.push("virtualization".into());
+        }
+        if self.secure {
+            parts.push("secure".into());
+        }
+        parts
+    }
+}
+
+impl GicVersion {
+    fn number(self) -> u32 {
+        match self {
+            Self::V2 => 2,
+            Self::V3 => 3,
+        }
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Board, GicVersion, Virt};
+
+    #[test]
+    fn every_setting_of_a_virt_reaches_qemu() {
+        let virt = Virt {
+            cpu: "max".into(),
+            smp: 2,
+            memory: "1G".into(),
+            gic_version: Some(GicVersion::V3),
+            virtualization: true,
+            secure: true,
+        };
+        let options = Board::Virt(virt).options().join(" ");
+        let machine = "-M virt,gic-version=3,virtualization=on,secure=on -cpu max -smp 2 -m 1G";
+        assert!(options.starts_with(machine), "{options}");
+    }
+
+    #[test]
+    fn the_label_names_only_what_differs_from_the_default_board() {
+        let virt = Virt {
+            smp: 1,
+            virtualization: true,
+            ..Virt::default()
+        };
+        assert_eq!(Board::Virt(virt).label(), "smp=1,virtualization");
+        assert_eq!(Board::default().label(), "");
+        assert_eq!(Board::Raspi4b.label(), "raspi4b");
+    }
+}

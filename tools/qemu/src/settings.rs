@@ -1,0 +1,156 @@
+//! A machine as people write it: options on the command line, keys of `machines` in a case file.
+
+use anyhow::{Error, Result, ensure};
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::board::{Board, GicVersion, Virt};
+use crate::machine::Machine;
+
+/// What was written about a machine. [`Machine::try_from`] says whether there is such a one.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Machine to boot.
+    #[arg(default_value = "virt")]
+    board: BoardName,
+    /// CPU model [default: cortex-a72].
+    #[arg(long, help_heading = VIRT)]
+    cpu: Option<String>,
+    /// Number of CPUs [default: 4].
+    #[arg(long, help_heading = VIRT)]
+    smp: Option<u32>,
+    /// RAM, as QEMU writes it (64M, 8G) [default: 512M].
+    #[arg(long, help_heading = VIRT)]
+    memory: Option<String>,
+    /// Version of the interrupt controller; QEMU chooses when it is not given.
+    #[arg(long, help_heading = VIRT)]
+    gic_version: Option<GicVersion>,
+    /// Enter the kernel at EL2.
+    #[arg(long, help_heading = VIRT)]
+    virtualization: bool,
+    /// Give the machine a secure world, so that the kernel has the non-secure view of the interrupt controller.
+    #[arg(long, help_heading = VIRT)]
+    secure: bool,
+    /// Count instructions as time, for instance shift=0,sleep=off.
+    #[arg(long)]
+    icount: Option<String>,
+}
+
+const VIRT: &str = "Options of virt, the other board being what it is";
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum BoardName {
+    /// QEMU's virt.
+    #[default]
+    Virt,
+    /// QEMU's Raspberry Pi 4 model B.
+    Raspi4b,
+}
+
+impl TryFrom<Settings> for Machine {
+    type Error = Error;
+
+    /// # Errors
+    ///
+    /// When something was chosen that the board does not let one choose.
+    fn try_from(settings: Settings) -> Result<Self> {
+        let board = match settings.board {
+            BoardName::Virt => Board::Virt(settings.virt()),
+            BoardName::Raspi4b => settings.raspi4b()?,
+        };
+        Ok(Self {
+            board,
+            icount: settings.icount,
+        })
+    }
+}
+
+impl Settings {
+    fn virt(&self) -> Virt {
+        let default = Virt::default();
+        Virt {
+            cpu: self.cpu.clone().unwrap_or(default.cpu),
+            smp: self.smp.unwrap_or(default.smp),
+            memory: self.memory.clone().unwrap_or(default.memory),
+            gic_version: self.gic_version,
+            virtualization: self.virtualization,
+            secure: self.secure,
+        }
+    }
+
+    fn raspi4b(&self) -> Result<Board> {
+        let chosen = [
+            ("cpu", self.cpu.is_some()),
+            ("smp", self.smp.is_some()),
+            ("memory", self.memory.is_some()),
+            ("gic-version", self.gic_version.is_some()),
+            ("virtualization", self.virtualization),
+            ("secure", self.secure),
+        ];
+        let chosen: Vec<&str> = chosen
+            .into_iter()
+            .filter(|(_, is)| *is)
+            .map(|(name, _)| name)
+            .collect();
+        ensure!(
+            chosen.is_empty(),
+            "raspi4b is a fixed board (4 Cortex-A72 entered at EL2, 2 GiB of RAM, a GICv2), so `{}` cannot be chosen; \
+             leave it out, or use virt",
+            chosen.join("`, `")
+        );
+        Ok(Board::Raspi4b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::board::{Board, GicVersion, Virt};
+    use crate::machine::Machine;
+
+    fn machine(text: &str) -> Result<Machine, String> {
+        toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_mentioned_is_as_in_the_default_machine() {
+        assert_eq!(machine(""), Ok(Machine::default()));
+        let virt = Virt {
+            smp: 2,
+            gic_version: Some(GicVersion::V3),
+            ..Virt::default()
+        };
+        let board = Board::Virt(virt);
+        assert_eq!(machine("smp = 2\ngic-version = '3'").unwrap().board, board);
+    }
+
+    #[test]
+    fn a_raspberry_pi_is_asked_for_by_name() {
+        let named = machine("board = 'raspi4b'\nicount = 'shift=3'").unwrap();
+        assert_eq!(named.board, Board::Raspi4b);
+        assert_eq!(named.icount.as_deref(), Some("shift=3"));
+    }
+
+    #[test]
+    fn what_a_raspberry_pi_does_not_let_one_choose_is_named() {
+        for (setting, name) in [
+            ("cpu = 'max'", "cpu"),
+            ("smp = 2", "smp"),
+            ("memory = '1G'", "memory"),
+            ("gic-version = '2'", "gic-version"),
+            ("virtualization = true", "virtualization"),
+            ("secure = true", "secure"),
+        ] {
+            let error = machine(&format!("board = 'raspi4b'\n{setting}")).unwrap_err();
+            assert!(error.contains(&format!("`{name}` cannot be chosen")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_board_or_version_that_there_is_not_is_refused() {
+        for wrong in ["cores = 2", "board = 'raspi5'", "gic-version = '4'"] {
+            assert!(machine(wrong).is_err(), "{wrong}");
+        }
+    }
+}
