@@ -3,11 +3,12 @@
 //! ```toml
 //! summary = "The prompt answers and powers the machine off."
 //! bootargs = "asid-bits=4"                    # optional
-//! initrd = "programs"                         # or missing, noise, cut, script, other-abi; optional
+//! initrd = "programs"                         # or missing, empty, noise, cut, script, other-abi; optional
 //! deadline = 60                               # seconds, optional
 //! proves = ["G-31"]                           # rows of docs/conformance.tsv, optional
 //! witness = "ok {id}"                         # a line that must come for each of them, optional
-//! machines = [{}, { cpu = "max", smp = 1 }]   # optional; the case runs on each, {} is the default machine
+//! machines = [{}, { cpu = "max", smp = 1 }]   # optional; the case runs on each, {} is the default virt,
+//!                                             # { board = "raspi4b" } the other board
 //! status = 0                                  # exit status the guest must choose, optional
 //! forbid = ["leak"]                           # regexes, optional; a line that begins with `panic:` always fails
 //! anywhere = ["^consumer: done"]              # regexes of lines that must come in any order, optional

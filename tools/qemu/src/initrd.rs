@@ -21,6 +21,8 @@ pub enum Initrd {
     Programs,
     /// There is none.
     Missing,
+    /// A file without a byte.
+    Empty,
     /// Bytes without meaning.
     Noise,
     /// An archive that ends in the middle of `bin/init`.
@@ -31,7 +33,13 @@ pub enum Initrd {
     OtherAbi,
 }
 
-const SPOILED: [Initrd; 4] = [Initrd::Noise, Initrd::Cut, Initrd::Script, Initrd::OtherAbi];
+const SPOILED: [Initrd; 5] = [
+    Initrd::Empty,
+    Initrd::Noise,
+    Initrd::Cut,
+    Initrd::Script,
+    Initrd::OtherAbi,
+];
 
 impl Initrd {
     /// The file that the machine gets.
@@ -40,6 +48,7 @@ impl Initrd {
         let name = match self {
             Self::Programs => return Some(workspace.initrd()),
             Self::Missing => return None,
+            Self::Empty => "initrd-empty.cpio",
             Self::Noise => "initrd-noise.cpio",
             Self::Cut => "initrd-cut.cpio",
             Self::Script => "initrd-script.cpio",
@@ -70,6 +79,7 @@ pub fn write_spoiled(workspace: &Workspace) -> Result<()> {
 fn spoiled(kind: Initrd, init: &[u8]) -> Result<Vec<u8>> {
     match kind {
         Initrd::Programs | Initrd::Missing => archive(init),
+        Initrd::Empty => Ok(Vec::new()),
         Initrd::Noise => Ok(noise(100_000)),
         Initrd::Cut => Ok(archive(init)?[..init.len() / 2].to_vec()),
         Initrd::Script => archive(b"#!/bin/sh\necho there is no shell yet\n"),

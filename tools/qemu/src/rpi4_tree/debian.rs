@@ -16,7 +16,7 @@ use super::{NAME, Tree, is_tree};
 /// The package that depends on the newest kernel.
 const META_PACKAGE: &str = "linux-image-arm64";
 /// A package that takes less room than this when installed, in KiB, holds no tree.
-const TREE_KIB: u64 = 16;
+const TREE_KIB: u64 = 24;
 
 /// Paths that begin with a dot are below the folder that apt runs in. Hooks are the system's affair, and what is
 /// not the list of packages need not be fetched.

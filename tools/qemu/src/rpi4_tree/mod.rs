@@ -7,7 +7,7 @@
 mod debian;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -75,11 +75,19 @@ fn kept(place: &Path, cache: Option<&Path>, fetch: impl FnOnce(&Path) -> Result<
 
 fn kept_in(folder: &Path, fetch: impl FnOnce(&Path) -> Result<Tree>) -> Result<Tree> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let lock = folder.join("lock");
-    File::create(&lock)
-        .and_then(|lock| lock.lock().map(|()| lock))
-        .with_context(|| format!("cannot lock {}", lock.display()))
-        .and_then(|_held| locked(folder, fetch))
+    let _held = lock(&folder.join("lock"))?;
+    locked(folder, fetch)
+}
+
+/// Waits for others, and locks until the file is dropped.
+fn lock(path: &Path) -> Result<File> {
+    let why = || format!("cannot lock {}", path.display());
+    let file = File::create(path).with_context(why)?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        eprintln!("Waiting for another process that fetches {NAME}.");
+    }
+    file.lock().with_context(why)?;
+    Ok(file)
 }
 
 fn locked(folder: &Path, fetch: impl FnOnce(&Path) -> Result<Tree>) -> Result<Tree> {
