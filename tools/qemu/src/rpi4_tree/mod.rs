@@ -1,8 +1,8 @@
 //! The device tree of a Raspberry Pi 4: where this host has it.
 //!
-//! Granule has no such tree of its own, as the one that everybody uses belongs to the Linux kernel (GPL-2.0). It is taken
-//! from Debian's kernel package ([`debian`]) once for each user, and copied to each target folder. Beside it lies
-//! a text that says where it came from and where its source is.
+//! Granule has no such tree of its own, as the one that everybody uses belongs to the Linux kernel (GPL-2.0). It is
+//! taken from Debian's kernel package (`debian.rs`) once for each user, and copied to each target folder. Beside it
+//! lies a text that says where it came from and where its source is.
 
 mod debian;
 
