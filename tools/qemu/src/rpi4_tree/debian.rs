@@ -75,8 +75,8 @@ pub(super) fn fetch(folder: &Path) -> Result<Tree> {
     bail!("{NAME} is in none of these packages: {}", names.join(", "))
 }
 
-/// The package and all its parts, which are packages of the same build. Since Linux 6.17 the tree is in one of the
-/// kernel's parts; before, it is in the kernel's own package.
+/// The package and all its parts, which are packages of the same build. Debian 13 has a kernel in one package, with
+/// its trees; after that it is split.
 fn with_parts(name: &str, show: impl Fn(&str) -> Result<Package>) -> Result<Vec<Package>> {
     let mut packages = vec![show(name)?];
     let mut next = 0;
