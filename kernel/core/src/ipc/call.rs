@@ -22,16 +22,19 @@ impl<P: Platform> Kernel<P> {
         badge: Badge,
         message: Message<'_>,
     ) -> Result<(), IpcError> {
-        if !self.has_receiver(endpoint) {
+        let Endpoint {
+            receiving, receivers, ..
+        } = self.endpoint(endpoint);
+        if *receiving == 0 {
             return Err(IpcError::PeerGone);
         }
+        let receiver = receivers.first();
         self.check_handles(caller, message.tag)?;
-        match self.endpoint(endpoint).receivers.first() {
+        match receiver {
             Some(receiver) => {
                 self.transfer(caller, receiver, message, badge)?;
                 self.endpoint_receivers_remove(endpoint, receiver);
-                self.await_answer(caller, receiver);
-                self.thread(receiver).state = State::Ready;
+                self.hand_over(caller, receiver);
                 self.switch_to(receiver);
             }
             None => {
@@ -48,6 +51,7 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// As for [`Kernel::send`]; nothing has been copied then.
+    #[inline]
     pub(crate) fn transfer(
         &mut self,
         from: ThreadId,
@@ -62,10 +66,12 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    /// `caller` waits for `server`, which has its message now.
-    pub(crate) fn await_answer(&mut self, caller: ThreadId, server: ThreadId) {
+    /// `caller` waits for `server`, which has its message now and goes on.
+    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId) {
         self.thread(caller).state = State::AwaitingAnswer(server);
-        self.thread(server).caller = Some(caller);
+        let server = self.thread(server);
+        server.caller = Some(caller);
+        server.state = State::Ready;
     }
 
     fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {

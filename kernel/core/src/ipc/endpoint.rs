@@ -50,11 +50,6 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Whether anybody can ever receive what is sent here.
-    pub(crate) fn has_receiver(&mut self, endpoint: Id<Endpoint>) -> bool {
-        self.endpoint(endpoint).receiving > 0
-    }
-
     pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<crate::thread::ThreadId> {
         self.endpoints.get_mut(endpoint)?.callers.pop(&mut self.threads)
     }

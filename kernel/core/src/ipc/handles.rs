@@ -14,12 +14,14 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// One of them names nothing, or may not be passed.
+    #[inline]
     pub(crate) fn check_handles(&mut self, thread: ThreadId, tag: Tag) -> Result<(), IpcError> {
         if tag.handles() == 0 {
-            return Ok(());
+            Ok(())
+        } else {
+            self.read_message(thread, 0, tag.handles());
+            self.look_up(thread, tag).map(|_| ())
         }
-        self.read_message(thread, 0, tag.handles());
-        self.look_up(thread, tag).map(|_| ())
     }
 
     /// Copies what `thread` has sent besides words.
@@ -43,6 +45,7 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// One of them names nothing, or may not be passed.
+    #[inline(never)] // as for `transfer_page`
     pub(crate) fn look_up(&mut self, thread: ThreadId, tag: Tag) -> Result<Passed, IpcError> {
         let mut passed = Passed::default();
         for (place, raw) in passed.iter_mut().zip(self.message.handles).take(tag.handles()) {
@@ -55,6 +58,7 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// A handle is bad, or the receiver's table has no room. Nothing has been copied then.
+    #[inline(never)] // so that messages without do not pay for its stack frame
     pub(crate) fn transfer_page(&mut self, from: ThreadId, to: ThreadId, tag: Tag) -> Result<(), IpcError> {
         self.read_message(from, tag.bytes(), tag.handles());
         let passed = self.look_up(from, tag)?;

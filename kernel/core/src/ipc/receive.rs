@@ -98,7 +98,7 @@ impl<P: Platform> Kernel<P> {
         let (tag, words) = (registers.x[1], registers.words());
         let message = Message::decode(tag, &words)?;
         self.transfer(caller, server, message, badge)?;
-        self.await_answer(caller, server);
+        self.hand_over(caller, server);
         Ok(())
     }
 
