@@ -15,6 +15,7 @@ use core::fmt;
 use kcore::Kernel;
 use kcore::handle::Object;
 use kcore::process::{FirstStart, Name};
+use loader::archive::ArchiveError;
 use loader::{LoadError, Segment};
 use mm::mmu::Mmu;
 use mm::{Access, Seconds, SpaceId};
@@ -25,7 +26,7 @@ const DEFAULT: &str = "init";
 /// Why there is no first program.
 enum NoFirstProgram<'a> {
     NoInitrd,
-    NoArchive,
+    BadArchive(ArchiveError),
     NotFound(&'a str),
     BadName(&'a str),
     BadFile(&'a str, LoadError),
@@ -81,16 +82,12 @@ fn refused<'a>(what: &'static str) -> impl Fn(Errno) -> NoFirstProgram<'a> {
 }
 
 fn find(archive: MemoryRange, name: &str) -> Result<&'static [u8], NoFirstProgram<'_>> {
-    let bytes = usize::try_from(archive.bytes()).map_err(|_| NoFirstProgram::NoArchive)?;
+    // An address space of 64 bits has room for all of it.
+    let bytes = archive.bytes() as usize;
     // SAFETY: The initrd is in the direct map, reserved, and only ever read.
     let archive = unsafe { direct_map::constant_bytes(archive.start(), bytes) };
-    let is_it = |path: &str| path.trim_start_matches("./").strip_prefix("bin/") == Some(name);
-    let mut files = cpio_reader::iter_files(archive).peekable();
-    files.peek().ok_or(NoFirstProgram::NoArchive)?;
-    files
-        .find(|entry| is_it(entry.name()))
-        .map(|entry| entry.file())
-        .ok_or(NoFirstProgram::NotFound(name))
+    let found = loader::archive::program(archive, name).map_err(NoFirstProgram::BadArchive)?;
+    found.ok_or(NoFirstProgram::NotFound(name))
 }
 
 fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Errno> {
@@ -160,10 +157,8 @@ impl fmt::Display for NoFirstProgram<'_> {
             Self::NoInitrd => f.write_str(
                 "there is no initrd, and programs come in it; pass initrd.cpio with -initrd or initramfs",
             ),
-            Self::NoArchive => {
-                f.write_str("the initrd is no cpio archive (newc, not compressed), or a damaged one")
-            }
-            Self::NotFound(name) => write!(f, "the initrd has no bin/{name}, or ends before it"),
+            Self::BadArchive(error) => write!(f, "the initrd {error}"),
+            Self::NotFound(name) => write!(f, "the initrd has no bin/{name}"),
             Self::BadName(name) => write!(f, "init={name} is no name for a process: 1 to 32 printable bytes"),
             Self::BadFile(name, error) => write!(f, "bin/{name} cannot be loaded: {error}"),
             Self::Refused(what, errno) => {

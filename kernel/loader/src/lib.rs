@@ -14,6 +14,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod archive;
 mod error;
 mod header;
 mod note;

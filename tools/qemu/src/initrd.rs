@@ -148,6 +148,6 @@ mod tests {
     #[test]
     fn noise_is_the_same_each_time_and_no_archive() {
         assert_eq!(noise(64), noise(64));
-        assert_eq!(cpio_reader::iter_files(&noise(4096)).count(), 0);
+        assert!(loader::archive::files(&noise(4096)).all(|file| file.is_err()));
     }
 }

@@ -2,9 +2,6 @@
 
 use crate::Start;
 
-/// Where programs are in the archive.
-const FOLDER: &str = "bin/";
-
 /// An archive that is mapped into this program and stays so.
 #[derive(Clone, Copy, Debug)]
 pub struct Archive {
@@ -35,25 +32,14 @@ impl Archive {
         self.bytes
     }
 
-    /// The ELF file of this program.
+    /// The ELF file of this program. There is none in a damaged archive.
     pub fn program(&self, name: &str) -> Option<&'static [u8]> {
-        self.files()
-            .find(|(other, _)| *other == name)
-            .map(|(_, file)| file)
+        loader::archive::program(self.bytes, name).ok().flatten()
     }
 
-    /// The names of all programs, in the archive's order.
+    /// The names of all programs, in the archive's order, as far as it can be read.
     pub fn programs(&self) -> impl Iterator<Item = &'static str> {
-        self.files().map(|(name, _)| name)
-    }
-
-    fn files(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
-        cpio_reader::iter_files(self.bytes).filter_map(|entry| {
-            Some((
-                entry.name().trim_start_matches("./").strip_prefix(FOLDER)?,
-                entry.file(),
-            ))
-        })
+        loader::archive::files(self.bytes).filter_map(|file| file.ok()?.program_name())
     }
 }
 
