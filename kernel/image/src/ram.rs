@@ -92,7 +92,7 @@ impl Ram {
 
     /// Memory for `count` slots.
     pub fn take_slots<T>(&mut self, count: usize) -> &'static mut [Slot<T>] {
-        self.take_slice(count, || Slot::EMPTY)
+        self.take_slice(count, Slot::empty)
     }
 }
 
