@@ -64,11 +64,17 @@ impl KernelTables {
             frames.count()
         );
         let mut done = 0;
+        let mut reached = None;
         while done < frames.count() {
             let page = Page::from_number(start.number() + done);
             let frame = frames.start().offset(done);
             let level = largest_block(page, frame, frames.count() - done);
-            let table = descend(memory, self.root, Level::Zero, page, level, &mut new_table);
+            let table = match reached {
+                // The neighbour of the entry before it is in the same table.
+                Some((table, same)) if same == level && level.index(page).get() != 0 => table,
+                _ => descend(memory, self.root, Level::Zero, page, level, &mut new_table),
+            };
+            reached = Some((table, level));
             put(
                 memory,
                 table,
