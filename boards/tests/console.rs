@@ -4,7 +4,9 @@
 mod support;
 
 use boards::ConsoleKind;
-use boards::console::{AnyConsole, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers};
+use boards::console::{
+    AnyConsole, AnyRegisters, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers,
+};
 use boards::rpi4::{self, GpioRegisters, WatchdogRegisters};
 use std::cell::Cell;
 
@@ -171,4 +173,33 @@ fn the_watchdog_restarts_or_halts_with_its_password_in_each_write() {
         (fake.get(0x1c), fake.get(0x20)),
         (PASSWORD | 0x122, PASSWORD | 0x1555)
     );
+}
+
+#[test]
+fn a_port_is_idle_when_its_last_bit_is_out() {
+    let pl011 = Fake::new();
+    let port = AnyRegisters::Pl011(pl011.registers()).open(None);
+    assert!(port.is_idle());
+    pl011.set(FR, 1 << 3);
+    assert!(!port.is_idle());
+    let mini_uart = Fake::new();
+    let port = AnyRegisters::MiniUart(mini_uart.registers()).open(None);
+    assert!(!port.is_idle());
+    mini_uart.set(LSR, 1 << 6);
+    assert!(port.is_idle());
+}
+
+#[test]
+fn either_port_is_opened_by_its_registers_and_takes_a_last_word() {
+    for (status, ready) in [(FR, 0), (LSR, 1 << 5)] {
+        let fake = Fake::new();
+        fake.set(status, ready);
+        let registers = match status {
+            FR => AnyRegisters::Pl011(fake.registers()),
+            _ => AnyRegisters::MiniUart(fake.registers()),
+        };
+        let mut port = registers.open(None);
+        assert!(port.try_put(b'!'));
+        assert_eq!(fake.get(DR), u32::from(b'!'));
+    }
 }

@@ -35,7 +35,9 @@ register_bitfields! {
     LSR [
         DATA_READY OFFSET(0) NUMBITS(1) [],
         /// There is room for a byte.
-        TRANSMIT_READY OFFSET(5) NUMBITS(1) []
+        TRANSMIT_READY OFFSET(5) NUMBITS(1) [],
+        /// The last bit of the last byte is out.
+        TRANSMIT_IDLE OFFSET(6) NUMBITS(1) []
     ],
 
     /// Extra control.
@@ -89,6 +91,10 @@ impl Console for MiniUart {
             self.registers.io.set(u32::from(byte));
         }
         ready
+    }
+
+    fn is_idle(&self) -> bool {
+        self.registers.lsr.is_set(LSR::TRANSMIT_IDLE)
     }
 
     fn try_get(&mut self) -> Option<u8> {

@@ -19,6 +19,9 @@ pub trait Console {
     #[must_use]
     fn try_put(&mut self, byte: u8) -> bool;
 
+    /// Whether every byte has left, the last one's stop bit included.
+    fn is_idle(&self) -> bool;
+
     /// The next byte that came in, if any.
     fn try_get(&mut self) -> Option<u8>;
 
@@ -28,6 +31,25 @@ pub trait Console {
     /// Ends the interrupt at the port. Call it first and drain the input after, so that a byte that
     /// comes between the two raises the interrupt anew.
     fn acknowledge(&mut self);
+}
+
+/// The registers of whichever port the board has, mapped as device memory.
+#[derive(Clone, Copy)]
+pub enum AnyRegisters {
+    /// Of an Arm PrimeCell UART.
+    Pl011(&'static Pl011Registers),
+    /// Of a Broadcom auxiliary UART.
+    MiniUart(&'static MiniUartRegisters),
+}
+
+impl AnyRegisters {
+    /// Sets the port up, whatever was done with it before. `clock_hz` is as for [`Pl011::new`].
+    pub fn open(self, clock_hz: Option<u32>) -> AnyConsole {
+        match self {
+            Self::Pl011(registers) => AnyConsole::Pl011(Pl011::new(registers, clock_hz)),
+            Self::MiniUart(registers) => AnyConsole::MiniUart(MiniUart::new(registers)),
+        }
+    }
 }
 
 /// Whichever port the board has.
@@ -41,6 +63,13 @@ pub enum AnyConsole {
 impl Console for AnyConsole {
     fn try_put(&mut self, byte: u8) -> bool {
         self.driver().try_put(byte)
+    }
+
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::Pl011(driver) => driver.is_idle(),
+            Self::MiniUart(driver) => driver.is_idle(),
+        }
     }
 
     fn try_get(&mut self) -> Option<u8> {

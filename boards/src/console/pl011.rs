@@ -107,7 +107,7 @@ impl Pl011 {
     /// and only then change the line.
     fn stop(&self) {
         for _ in 0..BUSY_POLLS {
-            if !self.registers.fr.is_set(FR::BUSY) {
+            if self.is_idle() {
                 break;
             }
         }
@@ -129,6 +129,10 @@ impl Pl011 {
 impl Console for Pl011 {
     fn try_put(&mut self, byte: u8) -> bool {
         self.uart.try_putchar(byte)
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.registers.fr.is_set(FR::BUSY)
     }
 
     fn try_get(&mut self) -> Option<u8> {

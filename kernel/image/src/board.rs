@@ -20,15 +20,15 @@ unsafe impl Sync for Scratch {}
 static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; boards::SCRATCH_BYTES]));
 
 /// Reads the device tree. Without one there is nothing the kernel could do.
-pub fn read(handover: &mut Handover) -> &'static Board {
+pub fn read(handover: &Handover) -> &'static Board {
     let Some(blob) = handover.device_tree else {
-        exit::last_words(handover, format_args!("the loader passed no device tree in x0"));
+        exit::cannot_start(format_args!("the loader passed no device tree in x0"));
     };
     // SAFETY: Nobody else has a reference to it: this runs once, before the frames are given away.
     let scratch = unsafe { &mut *SCRATCH.0.get() };
     match boards::read(blob, scratch, open) {
         Ok(board) => Box::leak(Box::new(board)),
-        Err(error) => exit::last_words(handover, format_args!("{error}")),
+        Err(error) => exit::cannot_start(format_args!("{error}")),
     }
 }
 

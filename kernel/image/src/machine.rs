@@ -1,5 +1,6 @@
 //! The machine as the portable kernel sees it: registers of threads, the console, interrupts, time.
 
+use crate::device::Registers as DeviceRegisters;
 use crate::exit;
 use crate::ram::Ram;
 use crate::storage::Counts;
@@ -7,12 +8,12 @@ use aarch64::boot::Handover;
 use aarch64::context::{FpState, FpUnit};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{Gic, GicV2, GicV3, InterruptController, Intid};
-use aarch64::mmu::{Hardware, KernelMap, Space, direct_map};
+use aarch64::mmu::{Hardware, Space, direct_map};
 use aarch64::timer;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
 use addr::Frame;
-use boards::console::{AnyConsole, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers};
-use boards::{Board, ConsoleDevice, ConsoleKind, RegisterBlock};
+use boards::Board;
+use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
 use kcore::{Interrupt, Platform, Registers};
 use mm::Seconds;
@@ -20,10 +21,9 @@ use vmsa::asid::AsidBits;
 
 /// A time slice is this part of a second.
 const SLICES_PER_SECOND: u64 = 100;
-/// What a slice is at least, should the frequency that firmware claims be far too low: a slice that is
-/// over before a program is entered would leave it no time at all. 10 ms at 1 MHz, the slowest clock
-/// that is usual.
-const LEAST_SLICE_TICKS: u64 = 10_000;
+/// The slowest clock that is usual (Arm ARM, "The Generic Timer"). What firmware claims must not be far
+/// below the truth: a time slice that is over before its program is entered would leave it no time at all.
+const LEAST_HERTZ: u64 = 1_000_000;
 
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
@@ -35,6 +35,20 @@ pub fn asid_bits(board: &Board) -> AsidBits {
     wanted.map_or(implemented, |wanted| wanted.min(implemented))
 }
 
+/// Ticks of the system counter in a second. Without that number there is no time and no time slice.
+fn frequency() -> u64 {
+    match timer::frequency() {
+        0 => exit::cannot_start(format_args!(
+            "firmware has not said in CNTFRQ_EL0 how fast the system counter counts"
+        )),
+        slow @ ..LEAST_HERTZ => exit::cannot_start(format_args!(
+            "the system counter counts {slow} times a second, as CNTFRQ_EL0 says; {LEAST_HERTZ} are needed \
+             at least"
+        )),
+        frequency => frequency,
+    }
+}
+
 /// The translation hardware.
 pub fn hardware(board: &Board, handover: &Handover) -> Hardware {
     if board.options().flag("bench") {
@@ -43,75 +57,43 @@ pub fn hardware(board: &Board, handover: &Handover) -> Hardware {
     Hardware::new(handover, Some(asid_bits(board)))
 }
 
-/// The devices the kernel itself drives.
-pub struct Devices {
-    /// The serial port.
-    pub console: AnyConsole,
-    /// The interrupt controller.
-    pub gic: Gic,
-}
-
-impl Devices {
-    /// Maps their registers and sets them up.
-    pub fn map(board: &Board, map: &mut KernelMap, ram: &mut Ram) -> Self {
-        let Some(device) = board.console else {
-            // Without a console nobody hears a panic either, but a debugger sees it.
-            panic!("the device tree has no serial port this kernel can drive");
-        };
-        let console = open_console(device, &mut |block| map_registers(map, ram, block));
-        let gic = match board.gic {
-            Some(boards::Gic::V2 {
-                distributor,
-                cpu_interface,
-            }) => {
-                let distributor = map_registers(map, ram, distributor);
-                let cpu_interface = map_registers(map, ram, cpu_interface);
-                // SAFETY: The device tree says that these are a GICv2's, and they were just mapped,
-                // once, for good.
-                Gic::V2(unsafe { GicV2::new(distributor, cpu_interface) })
-            }
-            Some(boards::Gic::V3 {
-                distributor,
-                redistributors,
-            }) => {
-                let distributor = map_registers(map, ram, distributor);
-                let region = map_registers(map, ram, redistributors);
-                // SAFETY: As above, for a GICv3, and the region has that length.
-                match unsafe { GicV3::new(distributor, region, redistributors.bytes) } {
-                    Ok(gic) => Gic::V3(gic),
-                    Err(error) => panic!("the interrupt controller, a GICv3, cannot be used: {error}"),
-                }
-            }
-            None => panic!("the device tree has no interrupt controller this kernel can drive"),
-        };
-        Self { console, gic }
-    }
-}
-
-fn map_registers(map: &mut KernelMap, ram: &mut Ram, block: RegisterBlock) -> NonNull<u8> {
-    match map.map_device(block.base, block.bytes, &mut || ram.take(1)) {
-        Ok(registers) => registers,
-        Err(error) => panic!("device registers cannot be mapped: {error}"),
-    }
-}
-
-fn open_console(device: ConsoleDevice, map: &mut dyn FnMut(RegisterBlock) -> NonNull<u8>) -> AnyConsole {
-    let registers = map(device.registers);
-    match device.kind {
-        ConsoleKind::Pl011 => {
-            // SAFETY: The device tree says that these are a PL011's registers; they are mapped for
-            // good, and all of them are cells that may be shared.
-            let registers: &'static Pl011Registers = unsafe { registers.cast().as_ref() };
-            exit::remember_uart(registers);
-            AnyConsole::Pl011(Pl011::new(registers, device.clock_hz))
+/// The interrupt controller, taken over from firmware.
+pub fn interrupt_controller(board: &Board, devices: &mut DeviceRegisters<'_>) -> Gic {
+    const WHAT: &str = "interrupt controller";
+    match board.gic {
+        Some(boards::Gic::V2 {
+            distributor,
+            cpu_interface,
+        }) => {
+            let distributor = devices.map_bytes(WHAT, distributor.base, GicV2::DISTRIBUTOR_BYTES);
+            let cpu_interface = devices.map_bytes(WHAT, cpu_interface.base, GicV2::CPU_INTERFACE_BYTES);
+            // SAFETY: The device tree says that these are a GICv2's, and they were just mapped,
+            // once, for good.
+            Gic::V2(unsafe { GicV2::new(distributor, cpu_interface) })
         }
-        ConsoleKind::MiniUart => {
-            // SAFETY: As above, for the auxiliary UART.
-            let registers: &'static MiniUartRegisters = unsafe { registers.cast().as_ref() };
-            AnyConsole::MiniUart(MiniUart::new(registers))
+        Some(boards::Gic::V3 {
+            distributor,
+            redistributors,
+        }) => {
+            let bytes = redistributors.bytes.min(MOST_REDISTRIBUTOR_BYTES);
+            let distributor = devices.map_bytes(WHAT, distributor.base, GicV3::DISTRIBUTOR_BYTES);
+            let region = devices.map_bytes(WHAT, redistributors.base, bytes);
+            // SAFETY: As above, for a GICv3, and the region has that length.
+            match unsafe { GicV3::new(distributor, region, bytes) } {
+                Ok(gic) => Gic::V3(gic),
+                Err(error) => exit::cannot_start(format_args!(
+                    "the interrupt controller, a GICv3, cannot be used: {error}"
+                )),
+            }
         }
+        None => exit::cannot_start(format_args!(
+            "the device tree has no interrupt controller that this kernel can drive"
+        )),
     }
 }
+
+/// Redistributors of 256 CPUs at most are looked at, however many the tree claims.
+const MOST_REDISTRIBUTOR_BYTES: u64 = 256 << 18;
 
 /// The machine.
 pub struct Machine {
@@ -137,7 +119,7 @@ impl Machine {
     /// The machine, with its timer and the console's interrupt ready to come.
     pub fn new(board: &Board, mut gic: Gic, mut console: AnyConsole, ram: &mut Ram, counts: Counts) -> Self {
         let Some(timer) = board.timer.and_then(|timer| Intid::new(timer.physical.intid())) else {
-            panic!("the device tree has no generic timer");
+            exit::cannot_start(format_args!("the device tree has no generic timer"));
         };
         timer::disarm();
         gic.enable(timer);
@@ -147,10 +129,7 @@ impl Machine {
             gic.enable(interrupt);
         }
         let registers = ram.take_slice(counts.processes, || Registers::ZERO);
-        let frequency = match timer::frequency() {
-            0 => panic!("the firmware has not set CNTFRQ_EL0, so the time is unknown"),
-            frequency => frequency,
-        };
+        let frequency = frequency();
         Self {
             threads: u32::try_from(registers.len()).unwrap_or(u32::MAX),
             registers: NonNull::from_mut(registers).cast(),
@@ -159,7 +138,7 @@ impl Machine {
             gic,
             timer,
             console_interrupt,
-            slice_ticks: (frequency / SLICES_PER_SECOND).max(LEAST_SLICE_TICKS),
+            slice_ticks: frequency / SLICES_PER_SECOND,
             frequency,
             epoch: board
                 .options()

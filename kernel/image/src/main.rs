@@ -10,6 +10,8 @@
 extern crate alloc;
 
 mod board;
+mod console;
+mod device;
 mod exit;
 mod first_program;
 mod heap;
@@ -22,23 +24,27 @@ mod storage;
 mod trap;
 
 use aarch64::boot::Handover;
+use device::Registers;
 use start_log::StartLog;
 
 /// Everything in order. What comes later needs what came before.
 #[unsafe(no_mangle)]
 fn kernel_main(mut handover: Handover) -> ! {
     heap::open();
-    let board = board::read(&mut handover);
-    exit::choose(board, handover.entered_at);
+    console::guess(&mut handover);
+    let board = board::read(&handover);
     let mut ram = ram::Ram::of(board, &handover);
-    let devices = machine::Devices::map(board, &mut handover.map, &mut ram);
-    let mut log = StartLog::new(devices.console);
+    let mut devices = Registers::new(&mut handover.map, &mut ram);
+    exit::choose(board, handover.entered_at, &mut devices);
+    let mut log = StartLog::new(console::open(board, &mut devices));
     log.describe_machine(board, &handover);
+    storage::check_room(board, &ram);
     initrd::check(board, &handover);
     ram.map(&mut handover);
     initrd::clear_edges(board);
+    let gic = machine::interrupt_controller(board, &mut Registers::new(&mut handover.map, &mut ram));
     let counts = storage::Counts::for_frames(ram.frames());
-    let machine = machine::Machine::new(board, devices.gic, log.console(), &mut ram, counts);
+    let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &handover);
     let facts = board::facts(board, &handover, &hardware);
     let objects = storage::kernel_storage(&mut ram, counts);

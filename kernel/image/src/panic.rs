@@ -1,5 +1,6 @@
 //! A mistake of the kernel's: last words, then the end.
 
+use crate::console::say;
 use crate::exit;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +14,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         exit::power_off(exit::PANIC_STATUS);
     }
     match info.location() {
-        Some(at) => exit::say(format_args!(
+        Some(at) => say(format_args!(
             "panic: {} ({}:{})",
             info.message(),
             at.file(),
             at.line()
         )),
-        None => exit::say(format_args!("panic: {}", info.message())),
+        None => say(format_args!("panic: {}", info.message())),
     }
     exit::power_off(exit::PANIC_STATUS)
 }

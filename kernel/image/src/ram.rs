@@ -1,6 +1,6 @@
 //! RAM at boot: what there is, and who takes what before the page allocator gets the rest.
 
-use crate::{board, initrd};
+use crate::{board, exit, initrd};
 use aarch64::boot::Handover;
 use aarch64::mmu::direct_map;
 use addr::{Frame, FrameRange, GRANULE};
@@ -27,6 +27,7 @@ impl Ram {
         }
         let mut mapped = free.clone();
         mapped.extend(initrd::frames(board));
+        keep_largest(&mut free, mm::MOST_RANGES);
         Self { free, mapped }
     }
 
@@ -35,7 +36,7 @@ impl Ram {
         let constants = handover.constants();
         for range in core::mem::take(&mut self.mapped) {
             if let Err(error) = handover.map.map_ram(range, constants, &mut || self.take(1)) {
-                panic!("RAM cannot be mapped: {error}");
+                exit::cannot_start(format_args!("{error}"));
             }
         }
     }
@@ -51,13 +52,14 @@ impl Ram {
     }
 
     /// Takes `count` frames in a row, from the end of the last range that has them, so that the
-    /// large blocks at its start stay whole.
-    ///
-    /// # Panics
-    /// If there are none: the machine is too small for the kernel.
+    /// large blocks at its start stay whole. If there are none, the machine ends and says so:
+    /// [`crate::storage::check_room`] has seen that there is enough, but it may be in pieces.
     pub fn take(&mut self, count: u64) -> Frame {
         let Some(index) = self.free.iter().rposition(|range| range.count() > count) else {
-            panic!("this machine has too little memory: there are no {count} frames in a row");
+            exit::cannot_start(format_args!(
+                "the free RAM is in pieces too small: none has {} KiB in a row",
+                count * GRANULE / 1024
+            ));
         };
         let range = self.free[index];
         let left = range.count() - count;
@@ -70,8 +72,7 @@ impl Ram {
     /// Memory for `count` values, each as `make` makes it, for good. RAM is mapped.
     pub fn take_slice<T>(&mut self, count: usize, make: impl Fn() -> T) -> &'static mut [T] {
         const { assert!(align_of::<T>() <= GRANULE as usize) };
-        let frames = ((count * size_of::<T>()) as u64).div_ceil(GRANULE).max(1);
-        let start = direct_map::pointer(self.take(frames).start()).cast::<MaybeUninit<T>>();
+        let start = direct_map::pointer(self.take(frames_for::<T>(count)).start()).cast::<MaybeUninit<T>>();
         // SAFETY: These frames are RAM that nobody else has, in the direct map for good, large
         // enough and aligned; uninitialised memory is what `MaybeUninit` stands for.
         let slice = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count) };
@@ -93,6 +94,20 @@ impl Ram {
     /// Memory for `count` slots.
     pub fn take_slots<T>(&mut self, count: usize) -> &'static mut [Slot<T>] {
         self.take_slice(count, Slot::empty)
+    }
+}
+
+/// Frames that `count` values take.
+pub fn frames_for<T>(count: usize) -> u64 {
+    ((count * size_of::<T>()) as u64).div_ceil(GRANULE).max(1)
+}
+
+/// Gives up the smallest ranges until `most` are left.
+fn keep_largest(ranges: &mut Vec<FrameRange>, most: usize) {
+    while ranges.len() > most
+        && let Some((smallest, _)) = ranges.iter().enumerate().min_by_key(|(_, range)| range.count())
+    {
+        ranges.remove(smallest);
     }
 }
 

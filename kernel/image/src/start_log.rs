@@ -1,8 +1,9 @@
 //! What boot says: on the console, and in the log for later.
 
+use crate::console::Output;
 use aarch64::boot::{EntryLevel, Handover};
 use boards::Board;
-use boards::console::{AnyConsole, Console};
+use boards::console::AnyConsole;
 use core::fmt::{self, Write};
 use kcore::log::Log;
 
@@ -80,21 +81,9 @@ impl StartLog {
 impl Write for StartLog {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.log.write_str(text)?;
-        let Some(console) = &mut self.console else {
-            return Ok(());
-        };
-        for byte in text.bytes() {
-            if byte == b'\n' {
-                put(console, b'\r');
-            }
-            put(console, byte);
+        match &mut self.console {
+            Some(console) => Output(console).write_str(text),
+            None => Ok(()),
         }
-        Ok(())
-    }
-}
-
-fn put(console: &mut AnyConsole, byte: u8) {
-    while !console.try_put(byte) {
-        core::hint::spin_loop();
     }
 }

@@ -1,10 +1,18 @@
 //! Where the kernel's objects live: memory for typed slots, taken once, in proportion to RAM.
 
-use crate::ram::Ram;
-use aarch64::mmu::Hardware;
+use crate::exit;
+use crate::machine::Machine;
+use crate::ram::{Ram, frames_for};
+use aarch64::context::FpState;
+use aarch64::mmu::{self, Hardware};
+use addr::GRANULE;
 use boards::Board;
-use kcore::Storage;
+use kcore::ipc::Endpoint;
+use kcore::process::Process;
+use kcore::thread::Thread;
+use kcore::{Kernel, Registers, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
+use slots::Slot;
 
 /// How many of everything there can be.
 #[derive(Clone, Copy)]
@@ -29,6 +37,48 @@ impl Counts {
             regions: one_in(31, 256, 32768),
             mappings: one_in(31, 1024, 65536),
         }
+    }
+
+    /// Frames that the kernel takes for all of them, and for itself.
+    fn frames(self) -> u64 {
+        let objects = [
+            frames_for::<Registers>(self.processes),
+            frames_for::<FpState>(self.processes),
+            frames_for::<Slot<Process>>(self.processes),
+            frames_for::<Slot<Thread>>(self.processes),
+            frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
+            frames_for::<Slot<Endpoint>>(self.endpoints),
+            frames_for::<Slot<mm::Region>>(self.regions),
+            frames_for::<KeyBucket>(self.regions),
+            frames_for::<Slot<mm::Vma>>(self.mappings),
+            frames_for::<Kernel<Machine>>(1),
+        ];
+        objects.iter().sum()
+    }
+}
+
+/// For translation tables of the kernel, and the page allocator's words.
+const TABLE_FRAMES: u64 = 64;
+/// For the first program: 1 MiB.
+const PROGRAM_FRAMES: u64 = 256;
+
+/// Ends the machine if it has too little RAM for the fewest objects and a program, and says how much it needs.
+pub fn check_room(board: &Board, ram: &Ram) {
+    let whole = board.memory.ram_bytes();
+    if whole == 0 {
+        exit::cannot_start(format_args!(
+            "the device tree lists no RAM; it is the loader who fills that in"
+        ));
+    }
+    let needed = Counts::for_frames(0).frames() + TABLE_FRAMES + PROGRAM_FRAMES;
+    if ram.frames() < needed {
+        exit::cannot_start(format_args!(
+            "there is too little RAM: of {} KiB, {} KiB are free beside image, device tree and initrd, and {} KiB \
+             are needed at least",
+            whole / 1024,
+            ram.frames() * GRANULE / 1024,
+            needed * GRANULE / 1024
+        ));
     }
 }
 

@@ -4,6 +4,7 @@
 //! argument registers, and the thread's other registers stay where they are ([`kernel_call`],
 //! [`kernel_reply_receive`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
+use crate::console::say;
 use crate::exit;
 use crate::machine::Machine;
 use aarch64::cpu;
@@ -215,11 +216,11 @@ fn end(stop: Stop, log: &Log) -> ! {
             let lines = text[..count].trim_ascii_end();
             let last = lines.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
             let last = core::str::from_utf8(last).unwrap_or("a line that is too long");
-            exit::say(format_args!(
+            say(format_args!(
                 "The first program ended ({}), so everything does. Last in the log:",
                 Words(end)
             ));
-            exit::say(format_args!("{last}"));
+            say(format_args!("{last}"));
             exit::power_off(exit::PANIC_STATUS)
         }
     }

@@ -23,3 +23,17 @@ pub(crate) fn has_activity_monitors() -> bool {
 pub fn asid_bits() -> AsidBits {
     AsidBits::implemented(ID_AA64MMFR0_EL1.get())
 }
+
+/// One more than the largest physical address that the MMU can name: PARange, but 48 bits at most, since
+/// descriptors hold no more ([`vmsa::control::tcr_el1`]).
+pub(crate) fn physical_addresses() -> u64 {
+    let bits = match ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::PARange) {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        _ => 48,
+    };
+    1 << bits
+}

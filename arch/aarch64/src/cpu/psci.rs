@@ -4,7 +4,8 @@
 //! Only to be called where the device tree has a PSCI node: elsewhere the instruction is undefined,
 //! or hangs the machine.
 
-use smccc::psci::{self, Error};
+use smccc::psci;
+pub use smccc::psci::Error;
 use smccc::{Hvc, Smc};
 
 /// The instruction that enters the firmware.

@@ -123,6 +123,9 @@ const PRIORITY: u8 = 0xa0;
 const PATIENCE: u32 = 10_000_000;
 
 impl GicV3 {
+    /// The length of GICD, as far as it is used here.
+    pub const DISTRIBUTOR_BYTES: u64 = size_of::<Distributor>() as u64;
+
     /// Takes the controller over from firmware: every interrupt disabled, not pending, not active,
     /// and this CPU listening.
     ///

@@ -1,6 +1,7 @@
 //! The kernel's own map after boot: RAM into the direct map, device registers into their window.
 
 use crate::boot::Handover;
+use crate::cpu::features;
 use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES};
 use crate::mmu::scratch::Scratch;
 use crate::mmu::tlb;
@@ -20,9 +21,9 @@ pub struct KernelMap {
 /// Why something could not be mapped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MapError {
-    /// RAM at a physical address beyond 128 TiB.
+    /// RAM that ends beyond 128 TiB or what the CPU can address.
     OutOfDirectMap(FrameRange),
-    /// Device registers without length, or past the end of the physical address space.
+    /// Device registers without length, or beyond what the CPU can address.
     NoSuchRegisters(PhysAddr),
 }
 
@@ -30,7 +31,11 @@ impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfDirectMap(range) => {
-                write!(f, "the RAM at {} is beyond 128 TiB", range.start().start())
+                let (start, end) = (range.start().start(), range.end().start());
+                write!(
+                    f,
+                    "the RAM at {start}-{end} ends beyond what this CPU and kernel can address"
+                )
             }
             Self::NoSuchRegisters(at) => write!(f, "there can be no registers at {at}"),
         }
@@ -64,7 +69,7 @@ impl KernelMap {
         image: ImageFrames,
         new_table: &mut dyn FnMut() -> Frame,
     ) -> Result<(), MapError> {
-        if ram.end().start().raw() > DIRECT_MAP_BYTES {
+        if ram.end().start().raw() > DIRECT_MAP_BYTES.min(features::physical_addresses()) {
             return Err(MapError::OutOfDirectMap(ram));
         }
         let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
@@ -82,7 +87,7 @@ impl KernelMap {
     /// way.
     ///
     /// # Errors
-    /// [`MapError::NoSuchRegisters`] if `bytes` is 0 or the end wraps.
+    /// [`MapError::NoSuchRegisters`] if `bytes` is 0 or the end is beyond what the CPU can address.
     pub fn map_device(
         &mut self,
         start: PhysAddr,
@@ -90,7 +95,10 @@ impl KernelMap {
         new_table: &mut dyn FnMut() -> Frame,
     ) -> Result<NonNull<u8>, MapError> {
         let refused = MapError::NoSuchRegisters(start);
-        let end = start.checked_add(bytes).ok_or(refused)?;
+        let end = start
+            .checked_add(bytes)
+            .filter(|end| end.raw() <= features::physical_addresses())
+            .ok_or(refused)?;
         let frames = FrameRange::touching(start, end).ok_or(refused)?;
         let at = self.next_device;
         // A page between neighbours stays unmapped, so that running off the end faults.

@@ -1,0 +1,141 @@
+//! The serial port: opened for whoever drives it, and remembered for last words.
+//!
+//! Until the device tree has said where it is, last words go to the port that is most likely there.
+
+use crate::device::{self, Registers};
+use crate::exit;
+use aarch64::boot::Handover;
+use aarch64::cpu;
+use addr::{Frame, FrameRange, GRANULE, VirtAddr};
+use alloc::boxed::Box;
+use boards::console::{AnyConsole, AnyRegisters, Console, last_words_uart};
+use boards::{Board, ConsoleDevice, ConsoleKind, rpi4};
+use core::cell::UnsafeCell;
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// The port for last words.
+static LAST_WORDS: AtomicPtr<AnyRegisters> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Lets last words go where a console most likely is. A board that we don't know may have something else
+/// there; but then it has nobody to hear of it either.
+pub fn guess(handover: &mut Handover) {
+    let mut spare = spare_tables(handover);
+    let mut table = || match spare.next() {
+        Some(frame) => frame,
+        None => panic!("a page of registers takes three tables at most"),
+    };
+    let block = last_words_uart(handover.image().start().start());
+    // SAFETY: A guess that holds on all boards we know; nothing is read or written before there are last
+    // words.
+    let registers = unsafe { device::map_block(block, &mut handover.map, &mut table) };
+    if let Ok(registers) = registers {
+        remember(AnyRegisters::Pl011(registers));
+    }
+}
+
+/// Opens the console that the device tree names.
+pub fn open(board: &Board, devices: &mut Registers<'_>) -> AnyConsole {
+    let Some(device) = board.console else {
+        exit::cannot_start(format_args!(
+            "the device tree has no serial port that this kernel can drive"
+        ));
+    };
+    route_pins(board, device.kind, devices);
+    let registers = map(device, devices);
+    remember(registers);
+    registers.open(device.clock_hz)
+}
+
+fn route_pins(board: &Board, console: ConsoleKind, devices: &mut Registers<'_>) {
+    if let Some(gpio) = board.gpio {
+        // SAFETY: The device tree says that this is a BCM2711's GPIO block.
+        rpi4::route_console_pins(unsafe { devices.map("GPIO", gpio) }, console);
+    }
+}
+
+fn map(device: ConsoleDevice, devices: &mut Registers<'_>) -> AnyRegisters {
+    match device.kind {
+        // SAFETY: The device tree says that these are a PL011's registers.
+        ConsoleKind::Pl011 => AnyRegisters::Pl011(unsafe { devices.map("serial port", device.registers) }),
+        ConsoleKind::MiniUart => {
+            // SAFETY: As above, an auxiliary UART's.
+            AnyRegisters::MiniUart(unsafe { devices.map("serial port", device.registers) })
+        }
+    }
+}
+
+fn remember(registers: AnyRegisters) {
+    LAST_WORDS.store(Box::leak(Box::new(registers)), Ordering::Release);
+}
+
+fn for_last_words() -> Option<AnyConsole> {
+    // SAFETY: `remember` stored it, for ever; nobody writes to it.
+    let registers = unsafe { LAST_WORDS.load(Ordering::Acquire).as_ref() }?;
+    Some(registers.open(None))
+}
+
+/// Prints a line, whoever else uses the console: nothing runs afterwards that minds.
+pub fn say(words: fmt::Arguments<'_>) {
+    let Some(mut console) = for_last_words() else {
+        return;
+    };
+    // The console takes everything; the result is that of the trait.
+    if writeln!(Output(&mut console), "{words}").is_err() {
+        cpu::halt();
+    }
+    wait_until_sent(&console);
+}
+
+/// How often we look whether everything is sent. A full FIFO takes 3 ms; a device register cannot be read
+/// this often in less.
+const IDLE_POLLS: u32 = 100_000;
+
+/// What is in a FIFO when the machine ends is lost.
+fn wait_until_sent(console: &AnyConsole) {
+    for _ in 0..IDLE_POLLS {
+        if console.is_idle() {
+            break;
+        }
+    }
+}
+
+/// Text for a console: lines end as a terminal wants it.
+pub struct Output<'a>(pub &'a mut AnyConsole);
+
+impl Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.put(b'\r');
+            }
+            self.put(byte);
+        }
+        Ok(())
+    }
+}
+
+impl Output<'_> {
+    fn put(&mut self, byte: u8) {
+        while !self.0.try_put(byte) {
+            core::hint::spin_loop();
+        }
+    }
+}
+
+const SPARE_TABLES: usize = 3;
+
+#[repr(C, align(4096))]
+struct SpareTables(UnsafeCell<[u8; SPARE_TABLES * GRANULE as usize]>);
+
+// SAFETY: Reached by physical address only, by the translation table code, once.
+unsafe impl Sync for SpareTables {}
+
+static SPARE: SpareTables = SpareTables(UnsafeCell::new([0; SPARE_TABLES * GRANULE as usize]));
+
+fn spare_tables(handover: &Handover) -> impl Iterator<Item = Frame> + use<> {
+    let start = handover.physical(VirtAddr::new((&raw const SPARE).addr() as u64));
+    FrameRange::new(start.frame(), SPARE_TABLES as u64)
+        .into_iter()
+        .flat_map(FrameRange::iter)
+}
