@@ -1,6 +1,6 @@
 //! What a process is asked: by itself about itself, by its parent about a child.
 
-use crate::request::{requests, words};
+use crate::request::{numbered, requests, words};
 use crate::{Badge, Errno, Field, Handle, Rights, Word, Words, Words6};
 
 /// Process number.
@@ -133,17 +133,9 @@ pub enum FaultKind {
     Hardware = 7,
 }
 
-impl FaultKind {
-    const ALL: [Self; 7] = [
-        Self::Unmapped,
-        Self::NotPermitted,
-        Self::OutOfMemory,
-        Self::BadAccess,
-        Self::BadInstruction,
-        Self::Breakpoint,
-        Self::Hardware,
-    ];
-}
+numbered!(
+    FaultKind: Unmapped, NotPermitted, OutOfMemory, BadAccess, BadInstruction, Breakpoint, Hardware,
+);
 
 impl Words for End {
     const FIELDS: &'static [Field] = &[
@@ -167,7 +159,7 @@ impl Words for End {
     fn into_words(self) -> Words6 {
         match self {
             Self::Exited(status) => [1, status.into_word(), 0, 0, 0, 0],
-            Self::Faulted(kind, address) => [2, kind as u64, address, 0, 0, 0],
+            Self::Faulted(kind, address) => [2, kind.into_word(), address, 0, 0, 0],
             Self::Killed => [3, 0, 0, 0, 0, 0],
         }
     }
@@ -175,11 +167,7 @@ impl Words for End {
     fn from_words(words: &Words6) -> Result<Self, Errno> {
         match words[0] {
             1 => i32::from_word(words[1]).map(Self::Exited),
-            2 => {
-                let kind = FaultKind::ALL.into_iter().find(|kind| *kind as u64 == words[1]);
-                kind.map(|kind| Self::Faulted(kind, words[2]))
-                    .ok_or(Errno::EINVAL)
-            }
+            2 => FaultKind::from_word(words[1]).map(|kind| Self::Faulted(kind, words[2])),
             3 => Ok(Self::Killed),
             _ => Err(Errno::EINVAL),
         }

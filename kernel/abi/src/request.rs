@@ -169,6 +169,25 @@ macro_rules! words {
 }
 pub(crate) use words;
 
+/// Makes words of an enum whose variants have numbers.
+macro_rules! numbered {
+    ($name:ident: $($variant:ident),* $(,)?) => {
+        impl $crate::Word for $name {
+            fn into_word(self) -> u64 {
+                self as u64
+            }
+
+            fn from_word(word: u64) -> Result<Self, $crate::Errno> {
+                match word {
+                    $(number if number == Self::$variant as u64 => Ok(Self::$variant),)*
+                    _ => Err($crate::Errno::EINVAL),
+                }
+            }
+        }
+    };
+}
+pub(crate) use numbered;
+
 /// Declares the requests of one kind of object: a struct each, an enum of all, its decoder, and
 /// the table of rows.
 macro_rules! requests {

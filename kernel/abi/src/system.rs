@@ -1,8 +1,7 @@
 //! What the system as a whole is asked. Only `init` has this handle at first.
 
 use crate::process::Pid;
-use crate::request::{requests, words};
-use crate::{Errno, Word};
+use crate::request::{numbered, requests, words};
 
 requests! {
     /// A request to the system.
@@ -19,9 +18,11 @@ requests! {
             after: Pid,
         } -> ProcessFacts;
         /// Ends everything. No answer comes.
-        PowerOff = 0x403 {
+        ShutDown = 0x403 {
             /// For whoever started the machine, where the machine can pass it on.
             status: u32,
+            /// What becomes of it.
+            end: MachineEnd,
         } -> ();
         /// Reads the kernel's log from `position` on; the answer's bytes are text.
         ///
@@ -96,8 +97,6 @@ pub enum ProcessState {
 }
 
 impl ProcessState {
-    const ALL: [Self; 4] = [Self::New, Self::Ready, Self::Waiting, Self::Ended];
-
     /// One word for lists.
     pub const fn name(self) -> &'static str {
         match self {
@@ -109,15 +108,16 @@ impl ProcessState {
     }
 }
 
-impl Word for ProcessState {
-    fn into_word(self) -> u64 {
-        self as u64
-    }
+numbered!(ProcessState: New, Ready, Waiting, Ended);
 
-    fn from_word(word: u64) -> Result<Self, Errno> {
-        Self::ALL
-            .into_iter()
-            .find(|state| *state as u64 == word)
-            .ok_or(Errno::EINVAL)
-    }
+/// What becomes of the machine when everything has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum MachineEnd {
+    /// It is switched off; where nothing can do that, it halts.
+    PowerOff = 0,
+    /// It starts anew, with its firmware.
+    Restart = 1,
 }
+
+numbered!(MachineEnd: PowerOff, Restart);

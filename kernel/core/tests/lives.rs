@@ -6,7 +6,7 @@ mod setup;
 use abi::console::Read;
 use abi::memory::Map;
 use abi::process::{Close, Create, End, FaultKind, Give, Kill, Wait};
-use abi::system::{NextProcess, PowerOff};
+use abi::system::{MachineEnd, NextProcess, ShutDown};
 use abi::{Errno, Handle, IpcError};
 use addr::VirtAddr;
 use kcore::sched::Stop;
@@ -227,10 +227,12 @@ fn the_end_of_a_time_slice_lets_the_next_thread_run() {
 }
 
 #[test]
-fn power_off_and_the_end_of_the_first_process_stop_everything() {
-    let mut world = world();
-    world.send(Handle::PARENT, PowerOff { status: 4 }, &[], &[]);
-    assert_eq!(world.run(), Next::Stop(Stop::PowerOff(4)));
+fn a_shutdown_and_the_end_of_the_first_process_stop_everything() {
+    for end in [MachineEnd::PowerOff, MachineEnd::Restart] {
+        let mut world = world();
+        world.send(Handle::PARENT, ShutDown { status: 4, end }, &[], &[]);
+        assert_eq!(world.run(), Next::Stop(Stop::ShutDown(end, 4)));
+    }
     let mut world = setup::world();
     world.send(Handle::SELF, abi::process::Exit { status: 1 }, &[], &[]);
     assert_eq!(world.run(), Next::Stop(Stop::FirstEnded(End::Exited(1))));

@@ -5,6 +5,7 @@ use crate::device::Registers;
 use aarch64::boot::EntryLevel;
 use aarch64::cpu::{self, psci};
 use aarch64::semihosting;
+use abi::system::MachineEnd;
 use alloc::boxed::Box;
 use boards::rpi4::{self, WatchdogRegisters};
 use boards::{Board, PsciConduit};
@@ -73,26 +74,32 @@ pub fn cannot_start(why: fmt::Arguments<'_>) -> ! {
     power_off(CANNOT_START_STATUS)
 }
 
-/// Switches the machine off, with `status` for those who started it where there is a way to pass
-/// it on.
+/// Switches the machine off: [`end`].
 pub fn power_off(status: u32) -> ! {
+    end(MachineEnd::PowerOff, status)
+}
+
+/// Ends the machine, with `status` for those who started it where there is a way to pass it on. Each way is
+/// taken if the one before has left the machine running.
+pub fn end(how: MachineEnd, status: u32) -> ! {
     let ways = ways();
-    if ways.is_some_and(|ways| ways.semihosting) {
-        // Comes back if nobody listens.
+    if how == MachineEnd::PowerOff && ways.is_some_and(|ways| ways.semihosting) {
         semihosting::exit(status);
     }
-    match ways.and_then(|ways| ways.switch) {
-        Some(Switch::Psci(conduit)) => report(psci::system_off(conduit)),
-        Some(Switch::Watchdog(registers)) => {
-            rpi4::power_off(registers);
-            wait_for_reset();
-        }
-        None => {}
+    if let Some(switch) = ways.and_then(|ways| ways.switch) {
+        use_switch(switch, how);
     }
-    say(format_args!(
-        "halted: nothing here can switch this machine off but you"
-    ));
+    say(format_args!("halted: {}", by_hand(how)));
     cpu::halt()
+}
+
+fn use_switch(switch: Switch, how: MachineEnd) {
+    match (switch, how) {
+        (Switch::Psci(conduit), MachineEnd::PowerOff) => report(psci::system_off(conduit)),
+        (Switch::Psci(conduit), MachineEnd::Restart) => report(psci::system_reset(conduit)),
+        (Switch::Watchdog(registers), MachineEnd::PowerOff) => wait_for(rpi4::power_off, registers),
+        (Switch::Watchdog(registers), MachineEnd::Restart) => wait_for(rpi4::restart, registers),
+    }
 }
 
 /// The firmware comes back only if it refuses.
@@ -103,10 +110,18 @@ fn report(outcome: Result<(), psci::Error>) {
 }
 
 /// The watchdog takes a moment.
-fn wait_for_reset() {
+fn wait_for(reset: fn(&WatchdogRegisters), registers: &WatchdogRegisters) {
     /// Some hundred times that moment.
     const SPINS: u32 = 10_000_000;
+    reset(registers);
     for _ in 0..SPINS {
         core::hint::spin_loop();
+    }
+}
+
+fn by_hand(how: MachineEnd) -> &'static str {
+    match how {
+        MachineEnd::PowerOff => "this machine has to be switched off by hand",
+        MachineEnd::Restart => "this machine has to be restarted by hand",
     }
 }

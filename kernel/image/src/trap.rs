@@ -209,7 +209,7 @@ fn kind_of(cause: Cause) -> FaultKind {
 
 fn end(stop: Stop, log: &Log) -> ! {
     match stop {
-        Stop::PowerOff(status) => exit::power_off(status),
+        Stop::ShutDown(how, status) => exit::end(how, status),
         Stop::FirstEnded(end) => {
             let mut text = [0; LAST_LOG_BYTES];
             let (_, count) = log.read(log.end().saturating_sub(LAST_LOG_BYTES as u64), &mut text);

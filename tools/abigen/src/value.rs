@@ -33,6 +33,7 @@ pub(crate) fn chapter() -> String {
         section("Pid", source::PROCESS, "pub struct Pid("),
         listed("FaultKind", source::PROCESS, "pub enum FaultKind {"),
         listed("ProcessState", source::SYSTEM, "pub enum ProcessState {"),
+        listed("MachineEnd", source::SYSTEM, "pub enum MachineEnd {"),
         listed("Protection", source::MEMORY, "pub struct Protection:"),
         section("ShmKey", source::SHM, "pub struct ShmKey("),
         section("ShmId", source::SHM, "pub struct ShmId("),

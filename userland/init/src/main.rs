@@ -14,6 +14,7 @@ mod options;
 
 use abi::Handle;
 use abi::process::End;
+use abi::system::MachineEnd;
 use options::Purpose;
 use rt::archive::Archive;
 use rt::log::KernelLog;
@@ -34,7 +35,7 @@ fn init(start: &Start) -> Outcome {
             1
         }
     };
-    sys::system::power_off(SYSTEM, status)?;
+    sys::system::shut_down(SYSTEM, MachineEnd::PowerOff, status)?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use abi::process::{End, Pid};
 use abi::shm::ShmId;
+use abi::system::MachineEnd;
 use abi::{Errno, Handle};
 use alloc::format;
 use rt::archive::Archive;
@@ -27,6 +28,7 @@ impl Session {
     pub fn execute(&self, command: Command<'_>) -> Outcome {
         match command {
             Command::Nothing | Command::Exit => Ok(()),
+            Command::Reboot => reboot(),
             Command::Help => help(),
             Command::ListSegments => list_segments(),
             Command::RemoveSegment(id) => remove_segment(id),
@@ -63,6 +65,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Comes back only if it is refused.
+fn reboot() -> Outcome {
+    Ok(sys::system::shut_down(SYSTEM, MachineEnd::Restart, 0)?)
 }
 
 fn help() -> Outcome {

@@ -29,6 +29,8 @@ pub enum Command<'a> {
     },
     /// Leave, which powers the machine off.
     Exit,
+    /// Restart the machine.
+    Reboot,
 }
 
 /// What is wrong with a line.
@@ -57,6 +59,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("run", "list the programs"),
     ("run NAME [ARGUMENT...]", "run a program and wait for its end"),
     ("exit", "power the machine off"),
+    ("reboot", "restart the machine"),
 ];
 
 /// Reads a line.
@@ -74,6 +77,7 @@ pub fn parse(line: &str) -> Result<Command<'_>, ParseError<'_>> {
         "ps" => alone(Command::ListProcesses, rest),
         "run" => Ok(run(rest)),
         "exit" => alone(Command::Exit, rest),
+        "reboot" => alone(Command::Reboot, rest),
         unknown => Err(ParseError::Unknown(unknown)),
     }
 }

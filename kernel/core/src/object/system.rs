@@ -6,7 +6,7 @@ use crate::platform::Platform;
 use crate::sched::Stop;
 use crate::thread::ThreadId;
 use abi::process::Pid;
-use abi::system::{ProcessFacts, SystemRequest};
+use abi::system::{ProcessFacts, ShutDown, SystemRequest};
 use abi::{BUFFER_BYTES, Errno, Words};
 
 impl<P: Platform> Kernel<P> {
@@ -18,7 +18,7 @@ impl<P: Platform> Kernel<P> {
                 Ok(self.answer(call.thread, counts))
             }
             SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),
-            SystemRequest::PowerOff(off) => self.power_off(off.status),
+            SystemRequest::ShutDown(asked) => self.shut_down(asked),
             SystemRequest::ReadLog(read) => self.read_log(call.thread, read.position),
         }
     }
@@ -53,8 +53,8 @@ impl<P: Platform> Kernel<P> {
         (facts, name)
     }
 
-    fn power_off(&mut self, status: u32) -> Result<Outcome, Errno> {
-        self.stop = Some(Stop::PowerOff(status));
+    fn shut_down(&mut self, asked: ShutDown) -> Result<Outcome, Errno> {
+        self.stop = Some(Stop::ShutDown(asked.end, asked.status));
         Ok(Outcome::Waits)
     }
 

@@ -5,6 +5,7 @@ use crate::platform::{Interrupt, Platform};
 use crate::process::Stage;
 use crate::thread::{State, ThreadId, Work};
 use abi::process::End;
+use abi::system::MachineEnd;
 use addr::Frame;
 
 /// What the CPU does when the kernel is done.
@@ -22,7 +23,7 @@ pub enum Next {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
     /// Somebody who may said so, with this status.
-    PowerOff(u32),
+    ShutDown(MachineEnd, u32),
     /// The first process ended, which it must not.
     FirstEnded(End),
 }

@@ -5,7 +5,7 @@ use abi::console::ConsoleRequest;
 use abi::memory::{Map, MemoryRequest, Move, Protection, Unmap};
 use abi::process::{Create, CreateEndpoint, Derive, Exit, Give, Kill, ProcessRequest, Start, Wait};
 use abi::shm::ShmId;
-use abi::system::{PowerOff, SystemRequest};
+use abi::system::{ShutDown, SystemRequest};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
 use kcore::Registers;
 
@@ -247,7 +247,7 @@ impl Trap {
     /// Whether it would end the whole game.
     pub fn ends_everything(&self, is_init: bool) -> bool {
         let is_call = self.operation == Operation::Call as u64;
-        is_call && (self.label == PowerOff::LABEL || (is_init && self.label == Exit::LABEL))
+        is_call && (self.label == ShutDown::LABEL || (is_init && self.label == Exit::LABEL))
     }
 
     pub fn fill(&self, page: &mut MessagePage) {

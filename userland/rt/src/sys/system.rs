@@ -5,7 +5,7 @@ use crate::{Error, Incoming, Outgoing};
 use abi::Handle;
 use abi::process::Pid;
 use abi::system::{
-    CountFrames, Describe, FrameCounts, Machine, NextProcess, PowerOff, ProcessFacts, ReadLog,
+    CountFrames, Describe, FrameCounts, Machine, MachineEnd, NextProcess, ProcessFacts, ReadLog, ShutDown,
 };
 
 /// As [`Describe`]; `name` receives the board's name.
@@ -32,12 +32,12 @@ pub fn next_process(system: Handle, after: Pid, name: &mut Incoming) -> Result<P
     exchange(system, NextProcess { after }, Outgoing::NOTHING, name)
 }
 
-/// As [`PowerOff`]: no answer comes, so one that returns was refused.
+/// As [`ShutDown`]: no answer comes, so one that returns was refused.
 ///
 /// # Errors
 /// The handle is not the system's.
-pub fn power_off(system: Handle, status: u32) -> Result<(), Error> {
-    call(system, PowerOff { status })
+pub fn shut_down(system: Handle, end: MachineEnd, status: u32) -> Result<(), Error> {
+    call(system, ShutDown { status, end })
 }
 
 /// As [`ReadLog`]; `text` receives what there is. Returns where to read on.
