@@ -25,6 +25,7 @@ mod memory;
 mod options;
 pub mod qemu_virt;
 pub mod rpi4;
+pub mod rtc;
 mod text;
 
 pub use board::{

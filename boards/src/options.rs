@@ -40,9 +40,9 @@ impl<'a> Options<'a> {
             .filter(|bits| (1..=16).contains(bits))
     }
 
-    /// `time=N`: seconds since the Epoch at boot, for boards without a clock.
-    pub fn time(self) -> Option<u64> {
-        self.option("time")?.parse().ok()
+    /// `time=N`: seconds since 1970 at boot, for boards without a clock.
+    pub fn time(self) -> Option<i64> {
+        self.option("time")?.parse().ok().filter(|&seconds| seconds >= 0)
     }
 
     /// `init=NAME`: the first program.
@@ -96,6 +96,8 @@ mod tests {
         }
         assert_eq!(Options::new("asid-bits=16").asid_bits(), Some(16));
         assert_eq!(Options::new("time=1700000000").time(), Some(1_700_000_000));
-        assert_eq!(Options::new("time=99999999999999999999").time(), None);
+        for line in ["time=99999999999999999999", "time=-1", "time=now", "time="] {
+            assert_eq!(Options::new(line).time(), None, "{line}");
+        }
     }
 }

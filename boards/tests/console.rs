@@ -3,11 +3,11 @@
 
 mod support;
 
-use boards::ConsoleKind;
 use boards::console::{
     AnyConsole, AnyRegisters, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers,
 };
 use boards::rpi4::{self, GpioRegisters, WatchdogRegisters};
+use boards::{ConsoleKind, rtc};
 use std::cell::Cell;
 
 /// Memory that a driver takes for registers, seen by words.
@@ -173,6 +173,23 @@ fn the_watchdog_restarts_or_halts_with_its_password_in_each_write() {
         (fake.get(0x1c), fake.get(0x20)),
         (PASSWORD | 0x122, PASSWORD | 0x1555)
     );
+}
+
+// The real-time clock.
+
+#[test]
+fn a_real_time_clock_says_the_time_only_if_it_runs_and_was_set() {
+    const RTCDR: usize = 0x00;
+    const RTCCR: usize = 0x0c;
+    let fake = Fake::new();
+    fake.set(RTCDR, 1_795_881_461);
+    assert_eq!(rtc::seconds(fake.registers()), None, "it stands still");
+    fake.set(RTCCR, 1);
+    assert_eq!(rtc::seconds(fake.registers()), Some(1_795_881_461));
+    fake.set(RTCDR, u32::MAX);
+    assert_eq!(rtc::seconds(fake.registers()), Some(u32::MAX), "2106");
+    fake.set(RTCDR, 0);
+    assert_eq!(rtc::seconds(fake.registers()), None, "it was never set");
 }
 
 #[test]

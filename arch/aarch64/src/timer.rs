@@ -6,7 +6,7 @@
 //! offset; with no hypervisor above there is nothing to gain from it.
 
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::{CNTFRQ_EL0, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTPCT_EL0};
+use aarch64_cpu::registers::{CNTFRQ_EL0, CNTP_CTL_EL0, CNTP_CVAL_EL0, CNTPCT_EL0, CNTVCT_EL0};
 use tock_registers::interfaces::{Readable, Writeable};
 
 /// A time: ticks of the system counter since it was started.
@@ -30,17 +30,23 @@ impl Ticks {
     }
 }
 
-/// Ticks in a second; 0 if firmware has not set CNTFRQ_EL0.
-pub fn frequency() -> u64 {
-    CNTFRQ_EL0.get()
+/// Ticks in a second; 0 if firmware has not set CNTFRQ_EL0. The register's upper half is reserved.
+pub fn frequency() -> u32 {
+    CNTFRQ_EL0.get() as u32
 }
 
-/// The time now.
+/// The time now, for [`arm`].
 pub fn now() -> Ticks {
     // Without it the count might be read before earlier instructions are done (Arm ARM,
     // "CNTPCT_EL0").
     barrier::isb(barrier::SY);
     Ticks(CNTPCT_EL0.get())
+}
+
+/// The time now as programs read it: the virtual count, which is the same where EL2 has left it alone.
+pub fn count() -> Ticks {
+    barrier::isb(barrier::SY);
+    Ticks(CNTVCT_EL0.get())
 }
 
 /// Lets the timer's interrupt come at `deadline`, at once if that has passed. It stays pending

@@ -60,6 +60,7 @@ pub mod process;
 mod request;
 pub mod shm;
 pub mod system;
+pub mod time;
 
 pub use errno::Errno;
 pub use handle::{Badge, Handle, Rights};

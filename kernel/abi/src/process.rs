@@ -1,6 +1,7 @@
 //! What a process is asked: by itself about itself, by its parent about a child.
 
 use crate::request::{numbered, requests, words};
+use crate::time::ClockReading;
 use crate::{Badge, Errno, Field, Handle, Rights, Word, Words, Words6};
 
 /// Process number.
@@ -99,6 +100,8 @@ requests! {
         Yield = 0x109 {} -> ();
         /// Own or child: its number.
         Identify = 0x10a {} -> (Pid,);
+        /// Own or child: what time it is.
+        ReadClock = 0x10b {} -> ClockReading;
     }
 }
 

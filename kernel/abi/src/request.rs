@@ -33,6 +33,16 @@ impl Word for u32 {
     }
 }
 
+impl Word for i64 {
+    fn into_word(self) -> u64 {
+        self.cast_unsigned()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        Ok(word.cast_signed())
+    }
+}
+
 /// A C `int`: sign-extended on the way in; on the way out its upper half may be sign or zeroes.
 impl Word for i32 {
     fn into_word(self) -> u64 {

@@ -1,5 +1,6 @@
 //! The state of the kernel, in one place.
 
+use crate::clock::Clock;
 use crate::handle::Capability;
 use crate::ipc::Endpoint;
 use crate::log::Log;
@@ -11,7 +12,7 @@ use crate::thread::{Queue, Thread, ThreadId};
 use abi::MessagePage;
 use abi::process::Pid;
 use abi::system::Machine;
-use mm::{MemoryManager, SpaceId};
+use mm::{MemoryManager, Seconds, SpaceId};
 use slots::{Slot, Slots};
 
 /// Room for the kernel's objects, taken from RAM at boot.
@@ -30,6 +31,8 @@ pub struct Facts {
     pub machine: Machine,
     /// The board's name.
     pub board: &'static str,
+    /// Its clock.
+    pub clock: Clock,
 }
 
 /// The kernel. Whoever runs in it holds the lock around it.
@@ -139,6 +142,11 @@ impl<P: Platform> Kernel<P> {
                 return pid;
             }
         }
+    }
+
+    /// The time of what happens now, for segments.
+    pub(crate) fn seconds(&self) -> Seconds {
+        self.facts.clock.seconds(self.platform.ticks())
     }
 
     /// Counts one more handle to what `capability` names.

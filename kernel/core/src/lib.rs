@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod clock;
 pub mod fault;
 pub mod handle;
 pub mod ipc;
@@ -33,6 +34,7 @@ pub mod sched;
 pub mod thread;
 pub mod trap;
 
+pub use clock::Clock;
 pub use kernel::{Kernel, Storage};
 pub use platform::{Interrupt, Platform};
 pub use registers::Registers;

@@ -3,7 +3,6 @@
 use crate::Registers;
 use abi::MessagePage;
 use addr::Frame;
-use mm::Seconds;
 use mm::mmu::Mmu;
 
 /// A machine: implemented by the image with the architecture layer, and by a fake for tests.
@@ -52,8 +51,8 @@ pub trait Platform {
     /// Takes the next interrupt, if one waits.
     fn take_interrupt(&mut self) -> Option<Interrupt>;
 
-    /// Seconds for the times of shared memory segments.
-    fn seconds(&self) -> Seconds;
+    /// The system counter as programs read it.
+    fn ticks(&self) -> u64;
 
     /// Sends a byte to the console's device; `false` if it cannot take one just now.
     fn console_put(&mut self, byte: u8) -> bool;

@@ -4,11 +4,14 @@ mod common;
 mod setup;
 
 use abi::console::Read;
-use abi::memory::Map;
-use abi::process::{Close, Create, End, FaultKind, Give, Kill, Wait};
+use abi::memory::{Map, ShmControl, ShmGet, ShmIdArgument};
+use abi::process::{Close, Create, End, FaultKind, Give, Kill, ReadClock, Wait};
+use abi::shm::{GetFlags, ShmCommand, ShmKey, ShmidDs};
 use abi::system::{MachineEnd, NextProcess, ShutDown};
+use abi::time::ClockSource;
 use abi::{Errno, Handle, IpcError};
 use addr::VirtAddr;
+use core::mem::offset_of;
 use kcore::sched::Stop;
 use kcore::{Interrupt, Next};
 use mm::Access;
@@ -224,6 +227,28 @@ fn the_end_of_a_time_slice_lets_the_next_thread_run() {
         world.run();
         assert_eq!(world.running, Some(expected));
     }
+}
+
+#[test]
+fn any_process_may_ask_what_time_it_is_and_its_segments_have_the_same() {
+    let mut world = world();
+    let reading = world.call(Handle::SELF, ReadClock {}).expect("a time");
+    assert_eq!((reading.seconds, reading.uptime), (100, 100_000_000_000));
+    assert_eq!(reading.source, ClockSource::Boot);
+
+    let (key, flags) = (ShmKey(7), GetFlags::CREAT);
+    let (id,) = world
+        .call(Handle::MEMORY, ShmGet { key, size: 1, flags })
+        .expect("room");
+    let stat = ShmControl {
+        id: ShmIdArgument(id.raw()),
+        command: ShmCommand::Stat as i32,
+    };
+    world.call(Handle::MEMORY, stat).expect("its creator may");
+    let changed = world.page().bytes[offset_of!(ShmidDs, shm_ctime)..]
+        .first_chunk()
+        .copied();
+    assert_eq!(changed.map(i64::from_le_bytes), Some(reading.seconds));
 }
 
 #[test]

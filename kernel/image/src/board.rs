@@ -2,12 +2,12 @@
 
 use crate::exit;
 use aarch64::boot::Handover;
-use aarch64::mmu::Hardware;
 use abi::system::Machine;
 use addr::{Frame, FrameRange, VirtAddr};
 use alloc::boxed::Box;
 use boards::{Board, BoardKind, CheckedBlob, DevTree, DevTreeError};
 use core::cell::UnsafeCell;
+use kcore::Clock;
 use kcore::kernel::Facts;
 
 /// Room to read the device tree in; it is RAM for programs afterwards.
@@ -55,17 +55,18 @@ pub fn name(board: &Board) -> &str {
 }
 
 /// What programs may know of the machine.
-pub fn facts(board: &'static Board, handover: &Handover, _: &Hardware) -> Facts {
+pub fn facts(board: &'static Board, handover: &Handover, clock: Clock) -> Facts {
     let machine = Machine {
         cpus: u32::try_from(board.cpus.iter().count()).unwrap_or(u32::MAX),
         running: 1,
         ram: board.memory.ram_bytes(),
         image: handover.image().count() * addr::GRANULE,
-        clock_hz: aarch64::timer::frequency(),
+        clock_hz: clock.frequency().hertz().into(),
         asid_bits: crate::machine::asid_bits(board).get(),
     };
     Facts {
         machine,
         board: name(board),
+        clock,
     }
 }

@@ -16,15 +16,10 @@ use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
 use kcore::{Interrupt, Platform, Registers};
-use mm::Seconds;
 use vmsa::asid::AsidBits;
 
 /// A time slice is this part of a second.
 const SLICES_PER_SECOND: u64 = 100;
-/// The slowest clock that is usual (Arm ARM, "The Generic Timer"). What firmware claims must not be far
-/// below the truth: a time slice that is over before its program is entered would leave it no time at all.
-const LEAST_HERTZ: u64 = 1_000_000;
-
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
     let implemented = cpu::asid_bits();
@@ -33,20 +28,6 @@ pub fn asid_bits(board: &Board) -> AsidBits {
         .asid_bits()
         .and_then(|bits| AsidBits::new(bits.into()));
     wanted.map_or(implemented, |wanted| wanted.min(implemented))
-}
-
-/// Ticks of the system counter in a second. Without that number there is no time and no time slice.
-fn frequency() -> u64 {
-    match timer::frequency() {
-        0 => exit::cannot_start(format_args!(
-            "firmware has not said in CNTFRQ_EL0 how fast the system counter counts"
-        )),
-        slow @ ..LEAST_HERTZ => exit::cannot_start(format_args!(
-            "the system counter counts {slow} times a second, as CNTFRQ_EL0 says; {LEAST_HERTZ} are needed \
-             at least"
-        )),
-        frequency => frequency,
-    }
 }
 
 /// The translation hardware.
@@ -106,9 +87,6 @@ pub struct Machine {
     timer: Intid,
     console_interrupt: Option<Intid>,
     slice_ticks: u64,
-    frequency: u64,
-    /// Seconds since the epoch when the counter was 0.
-    epoch: i64,
 }
 
 // SAFETY: Everything in it is memory or device registers that any CPU may use, one at a time: the
@@ -129,7 +107,6 @@ impl Machine {
             gic.enable(interrupt);
         }
         let registers = ram.take_slice(counts.processes, || Registers::ZERO);
-        let frequency = frequency();
         Self {
             threads: u32::try_from(registers.len()).unwrap_or(u32::MAX),
             registers: NonNull::from_mut(registers).cast(),
@@ -138,13 +115,7 @@ impl Machine {
             gic,
             timer,
             console_interrupt,
-            slice_ticks: frequency / SLICES_PER_SECOND,
-            frequency,
-            epoch: board
-                .options()
-                .time()
-                .and_then(|time| i64::try_from(time).ok())
-                .unwrap_or(0),
+            slice_ticks: u64::from(timer::frequency()) / SLICES_PER_SECOND,
         }
     }
 
@@ -248,9 +219,8 @@ impl Platform for Machine {
         None
     }
 
-    fn seconds(&self) -> Seconds {
-        let since = timer::now().get() / self.frequency;
-        Seconds(self.epoch.saturating_add_unsigned(since))
+    fn ticks(&self) -> u64 {
+        timer::count().get()
     }
 
     fn console_put(&mut self, byte: u8) -> bool {

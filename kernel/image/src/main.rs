@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod board;
+mod clock;
 mod console;
 mod device;
 mod exit;
@@ -42,11 +43,14 @@ fn kernel_main(mut handover: Handover) -> ! {
     initrd::check(board, &handover);
     ram.map(&mut handover);
     initrd::clear_edges(board);
-    let gic = machine::interrupt_controller(board, &mut Registers::new(&mut handover.map, &mut ram));
+    let mut devices = Registers::new(&mut handover.map, &mut ram);
+    let gic = machine::interrupt_controller(board, &mut devices);
+    let clock = clock::set(board, &mut devices);
+    log.say(format_args!("  {}", clock::Source(clock.source())));
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &handover);
-    let facts = board::facts(board, &handover, &hardware);
+    let facts = board::facts(board, &handover, clock);
     let objects = storage::kernel_storage(&mut ram, counts);
     // Made where it stays: with all its tables it is too large to be handed around on the stack.
     let place = ram.take_place();

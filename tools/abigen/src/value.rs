@@ -34,6 +34,7 @@ pub(crate) fn chapter() -> String {
         listed("FaultKind", source::PROCESS, "pub enum FaultKind {"),
         listed("ProcessState", source::SYSTEM, "pub enum ProcessState {"),
         listed("MachineEnd", source::SYSTEM, "pub enum MachineEnd {"),
+        listed("ClockSource", source::TIME, "pub enum ClockSource {"),
         listed("Protection", source::MEMORY, "pub struct Protection:"),
         section("ShmKey", source::SHM, "pub struct ShmKey("),
         section("ShmId", source::SHM, "pub struct ShmId("),

@@ -12,7 +12,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
         let request = MemoryRequest::decode(call.tag.label(), call.words)?;
         let source = self.space_passed(&call);
-        let now = self.platform.seconds();
+        let now = self.seconds();
         let bytes = call.tag.bytes();
         let outcome = self
             .memory

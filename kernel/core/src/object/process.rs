@@ -27,6 +27,10 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
             ProcessRequest::Wait(_) | ProcessRequest::Kill(_) => Err(Errno::EINVAL),
+            ProcessRequest::ReadClock(_) => {
+                let reading = self.facts.clock.read(self.platform.ticks());
+                Ok(self.answer(call.thread, reading))
+            }
             ProcessRequest::Identify(_) => {
                 let pid = self.process(target).pid;
                 Ok(self.answer(call.thread, (pid,)))

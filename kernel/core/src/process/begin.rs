@@ -111,7 +111,7 @@ impl<P: Platform> Kernel<P> {
 
     /// Gives back an address space that nobody has seen: a few tables, so all in one go.
     fn discard_space(&mut self, space: SpaceId) {
-        let now = self.platform.seconds();
+        let now = self.seconds();
         let mut job = Some(self.memory.destroy_space(space, now));
         while let Some(next) = job {
             job = self.memory.step(next, now);

@@ -47,7 +47,7 @@ impl<P: Platform> Kernel<P> {
             self.active = None;
             self.prepared = None;
         }
-        let now = self.platform.seconds();
+        let now = self.seconds();
         let job = self.memory.destroy_space(space, now);
         self.thread(thread).state = State::Working(Work::Teardown(job));
     }

@@ -151,7 +151,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn step(&mut self, job: mm::Job) -> Option<mm::Job> {
-        let now = self.platform.seconds();
+        let now = self.seconds();
         self.memory.step(job, now)
     }
 

@@ -4,6 +4,7 @@
 
 use abi::process::{Pid, ProcessRequest};
 use abi::system::Machine;
+use abi::time::Frequency;
 use abi::{
     BUFFER_BYTES, Errno, Handle, IpcError, MAX_HANDLES, MessagePage, Operation, Request, Tag, Words, Words6,
 };
@@ -11,12 +12,14 @@ use addr::Frame;
 use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::process::{FirstStart, Name};
-use kcore::{Interrupt, Kernel, Next, Platform, Registers, Storage};
-use mm::Seconds;
+use kcore::{Clock, Interrupt, Kernel, Next, Platform, Registers, Storage};
 use mm::mmu::Mmu;
 use slots::Slot;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
+
+/// What its counter always says: 100 seconds.
+pub const TICKS: u64 = 100_000;
 
 /// The pretend machine's other half: registers, message pages, a console made of strings.
 pub struct Fake {
@@ -104,8 +107,8 @@ impl Platform for Fake {
         interrupt
     }
 
-    fn seconds(&self) -> Seconds {
-        Seconds(100)
+    fn ticks(&self) -> u64 {
+        TICKS
     }
 
     fn console_put(&mut self, byte: u8) -> bool {
@@ -182,6 +185,7 @@ impl World {
         let facts = Facts {
             machine,
             board: "pretend machine",
+            clock: Clock::without_date(Frequency::new(1000).expect("not zero"), 0),
         };
         let mut kernel = Kernel::new(fake, memory, storage, facts);
         let (init, _) = kernel
