@@ -1,6 +1,7 @@
 //! How things are measured: a batch, less the same batch of nothing.
 
-use rt::{Error, clock};
+use rt::Error;
+use rt::time::Instant;
 
 /// A result.
 #[derive(Clone, Copy, Debug)]
@@ -21,11 +22,11 @@ impl Row {
         for _ in 0..count.min(4) {
             operation()?;
         }
-        let start = clock::ticks();
+        let start = Instant::now();
         for _ in 0..count {
             operation()?;
         }
-        let whole = clock::nanoseconds(clock::ticks() - start);
+        let whole = nanoseconds(start);
         Ok(Self {
             id,
             value: whole.saturating_sub(loop_cost(count)) / count,
@@ -35,16 +36,21 @@ impl Row {
 
 /// What looking at the clock and counting costs.
 fn loop_cost(count: u64) -> u64 {
-    let start = clock::ticks();
+    let start = Instant::now();
     for number in 0..count {
         core::hint::black_box(number);
     }
-    clock::nanoseconds(clock::ticks() - start)
+    nanoseconds(start)
 }
 
 /// The time that one run of `operation` takes.
 pub fn time(operation: impl FnOnce() -> Result<(), Error>) -> Result<u64, Error> {
-    let start = clock::ticks();
+    let start = Instant::now();
     operation()?;
-    Ok(clock::nanoseconds(clock::ticks() - start))
+    Ok(nanoseconds(start))
+}
+
+/// Since `start`.
+fn nanoseconds(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -6,24 +6,34 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 use abi::Errno;
 use abi::shm::ShmKey;
+use alloc::format;
 use rt::ring::{Checksum, Reader};
 use rt::shm::Shm;
 use rt::sys::process::yield_now;
-use rt::{Error, Failure, Outcome, Start, clock, println};
+use rt::time::{Duration, Instant};
+use rt::{Error, Failure, Outcome, Start, println};
 
 /// Somewhere in user space, and not where the kernel puts the producer's attachment.
 const ADDRESS: u64 = 0x20_0000_0000;
 /// How long to wait for the producer to create the segment.
-const PATIENCE_NANOSECONDS: u64 = 5_000_000_000;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 rt::program!(consume);
 
 fn consume(start: &Start) -> Outcome {
     let key = start.arg(0).and_then(|arg| arg.parse().ok()).map(ShmKey);
     let key = key.ok_or_else(|| Failure::new("consumer: usage: consumer KEY"))?;
-    let segment = find(key)?;
+    let segment = find(key).map_err(|error| match error {
+        Error::Refused(Errno::ENOENT) => Failure::new(format!(
+            "consumer: no segment has key {}; `producer {} MIB` makes one",
+            key.0, key.0
+        )),
+        other => other.into(),
+    })?;
     let attachment = segment.attach_at(ADDRESS)?;
     let mut reader = Reader::new(attachment.words()).ok_or_else(|| Failure::new("no room"))?;
     let address = attachment.address();
@@ -53,9 +63,9 @@ fn consume(start: &Start) -> Outcome {
 
 /// The producer may not have come to creating it yet.
 fn find(key: ShmKey) -> Result<Shm, Error> {
-    let start = clock::ticks();
+    let start = Instant::now();
     loop {
-        let late = clock::nanoseconds(clock::ticks() - start) > PATIENCE_NANOSECONDS;
+        let late = start.elapsed() > PATIENCE;
         match Shm::open(key) {
             Err(Error::Refused(Errno::ENOENT)) if !late => yield_now(),
             found_or_error => return found_or_error,

@@ -19,7 +19,8 @@ use options::Purpose;
 use rt::archive::Archive;
 use rt::log::KernelLog;
 use rt::spawn::{Child, Command, Ended};
-use rt::{Failure, Outcome, Start, clock, println, sys};
+use rt::time::Instant;
+use rt::{Failure, Outcome, Start, println, sys};
 
 /// The system, which the kernel gives to its first program alone.
 const SYSTEM: Handle = Handle::PARENT;
@@ -27,7 +28,7 @@ const SYSTEM: Handle = Handle::PARENT;
 rt::program!(init);
 
 fn init(start: &Start) -> Outcome {
-    let started = clock::ticks();
+    let started = Instant::now();
     let status = match run(start, started) {
         Ok(()) => 0,
         Err(failure) => {
@@ -39,7 +40,7 @@ fn init(start: &Start) -> Outcome {
     Ok(())
 }
 
-fn run(start: &Start, started: u64) -> Outcome {
+fn run(start: &Start, started: Instant) -> Outcome {
     let archive = Archive::from_start(start)
         .ok_or_else(|| Failure::new("there is no archive of programs: boot with an initrd"))?;
     match options::read(start.text()) {

@@ -4,11 +4,12 @@ use crate::SYSTEM;
 use abi::layout::PAGE_BYTES;
 use rt::archive::Archive;
 use rt::sys::{memory, system};
-use rt::{Incoming, Outcome, clock, println};
+use rt::time::Instant;
+use rt::{Incoming, Outcome, println};
 
-/// Prints both as program `bench` prints what it measures. `started` is the counter as `init` began.
-pub fn print(archive: Archive, started: u64) -> Outcome {
-    println!("bench: boot_to_init {}", clock::nanoseconds(started));
+/// Prints both as program `bench` prints what it measures. `started` is when `init` began.
+pub fn print(archive: Archive, started: Instant) -> Outcome {
+    println!("bench: boot_to_init {}", started.since_start().as_nanos());
     println!("bench: ram_overhead_kib {}", overhead(archive)? / 1024);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What a program links to: its start, its heap, and the kernel's requests as functions.
 //!
 //! ```text
-//!   program          shm, spawn, io, archive, ring      what programs are written with
+//!   program          shm, spawn, io, time, archive, ring   what programs are written with
 //!      |                      |
 //!      |                     sys                        one function a request
 //!      |                      |
@@ -42,7 +42,6 @@ extern crate std;
 
 pub mod archive;
 mod call;
-pub mod clock;
 mod failure;
 pub mod handle;
 pub mod io;
@@ -56,6 +55,7 @@ pub mod spawn;
 mod start;
 pub mod svc;
 pub mod sys;
+pub mod time;
 
 #[cfg(target_os = "none")]
 pub mod hazard;

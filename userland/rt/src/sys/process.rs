@@ -3,8 +3,10 @@
 use crate::call::{call, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
-    Close, Create, CreateEndpoint, Derive, End, Exit, Give, Identify, Kill, Pid, Start, Wait, Yield,
+    Close, Create, CreateEndpoint, Derive, End, Exit, Give, Identify, Kill, Pid, ReadClock, Start, Wait,
+    Yield,
 };
+use abi::time::ClockReading;
 use abi::{Badge, Handle, Rights};
 
 /// As [`Create`]. Returns the child, its memory manager and its number.
@@ -101,6 +103,14 @@ pub fn yield_now() {
 /// As [`Identify`].
 pub fn identify(process: Handle) -> Result<Pid, Error> {
     call(process, Identify {}).map(|(pid,)| pid)
+}
+
+/// As [`ReadClock`].
+///
+/// # Errors
+/// As [`ReadClock`].
+pub fn read_clock() -> Result<ClockReading, Error> {
+    call(Handle::SELF, ReadClock {})
 }
 
 fn one_handle<R: abi::Request>(request: R) -> Result<Handle, Error> {

@@ -13,13 +13,14 @@ use alloc::string::ToString;
 use core::sync::atomic::{AtomicU64, Ordering};
 use rt::shm::Shm;
 use rt::sys::process::yield_now;
-use rt::{Failure, Outcome, Start, clock, println};
+use rt::time::{Duration, Instant};
+use rt::{Failure, Outcome, Start, println};
 use tests::{Family, Frames};
 
 /// How often this process gets its turn back from siblings that never yield.
 const TURNS: u32 = 10;
 /// How long it does not let go of the CPU itself.
-const SPIN_NANOSECONDS: u64 = 300_000_000;
+const SPIN: Duration = Duration::from_millis(300);
 
 rt::program!(run);
 
@@ -90,8 +91,8 @@ fn lead(family: &Family) -> Outcome {
 fn progress_while_spinning(counters: &[AtomicU64]) -> [u64; 2] {
     let read = || [0, 1].map(|place: usize| counters[place].load(Ordering::Relaxed));
     let before = read();
-    let start = clock::ticks();
-    while clock::nanoseconds(clock::ticks() - start) < SPIN_NANOSECONDS {
+    let start = Instant::now();
+    while start.elapsed() < SPIN {
         core::hint::spin_loop();
     }
     let after = read();

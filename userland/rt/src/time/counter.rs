@@ -1,21 +1,16 @@
-//! The time: the counter that every program can read.
+//! The system counter.
 
-/// Ticks of the system counter since the machine was switched on.
-///
-/// Reads of it are not reordered with what comes before (Arm ARM, "Reads of CNTVCT_EL0").
-pub fn ticks() -> u64 {
+use abi::time::Frequency;
+
+/// Ticks since it started.
+#[inline(always)]
+pub(super) fn ticks() -> u64 {
     machine::ticks()
 }
 
-/// Ticks in a second.
-pub fn ticks_per_second() -> u64 {
-    machine::frequency()
-}
-
-/// How many nanoseconds that many ticks are.
-pub fn nanoseconds(ticks: u64) -> u64 {
-    let nanoseconds = u128::from(ticks) * 1_000_000_000 / u128::from(ticks_per_second().max(1));
-    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
+/// How fast it counts.
+pub(super) fn frequency() -> Frequency {
+    Frequency::new(machine::hertz()).expect("the kernel does not start without a frequency")
 }
 
 #[cfg(target_os = "none")]
@@ -32,14 +27,15 @@ mod machine {
         ticks
     }
 
-    pub(super) fn frequency() -> u64 {
-        let frequency;
+    pub(super) fn hertz() -> u32 {
+        let frequency: u64;
         // SAFETY: reads a register that programs may read.
         unsafe {
             asm!("mrs {}, cntfrq_el0", out(reg) frequency,
                 options(nomem, nostack, preserves_flags));
         }
-        frequency
+        // The upper half is reserved.
+        frequency as u32
     }
 }
 
@@ -54,7 +50,7 @@ mod machine {
         u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn frequency() -> u64 {
+    pub(super) fn hertz() -> u32 {
         1_000_000_000
     }
 }
