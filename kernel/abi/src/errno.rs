@@ -1,12 +1,12 @@
 //! Error numbers: POSIX names, Linux values.
 
 macro_rules! errnos {
-    ($($(#[doc = $doc:literal])* $name:ident = $value:literal,)*) => {
+    ($(#[doc = $doc:literal] $name:ident = $value:literal,)*) => {
         /// Why a request was refused (POSIX `errno.h`; values as on Linux).
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
         #[allow(clippy::upper_case_acronyms, reason = "POSIX names")]
         #[repr(u16)]
-        pub enum Errno { $($(#[doc = $doc])* $name = $value,)* }
+        pub enum Errno { $(#[doc = $doc] $name = $value,)* }
 
         impl Errno {
             /// All of them.
@@ -15,6 +15,11 @@ macro_rules! errnos {
             /// Its POSIX name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What it means, as a sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => const { $doc.trim_ascii_start() },)* }
             }
         }
     };

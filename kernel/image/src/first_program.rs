@@ -15,7 +15,7 @@ use core::fmt;
 use kcore::Kernel;
 use kcore::handle::Object;
 use kcore::process::{FirstStart, Name};
-use loader::archive::ArchiveError;
+use loader::archive::{self, ArchiveError};
 use loader::{LoadError, Segment};
 use mm::mmu::Mmu;
 use mm::{Access, Seconds, SpaceId};
@@ -85,8 +85,8 @@ fn find(archive: MemoryRange, name: &str) -> Result<&'static [u8], NoFirstProgra
     // An address space of 64 bits has room for all of it.
     let bytes = archive.bytes() as usize;
     // SAFETY: The initrd is in the direct map, reserved, and only ever read.
-    let archive = unsafe { direct_map::constant_bytes(archive.start(), bytes) };
-    let found = loader::archive::program(archive, name).map_err(NoFirstProgram::BadArchive)?;
+    let bytes = unsafe { direct_map::constant_bytes(archive.start(), bytes) };
+    let found = archive::find(bytes, archive::PROGRAMS, name).map_err(NoFirstProgram::BadArchive)?;
     found.ok_or(NoFirstProgram::NotFound(name))
 }
 

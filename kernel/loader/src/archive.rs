@@ -5,8 +5,8 @@
 
 use core::fmt;
 
-/// Where programs are in the archive.
-const FOLDER: &str = "bin/";
+/// The folder that programs are in.
+pub const PROGRAMS: &str = "bin";
 
 /// A file of an archive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,20 +41,21 @@ impl fmt::Display for ArchiveError {
 impl core::error::Error for ArchiveError {}
 
 impl<'a> File<'a> {
-    /// The name of the program that it is, if it lies where programs do.
-    pub fn program_name(&self) -> Option<&'a str> {
-        self.path.trim_start_matches("./").strip_prefix(FOLDER)
+    /// Its path within `folder`, if that is where it lies.
+    pub fn name_in(&self, folder: &str) -> Option<&'a str> {
+        let path = self.path.trim_start_matches("./");
+        path.strip_prefix(folder)?.strip_prefix('/')
     }
 }
 
-/// The file of program `name`; the last, if there are several.
+/// The file `name` in `folder`; the last, if there are several.
 ///
 /// # Errors
 /// The archive is damaged, maybe behind the file.
-pub fn program<'a>(archive: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, ArchiveError> {
+pub fn find<'a>(archive: &'a [u8], folder: &str, name: &str) -> Result<Option<&'a [u8]>, ArchiveError> {
     files(archive).try_fold(None, |found, file| {
         let file = file?;
-        Ok(if file.program_name() == Some(name) {
+        Ok(if file.name_in(folder) == Some(name) {
             Some(file.bytes)
         } else {
             found
@@ -161,7 +162,7 @@ fn aligned(at: usize) -> Result<usize, ArchiveError> {
 mod tests {
     extern crate std;
 
-    use super::{ArchiveError, File, files, program};
+    use super::{ArchiveError, File, PROGRAMS, files, find};
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -209,7 +210,7 @@ mod tests {
             bytes: b"second",
         };
         assert_eq!(found, Ok(std::vec![File { path, bytes }, second]));
-        assert_eq!(second.program_name(), Some("shell"));
+        assert_eq!(second.name_in(PROGRAMS), Some("shell"));
     }
 
     #[test]
@@ -217,9 +218,9 @@ mod tests {
         let mut bytes = archive(TWO);
         bytes.resize(bytes.len().next_multiple_of(512), 0);
         bytes.extend(archive(&[("bin/init", b"newer")]));
-        assert_eq!(program(&bytes, "init"), Ok(Some(&b"newer"[..])));
-        assert_eq!(program(&bytes, "shell"), Ok(Some(&b"second"[..])));
-        assert_eq!(program(&bytes, "nobody"), Ok(None));
+        assert_eq!(find(&bytes, PROGRAMS, "init"), Ok(Some(&b"newer"[..])));
+        assert_eq!(find(&bytes, PROGRAMS, "shell"), Ok(Some(&b"second"[..])));
+        assert_eq!(find(&bytes, PROGRAMS, "nobody"), Ok(None));
     }
 
     #[test]

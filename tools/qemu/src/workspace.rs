@@ -32,10 +32,23 @@ struct Target {
 /// A user program: a package under `userland/` that has a binary.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Program {
-    /// The binary's name, and its name in the archive (`bin/NAME`).
+    /// The binary's name, and its name in the archive.
     pub name: String,
     /// The package that builds it.
     pub package: String,
+}
+
+impl Program {
+    /// Where it is in the archive: programs that exist for the sake of tests and measurements are kept apart, so
+    /// that people need not see them.
+    #[must_use]
+    pub fn archive_path(&self) -> String {
+        let folder = match self.package.as_str() {
+            "tests" | "bench" => "test",
+            _ => "bin",
+        };
+        format!("{folder}/{}", self.name)
+    }
 }
 
 impl Workspace {

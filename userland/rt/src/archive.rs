@@ -1,6 +1,10 @@
 //! The archive of programs (`cpio`, newc format): which there are, and their files.
 
 use crate::Start;
+use loader::archive::PROGRAMS;
+
+/// Where programs are that exist for the sake of tests: started by name, but not listed.
+const TESTS: &str = "test";
 
 /// An archive that is mapped into this program and stays so.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +38,13 @@ impl Archive {
 
     /// The ELF file of this program. There is none in a damaged archive.
     pub fn program(&self, name: &str) -> Option<&'static [u8]> {
-        loader::archive::program(self.bytes, name).ok().flatten()
+        let find = |folder| loader::archive::find(self.bytes, folder, name).ok().flatten();
+        find(PROGRAMS).or_else(|| find(TESTS))
     }
 
-    /// The names of all programs, in the archive's order, as far as it can be read.
+    /// The names of all programs but those for tests, in the archive's order, as far as it can be read.
     pub fn programs(&self) -> impl Iterator<Item = &'static str> {
-        loader::archive::files(self.bytes).filter_map(|file| file.ok()?.program_name())
+        loader::archive::files(self.bytes).filter_map(|file| file.ok()?.name_in(PROGRAMS))
     }
 }
 
@@ -87,6 +92,18 @@ mod tests {
         assert_eq!(archive.programs().collect::<Vec<_>>(), ["init", "sh"]);
         assert_eq!(archive.program("sh"), Some(&b"three"[..]));
         assert_eq!(archive.program("motd"), None);
+    }
+
+    #[test]
+    fn programs_for_tests_are_found_by_name_but_not_listed() {
+        let archive = archive(&[
+            ("test/both", b"one"),
+            ("test/hostile", b"two"),
+            ("bin/both", b"three"),
+        ]);
+        assert_eq!(archive.programs().collect::<Vec<_>>(), ["both"]);
+        assert_eq!(archive.program("hostile"), Some(&b"two"[..]));
+        assert_eq!(archive.program("both"), Some(&b"three"[..]));
     }
 
     #[test]

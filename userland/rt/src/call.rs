@@ -20,7 +20,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ipc(error) => write!(f, "message not delivered: {error:?}"),
-            Self::Refused(errno) => write!(f, "{errno}"),
+            Self::Refused(errno) => write!(f, "{errno}: {}", errno.meaning()),
             Self::Garbled => f.write_str("the answer makes no sense"),
         }
     }
@@ -104,6 +104,7 @@ mod tests {
     use abi::memory::{Map, Protection};
     use abi::process::{Create, Pid};
     use abi::{Errno, Handle, IpcError, Label, Tag};
+    use std::string::ToString;
 
     const MAP: Map = Map {
         address: 0,
@@ -140,6 +141,12 @@ mod tests {
         }
         fake::install(|_, _| [0, 0, 1 << 40, 0, 0, 0, 0, 0, 0]);
         assert_eq!(call(Handle::SELF, abi::process::Identify {}), Err(Error::Garbled));
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_means() {
+        let error = Error::Refused(Errno::ENOENT).to_string();
+        assert_eq!(error, "ENOENT: Nothing has that name.");
     }
 
     #[test]

@@ -72,13 +72,45 @@ const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 /// Control-U: start over.
 const KILL: u8 = 0x15;
+/// What keys without a character send first.
+const ESCAPE: u8 = 0x1b;
 
-/// Reads lines from the console, with echo and backspace.
+/// Reads lines from the console, with echo and backspace. Keys that are no characters (arrows, F1) are passed
+/// over.
 #[derive(Debug, Default)]
 pub struct LineReader {
     input: Incoming,
     /// How much of the input is used up.
     used: usize,
+    escape: Escape,
+}
+
+/// How much of an escape sequence has come (ECMA-48, "Control functions").
+#[derive(Debug, Default, Clone, Copy)]
+enum Escape {
+    #[default]
+    Nothing,
+    /// ESC.
+    Begun,
+    /// ESC and `[`: ends with a byte from `@` on.
+    Sequence,
+    /// ESC and `O`: ends with the next byte.
+    OneMore,
+}
+
+impl Escape {
+    /// What there is of a sequence when `byte` has come too; `None` if `byte` does not belong to one.
+    fn follow(self, byte: u8) -> Option<Self> {
+        match (self, byte) {
+            (_, ESCAPE) => Some(Self::Begun),
+            // Control characters end whatever was begun, and keep their meaning.
+            (_, ..b' ') | (Self::Nothing, _) => None,
+            (Self::Begun, b'[') => Some(Self::Sequence),
+            (Self::Begun, b'O') => Some(Self::OneMore),
+            (Self::Sequence, b' '..b'@') => Some(Self::Sequence),
+            (Self::Begun | Self::OneMore | Self::Sequence, _) => Some(Self::Nothing),
+        }
+    }
 }
 
 impl LineReader {
@@ -87,6 +119,7 @@ impl LineReader {
         Self {
             input: Incoming::new(),
             used: 0,
+            escape: Escape::Nothing,
         }
     }
 
@@ -98,7 +131,7 @@ impl LineReader {
     pub fn read_line(&mut self) -> Result<String, Error> {
         let mut line = String::new();
         loop {
-            match self.next_byte()? {
+            match self.next_typed()? {
                 b'\r' | b'\n' => {
                     print!("\n");
                     return Ok(line);
@@ -111,6 +144,18 @@ impl LineReader {
                     print!("{typed}");
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// The next byte that is no part of an escape sequence.
+    fn next_typed(&mut self) -> Result<u8, Error> {
+        loop {
+            let byte = self.next_byte()?;
+            let escape = self.escape.follow(byte);
+            self.escape = escape.unwrap_or_default();
+            if escape.is_none() {
+                return Ok(byte);
             }
         }
     }
@@ -178,6 +223,23 @@ mod tests {
         assert_eq!(reader.read_line().as_deref(), Ok("run producer"));
         assert!(matches!(reader.read_line(), Err(Error::Ipc(_))));
         assert_eq!(screen.borrow().as_str(), "help\nrun producer\n");
+    }
+
+    #[test]
+    fn keys_without_a_character_leave_nothing_in_the_line() {
+        let typed = "a\u{1b}[Ab\u{1b}OPc\u{1b}[15~d\u{1b}[1;5De\u{1b}xf\u{1b}\u{1b}[Bg\r";
+        let screen = terminal(typed);
+        assert_eq!(LineReader::new().read_line().as_deref(), Ok("abcdefg"));
+        assert_eq!(screen.borrow().as_str(), "abcdefg\n");
+    }
+
+    #[test]
+    fn enter_ends_a_line_in_the_middle_of_an_escape_sequence() {
+        let screen = terminal("a\u{1b}\rb\u{1b}[\r[x\r");
+        let mut reader = LineReader::new();
+        let lines = [(); 3].map(|()| reader.read_line().expect("a line"));
+        assert_eq!(lines, ["a", "b", "[x"]);
+        assert_eq!(screen.borrow().as_str(), "a\nb\n[x\n");
     }
 
     #[test]

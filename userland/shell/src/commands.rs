@@ -1,7 +1,6 @@
 //! What the commands do.
 
 use abi::process::{End, Pid};
-use abi::shm::ShmId;
 use abi::system::MachineEnd;
 use abi::{Errno, Handle};
 use alloc::format;
@@ -9,9 +8,12 @@ use rt::archive::Archive;
 use rt::log::KernelLog;
 use rt::shm::{Shm, segments, totals};
 use rt::spawn::Ended;
+use rt::sys::process::read_clock;
+use rt::time::SystemTime;
 use rt::{Error, Failure, Incoming, Outcome, println, spawn, sys};
-use shell::parse::{COMMANDS, Command};
+use shell::parse::{COMMANDS, Columns, Command, DateFormat, Which};
 use shell::table::{PROCESS_HEADER, ProcessLine, SEGMENT_HEADER, SegmentLine};
+use shell::times::{NO_DATE, SEGMENT_TIMES_HEADER, SegmentTimesLine, UptimeLine};
 
 /// The system, which `init` gives to the shell.
 const SYSTEM: Handle = Handle::PARENT;
@@ -30,10 +32,13 @@ impl Session {
             Command::Nothing | Command::Exit => Ok(()),
             Command::Reboot => reboot(),
             Command::Help => help(),
-            Command::ListSegments => list_segments(),
-            Command::RemoveSegment(id) => remove_segment(id),
+            Command::ListSegments(Columns::State) => list_segments(),
+            Command::ListSegments(Columns::Times) => list_segment_times(),
+            Command::RemoveSegment(which) => remove_segment(which),
             Command::ShowFrames => show_frames(),
             Command::ListProcesses => list_processes(),
+            Command::ShowDate(format) => show_date(format),
+            Command::ShowUptime => show_uptime(),
             Command::ListPrograms => self.list_programs(),
             Command::Run { name, args } => self.run(name, args),
         }
@@ -74,7 +79,7 @@ fn reboot() -> Outcome {
 
 fn help() -> Outcome {
     for (usage, what) in COMMANDS {
-        println!("{usage:<24} {what}");
+        println!("{usage:<26} {what}");
     }
     Ok(())
 }
@@ -91,11 +96,48 @@ fn list_segments() -> Outcome {
     Ok(())
 }
 
-fn remove_segment(id: ShmId) -> Outcome {
-    Shm::from_id(id).remove().map_err(|error| match error {
-        Error::Refused(Errno::EINVAL) => Failure::new(format!("nothing has shmid {}", id.raw())),
-        other => other.into(),
+fn list_segment_times() -> Outcome {
+    let source = read_clock()?.source;
+    println!("{SEGMENT_TIMES_HEADER}");
+    for segment in segments()? {
+        let (id, state) = segment?;
+        let state = &state;
+        println!("{}", SegmentTimesLine { id, state, source });
+    }
+    if !source.knows_the_date() {
+        println!("{NO_DATE}");
+    }
+    Ok(())
+}
+
+fn remove_segment(which: Which) -> Outcome {
+    let removed = match which {
+        Which::Id(id) => Shm::from_id(id).remove(),
+        Which::Key(key) => Shm::open(key).and_then(|segment| segment.remove()),
+    };
+    removed.map_err(|error| match (which, error) {
+        (Which::Id(id), Error::Refused(Errno::EINVAL)) => {
+            Failure::new(format!("nothing has shmid {}", id.raw()))
+        }
+        (Which::Key(key), Error::Refused(Errno::ENOENT)) => {
+            Failure::new(format!("nothing has key {:#x}", key.0))
+        }
+        (_, other) => other.into(),
     })
+}
+
+fn show_date(format: DateFormat) -> Outcome {
+    let now = SystemTime::now()?.ok_or_else(|| Failure::new(NO_DATE))?;
+    match format {
+        DateFormat::Calendar => println!("{}", now.utc()),
+        DateFormat::Seconds => println!("{}", now.unix_seconds()),
+    }
+    Ok(())
+}
+
+fn show_uptime() -> Outcome {
+    println!("{}", UptimeLine(read_clock()?));
+    Ok(())
 }
 
 fn show_frames() -> Outcome {

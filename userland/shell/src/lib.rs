@@ -2,5 +2,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 pub mod parse;
 pub mod table;
+pub mod times;

@@ -1,6 +1,6 @@
 //! A line typed at the prompt becomes a command, or a sentence about what is wrong with it.
 
-use abi::shm::ShmId;
+use abi::shm::{ShmId, ShmKey};
 use core::fmt;
 
 /// What to do.
@@ -11,13 +11,17 @@ pub enum Command<'a> {
     /// List the commands.
     Help,
     /// List the shared memory segments.
-    ListSegments,
+    ListSegments(Columns),
     /// Remove a segment.
-    RemoveSegment(ShmId),
+    RemoveSegment(Which),
     /// Show how much memory is free.
     ShowFrames,
     /// List the processes.
     ListProcesses,
+    /// Show the date.
+    ShowDate(DateFormat),
+    /// Show since when the machine runs.
+    ShowUptime,
     /// List the programs.
     ListPrograms,
     /// Run a program.
@@ -31,6 +35,33 @@ pub enum Command<'a> {
     Exit,
     /// Restart the machine.
     Reboot,
+}
+
+/// What a list of segments says of each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Columns {
+    /// Key, owner, permissions, size, attachments.
+    State,
+    /// When it was attached, detached and changed.
+    Times,
+}
+
+/// A way to name a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// By its identifier.
+    Id(ShmId),
+    /// By its key.
+    Key(ShmKey),
+}
+
+/// How a date is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DateFormat {
+    /// As a date and a time of day.
+    Calendar,
+    /// As seconds since 1970.
+    Seconds,
 }
 
 /// What is wrong with a line.
@@ -47,15 +78,27 @@ pub enum ParseError<'a> {
     TooMuch(&'a str),
     /// Not the identifier of a segment.
     NotAnId(&'a str),
+    /// Not the key of a segment.
+    NotAKey(&'a str),
 }
+
+const IPCRM: &str = "ipcrm [-m] SHMID | -M KEY";
 
 /// Commands and what they do, for `help`.
 pub const COMMANDS: &[(&str, &str)] = &[
     ("help", "list the commands"),
-    ("ipcs", "list the shared memory segments"),
-    ("ipcrm SHMID", "remove a shared memory segment"),
+    (
+        "ipcs [-m] [-t]",
+        "list the shared memory segments; -t: their times",
+    ),
+    (IPCRM, "remove a shared memory segment"),
     ("free", "show how much memory is free"),
     ("ps", "list the processes"),
+    (
+        "date [-u] [+%s]",
+        "show the date, in UTC; +%s: as seconds since 1970",
+    ),
+    ("uptime", "show since when the machine runs"),
     ("run", "list the programs"),
     ("run NAME [ARGUMENT...]", "run a program and wait for its end"),
     ("exit", "power the machine off"),
@@ -71,10 +114,12 @@ pub fn parse(line: &str) -> Result<Command<'_>, ParseError<'_>> {
     match command {
         "" => Ok(Command::Nothing),
         "help" => alone(Command::Help, rest),
-        "ipcs" => alone(Command::ListSegments, rest),
+        "ipcs" => list_segments(rest),
         "ipcrm" => remove(rest),
         "free" => alone(Command::ShowFrames, rest),
         "ps" => alone(Command::ListProcesses, rest),
+        "date" => date(rest),
+        "uptime" => alone(Command::ShowUptime, rest),
         "run" => Ok(run(rest)),
         "exit" => alone(Command::Exit, rest),
         "reboot" => alone(Command::Reboot, rest),
@@ -89,14 +134,64 @@ fn run(rest: &str) -> Command<'_> {
     }
 }
 
-fn remove(rest: &str) -> Result<Command<'_>, ParseError<'_>> {
-    let (id, rest) = split_word(rest);
-    if id.is_empty() {
-        return Err(ParseError::Missing { usage: "ipcrm SHMID" });
+fn list_segments(rest: &str) -> Result<Command<'_>, ParseError<'_>> {
+    let mut columns = Columns::State;
+    for word in rest.split_ascii_whitespace() {
+        match word {
+            "-m" => {}
+            "-t" | "-mt" | "-tm" => columns = Columns::Times,
+            other => return Err(ParseError::TooMuch(other)),
+        }
     }
-    let number = id.parse().ok().and_then(ShmId::from_raw);
-    let number = number.ok_or(ParseError::NotAnId(id))?;
-    alone(Command::RemoveSegment(number), rest)
+    Ok(Command::ListSegments(columns))
+}
+
+fn remove(rest: &str) -> Result<Command<'_>, ParseError<'_>> {
+    match split_word(rest) {
+        ("-M", rest) => remove_named(rest, |word| {
+            key(word).map(Which::Key).ok_or(ParseError::NotAKey(word))
+        }),
+        ("-m", rest) => remove_named(rest, id),
+        _ => remove_named(rest, id),
+    }
+}
+
+fn remove_named<'a>(
+    rest: &'a str,
+    which: impl Fn(&'a str) -> Result<Which, ParseError<'a>>,
+) -> Result<Command<'a>, ParseError<'a>> {
+    match split_word(rest) {
+        ("", _) => Err(ParseError::Missing { usage: IPCRM }),
+        (word, rest) => alone(Command::RemoveSegment(which(word)?), rest),
+    }
+}
+
+fn id(word: &str) -> Result<Which, ParseError<'_>> {
+    let id = word.parse().ok().and_then(ShmId::from_raw);
+    id.map(Which::Id).ok_or(ParseError::NotAnId(word))
+}
+
+/// As C writes numbers, `0x1267` or `4711`; the upper half of hexadecimal ones is negative. No segment has the
+/// key 0, `IPC_PRIVATE`.
+fn key(word: &str) -> Option<ShmKey> {
+    let number = match word.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok()?.cast_signed(),
+        None => word.parse().ok()?,
+    };
+    Some(ShmKey(number)).filter(|&key| key != ShmKey::PRIVATE)
+}
+
+fn date(rest: &str) -> Result<Command<'_>, ParseError<'_>> {
+    let mut format = DateFormat::Calendar;
+    for word in rest.split_ascii_whitespace() {
+        match word {
+            // There is no other zone.
+            "-u" => {}
+            "+%s" => format = DateFormat::Seconds,
+            other => return Err(ParseError::TooMuch(other)),
+        }
+    }
+    Ok(Command::ShowDate(format))
 }
 
 fn alone<'a>(command: Command<'a>, rest: &'a str) -> Result<Command<'a>, ParseError<'a>> {
@@ -124,6 +219,7 @@ impl fmt::Display for ParseError<'_> {
             }
             Self::Missing { usage } => write!(f, "something is missing: `{usage}`"),
             Self::TooMuch(rest) => write!(f, "`{rest}` is too much"),
+            Self::NotAKey(key) => write!(f, "`{key}` is no key; `ipcs` lists those there are"),
             Self::NotAnId(id) => write!(f, "`{id}` is no shmid; `ipcs` lists those there are"),
         }
     }
@@ -133,16 +229,36 @@ impl fmt::Display for ParseError<'_> {
 mod tests {
     extern crate std;
 
-    use super::{COMMANDS, Command, ParseError, parse};
-    use abi::shm::ShmId;
-    use std::string::ToString;
+    use super::{COMMANDS, Columns, Command, DateFormat, ParseError, Which, parse};
+    use abi::shm::{ShmId, ShmKey};
+    use std::string::{String, ToString};
+    use std::vec::Vec;
 
     #[test]
     fn every_command_that_help_lists_is_understood() {
         for (usage, _) in COMMANDS {
-            let line = usage.replace("SHMID", "5");
-            assert!(parse(&line).is_ok(), "{usage}");
+            for line in usages(usage) {
+                assert!(parse(&line).is_ok(), "{line}");
+            }
         }
+    }
+
+    /// The shortest and the longest line of a usage, for each alternative.
+    fn usages(usage: &str) -> Vec<String> {
+        let usage = usage.replace("SHMID", "5").replace("KEY", "0x1267");
+        let command = usage.split(' ').next().expect("a command");
+        let alternatives = usage
+            .split(" | ")
+            .enumerate()
+            .map(|(place, alternative)| match place {
+                0 => alternative.to_string(),
+                _ => std::format!("{command} {alternative}"),
+            });
+        let forms = alternatives.flat_map(|line| {
+            let short = line.split(' ').filter(|word| !word.starts_with('['));
+            [short.collect::<Vec<_>>().join(" "), line.replace(['[', ']'], "")]
+        });
+        forms.collect()
     }
 
     #[test]
@@ -150,7 +266,37 @@ mod tests {
         assert_eq!(parse("  \t "), Ok(Command::Nothing));
         assert_eq!(parse("  help  "), Ok(Command::Help));
         let id = ShmId::from_raw(32770).expect("valid");
-        assert_eq!(parse("ipcrm    32770 "), Ok(Command::RemoveSegment(id)));
+        assert_eq!(
+            parse("ipcrm    32770 "),
+            Ok(Command::RemoveSegment(Which::Id(id)))
+        );
+    }
+
+    #[test]
+    fn a_segment_is_named_by_its_identifier_or_its_key() {
+        let id = Which::Id(ShmId::from_raw(7).expect("valid"));
+        assert_eq!(parse("ipcrm -m 7"), Ok(Command::RemoveSegment(id)));
+        for (word, key) in [("4711", 4711), ("0x1267", 4711), ("-2", -2), ("0xfffffffe", -2)] {
+            let line = std::format!("ipcrm -M {word}");
+            let key = Which::Key(ShmKey(key));
+            assert_eq!(parse(&line), Ok(Command::RemoveSegment(key)), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_choose_what_is_shown() {
+        for line in ["ipcs", "ipcs -m"] {
+            assert_eq!(parse(line), Ok(Command::ListSegments(Columns::State)));
+        }
+        for line in ["ipcs -t", "ipcs -m -t", "ipcs -mt"] {
+            assert_eq!(parse(line), Ok(Command::ListSegments(Columns::Times)));
+        }
+        for line in ["date", "date -u"] {
+            assert_eq!(parse(line), Ok(Command::ShowDate(DateFormat::Calendar)));
+        }
+        for line in ["date +%s", "date -u +%s"] {
+            assert_eq!(parse(line), Ok(Command::ShowDate(DateFormat::Seconds)));
+        }
     }
 
     #[test]
@@ -167,12 +313,20 @@ mod tests {
     fn mistakes_are_named() {
         assert_eq!(parse("halp"), Err(ParseError::Unknown("halp")));
         assert_eq!(parse("exit now"), Err(ParseError::TooMuch("now")));
+        assert_eq!(parse("ipcs -q"), Err(ParseError::TooMuch("-q")));
+        assert_eq!(parse("date +%Y"), Err(ParseError::TooMuch("+%Y")));
         assert_eq!(parse("ipcrm -1"), Err(ParseError::NotAnId("-1")));
+        for word in ["0", "0x", "0x123456789", "x"] {
+            let line = std::format!("ipcrm -M {word}");
+            assert_eq!(parse(&line), Err(ParseError::NotAKey(word)));
+        }
         assert_eq!(
             parse("ipcrm 99999999999"),
             Err(ParseError::NotAnId("99999999999"))
         );
-        let missing = parse("ipcrm").expect_err("an argument is missing");
-        assert!(missing.to_string().contains("ipcrm SHMID"));
+        for line in ["ipcrm", "ipcrm -m", "ipcrm -M"] {
+            let missing = parse(line).expect_err("an argument is missing");
+            assert!(missing.to_string().contains("-M KEY"));
+        }
     }
 }

@@ -76,7 +76,7 @@ fn write_archive(workspace: &Workspace) -> Result<()> {
         let bytes =
             program::strip(&read(&path)?).with_context(|| format!("cannot pack {}", path.display()))?;
         entries.push(archive::Entry {
-            name: format!("bin/{}", program.name),
+            name: program.archive_path(),
             bytes,
         });
     }
