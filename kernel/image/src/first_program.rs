@@ -84,7 +84,8 @@ fn refused<'a>(what: &'static str) -> impl Fn(Errno) -> NoFirstProgram<'a> {
 fn find(archive: MemoryRange, name: &str) -> Result<&'static [u8], NoFirstProgram<'_>> {
     // An address space of 64 bits has room for all of it.
     let bytes = archive.bytes() as usize;
-    // SAFETY: The initrd is in the direct map, reserved, and only ever read.
+    // SAFETY: The initrd is in the direct map for reading, its edges were cleared before, and nobody hands its
+    // frames out.
     let bytes = unsafe { direct_map::constant_bytes(archive.start(), bytes) };
     let found = archive::find(bytes, archive::PROGRAMS, name).map_err(NoFirstProgram::BadArchive)?;
     found.ok_or(NoFirstProgram::NotFound(name))

@@ -2,8 +2,8 @@
 
 use crate::exit;
 use aarch64::boot::Handover;
-use aarch64::mmu::direct_map;
-use addr::{Frame, FrameRange};
+use aarch64::mmu::KernelMap;
+use addr::FrameRange;
 use boards::{Board, MemoryRange};
 use core::fmt;
 
@@ -70,18 +70,11 @@ impl fmt::Display for Misplaced {
 }
 
 /// Zeroes what is in its first and last frame besides it: whatever ran before us left something
-/// there. RAM is mapped.
-pub fn clear_edges(board: &Board) {
+/// there. To be called before it is mapped, since then it is only for reading.
+pub fn clear_edges(board: &Board, map: &mut KernelMap) {
     let Some(initrd) = board.initrd else { return };
-    clear(initrd.start().frame(), 0, initrd.start().offset());
+    map.zero_bytes(initrd.start().frame(), 0..initrd.start().offset());
     if initrd.end().offset() != 0 {
-        clear(initrd.end().frame(), initrd.end().offset(), addr::GRANULE);
-    }
-}
-
-/// Zeroes the bytes of `frame` from `start` up to, not including, `end`.
-fn clear(frame: Frame, start: u64, end: u64) {
-    for byte in start..end {
-        direct_map::write(frame, byte as usize, &[0]);
+        map.zero_bytes(initrd.end().frame(), initrd.end().offset()..addr::GRANULE);
     }
 }

@@ -41,8 +41,8 @@ fn kernel_main(mut handover: Handover) -> ! {
     log.describe_machine(board, &handover);
     storage::check_room(board, &ram);
     initrd::check(board, &handover);
+    initrd::clear_edges(board, &mut handover.map);
     ram.map(&mut handover);
-    initrd::clear_edges(board);
     let mut devices = Registers::new(&mut handover.map, &mut ram);
     let gic = machine::interrupt_controller(board, &mut devices);
     let clock = clock::set(board, &mut devices);

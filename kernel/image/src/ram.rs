@@ -2,7 +2,7 @@
 
 use crate::{board, exit, initrd};
 use aarch64::boot::Handover;
-use aarch64::mmu::direct_map;
+use aarch64::mmu::{MapError, direct_map};
 use addr::{Frame, FrameRange, GRANULE};
 use alloc::vec::Vec;
 use boards::{Board, Cpu, EnableMethod, MemoryRange};
@@ -12,8 +12,9 @@ use slots::Slot;
 /// RAM that nobody has taken yet, ascending.
 pub struct Ram {
     free: Vec<FrameRange>,
-    /// All that the direct map gets.
+    /// All of it, for the direct map, and the initrd.
     mapped: Vec<FrameRange>,
+    constant: Option<FrameRange>,
 }
 
 impl Ram {
@@ -25,19 +26,30 @@ impl Ram {
             let place = free.partition_point(|range| range.start() < scratch.start());
             free.insert(place, scratch);
         }
-        let mut mapped = free.clone();
-        mapped.extend(initrd::frames(board));
+        let mapped = free.clone();
         keep_largest(&mut free, mm::MOST_RANGES);
-        Self { free, mapped }
+        Self {
+            free,
+            mapped,
+            constant: initrd::frames(board),
+        }
     }
 
-    /// Maps it, and the initrd, into the direct map.
+    /// Maps it into the direct map, and the initrd for reading.
     pub fn map(&mut self, handover: &mut Handover) {
-        let constants = handover.constants();
+        if let Err(error) = self.try_map(handover) {
+            exit::cannot_start(format_args!("{error}"));
+        }
+    }
+
+    fn try_map(&mut self, handover: &mut Handover) -> Result<(), MapError> {
+        let image = handover.constants();
         for range in core::mem::take(&mut self.mapped) {
-            if let Err(error) = handover.map.map_ram(range, constants, &mut || self.take(1)) {
-                exit::cannot_start(format_args!("{error}"));
-            }
+            handover.map.map_ram(range, image, &mut || self.take(1))?;
+        }
+        match self.constant.take() {
+            Some(initrd) => handover.map.map_constant(initrd, &mut || self.take(1)),
+            None => Ok(()),
         }
     }
 

@@ -105,7 +105,7 @@ fn list_segment_times() -> Outcome {
         println!("{}", SegmentTimesLine { id, state, source });
     }
     if !source.knows_the_date() {
-        println!("{NO_DATE}");
+        println!("times count from boot: {NO_DATE}");
     }
     Ok(())
 }

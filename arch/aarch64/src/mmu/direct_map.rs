@@ -1,6 +1,6 @@
 //! All RAM at a fixed offset: how the kernel reaches frames, translation tables among them.
 //!
-//! Only what [`crate::mmu::KernelMap::map_ram`] has mapped is there; the rest of the window faults.
+//! Only what [`crate::mmu::KernelMap`] has mapped is there; the rest of the window faults.
 //! Frames may be mapped by programs at the same time, and other CPUs may run those, so nothing here
 //! makes a reference to a frame's bytes: they are copied by atomic words and bytes.
 
@@ -29,8 +29,8 @@ pub fn pointer(at: PhysAddr) -> NonNull<u8> {
 /// The `bytes` bytes at `start`.
 ///
 /// # Safety
-/// They are in the direct map, and nobody writes to them or hands their frames out: the initrd, for
-/// instance.
+/// They are in the direct map, and nobody writes to them or hands their frames out: they were mapped by
+/// [`crate::mmu::KernelMap::map_constant`], for instance.
 pub unsafe fn constant_bytes(start: PhysAddr, bytes: usize) -> &'static [u8] {
     // SAFETY: The caller vouches for the bytes.
     unsafe { core::slice::from_raw_parts(pointer(start).as_ptr(), bytes) }

@@ -7,6 +7,7 @@ use crate::mmu::scratch::Scratch;
 use crate::mmu::tlb;
 use addr::{Frame, FrameRange, MemoryKind, PhysAddr, VirtAddr};
 use core::fmt;
+use core::ops::Range;
 use core::ptr::NonNull;
 use vmsa::{Attributes, KernelAccess, KernelTables};
 
@@ -59,7 +60,7 @@ impl KernelMap {
     /// may read ahead anywhere in it.
     ///
     /// # Errors
-    /// [`MapError::OutOfDirectMap`] if there is no room for its addresses; nothing has been mapped.
+    /// [`MapError::OutOfDirectMap`] if there is no room for its addresses.
     ///
     /// # Panics
     /// If some of it has been mapped already.
@@ -69,15 +70,46 @@ impl KernelMap {
         image: ImageFrames,
         new_table: &mut dyn FnMut() -> Frame,
     ) -> Result<(), MapError> {
-        if ram.end().start().raw() > DIRECT_MAP_BYTES.min(features::physical_addresses()) {
-            return Err(MapError::OutOfDirectMap(ram));
-        }
-        let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
         for part in without(ram, image.0).into_iter().flatten() {
-            let at = VirtAddr::new(DIRECT_MAP + part.start().start().raw()).page();
-            self.tables
-                .map(&mut self.scratch, at, part, attributes, &mut *new_table);
+            self.map_directly(part, KernelAccess::ReadWrite, &mut *new_table)?;
         }
+        Ok(())
+    }
+
+    /// Puts `frames` into the direct map for reading: nobody writes to them any more. As [`Self::map_ram`]
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfDirectMap`] if there is no room for its addresses; nothing has been mapped.
+    ///
+    /// # Panics
+    /// If some of it has been mapped already.
+    pub fn map_constant(
+        &mut self,
+        frames: FrameRange,
+        new_table: &mut dyn FnMut() -> Frame,
+    ) -> Result<(), MapError> {
+        self.map_directly(frames, KernelAccess::ReadOnly, new_table)
+    }
+
+    /// Zeroes bytes of RAM that is not in the direct map yet: `bytes` of `frame`.
+    pub fn zero_bytes(&mut self, frame: Frame, bytes: Range<u64>) {
+        self.scratch.zero_bytes(frame, bytes);
+    }
+
+    fn map_directly(
+        &mut self,
+        frames: FrameRange,
+        access: KernelAccess,
+        new_table: &mut dyn FnMut() -> Frame,
+    ) -> Result<(), MapError> {
+        if frames.end().start().raw() > DIRECT_MAP_BYTES.min(features::physical_addresses()) {
+            return Err(MapError::OutOfDirectMap(frames));
+        }
+        let attributes = Attributes::kernel(access, MemoryKind::Normal);
+        let at = VirtAddr::new(DIRECT_MAP + frames.start().start().raw()).page();
+        self.tables
+            .map(&mut self.scratch, at, frames, attributes, new_table);
         tlb::publish_new_entries();
         Ok(())
     }

@@ -3,13 +3,14 @@
 //! The direct map is what frames are reached by; but while it is built, the frames of its own
 //! tables are not in it yet. So the kernel's tables, which change at boot and when a driver maps
 //! registers, are reached through one page that is mapped to the table in question. Slow, and no
-//! matter where the frame is.
+//! matter where the frame is. The same page serves to change frames that get no writable address of their own.
 
 use crate::mmu::layout::{SCRATCH_PAGE, SCRATCH_TABLE_PAGE};
 use crate::mmu::tlb;
 use addr::{Frame, MemoryKind, VirtAddr};
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::ops::Range;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use vmsa::{Attributes, Descriptor, KernelAccess, Leaf, Level, TableIndex, TableMemory};
 
 /// The scratch page. There is one, with one owner: [`crate::mmu::KernelMap`].
@@ -30,12 +31,20 @@ impl Scratch {
         word(SCRATCH_PAGE, index)
     }
 
-    fn show(&self, table: Frame) {
-        if self.shows.replace(Some(table)) == Some(table) {
+    /// Zeroes these bytes of `frame`, which is not a table.
+    pub(crate) fn zero_bytes(&mut self, frame: Frame, bytes: Range<u64>) {
+        self.show(frame);
+        for offset in bytes {
+            byte(SCRATCH_PAGE, offset).store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn show(&self, frame: Frame) {
+        if self.shows.replace(Some(frame)) == Some(frame) {
             return;
         }
         let leaf = Leaf {
-            frame: table,
+            frame,
             attributes: Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal),
         };
         let own = word(
@@ -66,6 +75,12 @@ impl TableMemory for Scratch {
         }
         tlb::publish_new_entries();
     }
+}
+
+fn byte(page: u64, offset: u64) -> &'static AtomicU8 {
+    let byte = core::ptr::with_exposed_provenance::<AtomicU8>((page + offset % addr::GRANULE) as usize);
+    // SAFETY: As for `word`, without the alignment; nobody has a reference to bytes that are not constant yet.
+    unsafe { &*byte }
 }
 
 fn word(page: u64, index: TableIndex) -> &'static AtomicU64 {
