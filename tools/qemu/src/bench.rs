@@ -64,6 +64,7 @@ fn measure(workspace: &Workspace) -> Result<String> {
     let machine = Machine {
         board: Board::Virt(one_cpu),
         icount: Some("shift=0,sleep=off".into()),
+        ..Machine::default()
     };
     let boot = Boot::new(workspace, &machine, &["exit=semihosting bench"])?;
     let script = Script {

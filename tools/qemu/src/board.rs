@@ -33,6 +33,9 @@ pub struct Virt {
     pub virtualization: bool,
     /// There is a secure world, so the kernel has the non-secure view of the interrupt controller.
     pub secure: bool,
+    /// What its real-time clock says at the start, as QEMU writes it (2026-11-28T12:00:00); without it, the
+    /// host's time.
+    pub rtc: Option<String>,
 }
 
 /// Version of the Generic Interrupt Controller architecture.
@@ -57,6 +60,7 @@ impl Default for Virt {
             gic_version: None,
             virtualization: false,
             secure: false,
+            rtc: None,
         }
     }
 }
@@ -104,9 +108,13 @@ impl Virt {
         }
         let (cpu, smp, memory) = (&self.cpu, self.smp, &self.memory);
         // Without a network card `virt` needs no option ROM, which a minimal QEMU package lacks.
-        words(&format!(
+        let mut options = words(&format!(
             "-M {machine} -cpu {cpu} -smp {smp} -m {memory} -nic none"
-        ))
+        ));
+        if let Some(time) = &self.rtc {
+            options.extend(words(&format!("-rtc base={time}")));
+        }
+        options
     }
 
     fn differences(&self) -> Vec<String> {
@@ -129,6 +137,9 @@ impl Virt {
         }
         if self.secure {
             parts.push("secure".into());
+        }
+        if let Some(time) = &self.rtc {
+            parts.push(format!("rtc={time}"));
         }
         parts
     }
@@ -160,10 +171,12 @@ mod tests {
             gic_version: Some(GicVersion::V3),
             virtualization: true,
             secure: true,
+            rtc: Some("2026-11-28".into()),
         };
         let options = Board::Virt(virt).options().join(" ");
         let machine = "-M virt,gic-version=3,virtualization=on,secure=on -cpu max -smp 2 -m 1G";
         assert!(options.starts_with(machine), "{options}");
+        assert!(options.ends_with("-rtc base=2026-11-28"), "{options}");
     }
 
     #[test]

@@ -13,12 +13,15 @@ use crate::rpi4_tree;
 use crate::settings::Settings;
 use crate::workspace::Workspace;
 
-/// A board, and how QEMU keeps its time.
+/// A board, and how QEMU runs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Settings")]
 pub struct Machine {
     /// What is emulated.
     pub board: Board,
+    /// A reset starts the machine anew. Otherwise it ends the run: a kernel that resets in a loop must not look
+    /// alive.
+    pub restarts: bool,
     /// Instructions are counted as time, as QEMU writes it (shift=0,sleep=off).
     pub icount: Option<String>,
 }
@@ -80,8 +83,9 @@ impl Machine {
     pub fn command(&self, boot: &Boot, console: Console) -> Command {
         let mut command = Command::new(qemu());
         command.args(self.board.options());
-        // A reset ends the run: a kernel that resets in a loop must not look alive.
-        command.arg("-no-reboot");
+        if !self.restarts {
+            command.arg("-no-reboot");
+        }
         // The exit status comes back by semihosting. User programs do not get it: `userspace` is off by default.
         command.args(["-semihosting-config", "enable=on,target=native"]);
         if let Some(icount) = &self.icount {
@@ -107,12 +111,15 @@ impl Machine {
     /// What tells this machine from others, `cpu=max,smp=1`; empty for the default one.
     #[must_use]
     pub fn label(&self) -> String {
-        let mut label = self.board.label();
-        if let Some(icount) = &self.icount {
-            let comma = if label.is_empty() { "" } else { "," };
-            write!(label, "{comma}icount={icount}").expect("a string takes any text");
+        let mut parts = vec![self.board.label()];
+        if self.restarts {
+            parts.push("restarts".into());
         }
-        label
+        if let Some(icount) = &self.icount {
+            parts.push(format!("icount={icount}"));
+        }
+        parts.retain(|part| !part.is_empty());
+        parts.join(",")
     }
 }
 
@@ -189,6 +196,7 @@ mod tests {
         let machine = Machine {
             board: Board::Raspi4b,
             icount: Some("shift=0".into()),
+            ..Machine::default()
         };
         let boot = Boot {
             device_tree: Some("b.dtb".into()),
@@ -196,6 +204,7 @@ mod tests {
             ..boot()
         };
         let line = shell_line(&machine.command(&boot, Console::Stream));
+        assert!(line.contains("-no-reboot"), "{line}");
         for part in [
             "-M raspi4b ",
             "-icount shift=0",
@@ -217,9 +226,15 @@ mod tests {
         let counted = |board| Machine {
             board,
             icount: Some("shift=0".into()),
+            ..Machine::default()
         };
         assert_eq!(counted(Board::Raspi4b).label(), "raspi4b,icount=shift=0");
         assert_eq!(counted(Board::default()).label(), "icount=shift=0");
+        let restarting = Machine {
+            restarts: true,
+            ..Machine::default()
+        };
+        assert_eq!(restarting.label(), "restarts");
         assert_eq!(Machine::default().label(), "");
     }
 

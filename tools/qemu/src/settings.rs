@@ -32,6 +32,12 @@ pub struct Settings {
     /// Give the machine a secure world, so that the kernel has the non-secure view of the interrupt controller.
     #[arg(long, help_heading = VIRT)]
     secure: bool,
+    /// What the real-time clock says at the start (2026-11-28T12:00:00) [default: the host's time].
+    #[arg(long, help_heading = VIRT)]
+    rtc: Option<String>,
+    /// Start the machine anew when it resets itself, instead of ending.
+    #[arg(long)]
+    restarts: bool,
     /// Count instructions as time, for instance shift=0,sleep=off.
     #[arg(long)]
     icount: Option<String>,
@@ -62,6 +68,7 @@ impl TryFrom<Settings> for Machine {
         };
         Ok(Self {
             board,
+            restarts: settings.restarts,
             icount: settings.icount,
         })
     }
@@ -77,6 +84,7 @@ impl Settings {
             gic_version: self.gic_version,
             virtualization: self.virtualization,
             secure: self.secure,
+            rtc: self.rtc.clone(),
         }
     }
 
@@ -88,6 +96,7 @@ impl Settings {
             ("gic-version", self.gic_version.is_some()),
             ("virtualization", self.virtualization),
             ("secure", self.secure),
+            ("rtc", self.rtc.is_some()),
         ];
         let chosen: Vec<&str> = chosen
             .into_iter()
@@ -141,6 +150,7 @@ mod tests {
             ("gic-version = '2'", "gic-version"),
             ("virtualization = true", "virtualization"),
             ("secure = true", "secure"),
+            ("rtc = '2026-11-28'", "rtc"),
         ] {
             let error = machine(&format!("board = 'raspi4b'\n{setting}")).unwrap_err();
             assert!(error.contains(&format!("`{name}` cannot be chosen")), "{error}");
