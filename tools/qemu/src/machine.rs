@@ -19,6 +19,8 @@ use crate::workspace::Workspace;
 pub struct Machine {
     /// What is emulated.
     pub board: Board,
+    /// The console is the second serial port.
+    pub second_serial: bool,
     /// A reset starts the machine anew. Otherwise it ends the run: a kernel that resets in a loop must not look
     /// alive.
     pub restarts: bool,
@@ -91,8 +93,11 @@ impl Machine {
         if let Some(icount) = &self.icount {
             command.args(["-icount", icount]);
         }
+        if self.second_serial {
+            command.args(["-serial", "null"]);
+        }
         match console {
-            Console::Terminal => command.arg("-nographic"),
+            Console::Terminal => command.args("-display none -serial mon:stdio".split(' ')),
             Console::Stream => command.args("-display none -serial stdio -monitor none".split(' ')),
         };
         command.arg("-kernel").arg(&boot.image);
@@ -112,6 +117,9 @@ impl Machine {
     #[must_use]
     pub fn label(&self) -> String {
         let mut parts = vec![self.board.label()];
+        if self.second_serial {
+            parts.push("second-serial".into());
+        }
         if self.restarts {
             parts.push("restarts".into());
         }
@@ -222,6 +230,21 @@ mod tests {
     }
 
     #[test]
+    fn the_console_is_the_first_serial_port_or_the_second() {
+        for second_serial in [false, true] {
+            let machine = Machine {
+                second_serial,
+                ..Machine::default()
+            };
+            for console in [Console::Terminal, Console::Stream] {
+                let line = shell_line(&machine.command(&boot(), console));
+                assert_eq!(line.contains("-serial null "), second_serial, "{line}");
+                assert_eq!(line.matches("stdio").count(), 1, "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn the_label_names_only_what_differs_from_the_default_machine() {
         let counted = |board| Machine {
             board,
@@ -230,11 +253,12 @@ mod tests {
         };
         assert_eq!(counted(Board::Raspi4b).label(), "raspi4b,icount=shift=0");
         assert_eq!(counted(Board::default()).label(), "icount=shift=0");
-        let restarting = Machine {
+        let unusual = Machine {
+            second_serial: true,
             restarts: true,
             ..Machine::default()
         };
-        assert_eq!(restarting.label(), "restarts");
+        assert_eq!(unusual.label(), "second-serial,restarts");
         assert_eq!(Machine::default().label(), "");
     }
 

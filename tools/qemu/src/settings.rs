@@ -35,6 +35,9 @@ pub struct Settings {
     /// What the real-time clock says at the start (2026-11-28T12:00:00) [default: the host's time].
     #[arg(long, help_heading = VIRT)]
     rtc: Option<String>,
+    /// Talk to the second serial port, the mini UART of raspi4b, instead of the first.
+    #[arg(long)]
+    second_serial: bool,
     /// Start the machine anew when it resets itself, instead of ending.
     #[arg(long)]
     restarts: bool,
@@ -68,6 +71,7 @@ impl TryFrom<Settings> for Machine {
         };
         Ok(Self {
             board,
+            second_serial: settings.second_serial,
             restarts: settings.restarts,
             icount: settings.icount,
         })
