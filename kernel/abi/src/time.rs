@@ -25,12 +25,17 @@ impl Frequency {
         self.0.get()
     }
 
+    /// How many whole seconds `ticks` ticks take.
+    pub const fn seconds(self, ticks: u64) -> u64 {
+        ticks / self.hertz() as u64
+    }
+
     /// How long `ticks` ticks take, rounded down to a nanosecond: exact for any number of them.
     pub const fn duration(self, ticks: u64) -> Duration {
         let hertz = self.hertz() as u64;
         // The rest is below 2^32, and so the product below 2^62.
         let rest = ticks % hertz * NANOSECONDS / hertz;
-        Duration::new(ticks / hertz, rest as u32)
+        Duration::new(self.seconds(ticks), rest as u32)
     }
 }
 

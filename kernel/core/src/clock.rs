@@ -47,7 +47,7 @@ impl Clock {
 
     /// What it says when the counter is at `ticks`.
     pub fn read(&self, ticks: u64) -> ClockReading {
-        let since_boot = self.since_boot(ticks);
+        let since_boot = self.frequency.duration(self.since_boot(ticks));
         ClockReading {
             monotonic: nanoseconds(self.frequency.duration(ticks)),
             uptime: nanoseconds(since_boot),
@@ -60,12 +60,13 @@ impl Clock {
     /// The same second, for the times of segments. Those are 0 for what never happened (POSIX, `sys/shm.h`), so what
     /// happens in the first second after a boot without a date happens in second 1.
     pub fn seconds(&self, ticks: u64) -> Seconds {
-        let since_boot = self.since_boot(ticks).as_secs();
+        let since_boot = self.frequency.seconds(self.since_boot(ticks));
         Seconds(self.seconds_at_boot.saturating_add_unsigned(since_boot).max(1))
     }
 
-    fn since_boot(&self, ticks: u64) -> Duration {
-        self.frequency.duration(ticks.saturating_sub(self.booted))
+    /// Ticks.
+    fn since_boot(&self, ticks: u64) -> u64 {
+        ticks.saturating_sub(self.booted)
     }
 }
 
