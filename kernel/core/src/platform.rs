@@ -2,6 +2,7 @@
 
 use crate::Registers;
 use abi::MessagePage;
+use abi::process::Pid;
 use addr::Frame;
 use mm::mmu::Mmu;
 
@@ -29,8 +30,8 @@ pub trait Platform {
     /// `frame`.
     fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage);
 
-    /// Makes `space` the one that user addresses are translated in.
-    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space);
+    /// Makes `space`, that of `process`, the one that user addresses are translated in.
+    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, process: Pid);
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;

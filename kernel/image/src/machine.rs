@@ -10,6 +10,7 @@ use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{Gic, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{Hardware, Space, direct_map};
 use aarch64::timer;
+use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
 use addr::Frame;
 use boards::Board;
@@ -174,8 +175,8 @@ impl Platform for Machine {
         }
     }
 
-    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space) {
-        mmu.activate(space, PerCpu::current());
+    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid) {
+        mmu.activate(space, process.0, PerCpu::current());
     }
 
     fn asid(&self, space: &Space) -> u32 {

@@ -18,11 +18,10 @@ use crate::boot::early::{Prepared, TableFrame};
 use crate::cpu::stack::{self, STACK_TOP};
 use crate::cpu::{self, PerCpu, control};
 use crate::mmu::layout::DEVICE_TREE_WINDOW;
-use crate::mmu::{KernelMap, tlb};
-use aarch64_cpu::registers::{CNTHCTL_EL2, HCR_EL2, SPSR_EL2, TTBR0_EL1};
+use crate::mmu::{KernelMap, enter_nobody, tlb};
+use aarch64_cpu::registers::{CNTHCTL_EL2, HCR_EL2, SPSR_EL2};
 use addr::{PhysAddr, VirtAddr};
 use core::arch::global_asm;
-use tock_registers::interfaces::Writeable;
 use vmsa::asid::Asid;
 
 /// What the kernel starts with.
@@ -139,7 +138,7 @@ fn mapped_device_tree(at: PhysAddr, bytes: usize) -> &'static [u8] {
 
 /// From here on a stray user address faults.
 fn leave_identity_map(handover: &Handover) {
-    TTBR0_EL1.set(handover.no_process());
+    enter_nobody(handover.no_process());
     tlb::invalidate_this_cpu();
 }
 

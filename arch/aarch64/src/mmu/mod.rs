@@ -13,4 +13,5 @@ pub(crate) mod tlb;
 mod user_space;
 
 pub use kernel_map::{KernelMap, MapError};
+pub(crate) use user_space::enter_nobody;
 pub use user_space::{Hardware, Space};

@@ -8,7 +8,7 @@ use crate::cpu::{self, PerCpu};
 use crate::mmu::direct_map::{self, DirectTables};
 use crate::mmu::tlb;
 use aarch64_cpu::asm::barrier;
-use aarch64_cpu::registers::TTBR0_EL1;
+use aarch64_cpu::registers::{CONTEXTIDR_EL1, TTBR0_EL1};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
 use tock_registers::interfaces::Writeable;
@@ -52,8 +52,9 @@ impl Hardware {
         self.asids.rollovers()
     }
 
-    /// Translates user addresses on this CPU by `space` from now on.
-    pub fn activate(&mut self, space: &Space, cpu: &PerCpu) {
+    /// Translates user addresses on this CPU by `space` from now on. `process` is whose it is, for
+    /// debuggers.
+    pub fn activate(&mut self, space: &Space, process: u32, cpu: &PerCpu) {
         let wanted = space.asid.get();
         let asid = match (cpu.asid.try_switch(wanted), wanted.asid()) {
             (Switched::Yes, Some(asid)) => asid,
@@ -66,12 +67,12 @@ impl Hardware {
                 asid
             }
         };
-        load_ttbr0(control::ttbr0_el1(space.tables.root(), asid));
+        enter(control::ttbr0_el1(space.tables.root(), asid), process);
     }
 
     /// Translates no user address on this CPU from now on.
     pub fn activate_none(&mut self, cpu: &PerCpu) {
-        load_ttbr0(self.no_process);
+        enter_nobody(self.no_process);
         cpu.asid.leave();
     }
 }
@@ -79,9 +80,19 @@ impl Hardware {
 /// Root and ASID are in one register and so change together: no moment mixes one space's ASID with
 /// another's tables (Arm ARM, "Use of ASIDs and VMIDs to reduce TLB maintenance requirements",
 /// which needs a reserved ASID only where they are in two).
-fn load_ttbr0(value: u64) {
-    TTBR0_EL1.set(value);
+///
+/// CONTEXTIDR_EL1 has no effect on translation. It tells debuggers and trace units which process this
+/// is (Arm ARM, "CONTEXTIDR_EL1, Context ID Register (EL1)"): a breakpoint can depend on it, an ASID
+/// is given to one process after the other.
+fn enter(ttbr0: u64, process: u32) {
+    TTBR0_EL1.set(ttbr0);
+    CONTEXTIDR_EL1.set(process.into());
     barrier::isb(barrier::SY);
+}
+
+/// No process runs: `ttbr0` leads to an empty table. None has the number 0.
+pub(crate) fn enter_nobody(ttbr0: u64) {
+    enter(ttbr0, 0);
 }
 
 impl Mmu for Hardware {

@@ -123,12 +123,13 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn prepare(&mut self, thread: ThreadId) {
-        let space = self.process_of(thread).1.space;
+        let process = self.process_of(thread).1;
+        let (pid, space) = (process.pid, process.space);
         if let Some(space) = space
             && self.active != Some(space)
             && let Some((mmu, tables)) = self.memory.mmu_space_mut(space)
         {
-            self.platform.activate(mmu, tables);
+            self.platform.activate(mmu, tables, pid);
             self.active = Some(space);
         }
         self.platform.prepare_thread(thread.index());

@@ -71,7 +71,7 @@ impl Platform for Fake {
         page.handles[..handles].copy_from_slice(&from.handles[..handles]);
     }
 
-    fn activate(&mut self, _: &mut Self::Mmu, _: &mut <Self::Mmu as Mmu>::Space) {
+    fn activate(&mut self, _: &mut Self::Mmu, _: &mut <Self::Mmu as Mmu>::Space, _: Pid) {
         self.active = true;
     }
 
