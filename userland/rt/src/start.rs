@@ -82,9 +82,11 @@ mod entry {
         ".global _start",
         ".type _start, %function",
         "_start:",
-        "mov x29, xzr", // debuggers stop here
-        "mov x30, xzr",
-        "b {enter}",
+        ".cfi_startproc",
+        ".cfi_undefined x30", // a backtrace ends here
+        "mov x29, xzr",
+        "bl {enter}",
+        ".cfi_endproc",
         ".size _start, . - _start",
         ".popsection",
         note_type = const abi::NOTE_TYPE,

@@ -187,16 +187,18 @@ boot_at_el1:
     br      x9
 
 boot_high:
+    .cfi_startproc
+    .cfi_undefined x30              // a backtrace ends here
     adrp    x9, {STACKS}
     add     x9, x9, :lo12:{STACKS}
     add     x9, x9, #{STACK_TOP}
     mov     sp, x9
     mov     x29, xzr
-    mov     x30, xzr
     mov     x0, x20
     mov     x1, x21
     mov     x2, x22
-    b       {start_rust}
+    bl      {start_rust}            // which does not return
+    .cfi_endproc
 
 // Discards the cache lines from x0 to x1, both multiples of any line size. Uses x0-x3.
 //

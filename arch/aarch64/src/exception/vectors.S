@@ -12,6 +12,9 @@
 // From EL1: a bug of the kernel (interrupts are masked there), so no thread runs any more. Its stack may be
 // what is broken, so the state goes to the emergency stack. x0 and x1 wait in TPIDR_EL0 and TPIDRRO_EL0
 // meanwhile.
+//
+// The .cfi lines tell debuggers where the interrupted code's registers are, so that a backtrace goes on in
+// the program, or in the kernel code that faulted. They cost no byte of the image (kernel/image/link.ld).
 
     .macro vector_from_el0 kind
     .balign 0x80
@@ -46,6 +49,18 @@
     msr     tpidrro_el0, x1
     mov     x1, #(\origin << 8 | \kind)
     b       vector_save_el1
+    .endm
+
+    // All registers are in memory: x0 to x30 at x, the others at sp and pc, from register \base on.
+    .macro vector_saved base, x, sp, pc
+    .cfi_signal_frame               // so the caller's pc is an instruction, not behind one
+    .cfi_return_column 32
+    .cfi_def_cfa \base, 0
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30
+    .cfi_offset \n, \x + 8 * \n
+    .endr
+    .cfi_offset 31, \sp
+    .cfi_offset 32, \pc
     .endm
 
     .macro vector_table name, synchronous_from_el0:vararg
@@ -86,11 +101,16 @@
     mrs     x9, tpidr_el1
     ldr     x9, [x9, #{STACK_TOP}]
     mov     sp, x9
-    mov     x29, xzr                // the first frame of a backtrace
     bl      \function
     .endm
 
+// Where the program is, is in system registers, which unwinding tables do not know: a backtrace ends here,
+// unless the debugger knows better (tools/gdb).
 trap_reply_receive:
+    .cfi_startproc
+    .cfi_signal_frame
+    .cfi_return_column 32
+    .cfi_undefined 32
     trap_in_place kernel_reply_receive
     b       trap_done
 
@@ -119,6 +139,7 @@ trap_done:
     mov     x16, xzr
     mov     x17, xzr
     eret
+    .cfi_endproc
     dsb     nsh                     // nothing behind ERET is speculated into
     isb
 
@@ -142,8 +163,11 @@ trap_elsewhere:
     stp     x3, x4, [x19, #{PC}]
     str     x5, [x19, #{TPIDR}]
     cbnz    x0, exception_return
+    .cfi_startproc
+    vector_saved x19, {X}, {SP}, {PC}
     bl      kernel_continue
     b       exception_return
+    .cfi_endproc
 
 // x0 = kind, SP = Registers with x0 to x3 stored.
 vector_save_el0:
@@ -169,18 +193,20 @@ vector_save_el0:
     stp     x3, x4, [sp, #{PC}]
     str     x5, [sp, #{TPIDR}]      // TPIDRRO_EL0 is the kernel's to change
 
+    mov     x19, sp                 // for debuggers: kernel_trap keeps it
+    .cfi_startproc
+    vector_saved x19, {X}, {SP}, {PC}
     mov     x1, sp
     mrs     x9, tpidr_el1
     ldr     x9, [x9, #{STACK_TOP}]
     mov     sp, x9
-    mov     x29, xzr                // the first frame of a backtrace
-    mov     x30, xzr
     bl      kernel_trap
 
 // x0 = Registers of the thread that runs next.
     .global exception_return
 exception_return:
     mov     sp, x0
+    .cfi_def_cfa_register sp
     ldr     x2, [sp, #{SP}]
     ldp     x3, x4, [sp, #{PC}]
     ldp     x5, x6, [sp, #{TPIDR}]
@@ -206,6 +232,7 @@ exception_return:
     ldp     x2, x3, [sp, #{X} + 16 * 1]
     ldp     x0, x1, [sp, #{X} + 16 * 0]
     eret
+    .cfi_endproc
     dsb     nsh                     // nothing behind ERET is speculated into
     isb
 
@@ -252,11 +279,14 @@ vector_save_el1:
     stp     x6, x7, [x2, #{FRAME_SP} + 24]
     mov     sp, x2
     mov     x19, x2
+    .cfi_startproc
+    vector_saved x19, {FRAME_X}, {FRAME_SP}, {FRAME_SP} + 8
     mov     x0, x2
     bl      {from_el1}
 
     // The one exception that was expected (a semihosting call that nobody hears): go on behind it.
     mrs     x0, tpidr_el1
+    .cfi_endproc
     ldr     x1, [x0, #{EMERGENCY_DEPTH}]
     sub     x1, x1, #1
     str     x1, [x0, #{EMERGENCY_DEPTH}]
