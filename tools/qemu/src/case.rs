@@ -10,6 +10,10 @@
 //! machines = [{}, { cpu = "max", smp = 1 }]   # optional; the case runs on each, {} is the default virt,
 //!                                             # { board = "raspi4b" } the other board
 //! status = 0                                  # exit status the guest must choose, optional
+//! debugger = """                              # gdb's commands, optional: then gdb follows them with the
+//! break-in fp fp::hold                        # machine attached, and the rest is about what gdb says
+//! continue
+//! """
 //! forbid = ["leak"]                           # regexes, optional; a line that begins with `panic:` always fails
 //! anywhere = ["^consumer: done"]              # regexes of lines that must come in any order, optional
 //! script = [
@@ -48,7 +52,9 @@ pub struct Case {
     pub initrd: Initrd,
     /// Rows of the conformance catalogue that it proves.
     pub proves: Vec<String>,
-    /// What the machine must do.
+    /// What gdb is told, if the case is about it.
+    pub debugger: Option<String>,
+    /// What the machine must do; or gdb.
     pub script: Script,
 }
 
@@ -74,6 +80,8 @@ struct CaseFile {
     anywhere: Vec<String>,
     #[serde(default)]
     status: i32,
+    #[serde(default)]
+    debugger: Option<String>,
     script: Vec<StepLine>,
 }
 
@@ -138,6 +146,7 @@ fn parse(name: &str, text: &str) -> Result<Case> {
         bootargs: file.bootargs,
         initrd: file.initrd,
         proves: file.proves,
+        debugger: file.debugger,
         script: Script {
             steps,
             anywhere: regexes(&anywhere)?,

@@ -1,71 +1,206 @@
 //! `granule debug`: a machine halted before its first instruction, with gdb attached to it.
+//!
+//! What gdb knows of Granule (processes, their programs, translation tables) is in `tools/gdb`, in Python.
+//! A gdb without Python still has all symbols. QEMU cases with the key `debugger` come here by [`follow`].
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::expect::Script;
+use crate::guest::{Report, play};
 use crate::machine::{Boot, Console, Machine};
 use crate::workspace::Workspace;
 
 const DEBUGGERS: [&str; 2] = ["gdb-multiarch", "gdb"];
 
-/// Checks that there is a debugger for AArch64, before anything is built for it.
-///
-/// # Errors
-///
-/// When there is none; the message says what to install.
-pub fn ensure_debugger() -> Result<()> {
-    debugger().map(|_| ())
+/// A gdb that knows AArch64.
+#[derive(Debug, Clone, Copy)]
+pub struct Debugger {
+    name: &'static str,
+    has_python: bool,
 }
 
-/// Runs QEMU until standard input, a pipe from us, is closed. That happens in any case, be it that the
-/// terminal goes away or that we are killed; a machine that stayed would have nobody to stop it.
-const LEASH: &str = r#""$@" </dev/null & cat >/dev/null; kill $! 2>/dev/null; wait"#;
+impl Debugger {
+    /// Finds one. To be called before anything is built for it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the message says what to install.
+    pub fn find() -> Result<Self> {
+        let mut names = DEBUGGERS.into_iter();
+        let Some(name) = names.find(|name| accepts(name, "set architecture aarch64")) else {
+            bail!(
+                "there is no gdb that knows AArch64; install gdb-multiarch (a Debian package), or a gdb built for all targets"
+            );
+        };
+        Ok(Self {
+            name,
+            has_python: accepts(name, "python None"),
+        })
+    }
+
+    /// Finds one that can run the commands of `tools/gdb`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the message says what to install.
+    pub fn find_with_python() -> Result<Self> {
+        let debugger = Self::find()?;
+        ensure!(
+            debugger.has_python,
+            "{} has no Python; install one that has, gdb-multiarch of Debian for instance",
+            debugger.name
+        );
+        Ok(debugger)
+    }
+
+    /// gdb with the kernel's symbols, those of a program, and attached to the machine at `port`.
+    fn command(self, workspace: &Workspace, program: Option<&str>, port: u16) -> Command {
+        let mut gdb = Command::new(self.name);
+        let mut then = |command: &dyn Display| {
+            gdb.args(["-ex", &command.to_string()]);
+        };
+        let kernel = workspace.kernel_elf();
+        let kernel = kernel.display();
+        let programs = workspace.program_folder();
+        let programs = programs.display();
+        then(&"set architecture aarch64");
+        if self.has_python {
+            let commands = workspace.root().join("tools/gdb/granule.py");
+            then(&format_args!("source {}", commands.display()));
+            then(&format_args!("kernel {kernel}"));
+        } else {
+            then(&format_args!("file {kernel}"));
+        }
+        match program {
+            Some(name) if self.has_python => then(&format_args!("program {name}")),
+            Some(name) => then(&format_args!(
+                "with confirm off -- add-symbol-file {programs}/{name}"
+            )),
+            None => {}
+        }
+        then(&format_args!("target remote 127.0.0.1:{port}"));
+        gdb
+    }
+
+    fn greeting(self) -> &'static str {
+        if self.has_python {
+            "The machine is halted before its first instruction; `continue` boots it. `info processes`, `break-in`,\n\
+             `break-fault` and `walk` are Granule's own: see `help break-in`, and docs/debugging.md."
+        } else {
+            "The machine is halted before its first instruction; `continue` boots it. This gdb has no Python, hence\n\
+             none of Granule's own commands; `hbreak FUNCTION if $CONTEXTIDR_EL1 == PID` stops in one process."
+        }
+    }
+}
+
+/// Asks in batch mode, in which gdb fails with its last command.
+fn accepts(gdb: &str, command: &str) -> bool {
+    Command::new(gdb)
+        .args(["--nx", "--batch", "-ex", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// What `granule debug` can be told besides the machine.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Load the symbols of this program as well.
+    #[arg(long, value_name = "NAME")]
+    pub program: Option<String>,
+    /// TCP port on this host for the debugger; a free one if none is given.
+    #[arg(long)]
+    pub port: Option<u16>,
+}
 
 /// Starts the halted machine and hands the terminal to gdb. The machine ends when gdb does.
-///
-/// They talk over TCP, on `port` or on one that is free.
 ///
 /// The kernel's symbols are loaded at their link addresses, the high ones that hold from the moment
 /// translation is on. What the machine prints appears between gdb's own lines.
 ///
 /// # Errors
 ///
-/// When the port is taken, or QEMU or gdb cannot be started.
+/// When there is no such program, the port is taken, or QEMU or gdb cannot be started.
 pub fn debug(
     workspace: &Workspace,
+    debugger: Debugger,
     machine: &Machine,
     bootargs: &str,
-    port: Option<u16>,
+    options: &Options,
 ) -> Result<ExitCode> {
-    let gdb = debugger()?;
-    let port = free_port(port)?;
+    if let Some(program) = &options.program {
+        ensure!(
+            workspace.programs().iter().any(|known| known.name == *program),
+            "there is no program {program} in userland"
+        );
+    }
     let boot = Boot::new(workspace, machine, &["exit=semihosting", bootargs])?;
-    let mut qemu = machine.command(&boot, Console::Stream);
-    qemu.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
-    let mut leash = Command::new("sh");
-    leash
-        .args(["-c", LEASH, "sh"])
-        .arg(qemu.get_program())
-        .args(qemu.get_args());
-    // A group of its own: Ctrl-C is for gdb, which stops the guest with it.
-    leash.stdin(Stdio::piped()).process_group(0);
-    let mut guest = leash.spawn().context("cannot start sh, which runs QEMU")?;
-    let ended = Command::new(gdb)
-        .arg(workspace.kernel_elf())
-        .args(["-ex", "set architecture aarch64"])
-        .args(["-ex", &format!("target remote 127.0.0.1:{port}")])
-        .status();
-    // Waiting closes the pipe first.
-    guest.wait().context("cannot wait for QEMU")?;
-    let status = ended.context("cannot start gdb")?;
+    let qemu = machine.command(&boot, Console::Stream);
+    let halted = Halted::start(&qemu, options.port, Stdio::inherit)?;
+    eprintln!("{}", debugger.greeting());
+    let mut gdb = debugger.command(workspace, options.program.as_deref(), halted.port);
+    let status = gdb.arg("-q").status().context("cannot start gdb")?;
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Starts the halted machine, lets gdb follow `commands`, one a line, and judges what gdb says by `script`.
+///
+/// # Errors
+///
+/// When there is no gdb with Python, or QEMU or gdb cannot be started. Everything else is in the report.
+pub fn follow(workspace: &Workspace, qemu: &Command, commands: &str, script: &Script) -> Result<Report> {
+    let debugger = Debugger::find_with_python()?;
+    let halted = Halted::start(qemu, None, Stdio::null)?;
+    let mut gdb = debugger.command(workspace, None, halted.port);
+    gdb.args(["--nx", "--batch"]);
+    for command in commands.lines().filter(|line| !line.trim().is_empty()) {
+        gdb.args(["-ex", command]);
+    }
+    play(&mut gdb, script)
+}
+
+/// Runs QEMU until standard input, a pipe from us, is closed. That happens in any case, be it that the
+/// terminal goes away or that we are killed; a machine that stayed would have nobody to stop it.
+const LEASH: &str = r#""$@" </dev/null & cat >/dev/null; kill $! 2>/dev/null; wait"#;
+
+/// A machine that waits for gdb. Dropping it ends the machine.
+struct Halted {
+    leash: Child,
+    port: u16,
+}
+
+impl Halted {
+    /// On `port`, or on one that is free; `output` gets what the machine and QEMU print.
+    fn start(qemu: &Command, port: Option<u16>, output: fn() -> Stdio) -> Result<Self> {
+        let port = free_port(port)?;
+        let mut leash = Command::new("sh");
+        leash.args(["-c", LEASH, "sh"]).arg(qemu.get_program());
+        leash.args(qemu.get_args());
+        leash.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
+        // A group of its own: Ctrl-C is for gdb, which stops the guest with it.
+        leash.stdin(Stdio::piped()).process_group(0);
+        leash.stdout(output()).stderr(output());
+        let leash = leash.spawn().context("cannot start sh, which runs QEMU")?;
+        Ok(Self { leash, port })
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        // Waiting closes the pipe first. It fails only for a child that is gone.
+        drop(self.leash.wait());
+    }
 }
 
 fn free_port(wanted: Option<u16>) -> Result<u16> {
@@ -78,29 +213,9 @@ fn free_port(wanted: Option<u16>) -> Result<u16> {
     Ok(port.port())
 }
 
-fn debugger() -> Result<&'static str> {
-    match DEBUGGERS.into_iter().find(|name| knows_aarch64(name)) {
-        Some(name) => Ok(name),
-        None => bail!(
-            "there is no gdb that knows AArch64; install gdb-multiarch (a Debian package), or a gdb built for all targets"
-        ),
-    }
-}
-
-/// Asks in batch mode; a gdb without AArch64 fails on the name of the architecture.
-fn knows_aarch64(gdb: &str) -> bool {
-    Command::new(gdb)
-        .args(["--nx", "--batch", "-ex", "set architecture aarch64"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{LEASH, free_port, knows_aarch64};
+    use super::{LEASH, accepts, free_port};
     use std::io::{BufRead, BufReader};
     use std::net::{Ipv4Addr, TcpListener};
     use std::process::{Command, Stdio};
@@ -136,9 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn a_debugger_that_is_missing_or_refuses_the_architecture_is_not_taken() {
-        assert!(!knows_aarch64("no-such-gdb"));
-        assert!(!knows_aarch64("false"));
-        assert!(knows_aarch64("true"));
+    fn a_debugger_that_is_missing_or_refuses_a_command_is_not_taken() {
+        assert!(!accepts("no-such-gdb", "python None"));
+        assert!(!accepts("false", "python None"));
+        assert!(accepts("true", "python None"));
     }
 }

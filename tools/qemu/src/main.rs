@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use granule_qemu::debug::Debugger;
 use granule_qemu::machine::{Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
 use granule_qemu::settings::Settings;
@@ -55,9 +56,8 @@ enum Verb {
     Debug {
         #[command(flatten)]
         machine: Settings,
-        /// TCP port on this host for the debugger; a free one if none is given.
-        #[arg(long)]
-        port: Option<u16>,
+        #[command(flatten)]
+        options: debug::Options,
         /// Words for the kernel's command line.
         #[arg(last = true)]
         bootargs: Vec<String>,
@@ -99,12 +99,18 @@ fn execute(verb: Verb) -> Result<ExitCode> {
         Verb::Conformance => conformance::report(&Workspace::locate()?),
         Verb::Debug {
             machine,
-            port,
+            options,
             bootargs,
         } => {
             let machine = Machine::try_from(machine)?;
-            debug::ensure_debugger()?;
-            debug::debug(&ready_for(&machine)?, &machine, &bootargs.join(" "), port)
+            let debugger = Debugger::find()?;
+            debug::debug(
+                &ready_for(&machine)?,
+                debugger,
+                &machine,
+                &bootargs.join(" "),
+                &options,
+            )
         }
         Verb::Bench { tsv } => {
             ensure_qemu()?;

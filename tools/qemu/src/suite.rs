@@ -11,6 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use crate::board::Board;
 use crate::build::build;
 use crate::case::{Case, read_all};
+use crate::debug::{self, Debugger};
 use crate::guest::{Report, play};
 use crate::initrd::write_spoiled;
 use crate::machine::{Boot, Console, Machine, ensure_qemu};
@@ -34,16 +35,16 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
     let runs = runs(cases(&workspace)?, patience()?);
     let is_selected = |run: &&Run| !arguments.is_filtered_out(&Trial::test(run.name(), || Ok(())));
     let selected: Vec<&Run> = runs.iter().filter(is_selected).collect();
-    let mut trees = Ok(());
+    let mut missing = Missing::default();
     if !arguments.list && !selected.is_empty() {
         ensure_qemu()?;
         build(&workspace)?;
         write_spoiled(&workspace)?;
-        trees = fetch_trees(&workspace, &selected);
+        missing = Missing::look(&workspace, &selected);
     }
     let trials = runs
         .into_iter()
-        .map(|run| run.trial(&workspace, &trees))
+        .map(|run| run.trial(&workspace, &missing))
         .collect();
     let machines = available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_MACHINES));
     arguments.test_threads.get_or_insert(machines);
@@ -84,19 +85,51 @@ fn runs(cases: Vec<Case>, patience: u32) -> Vec<Run> {
     runs
 }
 
-/// Gets the device trees that do not come from QEMU. Where there is none the other cases run all the same.
-fn fetch_trees(workspace: &Workspace, runs: &[&Run]) -> Result<(), String> {
-    let trees: Result<Vec<_>> = runs
-        .iter()
-        .map(|run| run.machine.device_tree(workspace))
-        .collect();
-    trees.map(drop).map_err(|why| {
-        let why = format!("{why:#}");
-        if !must_be_complete() {
-            eprintln!("The cases on raspi4b are ignored: {why}");
+/// What some cases need and this host does not have, and why. The others run all the same.
+#[derive(Default)]
+struct Missing {
+    trees: Option<String>,
+    debugger: Option<String>,
+}
+
+impl Missing {
+    fn look(workspace: &Workspace, runs: &[&Run]) -> Self {
+        Self {
+            trees: reason("on raspi4b", fetch_trees(workspace, runs)),
+            debugger: reason("with gdb", find_debugger(runs)),
         }
-        why
-    })
+    }
+
+    fn of(&self, run: &Run) -> Option<&String> {
+        let trees = self.trees.as_ref();
+        let debugger = self.debugger.as_ref();
+        trees
+            .filter(|_| run.machine.board == Board::Raspi4b)
+            .or(debugger.filter(|_| run.case.debugger.is_some()))
+    }
+}
+
+fn reason(cases: &str, there: Result<()>) -> Option<String> {
+    let why = format!("{:#}", there.err()?);
+    if !must_be_complete() {
+        eprintln!("The cases {cases} are ignored: {why}");
+    }
+    Some(why)
+}
+
+/// Gets the device trees that do not come from QEMU.
+fn fetch_trees(workspace: &Workspace, runs: &[&Run]) -> Result<()> {
+    for run in runs {
+        run.machine.device_tree(workspace)?;
+    }
+    Ok(())
+}
+
+fn find_debugger(runs: &[&Run]) -> Result<()> {
+    if runs.iter().any(|run| run.case.debugger.is_some()) {
+        Debugger::find_with_python()?;
+    }
+    Ok(())
 }
 
 /// With `CI=true`, a case that cannot run has failed.
@@ -109,14 +142,14 @@ impl Run {
         self.case.trial_name(&self.machine)
     }
 
-    fn trial(self, workspace: &Workspace, trees: &Result<(), String>) -> Trial {
+    fn trial(self, workspace: &Workspace, missing: &Missing) -> Trial {
         let (name, workspace) = (self.name(), workspace.clone());
-        match trees {
-            Err(why) if self.machine.board == Board::Raspi4b => {
+        match missing.of(&self) {
+            Some(why) => {
                 let why = why.clone();
                 Trial::test(name, || Err(why.into())).with_ignored_flag(!must_be_complete())
             }
-            _ => Trial::test(name, move || run_case(&workspace, &self.case, &self.machine)),
+            None => Trial::test(name, move || run_case(&workspace, &self.case, &self.machine)),
         }
     }
 }
@@ -134,7 +167,11 @@ fn boot_and_play(workspace: &Workspace, case: &Case, machine: &Machine) -> Resul
         initrd: case.initrd.path(workspace),
         ..Boot::new(workspace, machine, &["exit=semihosting", &case.bootargs])?
     };
-    play(&mut machine.command(&boot, Console::Stream), &case.script)
+    let mut command = machine.command(&boot, Console::Stream);
+    match &case.debugger {
+        None => play(&mut command, &case.script),
+        Some(commands) => debug::follow(workspace, &command, commands, &case.script),
+    }
 }
 
 /// How many times longer than written every deadline is: `GRANULE_PATIENCE`, for a slow or busy host.

@@ -121,7 +121,13 @@ impl Workspace {
     /// A user program as an ELF file, with its symbols.
     #[must_use]
     pub fn program_elf(&self, program: &Program) -> PathBuf {
-        self.target.join("aarch64-unknown-none/user").join(&program.name)
+        self.program_folder().join(&program.name)
+    }
+
+    /// Where all these are.
+    #[must_use]
+    pub fn program_folder(&self) -> PathBuf {
+        self.target.join("aarch64-unknown-none/user")
     }
 
     /// The kernel as a loader takes it.
