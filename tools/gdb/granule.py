@@ -6,7 +6,7 @@
     (gdb) kernel target/aarch64-unknown-none-softfloat/release/kernel
 
 The commands are described in docs/debugging.md, and by `help` in gdb. What they are made of is in
-the modules beside this file: target_memory, translation, process_table.
+the modules beside this file: symbols, target_memory, translation, process_table, unwinding.
 """
 
 import os

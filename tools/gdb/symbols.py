@@ -4,9 +4,11 @@ All programs are linked for the same addresses, so the symbols of two would be m
 """
 
 import os
+import re
 
 import gdb
 
+import unwinding
 from target_memory import read_word
 
 USER_END = 1 << 48
@@ -23,6 +25,7 @@ NO_KERNEL = "the kernel's symbols are not loaded: kernel target/.../release/kern
 def use_kernel(file):
     """Its symbols, without gdb's remark that the part for unwinding is in no segment."""
     gdb.execute(f'file "{file}"', to_string=True)
+    unwinding.remember_labels(address_of_label)
 
 
 def folder():
@@ -82,6 +85,15 @@ def kernel_function(name):
     if function is None:
         raise gdb.GdbError(f"the kernel's symbols have no {name}")
     return int(function.value().address)
+
+
+def address_of_label(name):
+    """Where a label in the kernel's assembly is, or None. Expressions in Rust do not know them."""
+    try:
+        text = gdb.execute(f"info address {name}", to_string=True)
+    except gdb.error:
+        return None
+    return int(re.search(r"0x[0-9a-f]+", text).group(), 16)
 
 
 def use_early(address):

@@ -9,9 +9,11 @@ DIRECT_MAP = 0xFFFF_0000_0000_0000  # arch/aarch64/src/mmu/layout.rs
 
 
 def register(name):
-    """A register's value, or None where the target does not show it."""
-    value = gdb.parse_and_eval("$" + name)
-    return None if value.type.code == gdb.TYPE_CODE_VOID else int(value) & MASK
+    """What a register holds now, whatever frame is selected; None where the target does not show it."""
+    try:
+        return int(gdb.newest_frame().read_register(name)) & MASK
+    except ValueError:
+        return None
 
 
 def needed_register(name):

@@ -104,8 +104,8 @@
     bl      \function
     .endm
 
-// Where the program is, is in system registers, which unwinding tables do not know: a backtrace ends here,
-// unless the debugger knows better (tools/gdb).
+// Where the program is, is in system registers, of which unwinding tables know nothing: a backtrace ends here,
+// unless tools/gdb leads it on to trap_unwound.
 trap_reply_receive:
     .cfi_startproc
     .cfi_signal_frame
@@ -140,8 +140,16 @@ trap_done:
     mov     x17, xzr
     eret
     .cfi_endproc
+// Unwound as if the trap had been taken with the program's PC and SP in x9 and x10, where tools/gdb puts them.
+trap_unwound:
+    .cfi_startproc
+    .cfi_signal_frame
+    .cfi_return_column 32
+    .cfi_def_cfa x10, 0
+    .cfi_register 32, x9
     dsb     nsh                     // nothing behind ERET is speculated into
     isb
+    .cfi_endproc
 
 // The thread that trapped does not go on: the rest of its registers, as far as they are its own.
 trap_elsewhere:
