@@ -2,6 +2,7 @@
 
 use crate::console::Output;
 use aarch64::boot::{EntryLevel, Handover};
+use aarch64::cpu::{PrivilegedAccess, privileged_access};
 use boards::Board;
 use boards::console::AnyConsole;
 use core::fmt::{self, Write};
@@ -29,6 +30,10 @@ impl StartLog {
             EntryLevel::Two => 2,
             EntryLevel::Three => 3,
         };
+        let pan = match privileged_access() {
+            PrivilegedAccess::Never => "PAN on",
+            PrivilegedAccess::Possible => "no PAN",
+        };
         let cpus = board.cpus.iter().count();
         let mebibytes = board.memory.ram_bytes() >> 20;
         self.say(format_args!(
@@ -37,7 +42,7 @@ impl StartLog {
             crate::board::name(board)
         ));
         self.say(format_args!(
-            "  {cpus} CPUs, 1 runs; {mebibytes} MiB of RAM; entered at EL{level}"
+            "  {cpus} CPUs, 1 runs; {mebibytes} MiB of RAM; entered at EL{level}; {pan}"
         ));
         for range in board.memory.ram() {
             self.say(format_args!("  RAM {}-{}", range.start(), range.end()));

@@ -12,6 +12,8 @@ use tock_registers::interfaces::Writeable;
 const RES1: u64 = 1 << 29 | 1 << 28 | SPAN | 1 << 22 | 1 << 20 | 1 << 11;
 /// 0: taking an exception sets PSTATE.PAN.
 const SPAN: u64 = 1 << 23;
+/// 1: what EL0 does with registers of the implementer's own traps.
+const TIDCP: u64 = 1 << 63;
 /// SED and ITD: for AArch32, which is never run.
 const AARCH32: u64 = 1 << 8 | 1 << 7;
 
@@ -25,6 +27,9 @@ pub(crate) const SCTLR_MMU_OFF: u64 = RES1 | AARCH32;
 /// * UCI, UCT, DZE: programs may maintain the caches for their own code, and zero with DC ZVA.
 /// * NTWE, NTWI: WFE and WFI of a program don't trap. They end at the next interrupt at the latest,
 ///   and the time slice sees to that one.
+///
+/// All other bits are 0, which closes to programs what came later and has state of its own: pointer
+/// authentication keys, memory tags, TPIDR2_EL0, FPMR, memory copy instructions, transactions.
 pub(crate) const SCTLR: u64 = SCTLR_MMU_OFF
     | SCTLR_EL1::M::Enable.value
     | SCTLR_EL1::C::Cacheable.value
@@ -46,8 +51,36 @@ pub(crate) fn restrict_programs() {
     CNTKCTL_EL1.write(CNTKCTL_EL1::EL0VCTEN::SET);
     close_counters();
     close_debug_channel();
+    set_optional_controls();
     enable_pan();
     barrier::isb(barrier::SY);
+}
+
+/// Whether kernel accesses to a program's pages fault on this CPU (Arm ARM, "About PSTATE.PAN").
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PrivilegedAccess {
+    /// They do.
+    Never,
+    /// The CPU has no PAN.
+    Possible,
+}
+
+/// What holds on this CPU now.
+pub fn privileged_access() -> PrivilegedAccess {
+    const PAN: u64 = 1 << 22;
+    if !features::has_pan() {
+        return PrivilegedAccess::Possible;
+    }
+    let pan: u64;
+    // SAFETY: The CPU has PAN; to read it has no effect on anything.
+    unsafe {
+        asm!(".arch_extension pan", "mrs {}, pan", out(reg) pan, options(nostack, nomem, preserves_flags))
+    };
+    if pan & PAN == 0 {
+        PrivilegedAccess::Possible
+    } else {
+        PrivilegedAccess::Never
+    }
 }
 
 /// Opens the cycle counter to programs, for measurements (bootarg `bench`): it makes timing attacks
@@ -90,12 +123,24 @@ fn close_debug_channel() {
     MDSCR_EL1.write(MDSCR_EL1::TDCC::SET);
 }
 
-/// Privileged Access Never: a kernel load or store that hits a program's page faults.
+/// What SCTLR_EL1 controls on some CPUs only: the other bits of [`RES1`] and zeroes are right on all.
+fn set_optional_controls() {
+    let mut control = SCTLR;
+    if features::has_pan() {
+        control &= !SPAN;
+    }
+    if features::has_implementer_trap() {
+        control |= TIDCP;
+    }
+    SCTLR_EL1.set(control);
+}
+
+/// Privileged Access Never: a kernel load or store that hits a program's page faults. Each
+/// exception turns it on, SPAN being 0, and this does it once for boot.
 fn enable_pan() {
     if !features::has_pan() {
         return;
     }
-    SCTLR_EL1.set(SCTLR & !SPAN);
     // SAFETY: The CPU has PAN, and the kernel never uses user addresses.
     unsafe {
         asm!(

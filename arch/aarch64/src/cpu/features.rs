@@ -9,6 +9,11 @@ pub(crate) fn has_pan() -> bool {
     ID_AA64MMFR1_EL1.read(ID_AA64MMFR1_EL1::PAN) != 0
 }
 
+/// FEAT_TIDCP1: what EL0 does with registers of the implementer's own can be trapped.
+pub(crate) fn has_implementer_trap() -> bool {
+    ID_AA64MMFR1_EL1.get() >> 52 & 0xf != 0
+}
+
 /// FEAT_PMUv3. 15 stands for counters in a form of the implementer's own.
 pub(crate) fn has_performance_monitors() -> bool {
     !matches!(ID_AA64DFR0_EL1.read(ID_AA64DFR0_EL1::PMUVer), 0 | 0xf)

@@ -7,7 +7,7 @@ mod per_cpu;
 pub mod psci;
 pub(crate) mod stack;
 
-pub use control::open_cycle_counter;
+pub use control::{PrivilegedAccess, open_cycle_counter, privileged_access};
 pub use features::asid_bits;
 pub use per_cpu::{CpuId, MAX_CPUS, PerCpu};
 

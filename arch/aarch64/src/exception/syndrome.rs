@@ -16,9 +16,11 @@ register_bitfields! {u64,
             LoadStore64 = 0x0a,
             BranchTarget = 0x0d,
             IllegalState = 0x0e,
+            SystemRegister128 = 0x14,
             Svc = 0x15,
             SystemRegister = 0x18,
             Sve = 0x19,
+            Transaction = 0x1b,
             PointerAuthenticationFailure = 0x1c,
             Sme = 0x1d,
             InstructionAbortEl0 = 0x20,
@@ -27,7 +29,9 @@ register_bitfields! {u64,
             DataAbortEl0 = 0x24,
             DataAbortEl1 = 0x25,
             SpAlignment = 0x26,
+            MemoryCopy = 0x27,
             FpException = 0x2c,
+            GuardedStack = 0x2d,
             SError = 0x2f,
             BreakpointEl0 = 0x30,
             BreakpointEl1 = 0x31,
@@ -69,7 +73,8 @@ pub enum Cause {
     StackAlignment,
     /// A branch to an address that is not a multiple of 4.
     PcAlignment(VirtAddr),
-    /// A branch to a place that is no branch target, or with a pointer that was not authenticated.
+    /// A branch to a place that is no branch target, or with a pointer that was not authenticated, or
+    /// a return to elsewhere than a guarded stack says.
     BranchTarget,
     /// Hardware breakpoint, watchpoint or single step.
     Debug,
@@ -145,14 +150,19 @@ impl Cause {
                 | Class::PointerAuthentication
                 | Class::LoadStore64
                 | Class::IllegalState
+                | Class::SystemRegister128
                 | Class::SystemRegister
                 | Class::Sve
-                | Class::Sme,
+                | Class::Transaction
+                | Class::Sme
+                | Class::MemoryCopy,
             ) => Self::Undefined,
             Some(Class::Brk) => Self::Breakpoint(immediate(esr)),
             Some(Class::SpAlignment) => Self::StackAlignment,
             Some(Class::PcAlignment) => Self::PcAlignment(address),
-            Some(Class::BranchTarget | Class::PointerAuthenticationFailure) => Self::BranchTarget,
+            Some(Class::BranchTarget | Class::PointerAuthenticationFailure | Class::GuardedStack) => {
+                Self::BranchTarget
+            }
             Some(
                 Class::BreakpointEl0
                 | Class::BreakpointEl1
@@ -344,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_a_program_may_not_execute_is_undefined() {
-        for class in [0x00, 0x01, 0x09, 0x0e, 0x18, 0x19, 0x1d] {
+        for class in [0x00, 0x01, 0x09, 0x0a, 0x0e, 0x14, 0x18, 0x19, 0x1b, 0x1d, 0x27] {
             assert_eq!(decode(class, 0), Cause::Undefined, "class {class:#x}");
         }
         assert_eq!(decode(0x07, 0), Cause::FpTrapped);
