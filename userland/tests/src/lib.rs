@@ -20,7 +20,9 @@ extern crate alloc;
 mod family;
 mod frames;
 mod random;
+mod snippet;
 
 pub use family::Family;
 pub use frames::Frames;
 pub use random::Random;
+pub use snippet::{General, Snippet};
