@@ -44,6 +44,11 @@ impl StartLog {
         self.say(format_args!(
             "  {cpus} CPUs, 1 runs; {mebibytes} MiB of RAM; entered at EL{level}; {pan}"
         ));
+        if let Some(syndrome) = handover.left_error {
+            self.say(format_args!(
+                "  the firmware left a system error pending, which is ignored (syndrome {syndrome:#x})"
+            ));
+        }
         for range in board.memory.ram() {
             self.say(format_args!("  RAM {}-{}", range.start(), range.end()));
         }

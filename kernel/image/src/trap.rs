@@ -9,7 +9,7 @@ use crate::exit;
 use crate::machine::Machine;
 use aarch64::cpu;
 use aarch64::exception::syndrome::{self, Cause};
-use aarch64::exception::{self, Kind};
+use aarch64::exception::{self, Kind, system_error};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Words6};
@@ -33,6 +33,10 @@ pub fn choose_way(board: &Board) {
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
 pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
+    // The first program shall not answer for what boot did to a device.
+    if let Some(syndrome) = system_error::take_pending() {
+        panic!("the memory system reported an error during boot (syndrome {syndrome:#x})");
+    }
     let mut held = Held::nothing();
     *KERNEL.lock(&mut held).0 = Some(kernel);
     let next = through_kernel(|_| ());
@@ -147,7 +151,9 @@ fn serve(kernel: &mut Kernel<Machine>, kind: Kind, cause: Cause, registers: NonN
     match kind {
         Kind::Synchronous => serve_cause(kernel, cause, registers),
         Kind::Irq | Kind::Fiq => kernel.interrupt(),
-        Kind::SError => kernel.other_fault(FaultKind::Hardware, 0, &"the memory system reported an error"),
+        // Not of the instruction it is taken at, perhaps not even of this program: but what this one
+        // works with can be trusted no longer.
+        Kind::SError => kernel.other_fault(FaultKind::Hardware, 0, &cause),
     }
 }
 
@@ -203,7 +209,7 @@ fn kind_of(cause: Cause) -> FaultKind {
         Cause::Svc(_) | Cause::FpTrapped | Cause::FpException | Cause::Undefined | Cause::BranchTarget => {
             FaultKind::BadInstruction
         }
-        Cause::Other { .. } => FaultKind::Hardware,
+        Cause::SystemError(_) | Cause::Other { .. } => FaultKind::Hardware,
     }
 }
 

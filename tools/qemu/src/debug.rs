@@ -4,6 +4,7 @@
 //! A gdb without Python still has all symbols. QEMU cases with the key `debugger` come here by [`follow`].
 
 use std::fmt::Display;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -143,7 +144,8 @@ pub fn debug(
     }
     let boot = Boot::new(workspace, machine, &["exit=semihosting", bootargs])?;
     let qemu = machine.command(&boot, Console::Stream);
-    let halted = Halted::start(&qemu, options.port, Stdio::inherit)?;
+    let port = free_port(options.port)?;
+    let halted = Halted::start(&qemu, port, Stdio::inherit(), Stdio::inherit())?;
     eprintln!("{}", debugger.greeting());
     let mut gdb = debugger.command(workspace, options.program.as_deref(), halted.port);
     let status = gdb.arg("-q").status().context("cannot start gdb")?;
@@ -154,20 +156,27 @@ pub fn debug(
     })
 }
 
-/// Starts the halted machine, lets gdb follow `commands`, one a line, and judges what gdb says by `script`.
+/// Starts the halted machine, lets gdb follow `commands`, one a line, and judges what gdb says by `script`;
+/// behind that comes what the machine has printed.
 ///
 /// # Errors
 ///
 /// When there is no gdb with Python, or QEMU or gdb cannot be started. Everything else is in the report.
 pub fn follow(workspace: &Workspace, qemu: &Command, commands: &str, script: &Script) -> Result<Report> {
     let debugger = Debugger::find_with_python()?;
-    let halted = Halted::start(qemu, None, Stdio::null)?;
+    let port = free_port(None)?;
+    let path = workspace.output(&format!("serial-{port}.log"));
+    let serial = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let halted = Halted::start(qemu, port, serial.into(), Stdio::null())?;
     let mut gdb = debugger.command(workspace, None, halted.port);
     gdb.args(["--nx", "--batch"]);
     for command in commands.lines().filter(|line| !line.trim().is_empty()) {
         gdb.args(["-ex", command]);
     }
-    play(&mut gdb, script)
+    gdb.args(["-ex", &format!("shell cat '{}'", path.display())]);
+    let report = play(&mut gdb, script);
+    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    report
 }
 
 /// Runs QEMU until standard input, a pipe from us, is closed. That happens in any case, be it that the
@@ -181,16 +190,15 @@ struct Halted {
 }
 
 impl Halted {
-    /// On `port`, or on one that is free; `output` gets what the machine and QEMU print.
-    fn start(qemu: &Command, port: Option<u16>, output: fn() -> Stdio) -> Result<Self> {
-        let port = free_port(port)?;
+    /// `serial` gets what the machine prints, `complaints` what QEMU itself has to say.
+    fn start(qemu: &Command, port: u16, serial: Stdio, complaints: Stdio) -> Result<Self> {
         let mut leash = Command::new("sh");
         leash.args(["-c", LEASH, "sh"]).arg(qemu.get_program());
         leash.args(qemu.get_args());
         leash.args(["-S", "-gdb", &format!("tcp:127.0.0.1:{port}")]);
         // A group of its own: Ctrl-C is for gdb, which stops the guest with it.
         leash.stdin(Stdio::piped()).process_group(0);
-        leash.stdout(output()).stderr(output());
+        leash.stdout(serial).stderr(complaints);
         let leash = leash.spawn().context("cannot start sh, which runs QEMU")?;
         Ok(Self { leash, port })
     }

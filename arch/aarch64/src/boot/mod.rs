@@ -17,6 +17,7 @@ mod image;
 use crate::boot::early::{Prepared, TableFrame};
 use crate::cpu::stack::{self, STACK_TOP};
 use crate::cpu::{self, PerCpu, control};
+use crate::exception::system_error;
 use crate::mmu::layout::DEVICE_TREE_WINDOW;
 use crate::mmu::{KernelMap, enter_nobody, tlb};
 use aarch64_cpu::registers::{CNTHCTL_EL2, HCR_EL2, SPSR_EL2};
@@ -32,6 +33,8 @@ pub struct Handover {
     pub device_tree_at: PhysAddr,
     /// The exception level that the loader entered the kernel at.
     pub entered_at: EntryLevel,
+    /// The syndrome of the SError that was pending when the kernel was entered.
+    pub left_error: Option<u64>,
     /// The kernel's own map, to be extended.
     pub map: KernelMap,
     /// Where the image is in physical memory.
@@ -102,12 +105,13 @@ static NO_PROCESS: TableFrame = TableFrame::empty();
 extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! {
     // SAFETY: entry.S called `prepare_translation` before it came here.
     let prepared = unsafe { Prepared::get() };
-    let handover = Handover {
+    let mut handover = Handover {
         device_tree: prepared
             .device_tree
             .map(|bytes| mapped_device_tree(PhysAddr::new(device_tree), bytes)),
         device_tree_at: PhysAddr::new(device_tree),
         entered_at: entry_level(current_el),
+        left_error: None,
         map: KernelMap::new(prepared.kernel),
         image_at: PhysAddr::new(image_at),
     };
@@ -115,6 +119,7 @@ extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! 
     // SAFETY: This is the boot CPU's first code with the MMU on, and it does not come here again.
     unsafe { PerCpu::install_boot_cpu() };
     cpu::initialise();
+    handover.left_error = system_error::take_pending();
     kernel_main(handover)
 }
 

@@ -2,6 +2,8 @@
 
 use crate::cpu::PerCpu;
 use crate::exception::syndrome::Cause;
+use crate::exception::system_error;
+use crate::exception::vectors::Kind;
 use crate::semihosting;
 use core::fmt;
 
@@ -28,16 +30,19 @@ pub(crate) struct Frame {
     pub far: u64,
 }
 
-/// Goes on behind a semihosting call, and panics about anything else.
+/// Goes on behind a semihosting call and after an SError that was asked for, and panics about anything
+/// else.
 ///
 /// `vector` is origin and kind, as `vectors.S` puts them together.
 pub(crate) extern "C" fn from_el1(frame: &mut Frame, vector: u64) {
+    const SYNCHRONOUS: u64 = (Origin::Kernel as u64) << 8 | Kind::Synchronous as u64;
+    const SERROR: u64 = (Origin::Kernel as u64) << 8 | Kind::SError as u64;
     let cause = Cause::decode(frame.esr, frame.far);
-    if vector == (Origin::Kernel as u64) << 8 && cause == Cause::Undefined && semihosting::is_call(frame.pc) {
-        frame.pc += 4;
-        return;
+    match vector {
+        SYNCHRONOUS if cause == Cause::Undefined && semihosting::is_call(frame.pc) => frame.pc += 4,
+        SERROR if system_error::expected(frame) => {}
+        _ => panic!("{}", Report { frame, vector, cause }),
     }
-    panic!("{}", Report { frame, vector, cause });
 }
 
 struct Report<'a> {
@@ -86,7 +91,7 @@ impl Report<'_> {
             },
             1 => f.write_str("interrupt in the kernel, which runs with interrupts masked"),
             2 => f.write_str("fast interrupt in the kernel"),
-            _ => f.write_str("system error in the kernel"),
+            _ => write!(f, "in the kernel: {}", self.cause),
         }
     }
 }

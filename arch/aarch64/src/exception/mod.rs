@@ -2,12 +2,15 @@
 //! not raise.
 //!
 //! The kernel runs with interrupts masked from entry to return, so every exception it takes itself
-//! is its own mistake, with one exception: `semihosting`.
+//! is its own mistake, with two exceptions: `semihosting`, and what is pending when it boots
+//! (`system_error`).
 
 pub mod syndrome;
 
 #[cfg(target_os = "none")]
 mod kernel;
+#[cfg(target_os = "none")]
+pub mod system_error;
 #[cfg(target_os = "none")]
 mod vectors;
 

@@ -78,6 +78,8 @@ pub enum Cause {
     BranchTarget,
     /// Hardware breakpoint, watchpoint or single step.
     Debug,
+    /// An error reported by the memory system later than the access that caused it: ESR_EL1.
+    SystemError(u64),
     /// Anything else.
     Other {
         /// ESR_EL1.EC.
@@ -171,7 +173,8 @@ impl Cause {
                 | Class::WatchpointEl0
                 | Class::WatchpointEl1,
             ) => Self::Debug,
-            Some(Class::SError) | None => Self::Other {
+            Some(Class::SError) => Self::SystemError(syndrome),
+            None => Self::Other {
                 class: esr.read(ESR::EC) as u8,
                 syndrome,
             },
@@ -227,6 +230,9 @@ impl fmt::Display for Cause {
             Self::PcAlignment(address) => write!(f, "branch to {address}, not a multiple of 4"),
             Self::BranchTarget => f.write_str("branch to no branch target"),
             Self::Debug => f.write_str("debug exception"),
+            Self::SystemError(syndrome) => {
+                write!(f, "the memory system reported an error (syndrome {syndrome:#x})")
+            }
             Self::Other { class, syndrome } => {
                 write!(f, "exception of class {class:#x}, syndrome {syndrome:#x}")
             }
@@ -373,6 +379,16 @@ mod tests {
                 class: 0x3f,
                 syndrome
             }
+        );
+    }
+
+    #[test]
+    fn a_system_error_keeps_what_the_implementer_says_about_it() {
+        let syndrome = 0x2f << 26 | 1 << 24 | 0x1234;
+        assert_eq!(Cause::decode(syndrome, 0), Cause::SystemError(syndrome));
+        assert_eq!(
+            Cause::decode(syndrome, 0).to_string(),
+            "the memory system reported an error (syndrome 0xbd001234)"
         );
     }
 

@@ -292,7 +292,7 @@ vector_save_el1:
     mov     x0, x2
     bl      {from_el1}
 
-    // The one exception that was expected (a semihosting call that nobody hears): go on behind it.
+    // One that was expected (a semihosting call that nobody hears, or an SError that was asked for): go on.
     mrs     x0, tpidr_el1
     .cfi_endproc
     ldr     x1, [x0, #{EMERGENCY_DEPTH}]
