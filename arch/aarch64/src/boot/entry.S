@@ -65,9 +65,12 @@ boot_from_el3:
     eret
 
 // EL2: give EL1 everything and never come back. Most of these registers hold anything after reset
-// (Arm ARM, "Reset behavior" of each), so each is written whole. No trap may be left behind: it would end
-// in EL2, where nobody is, and any program could stop the machine with it.
+// (Arm ARM, "Reset behavior" of each), so each is written whole, and no trap is left behind that we know of. For
+// those that CPUs to come may have, and for registers that are missing though the CPU says it has them, there are
+// vectors: otherwise any program could stop the machine with the one, and boot would end in the other.
 boot_from_el2:
+    adr     x9, boot_el2_vectors
+    msr     vbar_el2, x9
     ldr     x9, ={SCTLR_EL2}
     msr     sctlr_el2, x9
     ldr     x9, ={HCR_EL2}
@@ -217,6 +220,43 @@ boot_forget_lines:
     b.lo    1b
     dsb     sy
     ret
+
+    .ltorg
+
+// EL2's vectors. It has no interrupts: they all go to EL1.
+    .balign 0x800
+boot_el2_vectors:
+    b       boot_skip               // EL2, as boot may run with either stack pointer
+    .balign 0x200
+    b       boot_skip
+    .balign 0x200
+
+// From EL1 or EL0: an instruction that nobody here expects to trap. EL1 is told that it is undefined, by the
+// vector that it would have been taken to.
+    msr     tpidr_el2, x0
+    mrs     x0, elr_el2
+    msr     elr_el1, x0
+    mrs     x0, spsr_el2
+    msr     spsr_el1, x0
+    tst     x0, #(3 << 2)           // from EL0?
+    mov     x0, #{ESR_UNKNOWN}
+    msr     esr_el1, x0
+    mrs     x0, vbar_el1
+    add     x0, x0, #0x200          // the vectors for EL1
+    b.ne    1f
+    add     x0, x0, #0x200          // those for EL0
+1:  msr     elr_el2, x0
+    ldr     x0, ={SPSR_EXCEPTION}
+    msr     spsr_el2, x0
+    mrs     x0, tpidr_el2
+    eret
+
+// From EL2 itself: the register that this instruction is about does not exist, and the next one does not care.
+boot_skip:
+    mrs     x12, elr_el2
+    add     x12, x12, #4
+    msr     elr_el2, x12
+    eret
 
     .ltorg
     .balign 4096

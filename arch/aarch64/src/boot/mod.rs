@@ -65,7 +65,11 @@ const SPSR_EL1H_MASKED: u64 = {
     let masked = SPSR_EL2::D::Masked.value | SPSR_EL2::A::Masked.value | SPSR_EL2::I::Masked.value;
     masked | SPSR_EL2::F::Masked.value | SPSR_EL2::M::EL1h.value
 };
-/// RES1 bits only: EL2 is never entered again.
+/// What taking an exception to EL1 makes of PSTATE: as above, with PAN where the CPU has it.
+const SPSR_EXCEPTION: u64 = SPSR_EL1H_MASKED | 1 << 22;
+/// ESR_EL1 of an undefined instruction: class 0, IL.
+const ESR_UNKNOWN: u64 = 1 << 25;
+/// RES1 bits only: no code of EL2's needs translation or caches.
 const SCTLR_EL2: u64 = 0x30c5_0830;
 /// EL1 is AArch64. Pointer authentication, where there is any, is EL1's own affair.
 const HCR: u64 = HCR_EL2::RW::EL1IsAarch64.value
@@ -83,6 +87,8 @@ global_asm!(
     include_str!("entry.S"),
     IMAGE_FLAGS = const IMAGE_FLAGS,
     SPSR_EL1H_MASKED = const SPSR_EL1H_MASKED,
+    SPSR_EXCEPTION = const SPSR_EXCEPTION,
+    ESR_UNKNOWN = const ESR_UNKNOWN,
     SCTLR_EL1_MMU_OFF = const control::SCTLR_MMU_OFF,
     SCTLR_EL1 = const control::SCTLR,
     SCTLR_EL2 = const SCTLR_EL2,

@@ -114,10 +114,12 @@ instructions! {
     SignData: "sign-data" => "pacga x9, x10, x10";
     /// A branch target.
     BranchTarget: "branch-target" => "bti c";
+    /// Waits for an interrupt.
+    Wait: "wait" => "wfi";
     /// Waits for an event, until a time that has passed.
-    WaitForEvent: "wait-for-event" => "wfet x10";
+    WaitEventUntil: "wait-event-until" => "wfet x10";
     /// Waits for an interrupt, until a time that has passed.
-    WaitForInterrupt: "wait-for-interrupt" => "wfit x10";
+    WaitUntil: "wait-until" => "wfit x10";
     /// Makes timing independent of data.
     ConstantTime: "constant-time" => "msr dit, #1";
     /// Lets loads pass stores.
