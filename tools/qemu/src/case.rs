@@ -10,6 +10,7 @@
 //! machines = [{}, { cpu = "max", smp = 1 }]   # optional; the case runs on each, {} is the default virt,
 //!                                             # { board = "raspi4b" } the other board
 //! status = 0                                  # exit status the guest must choose, optional
+//! firmware = "none"                           # or qemu, optional: none means at EL3, if the machine is secure
 //! debugger = """                              # gdb's commands, optional: then gdb follows them with the
 //! break-in fp fp::hold                        # machine attached, and the rest is about what gdb says
 //! continue
@@ -50,12 +51,25 @@ pub struct Case {
     pub bootargs: String,
     /// What the machine gets for an initrd.
     pub initrd: Initrd,
+    /// Who starts the kernel.
+    pub firmware: Firmware,
     /// Rows of the conformance catalogue that it proves.
     pub proves: Vec<String>,
     /// What gdb is told, if the case is about it.
     pub debugger: Option<String>,
     /// What the machine must do; or gdb.
     pub script: Script,
+}
+
+/// What runs before the kernel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// What QEMU has in its place, which enters the kernel at EL1 or EL2.
+    #[default]
+    Qemu,
+    /// Nothing, so that the kernel is entered at the machine's highest exception level.
+    None,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +94,8 @@ struct CaseFile {
     anywhere: Vec<String>,
     #[serde(default)]
     status: i32,
+    #[serde(default)]
+    firmware: Firmware,
     #[serde(default)]
     debugger: Option<String>,
     script: Vec<StepLine>,
@@ -145,6 +161,7 @@ fn parse(name: &str, text: &str) -> Result<Case> {
         machines: file.machines,
         bootargs: file.bootargs,
         initrd: file.initrd,
+        firmware: file.firmware,
         proves: file.proves,
         debugger: file.debugger,
         script: Script {

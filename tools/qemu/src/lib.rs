@@ -11,11 +11,12 @@
 //!
 //! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
 //! what there is to choose, [`rpi4_tree`] where a Raspberry Pi's device tree comes from, and [`machine`] makes a
-//! QEMU command of it. [`initrd`] spoils the programs for the cases that want that, [`case`](mod@case) reads a case file,
+//! QEMU command of it. [`bare`] makes one without firmware, [`initrd`] spoils the programs for the cases that want that, [`case`](mod@case) reads a case file,
 //! [`expect`] judges a transcript, and [`guest`] brings the two together with a running QEMU.
 
 #![forbid(unsafe_code)]
 
+pub mod bare;
 pub mod bench;
 pub mod board;
 pub mod build;

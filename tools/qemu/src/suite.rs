@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::bare;
 use crate::board::Board;
 use crate::build::build;
-use crate::case::{Case, read_all};
+use crate::case::{Case, Firmware, read_all};
 use crate::debug::{self, Debugger};
 use crate::guest::{Report, play};
 use crate::initrd::write_spoiled;
@@ -167,7 +168,10 @@ fn boot_and_play(workspace: &Workspace, case: &Case, machine: &Machine) -> Resul
         initrd: case.initrd.path(workspace),
         ..Boot::new(workspace, machine, &["exit=semihosting", &case.bootargs])?
     };
-    let mut command = machine.command(&boot, Console::Stream);
+    let mut command = match case.firmware {
+        Firmware::Qemu => machine.command(&boot, Console::Stream),
+        Firmware::None => bare::command(workspace, machine, &boot)?,
+    };
     match &case.debugger {
         None => play(&mut command, &case.script),
         Some(commands) => debug::follow(workspace, &command, commands, &case.script),
