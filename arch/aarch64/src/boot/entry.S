@@ -40,10 +40,13 @@ boot_entry:
 // EL3: the loader left no firmware behind. We go on in *secure* EL1: only a secure kernel may put
 // interrupts into the group it then acknowledges, and where the interrupt controller is we don't know yet.
 boot_from_el3:
+    adr     x9, boot_upper_vectors
+    msr     vbar_el3, x9
     ldr     x9, ={SCR_EL3}
     msr     scr_el3, x9
     msr     cptr_el3, xzr           // no traps of FP, trace or CPACR_EL1
     msr     mdcr_el3, xzr           // no traps of debug and performance monitors
+    isb
     mrs     x10, id_aa64pfr0_el1
     ubfx    x9, x10, #8, #4         // is there an EL2, whose offset the virtual count obeys?
     cbz     x9, 1f
@@ -69,7 +72,7 @@ boot_from_el3:
 // those that CPUs to come may have, and for registers that are missing though the CPU says it has them, there are
 // vectors: otherwise any program could stop the machine with the one, and boot would end in the other.
 boot_from_el2:
-    adr     x9, boot_el2_vectors
+    adr     x9, boot_upper_vectors
     msr     vbar_el2, x9
     ldr     x9, ={SCTLR_EL2}
     msr     sctlr_el2, x9
@@ -223,20 +226,20 @@ boot_forget_lines:
 
     .ltorg
 
-// EL2's vectors. It has no interrupts: they all go to EL1.
+// Vectors of EL2 and EL3, which have no interrupts: those go to EL1. SP is nobody's there and keeps x0.
     .balign 0x800
-boot_el2_vectors:
-    b       boot_skip               // EL2, as boot may run with either stack pointer
+boot_upper_vectors:
+    b       boot_skip               // from the same level, as boot may run with either stack pointer
     .balign 0x200
     b       boot_skip
     .balign 0x200
 
 // From EL1 or EL0: an instruction that nobody here expects to trap. EL1 is told that it is undefined, by the
 // vector that it would have been taken to.
-    msr     tpidr_el2, x0
-    mrs     x0, elr_el2
+    .macro boot_reflect el
+    mrs     x0, elr_\el
     msr     elr_el1, x0
-    mrs     x0, spsr_el2
+    mrs     x0, spsr_\el
     msr     spsr_el1, x0
     tst     x0, #(3 << 2)           // from EL0?
     mov     x0, #{ESR_UNKNOWN}
@@ -245,18 +248,34 @@ boot_el2_vectors:
     add     x0, x0, #0x200          // the vectors for EL1
     b.ne    1f
     add     x0, x0, #0x200          // those for EL0
-1:  msr     elr_el2, x0
+1:  msr     elr_\el, x0
     ldr     x0, ={SPSR_EXCEPTION}
-    msr     spsr_el2, x0
-    mrs     x0, tpidr_el2
+    msr     spsr_\el, x0
+    mov     x0, sp
     eret
+    .endm
 
-// From EL2 itself: the register that this instruction is about does not exist, and the next one does not care.
-boot_skip:
-    mrs     x12, elr_el2
+    mov     sp, x0
+    mrs     x0, CurrentEL
+    cmp     x0, #(3 << 2)
+    b.eq    2f
+    boot_reflect el2
+2:  boot_reflect el3
+
+// From the same level: the register that this instruction is about does not exist, and the next ones do without.
+    .macro boot_go_on el
+    mrs     x12, elr_\el
     add     x12, x12, #4
-    msr     elr_el2, x12
+    msr     elr_\el, x12
     eret
+    .endm
+
+boot_skip:
+    mrs     x12, CurrentEL
+    cmp     x12, #(3 << 2)
+    b.eq    2f
+    boot_go_on el2
+2:  boot_go_on el3
 
     .ltorg
     .balign 4096
