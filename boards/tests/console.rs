@@ -4,18 +4,21 @@
 mod support;
 
 use boards::console::{
-    AnyConsole, AnyRegisters, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers,
+    AnyConsole, AnyRegisters, Console, MiniUart, MiniUartRegisters, Pl011, Pl011Registers, PrimeCellRegisters,
 };
 use boards::rpi4::{self, GpioRegisters, WatchdogRegisters};
 use boards::{ConsoleKind, rtc};
 use std::cell::Cell;
 
 /// Memory that a driver takes for registers, seen by words.
-struct Fake(&'static [Cell<u32>; 64]);
+struct Fake(&'static [Cell<u32>; WORDS]);
+
+/// A page, which is as much as any device has.
+const WORDS: usize = 1024;
 
 impl Fake {
     fn new() -> Self {
-        Self(Box::leak(Box::new([const { Cell::new(0) }; 64])))
+        Self(Box::leak(Box::new([const { Cell::new(0) }; WORDS])))
     }
 
     fn get(&self, offset: usize) -> u32 {
@@ -219,4 +222,24 @@ fn either_port_is_opened_by_its_registers_and_takes_a_last_word() {
         assert!(port.try_put(b'!'));
         assert_eq!(fake.get(DR), u32::from(b'!'));
     }
+}
+
+#[test]
+fn a_pl011_is_told_from_other_cells_and_from_memory() {
+    // As QEMU's says, whose revision is not looked at.
+    let words = [0x11, 0x10, 0x14, 0, 0x0d, 0xf0, 0x05, 0xb1];
+    let says = |words: [u32; 8]| {
+        let page = Fake::new();
+        for (word, offset) in words.into_iter().zip((0xfe0..).step_by(4)) {
+            page.set(offset, word);
+        }
+        page.registers::<PrimeCellRegisters>().is_pl011()
+    };
+    assert!(says(words));
+    for at in [0, 1, 4, 5, 6, 7] {
+        let mut other = words;
+        other[at] ^= 1;
+        assert!(!says(other), "word {at}");
+    }
+    assert!(!says([0; 8]) && !says([u32::MAX; 8]));
 }

@@ -7,7 +7,7 @@ mod mini_uart;
 mod pl011;
 
 pub use mini_uart::{MiniUart, MiniUartRegisters};
-pub use pl011::{Pl011, Pl011Registers};
+pub use pl011::{Pl011, Pl011Registers, PrimeCellRegisters};
 
 use crate::board::RegisterBlock;
 use crate::{qemu_virt, rpi4};
@@ -94,27 +94,27 @@ impl AnyConsole {
     }
 }
 
-/// The PL011 to try for a last word when the tree cannot be read, by where the code runs: `virt` has no
-/// RAM below 1 GiB, and a Raspberry Pi's firmware loads the kernel there.
-pub fn last_words_uart(program_counter: PhysAddr) -> RegisterBlock {
+/// The PL011s to try for last words until the tree says where the console is, by where the code runs. `virt` has
+/// no RAM below 1 GiB, where a Raspberry Pi's firmware loads the kernel; other loaders there go higher. So the
+/// first that identifies itself is meant, or the last, which cannot.
+pub fn last_words_uarts(program_counter: PhysAddr) -> &'static [RegisterBlock] {
+    const UARTS: &[RegisterBlock] = &[qemu_virt::LAST_WORDS_UART, rpi4::LAST_WORDS_UART];
     if program_counter < qemu_virt::RAM_BASE {
-        rpi4::LAST_WORDS_UART
+        &UARTS[1..]
     } else {
-        qemu_virt::LAST_WORDS_UART
+        UARTS
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::last_words_uart;
+    use super::last_words_uarts;
     use addr::PhysAddr;
 
     #[test]
     fn the_last_words_go_where_the_code_runs() {
-        assert_eq!(last_words_uart(PhysAddr::new(0x20_0000)).base.raw(), 0xfe20_1000);
-        assert_eq!(
-            last_words_uart(PhysAddr::new(0x4020_0000)).base.raw(),
-            0x0900_0000
-        );
+        let uarts = |at| last_words_uarts(PhysAddr::new(at)).iter().map(|it| it.base.raw());
+        assert!(uarts(0x20_0000).eq([0xfe20_1000]));
+        assert!(uarts(0x4020_0000).eq([0x0900_0000, 0xfe20_1000]));
     }
 }

@@ -69,6 +69,24 @@ register_structs! {
         /// Interrupt status and clearing: `arm_pl011` reads and writes them.
         (0x3c => interrupts: [ReadWrite<u32>; 3]),
         (0x48 => @END),
+    },
+
+    /// The page of an Arm PrimeCell, at whose end it says which it is.
+    pub PrimeCellRegisters {
+        (0x000 => _registers),
+        /// UARTPeriphID0 to 3, UARTPCellID0 to 3: a byte in each.
+        (0xfe0 => identification: [ReadOnly<u32>; 8]),
+        (0x1000 => @END),
+    }
+}
+
+impl PrimeCellRegisters {
+    /// Whether it is a PL011. (A Raspberry Pi's does not say so.)
+    pub fn is_pl011(&self) -> bool {
+        const PRIME_CELL: [u32; 4] = [0x0d, 0xf0, 0x05, 0xb1];
+        let byte = |at: usize| self.identification[at].get() & 0xff;
+        let part = byte(0) | (byte(1) & 0xf) << 8;
+        part == 0x011 && [4, 5, 6, 7].map(byte) == PRIME_CELL
     }
 }
 

@@ -8,8 +8,8 @@ use aarch64::boot::Handover;
 use aarch64::cpu;
 use addr::{Frame, FrameRange, GRANULE, VirtAddr};
 use alloc::boxed::Box;
-use boards::console::{AnyConsole, AnyRegisters, Console, last_words_uart};
-use boards::{Board, ConsoleDevice, ConsoleKind, rpi4};
+use boards::console::{AnyConsole, AnyRegisters, Console, PrimeCellRegisters, last_words_uarts};
+use boards::{Board, ConsoleDevice, ConsoleKind, RegisterBlock, rpi4};
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -25,13 +25,24 @@ pub fn guess(handover: &mut Handover) {
         Some(frame) => frame,
         None => panic!("a page of registers takes three tables at most"),
     };
-    let block = last_words_uart(handover.image().start().start());
+    let image = handover.image().start().start();
+    let Some((last, others)) = last_words_uarts(image).split_last() else {
+        return;
+    };
+    let found = others.iter().find(|uart| is_pl011(uart, handover, &mut table));
     // SAFETY: A guess that holds on all boards we know; nothing is read or written before there are last
     // words.
-    let registers = unsafe { device::map_block(block, &mut handover.map, &mut table) };
+    let registers = unsafe { device::map_block(*found.unwrap_or(last), &mut handover.map, &mut table) };
     if let Ok(registers) = registers {
         remember(AnyRegisters::Pl011(registers));
     }
+}
+
+/// Whether there is a PL011 that says so.
+fn is_pl011(uart: &RegisterBlock, handover: &mut Handover, table: &mut dyn FnMut() -> Frame) -> bool {
+    // SAFETY: On the boards we know, these are a PL011's registers, or RAM: reading is harmless.
+    let page = unsafe { device::map_block::<PrimeCellRegisters>(*uart, &mut handover.map, table) };
+    page.is_ok_and(PrimeCellRegisters::is_pl011)
 }
 
 /// Opens the console that the device tree names.
