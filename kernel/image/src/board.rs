@@ -21,8 +21,12 @@ static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; boards::SCRATCH_BYTES]));
 
 /// Reads the device tree. Without one there is nothing the kernel could do.
 pub fn read(handover: &Handover) -> &'static Board {
-    let Some(blob) = handover.device_tree else {
-        exit::cannot_start(format_args!("the loader passed no device tree in x0"));
+    let blob = match handover.device_tree {
+        Ok(blob) => blob,
+        Err(why) => {
+            let x0 = handover.device_tree_at;
+            exit::cannot_start(format_args!("{why}; x0 is {x0}"));
+        }
     };
     // SAFETY: Nobody else has a reference to it: this runs once, before the frames are given away.
     let scratch = unsafe { &mut *SCRATCH.0.get() };

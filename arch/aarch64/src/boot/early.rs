@@ -2,21 +2,20 @@
 //!
 //! This code runs at physical addresses, while every address stored in the image is a virtual one.
 //! So it follows no stored address: no trait objects, no tables of strings. (A panic would, and
-//! ends in an exception without vectors: the machine stops. None is expected.) All memory is Device
+//! ends in an exception that `boot_vectors` does not expect: the machine stops. None is expected.) All memory is Device
 //! memory now, which knows neither unaligned accesses nor exclusives, hence no locks and no atomic
 //! updates.
 //!
 //! The tables lie in the image's own BSS, so that nothing needs to be known about RAM.
 
+use crate::boot::device_tree::{self, NoDeviceTree};
 use crate::boot::image::Borders;
-use crate::cpu::cache;
 use crate::cpu::stack::{GUARD_BYTES, Stacks};
 use crate::mmu::layout::{DEVICE_TREE_WINDOW, SCRATCH_TABLE_PAGE};
 use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, MAIR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1};
 use addr::{Frame, FrameRange, MemoryKind, Page, PhysAddr, VirtAddr};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
 use tock_registers::interfaces::{Readable, Writeable};
 use vmsa::asid::{Asid, AsidBits};
 use vmsa::{Attributes, KernelAccess, KernelTables, TableIndex, TableMemory, control};
@@ -24,10 +23,6 @@ use vmsa::{Attributes, KernelAccess, KernelTables, TableIndex, TableMemory, cont
 /// Tables set aside: three levels for the kernel and one level-3 table per 2 MiB of image and
 /// device tree, four for the identity map. The linker script limits the image accordingly.
 const TABLES: usize = 32;
-/// The largest device tree (Linux, "Booting AArch64 Linux").
-const DEVICE_TREE_LIMIT: u32 = 2 << 20;
-/// How much of a device tree's header is read here: its magic and its size.
-const HEADER_BYTES: usize = 8;
 
 #[repr(C, align(4096))]
 pub(crate) struct TableFrame(UnsafeCell<[u64; vmsa::ENTRIES as usize]>);
@@ -59,7 +54,7 @@ pub(crate) struct Prepared {
     /// The kernel's tables.
     pub kernel: KernelTables,
     /// How many bytes of device tree were mapped.
-    pub device_tree: Option<usize>,
+    pub device_tree: Result<usize, NoDeviceTree>,
 }
 
 struct PreparedCell(UnsafeCell<MaybeUninit<Prepared>>);
@@ -104,10 +99,10 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
         }
     };
     map_image(&mut map, linked - image);
-    let device_tree = find_device_tree(PhysAddr::new(device_tree));
+    let device_tree = device_tree::find(PhysAddr::new(device_tree));
     map(
         DEVICE_TREE_WINDOW,
-        device_tree.map(|(frames, _)| frames),
+        device_tree.ok().map(|(frames, _)| frames),
         KernelAccess::ReadOnly,
     );
     make_scratch_table(kernel, &mut memory);
@@ -149,32 +144,6 @@ fn map_image(map: &mut impl FnMut(u64, Option<FrameRange>, KernelAccess), up: u6
 
 fn between(start: u64, end: u64) -> Option<FrameRange> {
     FrameRange::inside(PhysAddr::new(start), PhysAddr::new(end))
-}
-
-/// What is at `at`, if it looks like a device tree (Devicetree Specification, "Header"): its frames
-/// and size in bytes.
-fn find_device_tree(at: PhysAddr) -> Option<(FrameRange, usize)> {
-    const MAGIC: u32 = 0xd00d_feed;
-    if at.raw() == 0 || !at.raw().is_multiple_of(4) {
-        return None;
-    }
-    let magic = core::ptr::with_exposed_provenance::<u32>(at.raw() as usize);
-    // A loader that changed the tree may have left it in a cache, which we read past: the protocol wants
-    // only the image clean.
-    cache::clean_and_invalidate_to_memory(NonNull::new(magic.cast_mut())?.cast(), HEADER_BYTES);
-    // SAFETY: The boot protocol passes the address of a device tree, and the MMU is off: reading is
-    // harmless.
-    let found = u32::from_be(unsafe { magic.read_volatile() });
-    let size = magic.wrapping_add(1);
-    // SAFETY: As above; the size is the header's second word.
-    let size = u32::from_be(unsafe { size.read_volatile() });
-    if found != MAGIC || size > DEVICE_TREE_LIMIT {
-        return None;
-    }
-    Some((
-        FrameRange::touching(at, at.checked_add(u64::from(size))?)?,
-        size as usize,
-    ))
 }
 
 /// Makes the table above the scratch page, by mapping the table itself behind that page.

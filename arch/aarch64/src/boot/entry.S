@@ -151,6 +151,9 @@ boot_from_el2:
 
 boot_at_el1:
     msr     spsel, #1
+    adr     x9, boot_vectors        // the kernel's own have to wait for the MMU
+    msr     vbar_el1, x9
+    isb
 
     // What we write with the data cache off goes straight to memory. A line that firmware left in a
     // cache could later be written back over it, so it goes first (Linux, "Booting AArch64 Linux": only the
@@ -224,6 +227,13 @@ boot_forget_lines:
     dsb     sy
     ret
 
+// Reads the word at physical address x0: returns it, or all ones if there is nothing to read.
+    .global boot_probe
+boot_probe:
+    ldr     w0, [x0]
+boot_probe_done:
+    ret
+
     .ltorg
 
 // Vectors of EL2 and EL3, which have no interrupts: those go to EL1. SP is nobody's there and keeps x0.
@@ -278,6 +288,23 @@ boot_skip:
 2:  boot_go_on el3
 
     .ltorg
+// While the MMU is off, one exception is expected: that of `boot_probe` (device_tree.rs). Any other is a
+// mistake of ours that nobody could be told of. Only the entry for synchronous exceptions at this level, with
+// SP_EL1, is ever used: everything else is masked, or from elsewhere (Arm ARM, "Exception vectors").
+    .balign 2048
+boot_vectors:
+    .skip   0x200
+    adr     x1, boot_probe
+    mrs     x2, elr_el1
+    cmp     x1, x2
+    b.ne    2f
+    adr     x1, boot_probe_done
+    msr     elr_el1, x1
+    mov     x0, #-1
+    eret
+2:  wfe
+    b       2b
+
     .balign 4096
     .global boot_end
 boot_end:

@@ -51,7 +51,9 @@ impl Handover {
 
     /// The frames that the device tree touches.
     pub fn device_tree_frames(&self) -> Option<FrameRange> {
-        let end = self.device_tree_at.checked_add(self.device_tree?.len() as u64)?;
+        let end = self
+            .device_tree_at
+            .checked_add(self.device_tree.ok()?.len() as u64)?;
         FrameRange::touching(self.device_tree_at, end)
     }
 

@@ -11,8 +11,11 @@
 //! relocations in the image; what it gains is a random virtual base, which can still be had by
 //! relocating once in step 2.
 
+mod device_tree;
 pub(crate) mod early;
 mod image;
+
+pub use device_tree::NoDeviceTree;
 
 use crate::boot::early::{Prepared, TableFrame};
 use crate::cpu::stack::{self, STACK_TOP};
@@ -27,9 +30,9 @@ use vmsa::asid::Asid;
 
 /// What the kernel starts with.
 pub struct Handover {
-    /// The device tree, if x0 pointed to one: its `totalsize` bytes, read-only.
-    pub device_tree: Option<&'static [u8]>,
-    /// Where it is in physical memory.
+    /// The device tree that x0 pointed to: its `totalsize` bytes, read-only.
+    pub device_tree: Result<&'static [u8], NoDeviceTree>,
+    /// What x0 held: where it is in physical memory.
     pub device_tree_at: PhysAddr,
     /// The exception level that the loader entered the kernel at.
     pub entered_at: EntryLevel,
