@@ -6,6 +6,7 @@ use crate::memory::{MemoryMap, MemoryRange};
 use crate::options::Options;
 use crate::text::Text;
 use addr::PhysAddr;
+use core::fmt;
 
 /// Everything the kernel wants to know about the machine it runs on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,8 +17,8 @@ pub struct Board {
     pub kind: BoardKind,
     /// RAM and reserved memory. Empty if the loader left the memory node unfilled.
     pub memory: MemoryMap,
-    /// Where the loader put the initrd.
-    pub initrd: Option<MemoryRange>,
+    /// Where the loader put the initrd, if there is one; why that cannot be known, if the tree says it badly.
+    pub initrd: Result<Option<MemoryRange>, BadInitrd>,
     /// The kernel command line, cut to whole words. See [`Board::options`].
     pub bootargs: Text<{ Board::MAX_BOOTARGS }>,
     /// The serial port to talk to.
@@ -48,6 +49,36 @@ impl Board {
     /// The words of the command line.
     pub fn options(&self) -> Options<'_> {
         Options::new(self.bootargs.as_str())
+    }
+}
+
+/// Why the place of the initrd is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadInitrd {
+    /// Only one of its ends is given, or one of them is no address.
+    NoPlace,
+    /// It ends before it starts.
+    Backward {
+        /// Where it starts.
+        start: PhysAddr,
+        /// Where it ends.
+        end: PhysAddr,
+    },
+}
+
+impl fmt::Display for BadInitrd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPlace => f.write_str(
+                "the device tree must give both ends of the initrd, each an address of 4 or 8 bytes",
+            ),
+            Self::Backward { start, end } => {
+                write!(
+                    f,
+                    "the device tree has the initrd start at {start} and end at {end}"
+                )
+            }
+        }
     }
 }
 

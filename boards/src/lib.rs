@@ -29,8 +29,8 @@ pub mod rtc;
 mod text;
 
 pub use board::{
-    Board, BoardKind, ConsoleDevice, ConsoleKind, Cpu, EnableMethod, Gic, Mpidr, PsciConduit, RegisterBlock,
-    TimerIrqs,
+    BadInitrd, Board, BoardKind, ConsoleDevice, ConsoleKind, Cpu, EnableMethod, Gic, Mpidr, PsciConduit,
+    RegisterBlock, TimerIrqs,
 };
 pub use dt::{
     Block, CheckedBlob, DevTree, DevTreeError, DtError, MAX_BLOB_BYTES, OpenTree, SCRATCH_BYTES, read,

@@ -70,6 +70,13 @@ impl<T: Copy, const N: usize> List<T, N> {
         Ok(())
     }
 
+    /// Puts `value` in the place of the one at `at`, if there is one.
+    pub(crate) fn replace(&mut self, at: usize, value: T) {
+        if let Some(slot) = self.slots[..self.len].get_mut(at) {
+            *slot = Some(value);
+        }
+    }
+
     /// Takes the value at `at` out, and closes the gap.
     pub(crate) fn remove(&mut self, at: usize) -> Option<T> {
         let value = self.get(at)?;
@@ -114,6 +121,9 @@ mod tests {
         assert_eq!(it.remove(0), Some(1));
         assert_eq!(it.iter().collect::<Vec<_>>(), [2, 3]);
         assert_eq!((it.len(), it.get(2), it.remove(2)), (2, None, None));
+        it.replace(1, 9);
+        it.replace(2, 8);
+        assert_eq!(it.iter().collect::<Vec<_>>(), [2, 9]);
     }
 
     #[test]

@@ -56,12 +56,14 @@ impl MemoryRange {
 pub struct MemoryMap {
     ram: List<MemoryRange, { Self::MAX_RAM }>,
     reserved: List<MemoryRange, { Self::MAX_RESERVED }>,
+    ram_left_out: bool,
 }
 
 impl MemoryMap {
-    /// How many separate ranges of RAM a board may have.
+    /// How many separate ranges of RAM are kept: the largest.
     pub const MAX_RAM: usize = 16;
-    /// How many separate ranges may be reserved.
+    /// How many separate reservations are kept. Should there be more, some become one with what lies between
+    /// them: too much reserved does less harm than too little.
     pub const MAX_RESERVED: usize = 32;
 
     /// A map without memory.
@@ -69,6 +71,7 @@ impl MemoryMap {
         Self {
             ram: List::new(),
             reserved: List::new(),
+            ram_left_out: false,
         }
     }
 
@@ -87,6 +90,11 @@ impl MemoryMap {
         self.ram().map(MemoryRange::bytes).sum()
     }
 
+    /// Whether there is RAM that is not among the ranges, since there are more of them than are kept.
+    pub const fn leaves_ram_out(&self) -> bool {
+        self.ram_left_out
+    }
+
     /// The frames that may be handed out: whole frames of RAM that touch neither what the tree
     /// reserves nor anything in `taken` (the kernel image, the device tree, the initrd).
     /// Ascending, and none touches the next.
@@ -98,18 +106,46 @@ impl MemoryMap {
         })
     }
 
-    /// Adds a range of RAM.
-    pub(crate) fn add_ram(&mut self, range: MemoryRange) -> Result<(), Full> {
-        merge_into(&mut self.ram, range)
+    /// Adds a range of RAM; if there is no room, the smallest is left out.
+    pub(crate) fn add_ram(&mut self, range: MemoryRange) {
+        while merge_into(&mut self.ram, range).is_err() {
+            self.ram_left_out = true;
+            match smallest(&self.ram) {
+                Some((at, other)) if other.bytes() < range.bytes() => self.ram.remove(at),
+                _ => return,
+            };
+        }
     }
 
-    /// Adds a reservation.
-    pub(crate) fn add_reserved(&mut self, range: MemoryRange) -> Result<(), Full> {
-        merge_into(&mut self.reserved, range)
+    /// Adds a reservation; if there is no room, the two that are closest to each other become one.
+    pub(crate) fn add_reserved(&mut self, range: MemoryRange) {
+        while merge_into(&mut self.reserved, range).is_err() {
+            close_smallest_gap(&mut self.reserved);
+        }
     }
 }
 
-/// Adds `range` in its place, as one with those it overlaps or touches.
+fn smallest<const N: usize>(list: &List<MemoryRange, N>) -> Option<(usize, MemoryRange)> {
+    list.iter().enumerate().min_by_key(|(_, range)| range.bytes())
+}
+
+fn close_smallest_gap<const N: usize>(list: &mut List<MemoryRange, N>) {
+    let pairs = list.iter().zip(list.iter().skip(1)).enumerate();
+    let closest = pairs.min_by_key(|(_, (low, high))| high.start.raw() - low.end.raw());
+    if let Some((at, (low, high))) = closest {
+        list.remove(at);
+        list.replace(
+            at,
+            MemoryRange {
+                start: low.start,
+                end: high.end,
+            },
+        );
+    }
+}
+
+/// Adds `range` in its place, as one with those it overlaps or touches. If it is one more and there is no room,
+/// nothing is changed.
 fn merge_into<const N: usize>(list: &mut List<MemoryRange, N>, range: MemoryRange) -> Result<(), Full> {
     let mut range = range;
     while let Some((at, merged)) = first_merge(list, range) {
@@ -190,10 +226,10 @@ mod tests {
     fn map(ram: &[(u64, u64)], reserved: &[(u64, u64)]) -> MemoryMap {
         let mut map = MemoryMap::new();
         for (start, end) in ram {
-            map.add_ram(range(*start, *end)).expect("room");
+            map.add_ram(range(*start, *end));
         }
         for (start, end) in reserved {
-            map.add_reserved(range(*start, *end)).expect("room");
+            map.add_reserved(range(*start, *end));
         }
         map
     }
@@ -244,6 +280,39 @@ mod tests {
             usable(&map, &taken),
             [(0, 0x3000), (0x4000, 0x6000), (0x7000, 0x9000)]
         );
+    }
+
+    #[test]
+    fn of_more_ram_ranges_than_are_kept_the_smallest_are_left_out() {
+        let full: Vec<_> = (1..=16)
+            .map(|n| (n * 0x10_000, n * 0x10_000 + n * 0x100))
+            .collect();
+        let mut kept = map(&full, &[]);
+        assert!(!kept.leaves_ram_out());
+        kept.add_ram(range(0, 0x80));
+        assert!(kept.leaves_ram_out());
+        assert!(
+            kept.ram().eq(map(&full, &[]).ram()),
+            "the new one was the smallest"
+        );
+        kept.add_ram(range(0, 0x1000));
+        let first = kept.ram().take(2).collect::<Vec<_>>();
+        assert_eq!(first, [range(0, 0x1000), range(0x2_0000, 0x2_0200)]);
+        assert_eq!(kept.ram().count(), 16);
+    }
+
+    #[test]
+    fn of_more_reservations_than_are_kept_the_closest_become_one() {
+        let far: Vec<_> = (0..32).map(|n| (n * 0x10_000, n * 0x10_000 + 0x1000)).collect();
+        let mut kept = map(&[], &far);
+        kept.add_reserved(range(0x2000, 0x3000));
+        assert!(far.iter().chain(&[(0x2000, 0x3000)]).all(|(start, end)| {
+            kept.reserved()
+                .any(|reserved| reserved.contains(range(*start, *end)))
+        }));
+        let before: u64 = 33 * 0x1000;
+        let reserved: u64 = kept.reserved().map(MemoryRange::bytes).sum();
+        assert!(reserved - before < 0x10_000, "one gap is closed, not several");
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 mod support;
 
-use boards::ConsoleKind;
+use support::board;
 use support::writer::{Value, Writer, mini_uart, pl011, root};
-use support::{board, fixture};
 
 /// Where the console of a tree is.
 fn console(tree: Writer) -> Option<u64> {
@@ -136,26 +135,4 @@ fn the_clock_is_known_if_it_is_fixed_and_runs() {
     assert_eq!(with("fixed-clock", 3_000_000), Some(3_000_000));
     assert_eq!(with("fixed-clock", 0), None);
     assert_eq!(with("some,clock-tree", 3_000_000), None);
-}
-
-#[test]
-fn a_mini_uart_asked_for_by_word_is_told_from_a_pl011() {
-    let blob = fixture("rpi4-8g");
-    let line = b"coherent_pool=1M 8250.nr_uarts=1 console=ttyS0,115200 init=demo";
-    let at = blob
-        .windows(line.len())
-        .position(|window| window == line)
-        .expect("the command line");
-    let mut asked = blob.clone();
-    asked[at..at + line.len()].fill(b' ');
-    asked[at..at + 17].copy_from_slice(b"console=mini-uart");
-    let console = board(&asked).console.expect("a console");
-    assert_eq!(
-        (console.kind, console.registers.base.raw()),
-        (ConsoleKind::MiniUart, 0xfe21_5040)
-    );
-    assert_eq!(
-        (console.irq.map(boards::Irq::intid), console.clock_hz),
-        (Some(125), None)
-    );
 }

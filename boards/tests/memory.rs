@@ -2,9 +2,10 @@
 
 mod support;
 
-use boards::{DtError, MemoryRange};
+use addr::PhysAddr;
+use boards::{BadInitrd, MemoryRange};
 use support::writer::{Value, Writer, memory, root};
-use support::{board, fixture, read};
+use support::{board, fixture};
 
 fn ends(range: MemoryRange) -> (u64, u64) {
     (range.start().raw(), range.end().raw())
@@ -73,15 +74,21 @@ fn half_an_entry_is_no_memory() {
 }
 
 #[test]
-fn sixteen_ranges_of_ram_are_kept_and_more_are_an_error() {
+fn sixteen_ranges_of_ram_are_kept_and_of_more_the_largest() {
     let reg = |count: u32| {
         (0..count)
-            .flat_map(|n| [0, n * 0x2000, 0, 0x1000])
+            .flat_map(|n| [0, n * 0x10_0000, 0, 0x1000 + n * 0x1000])
             .collect::<Vec<_>>()
     };
     let tree = |count| root(|root| root.node("memory@0", |node| memory(node, &reg(count)))).finish();
-    assert_eq!(board(&tree(16)).memory.ram_bytes(), 16 * 0x1000);
-    assert_eq!(read(&tree(17)), Err(DtError::TooMuchRam));
+    let all = board(&tree(16)).memory;
+    assert_eq!((all.ram().count(), all.leaves_ram_out()), (16, false));
+    let most = board(&tree(40)).memory;
+    assert_eq!((most.ram().count(), most.leaves_ram_out()), (16, true));
+    assert_eq!(
+        most.ram().next().map(ends),
+        Some((24 * 0x10_0000, 24 * 0x10_0000 + 0x1_9000))
+    );
 }
 
 #[test]
@@ -94,14 +101,20 @@ fn reservations_of_size_zero_are_none_and_ones_that_wrap_reach_to_the_end() {
 }
 
 #[test]
-fn thirty_two_reservations_are_kept_and_more_are_an_error() {
+fn thirty_two_reservations_are_kept_and_more_are_kept_with_what_is_between() {
     let tree = |count| {
-        (0..count)
-            .fold(root(|root| root), |tree, n| tree.reserve(n * 0x2000, 0x1000))
-            .finish()
+        let places = (0..count).map(|n| n * n * 0x2000);
+        places.fold(root(|root| root), |tree, start| tree.reserve(start, 0x1000))
     };
-    assert_eq!(board(&tree(32)).memory.reserved().count(), 32);
-    assert_eq!(read(&tree(33)), Err(DtError::TooManyReservations));
+    assert_eq!(reserved(tree(32)).len(), 32);
+    let kept = reserved(tree(100));
+    assert_eq!(kept.len(), 32);
+    for start in (0..100).map(|n| n * n * 0x2000) {
+        let is_kept = kept
+            .iter()
+            .any(|(low, high)| *low <= start && start + 0x1000 <= *high);
+        assert!(is_kept, "{start:#x}");
+    }
 }
 
 #[test]
@@ -136,7 +149,7 @@ fn reserved_memory_that_cannot_be_translated_is_kept_as_it_stands() {
 #[test]
 fn what_the_tree_and_the_caller_keep_is_not_usable() {
     let board = board(&fixture("virt-4cpu"));
-    let initrd = board.initrd.expect("an initrd");
+    let initrd = board.initrd.expect("in order").expect("an initrd");
     let usable: Vec<_> = board
         .memory
         .usable(&[initrd])
@@ -148,25 +161,53 @@ fn what_the_tree_and_the_caller_keep_is_not_usable() {
 
 #[test]
 fn an_initrd_takes_both_ends_in_order_and_of_a_sensible_width() {
-    let initrd = |start: &[u8], end: &[u8]| {
+    let initrd = |start: Option<&[u8]>, end: Option<&[u8]>| {
         let tree = root(|root| {
-            root.node("chosen", |node| {
-                node.property("linux,initrd-start", Value::Bytes(start))
-                    .property("linux,initrd-end", Value::Bytes(end))
+            root.node("chosen", |mut node| {
+                for (name, value) in [("linux,initrd-start", start), ("linux,initrd-end", end)] {
+                    if let Some(value) = value {
+                        node = node.property(name, Value::Bytes(value));
+                    }
+                }
+                node
             })
         });
-        board(&tree.finish()).initrd.map(ends)
+        board(&tree.finish()).initrd.map(|range| range.map(ends))
     };
+    let (low, high) = (&[0, 0, 0x10, 0][..], &[0, 0, 0, 1, 0, 0, 0x20, 0][..]);
+    assert_eq!(initrd(Some(low), Some(high)), Ok(Some((0x1000, 0x1_0000_2000))));
+    assert_eq!(initrd(Some(low), Some(low)), Ok(None), "nothing is no initrd");
+    assert_eq!(initrd(None, None), Ok(None));
+    let (start, end) = (PhysAddr::new(0x1_0000_2000), PhysAddr::new(0x1000));
     assert_eq!(
-        initrd(&[0, 0, 0x10, 0], &[0, 0, 0, 0, 0, 0, 0x20, 0]),
-        Some((0x1000, 0x2000))
+        initrd(Some(high), Some(low)),
+        Err(BadInitrd::Backward { start, end })
     );
-    assert_eq!(initrd(&[0, 0, 0x10, 0], &[0, 0, 0x10, 0]), None);
-    assert_eq!(initrd(&[0, 0, 0x20, 0], &[0, 0, 0x10, 0]), None);
-    assert_eq!(initrd(&[0x10, 0], &[0x20, 0]), None);
-    assert_eq!(initrd(&[0, 0, 0x10, 0], &[]), None);
-    assert_eq!(initrd(&[], &[0, 0, 0x10, 0]), None);
-    assert_eq!(initrd(&[0; 12], &[1; 12]), None);
+    let half = [0x10, 0];
+    for (start, end) in [
+        (Some(low), None),
+        (None, Some(high)),
+        (Some(low), Some(&[][..])),
+        (Some(&[][..]), Some(high)),
+        (Some(&half[..]), Some(&half[..])),
+        (Some(&[0; 12][..]), Some(&[1; 12][..])),
+    ] {
+        assert_eq!(initrd(start, end), Err(BadInitrd::NoPlace), "{start:?} {end:?}");
+    }
+}
+
+#[test]
+fn an_initrd_that_cannot_be_placed_is_told_of_in_a_sentence() {
+    let backward = BadInitrd::Backward {
+        start: PhysAddr::new(0x2000),
+        end: PhysAddr::new(0x1000),
+    };
+    assert!(
+        backward
+            .to_string()
+            .ends_with("start at 0x2000 and end at 0x1000")
+    );
+    assert!(BadInitrd::NoPlace.to_string().contains("both ends"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn one_cpu_with_a_gib_is_read_whole() {
     assert_eq!(board.model.as_str(), "linux,dummy-virt");
     assert_eq!(ram(&board), [(0x4000_0000, 0x4000_0000)]);
     assert_eq!(board.memory.reserved().count(), 0);
-    assert_eq!(board.initrd, None);
+    assert_eq!(board.initrd, Ok(None));
     assert_eq!(board.bootargs.as_str(), "");
     assert_eq!(board.cpus.len(), 1);
     assert_eq!(board.psci, Some(PsciConduit::Hvc));
@@ -46,7 +46,7 @@ fn four_cpus_initrd_and_command_line_are_found() {
         .map(|cpu| (cpu.mpidr.raw(), cpu.enable))
         .collect();
     assert_eq!(cpus, [0, 1, 2, 3].map(|affinity| (affinity, EnableMethod::Psci)));
-    let initrd = board.initrd.expect("an initrd");
+    let initrd = board.initrd.expect("in order").expect("an initrd");
     assert_eq!((initrd.start().raw(), initrd.bytes()), (0x4800_0000, 5000));
     assert_eq!(board.options().init(), Some("demo"));
     assert_eq!(board.options().asid_bits(), Some(4));

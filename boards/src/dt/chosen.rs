@@ -1,7 +1,7 @@
 //! `/chosen`: what the loader passes on.
 
 use super::tree::{Node, Tree};
-use crate::board::Board;
+use crate::board::{BadInitrd, Board};
 use crate::memory::MemoryRange;
 use crate::text::Text;
 use addr::PhysAddr;
@@ -15,12 +15,20 @@ pub(super) fn bootargs(tree: &Tree<'_>) -> Text<{ Board::MAX_BOOTARGS }> {
     Text::cut_to_words(line.unwrap_or_default())
 }
 
-/// Where the loader put the initrd; none if start and end do not enclose anything.
-pub(super) fn initrd(tree: &Tree<'_>) -> Option<MemoryRange> {
-    let chosen = tree.root().child("chosen")?;
-    let start = address(&chosen, "linux,initrd-start")?;
-    let end = address(&chosen, "linux,initrd-end")?;
-    MemoryRange::between(start, end)
+/// Where the loader put the initrd. One without a byte is none.
+pub(super) fn initrd(tree: &Tree<'_>) -> Result<Option<MemoryRange>, BadInitrd> {
+    const START: &str = "linux,initrd-start";
+    const END: &str = "linux,initrd-end";
+    let chosen = tree.root().child("chosen");
+    let Some(chosen) = chosen.filter(|it| it.property(START).or(it.property(END)).is_some()) else {
+        return Ok(None);
+    };
+    let start = address(&chosen, START).ok_or(BadInitrd::NoPlace)?;
+    let end = address(&chosen, END).ok_or(BadInitrd::NoPlace)?;
+    if end < start {
+        return Err(BadInitrd::Backward { start, end });
+    }
+    Ok(MemoryRange::between(start, end))
 }
 
 /// The path or alias of the serial port for messages, without the `:options` behind it.

@@ -1,6 +1,7 @@
 //! What can be wrong with a device tree, one sentence each.
 
 use super::DevTreeError;
+use super::header::{HEADER_BYTES, MAX_BLOB_BYTES};
 use core::fmt;
 
 /// Why a device tree cannot be used.
@@ -74,10 +75,6 @@ pub enum DtError {
     },
     /// The parser refuses what we found to be in order.
     Parser(DevTreeError),
-    /// There are more separate ranges of RAM than we keep.
-    TooMuchRam,
-    /// There are more separate reservations than we keep, and none may be forgotten.
-    TooManyReservations,
 }
 
 /// The parts of a blob behind its header.
@@ -124,7 +121,7 @@ impl fmt::Display for DtError {
             }
             Self::Size { total } => write!(
                 f,
-                "the device tree says it is {total} bytes long, which cannot be"
+                "the device tree says it is {total} bytes long, not {HEADER_BYTES} to {MAX_BLOB_BYTES}"
             ),
             Self::Truncated { have, total } => {
                 write!(f, "the device tree is cut off after {have} of {total} bytes")
@@ -170,14 +167,10 @@ impl fmt::Display for DtError {
             Self::ScratchTooSmall { needed } => {
                 write!(
                     f,
-                    "reading the device tree takes {needed} bytes of scratch memory, more than given"
+                    "reading the device tree takes {needed} bytes of memory, more than are set aside for it"
                 )
             }
             Self::Parser(error) => write!(f, "the device tree parser refuses the tree: {error}"),
-            Self::TooMuchRam => f.write_str("the device tree lists more ranges of RAM than we keep"),
-            Self::TooManyReservations => {
-                f.write_str("the device tree reserves more memory ranges than we keep")
-            }
         }
     }
 }

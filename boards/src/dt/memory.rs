@@ -1,6 +1,5 @@
 //! RAM and reserved memory.
 
-use super::error::DtError;
 use super::header::Reservations;
 use super::ranges;
 use super::tree::{Node, Tree};
@@ -8,7 +7,7 @@ use crate::memory::{MemoryMap, MemoryRange};
 use addr::PhysAddr;
 
 /// RAM from the memory nodes; what must be kept from the reservation block and `/reserved-memory`.
-pub(super) fn memory(tree: &Tree<'_>, reservations: Reservations<'_>) -> Result<MemoryMap, DtError> {
+pub(super) fn memory(tree: &Tree<'_>, reservations: Reservations<'_>) -> MemoryMap {
     let mut map = MemoryMap::new();
     for range in tree
         .root()
@@ -16,13 +15,12 @@ pub(super) fn memory(tree: &Tree<'_>, reservations: Reservations<'_>) -> Result<
         .filter(is_ram)
         .flat_map(|node| ram_ranges(&node))
     {
-        map.add_ram(range).map_err(|_| DtError::TooMuchRam)?;
+        map.add_ram(range);
     }
     for range in reservations.chain(reserved_ranges(tree)) {
-        map.add_reserved(range)
-            .map_err(|_| DtError::TooManyReservations)?;
+        map.add_reserved(range);
     }
-    Ok(map)
+    map
 }
 
 /// A memory node (Devicetree Specification, "/memory node"). The secure world's is disabled.

@@ -58,8 +58,7 @@ pub type OpenTree = for<'a> fn(CheckedBlob<'a>) -> Result<DevTree<'a>, DevTreeEr
 /// done without.
 ///
 /// # Errors
-/// A [`DtError`] if the blob is damaged, larger than [`MAX_BLOB_BYTES`], or lists more memory ranges
-/// than a [`crate::MemoryMap`] holds, and if `scratch` is too small.
+/// A [`DtError`] if the blob is damaged or larger than [`MAX_BLOB_BYTES`], and if `scratch` is too small.
 pub fn read(dtb: &[u8], scratch: &mut [u8], open: OpenTree) -> Result<Board, DtError> {
     let header = Header::check(dtb)?;
     let (blob, rest) = blob::check_and_copy(dtb, &header, scratch)?;
@@ -72,18 +71,18 @@ pub fn read(dtb: &[u8], scratch: &mut [u8], open: OpenTree) -> Result<Board, DtE
         });
     }
     let index = DevTreeIndex::new(parser_tree, rest)?;
-    facts(&Tree::new(&index), header.reservations(dtb))
+    Ok(facts(&Tree::new(&index), header.reservations(dtb)))
 }
 
 /// One line per subject.
-fn facts(tree: &Tree<'_>, reservations: header::Reservations<'_>) -> Result<Board, DtError> {
+fn facts(tree: &Tree<'_>, reservations: header::Reservations<'_>) -> Board {
     let root = tree.root();
     let kind = devices::board_kind(&root);
     let bootargs = chosen::bootargs(tree);
-    Ok(Board {
+    Board {
         model: Text::cut(root.string("model").unwrap_or_default()),
         kind,
-        memory: memory::memory(tree, reservations)?,
+        memory: memory::memory(tree, reservations),
         initrd: chosen::initrd(tree),
         console: console::console(tree, kind, &bootargs),
         bootargs,
@@ -94,7 +93,7 @@ fn facts(tree: &Tree<'_>, reservations: header::Reservations<'_>) -> Result<Boar
         rtc: devices::rtc(tree),
         gpio: devices::gpio(tree),
         watchdog: devices::watchdog(tree),
-    })
+    }
 }
 
 /// What the parser's index needs, wherever it begins.

@@ -1,6 +1,8 @@
 //! What the tests of the board layer share: reading fixtures, and writing trees that are wrong.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod firmware;
+pub mod tokens;
 pub mod writer;
 
 use boards::{Board, CheckedBlob, DevTree, DevTreeError, DtError, SCRATCH_BYTES};
@@ -27,8 +29,18 @@ pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Every tree that is in order, with its name: the fixtures, and those that a firmware has changed.
+pub fn trees() -> Vec<(String, Vec<u8>)> {
+    let fixtures = fixtures().into_iter().map(|name| (name.clone(), fixture(&name)));
+    let patched = firmware::SIZES.map(|gib| {
+        let blob = firmware::patched(gib, firmware::Width::OneCell, "init=demo");
+        (format!("rpi4 with {gib} GiB"), blob)
+    });
+    fixtures.chain(patched).collect()
+}
+
 /// The names of all fixtures.
-pub fn fixtures() -> Vec<String> {
+fn fixtures() -> Vec<String> {
     let folder = format!("{}/testdata", env!("CARGO_MANIFEST_DIR"));
     let entries = std::fs::read_dir(folder).expect("the folder of fixtures");
     let paths = entries.map(|entry| entry.expect("an entry").path());

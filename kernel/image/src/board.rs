@@ -61,7 +61,7 @@ pub fn name(board: &Board) -> &str {
 /// What programs may know of the machine.
 pub fn facts(board: &'static Board, handover: &Handover, clock: Clock) -> Facts {
     let machine = Machine {
-        cpus: u32::try_from(board.cpus.iter().count()).unwrap_or(u32::MAX),
+        cpus: u32::try_from(board.cpus.len().max(1)).unwrap_or(u32::MAX),
         running: 1,
         ram: board.memory.ram_bytes(),
         image: handover.image().count() * addr::GRANULE,

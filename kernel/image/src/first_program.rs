@@ -44,7 +44,7 @@ pub fn start(kernel: &mut Kernel<Machine>, board: &Board, log: &mut StartLog) {
 }
 
 fn load<'a>(kernel: &mut Kernel<Machine>, board: &Board, name: &'a str) -> Result<(), NoFirstProgram<'a>> {
-    let archive = board.initrd.ok_or(NoFirstProgram::NoInitrd)?;
+    let archive = initrd::place(board).ok_or(NoFirstProgram::NoInitrd)?;
     let file = find(archive, name)?;
     let plan = loader::plan(file).map_err(|error| NoFirstProgram::BadFile(name, error))?;
     let process_name = Name::new(name.as_bytes()).ok_or(NoFirstProgram::BadName(name))?;

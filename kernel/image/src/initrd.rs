@@ -2,6 +2,7 @@
 
 use crate::exit;
 use aarch64::boot::Handover;
+use aarch64::cpu;
 use aarch64::mmu::KernelMap;
 use addr::FrameRange;
 use boards::{Board, MemoryRange};
@@ -9,7 +10,12 @@ use core::fmt;
 
 /// The frames of the initrd. The first program has all of them mapped, to the last byte.
 pub fn frames(board: &Board) -> Option<FrameRange> {
-    board.initrd.and_then(frames_of)
+    place(board).and_then(frames_of)
+}
+
+/// Where the loader put it. None where the device tree says so badly: [`check`] ends the machine then.
+pub fn place(board: &Board) -> Option<MemoryRange> {
+    board.initrd.ok().flatten()
 }
 
 fn frames_of(range: MemoryRange) -> Option<FrameRange> {
@@ -19,7 +25,11 @@ fn frames_of(range: MemoryRange) -> Option<FrameRange> {
 /// Makes sure that its frames are RAM and hold nothing that a program must not see, or ends the
 /// machine, saying why. To be called before it is mapped: what is no RAM must not be mapped as memory.
 pub fn check(board: &Board, handover: &Handover) {
-    let Some(initrd) = board.initrd else { return };
+    let initrd = match board.initrd {
+        Ok(Some(initrd)) => initrd,
+        Ok(None) => return,
+        Err(why) => exit::cannot_start(format_args!("{why}")),
+    };
     if let Err(why) = check_place(board, handover, initrd) {
         exit::cannot_start(format_args!(
             "the initrd at {}-{} cannot be used: {why}",
@@ -37,7 +47,8 @@ enum Misplaced {
 fn check_place(board: &Board, handover: &Handover, initrd: MemoryRange) -> Result<(), Misplaced> {
     let frames = frames_of(initrd).ok_or(Misplaced::OutsideRam)?;
     let whole = MemoryRange::between(frames.start().start(), frames.end().start());
-    if !whole.is_some_and(|whole| board.memory.ram().any(|ram| ram.contains(whole))) {
+    let in_ram = whole.is_some_and(|whole| board.memory.ram().any(|ram| ram.contains(whole)));
+    if !in_ram || frames.end().start().raw() > cpu::physical_addresses() {
         return Err(Misplaced::OutsideRam);
     }
     if frames.overlaps(handover.image()) {
@@ -72,7 +83,7 @@ impl fmt::Display for Misplaced {
 /// Zeroes what is in its first and last frame besides it: whatever ran before us left something
 /// there. To be called before it is mapped, since then it is only for reading.
 pub fn clear_edges(board: &Board, map: &mut KernelMap) {
-    let Some(initrd) = board.initrd else { return };
+    let Some(initrd) = place(board) else { return };
     map.zero_bytes(initrd.start().frame(), 0..initrd.start().offset());
     if initrd.end().offset() != 0 {
         map.zero_bytes(initrd.end().frame(), initrd.end().offset()..addr::GRANULE);

@@ -2,6 +2,7 @@
 
 use crate::{board, exit, initrd};
 use aarch64::boot::Handover;
+use aarch64::cpu;
 use aarch64::mmu::{MapError, direct_map};
 use addr::{Frame, FrameRange, GRANULE};
 use alloc::vec::Vec;
@@ -21,7 +22,8 @@ impl Ram {
     /// The RAM of `board` that neither its tree reserves nor the loader has used.
     pub fn of(board: &Board, handover: &Handover) -> Self {
         let taken = taken(board, handover);
-        let mut free: Vec<FrameRange> = board.memory.usable(&taken).collect();
+        let usable = board.memory.usable(&taken).filter_map(addressable);
+        let mut free: Vec<FrameRange> = usable.collect();
         if let Some(scratch) = board::scratch_frames(handover) {
             let place = free.partition_point(|range| range.start() < scratch.start());
             free.insert(place, scratch);
@@ -123,6 +125,13 @@ fn keep_largest(ranges: &mut Vec<FrameRange>, most: usize) {
     }
 }
 
+/// What of it the CPU can address.
+fn addressable(range: FrameRange) -> Option<FrameRange> {
+    let end = Frame::from_number(cpu::physical_addresses() / GRANULE).min(range.end());
+    let count = end.number().checked_sub(range.start().number())?;
+    FrameRange::new(range.start(), count)
+}
+
 /// What the loader and firmware put into RAM.
 fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
     let mut taken = Vec::new();
@@ -133,7 +142,7 @@ fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
     };
     take(range_of(handover.image()));
     take(handover.device_tree_frames().and_then(range_of));
-    take(board.initrd);
+    take(initrd::place(board));
     for cpu in board.cpus.iter() {
         take(spin_table(cpu));
     }

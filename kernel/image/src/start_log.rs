@@ -1,6 +1,7 @@
 //! What boot says: on the console, and in the log for later.
 
 use crate::console::Output;
+use crate::initrd;
 use aarch64::boot::{EntryLevel, Handover};
 use aarch64::cpu::{PrivilegedAccess, privileged_access};
 use boards::Board;
@@ -34,7 +35,8 @@ impl StartLog {
             PrivilegedAccess::Never => "PAN on",
             PrivilegedAccess::Possible => "no PAN",
         };
-        let cpus = board.cpus.iter().count();
+        // A tree without CPUs has at least the one that reads it.
+        let cpus = board.cpus.len().max(1);
         let mebibytes = board.memory.ram_bytes() >> 20;
         self.say(format_args!(
             "Granule {} on {}",
@@ -52,12 +54,17 @@ impl StartLog {
         for range in board.memory.ram() {
             self.say(format_args!("  RAM {}-{}", range.start(), range.end()));
         }
+        if board.memory.leaves_ram_out() {
+            self.say(format_args!(
+                "  more RAM in pieces too many and too small to keep"
+            ));
+        }
         self.say(format_args!(
             "  image at {}, device tree at {}",
             handover.image().start().start(),
             handover.device_tree_at
         ));
-        match board.initrd {
+        match initrd::place(board) {
             Some(range) => self.say(format_args!(
                 "  initrd at {}, {} bytes",
                 range.start(),

@@ -24,6 +24,12 @@ pub(crate) fn has_activity_monitors() -> bool {
     ID_AA64PFR0_EL1.read(ID_AA64PFR0_EL1::AMU) != 0
 }
 
+/// The CPU interface of GICv3 or GICv4.
+pub(crate) fn has_gic_system_registers() -> bool {
+    // The crate has no name for this field: bits 27 to 24.
+    ID_AA64PFR0_EL1.get() >> 24 & 0xf != 0
+}
+
 /// How many bits of an ASID the TLB compares.
 pub fn asid_bits() -> AsidBits {
     AsidBits::implemented(ID_AA64MMFR0_EL1.get())
@@ -31,7 +37,7 @@ pub fn asid_bits() -> AsidBits {
 
 /// One more than the largest physical address that the MMU can name: PARange, but 48 bits at most, since
 /// descriptors hold no more ([`vmsa::control::tcr_el1`]).
-pub(crate) fn physical_addresses() -> u64 {
+pub fn physical_addresses() -> u64 {
     let bits = match ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::PARange) {
         0 => 32,
         1 => 36,

@@ -8,7 +8,7 @@ pub mod psci;
 pub(crate) mod stack;
 
 pub use control::{PrivilegedAccess, open_cycle_counter, privileged_access};
-pub use features::asid_bits;
+pub use features::{asid_bits, physical_addresses};
 pub use per_cpu::{CpuId, MAX_CPUS, PerCpu};
 
 use aarch64_cpu::asm::{barrier, wfe, wfi};

@@ -10,6 +10,7 @@
 //! | the non-secure one of two | ignore writes; firmware gave us what we see | bit 1 |
 //! | the secure one of two | ours; 0, 1 is secure group 1 | bit 2 |
 
+use crate::cpu::features;
 use crate::gic::redistributor::{self, Affinity, GICR_CTLR, GICR_WAKER, Redistributor};
 use crate::gic::{InterruptController, Intid, Taken, cpu_interface};
 use aarch64_cpu::asm::barrier;
@@ -80,6 +81,8 @@ unsafe impl Send for GicV3 {}
 /// Why a GICv3 cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GicV3Error {
+    /// This CPU has no CPU interface of GICv3.
+    NoCpuInterface,
     /// A higher exception level keeps the CPU interface from us.
     NoSystemRegisters,
     /// None of the redistributors says that it is this CPU's.
@@ -91,6 +94,7 @@ pub enum GicV3Error {
 impl fmt::Display for GicV3Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoCpuInterface => "this CPU has no system registers for it",
             Self::NoSystemRegisters => "firmware keeps its system registers closed",
             Self::NoRedistributor => "this CPU has no redistributor in the first region",
             Self::Stuck => "it does not answer",
@@ -140,6 +144,9 @@ impl GicV3 {
         redistributors: NonNull<u8>,
         bytes: u64,
     ) -> Result<Self, GicV3Error> {
+        if !features::has_gic_system_registers() {
+            return Err(GicV3Error::NoCpuInterface);
+        }
         if !cpu_interface::open() {
             return Err(GicV3Error::NoSystemRegisters);
         }
