@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use regex::Regex;
 
 use crate::board::{Board, Virt};
-use crate::expect::{Script, Step};
+use crate::expect::{End, Script, Step};
 use crate::guest::play;
 use crate::machine::{Boot, Console, Machine};
 use crate::suite::patient;
@@ -72,7 +72,7 @@ fn measure(workspace: &Workspace) -> Result<String> {
         steps: vec![Step::Line("bench: done".into())],
         anywhere: Vec::new(),
         forbidden: vec![Regex::new("^panic:")?],
-        status: 0,
+        end: End::Status(0),
         deadline: patient(Duration::from_secs(300))?,
     };
     let report = play(&mut machine.command(&boot, Console::Stream), &script)?;

@@ -75,6 +75,15 @@ impl Board {
         }
     }
 
+    /// Where RAM begins.
+    #[must_use]
+    pub fn ram_start(&self) -> u64 {
+        match self {
+            Self::Virt(_) => 0x4000_0000,
+            Self::Raspi4b => 0,
+        }
+    }
+
     /// The options of QEMU that make this board.
     #[must_use]
     pub fn options(&self) -> Vec<String> {

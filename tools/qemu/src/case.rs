@@ -15,6 +15,7 @@
 //! break-in fp fp::hold                        # machine attached, and the rest is about what gdb says
 //! continue
 //! """
+//! halts = true                                # the guest says `halted` instead, optional
 //! forbid = ["leak"]                           # regexes, optional; a line that begins with `panic:` always fails
 //! anywhere = ["^consumer: done"]              # regexes of lines that must come in any order, optional
 //! script = [
@@ -25,6 +26,10 @@
 //!     { send = "exit" },                      # types the text and Enter; `keys` types the text alone
 //! ]
 //! ```
+//!
+//! With `[[trees]]` the case runs once for each of them, which is a device tree with something changed
+//! ([`tree`](mod@crate::tree) lists the keys). One that has a key `says` has a script of its own: the kernel must say
+//! that it cannot start and why, and end the machine with status 1. A machine's key `load-at` puts the kernel at that address.
 
 use std::fs;
 use std::path::Path;
@@ -34,9 +39,10 @@ use anyhow::{Context, Result, ensure};
 use regex::Regex;
 use serde::Deserialize;
 
-use crate::expect::{Script, Step};
+use crate::expect::{End, Script, Step};
 use crate::initrd::Initrd;
 use crate::machine::Machine;
+use crate::tree::Tree;
 
 /// A case, ready to be run.
 #[derive(Debug, Clone)]
@@ -53,6 +59,8 @@ pub struct Case {
     pub initrd: Initrd,
     /// Who starts the kernel.
     pub firmware: Firmware,
+    /// What is changed in the device tree, if anything is.
+    pub tree: Option<Tree>,
     /// Rows of the conformance catalogue that it proves.
     pub proves: Vec<String>,
     /// What gdb is told, if the case is about it.
@@ -72,7 +80,7 @@ pub enum Firmware {
     None,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CaseFile {
     summary: String,
@@ -98,10 +106,15 @@ struct CaseFile {
     firmware: Firmware,
     #[serde(default)]
     debugger: Option<String>,
+    #[serde(default)]
+    halts: bool,
+    #[serde(default)]
+    trees: Vec<Tree>,
+    #[serde(default)]
     script: Vec<StepLine>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum StepLine {
     Line(String),
@@ -131,20 +144,43 @@ pub fn read_all(folder: &Path) -> Result<Vec<Case>> {
     for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            cases.push(read(&path).with_context(|| format!("in {}", path.display()))?);
+            cases.extend(read(&path).with_context(|| format!("in {}", path.display()))?);
         }
     }
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(cases)
 }
 
-fn read(path: &Path) -> Result<Case> {
+fn read(path: &Path) -> Result<Vec<Case>> {
     let name = path.file_stem().expect("a listed file has a name");
     parse(&name.to_string_lossy(), &fs::read_to_string(path)?)
 }
 
-fn parse(name: &str, text: &str) -> Result<Case> {
-    let file: CaseFile = toml::from_str(text)?;
+/// The cases of a file: one, or one for each of its device trees.
+fn parse(name: &str, text: &str) -> Result<Vec<Case>> {
+    let mut file: CaseFile = toml::from_str(text)?;
+    let trees = std::mem::take(&mut file.trees);
+    if trees.is_empty() {
+        return Ok(vec![case(name, file)?]);
+    }
+    trees
+        .into_iter()
+        .map(|tree| with_tree(name, file.clone(), tree))
+        .collect()
+}
+
+fn with_tree(name: &str, mut file: CaseFile, tree: Tree) -> Result<Case> {
+    if let Some(says) = &tree.says {
+        file.script = vec![StepLine::Line(format!("Granule cannot start: {says}"))];
+        file.status = 1;
+        file.halts = tree.halts;
+    }
+    let mut case = case(&format!("{name}/{}", tree.name), file)?;
+    case.tree = Some(tree);
+    Ok(case)
+}
+
+fn case(name: &str, file: CaseFile) -> Result<Case> {
     ensure!(
         !file.machines.is_empty(),
         "`machines` is empty, so the case would never run"
@@ -162,13 +198,18 @@ fn parse(name: &str, text: &str) -> Result<Case> {
         bootargs: file.bootargs,
         initrd: file.initrd,
         firmware: file.firmware,
+        tree: None,
         proves: file.proves,
         debugger: file.debugger,
         script: Script {
             steps,
             anywhere: regexes(&anywhere)?,
             forbidden: regexes(&forbidden)?,
-            status: file.status,
+            end: if file.halts {
+                End::Halt
+            } else {
+                End::Status(file.status)
+            },
             deadline: Duration::from_secs(file.deadline),
         },
     })
@@ -231,8 +272,8 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
-    use crate::expect::{Ending, Session};
+    use super::{Case, parse};
+    use crate::expect::{End, Ending, Session};
 
     const CASE: &str = r#"
         summary = "An example."
@@ -242,20 +283,24 @@ mod tests {
         script = [ { line = "Granule" }, { regex = 'sum (?<sum>\w{2,})' }, { regex = "^{sum}$" } ]
     "#;
 
+    fn example() -> Case {
+        parse("demo", CASE).unwrap().remove(0)
+    }
+
     #[test]
     fn a_case_runs_once_on_each_of_its_machines_under_a_name_of_its_own() {
-        let case = parse("demo", CASE).unwrap();
+        let case = example();
         let names: Vec<_> = case.machines.iter().map(|m| case.trial_name(m)).collect();
         assert_eq!(names, ["demo", "demo[cpu=max,smp=1]"]);
     }
 
     #[test]
     fn the_steps_of_the_file_are_the_steps_that_are_played() {
-        let case = parse("demo", CASE).unwrap();
+        let case = example();
         let play = |output: &str, status| {
             let mut session = Session::new(&case.script);
             session.feed(output.as_bytes());
-            session.end(Ending::Exited(status))
+            session.end(Ending::Ended(End::Status(status)))
         };
         assert_eq!(play("Granule 0.1\nsum ab\nab\n", 3), Ok(()));
         assert!(play("Granule 0.1\nsum ab\nab\n", 0).is_err());
@@ -264,8 +309,39 @@ mod tests {
 
     #[test]
     fn a_panic_is_forbidden_without_being_mentioned() {
-        let case = parse("demo", CASE).unwrap();
+        let case = example();
         assert!(case.script.forbidden.iter().any(|p| p.is_match("panic: at")));
+    }
+
+    #[test]
+    fn a_case_with_trees_runs_once_for_each_and_ends_as_the_tree_says() {
+        let text = r#"
+            summary = "Trees."
+            script = [ { line = "booted" } ]
+            trees = [
+                { name = "good" },
+                { name = "bad", says = "no timer" },
+                { name = "none", says = "no tree", halts = true },
+            ]
+        "#;
+        let cases = parse("tree", text).unwrap();
+        let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names, ["tree/good", "tree/bad", "tree/none"]);
+        let play = |case: &Case, output: &str, end| {
+            let mut session = Session::new(&case.script);
+            session.feed(output.as_bytes());
+            session.end(Ending::Ended(end))
+        };
+        assert_eq!(play(&cases[0], "booted\n", End::Status(0)), Ok(()));
+        assert_eq!(
+            play(&cases[1], "Granule cannot start: no timer\n", End::Status(1)),
+            Ok(())
+        );
+        assert_eq!(
+            play(&cases[2], "Granule cannot start: no tree\n", End::Halt),
+            Ok(())
+        );
+        assert!(play(&cases[1], "booted\n", End::Status(1)).is_err());
     }
 
     #[test]

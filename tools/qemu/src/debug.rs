@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::chain;
 use crate::expect::Script;
 use crate::guest::{Report, play};
 use crate::machine::{Boot, Console, Machine};
@@ -143,6 +144,7 @@ pub fn debug(
         );
     }
     let boot = Boot::new(workspace, machine, &["exit=semihosting", bootargs])?;
+    let boot = chain::boot(workspace, "debug", machine, None, boot)?;
     let qemu = machine.command(&boot, Console::Stream);
     let port = free_port(options.port)?;
     let halted = Halted::start(&qemu, port, Stdio::inherit(), Stdio::inherit())?;

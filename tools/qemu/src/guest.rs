@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::expect::{Ending, Failure, Script, Session};
+use crate::expect::{End, Ending, Failure, Script, Session};
 use crate::machine::{cannot_start, shell_line};
 
 /// After a failure the machine goes on this long, so that the log has the rest of a panic message.
@@ -94,8 +94,12 @@ impl Guest {
                     if !before && session.failure().is_some() {
                         end = end.min(Instant::now() + LAST_WORDS);
                     }
+                    if session.has_halted() {
+                        self.stop()?;
+                        return Ok(Ending::Ended(End::Halt));
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => return self.stop(),
+                Err(RecvTimeoutError::Timeout) => return self.stop_late(),
                 Err(RecvTimeoutError::Disconnected) => return self.wait(end),
             }
         }
@@ -112,19 +116,26 @@ impl Guest {
     fn wait(&mut self, end: Instant) -> Result<Ending> {
         loop {
             if let Some(status) = self.child.try_wait().context("cannot wait for QEMU")? {
-                return Ok(status.code().map_or(Ending::Killed, Ending::Exited));
+                return Ok(status
+                    .code()
+                    .map_or(Ending::Killed, |status| Ending::Ended(End::Status(status))));
             }
             if Instant::now() >= end {
-                return self.stop();
+                return self.stop_late();
             }
             sleep(Duration::from_millis(5));
         }
     }
 
-    fn stop(&mut self) -> Result<Ending> {
+    fn stop_late(&mut self) -> Result<Ending> {
+        self.stop()?;
+        Ok(Ending::DeadlinePassed)
+    }
+
+    fn stop(&mut self) -> Result<()> {
         self.child.kill().context("cannot end QEMU")?;
         self.child.wait().context("cannot wait for QEMU")?;
-        Ok(Ending::DeadlinePassed)
+        Ok(())
     }
 
     fn complaints(&mut self) -> String {
@@ -175,7 +186,7 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::{Report, play};
-    use crate::expect::{Failure, Script, Step};
+    use crate::expect::{End, Failure, Script, Step};
     use std::process::Command;
     use std::time::{Duration, Instant};
 
@@ -185,7 +196,7 @@ mod tests {
             steps,
             anywhere: Vec::new(),
             forbidden: vec![regex::Regex::new("^panic:").unwrap()],
-            status: 0,
+            end: End::Status(0),
             deadline,
         };
         play(Command::new("sh").args(["-c", machine]), &script).unwrap()
@@ -220,11 +231,23 @@ mod tests {
     #[test]
     fn the_exit_status_of_the_process_is_judged() {
         let report = against("echo done; exit 5", vec![line("done")], AMPLE);
-        let expected = Failure::Status {
-            expected: 0,
-            actual: 5,
+        let expected = Failure::End {
+            expected: End::Status(0),
+            actual: End::Status(5),
         };
         assert_eq!(report.verdict, Err(expected));
+    }
+
+    #[test]
+    fn a_machine_that_says_it_halted_is_stopped_and_judged_at_once() {
+        let started = Instant::now();
+        let report = against("echo bad; echo halted; exec sleep 600", vec![line("bad")], AMPLE);
+        let expected = Failure::End {
+            expected: End::Status(0),
+            actual: End::Halt,
+        };
+        assert_eq!(report.verdict, Err(expected));
+        assert!(started.elapsed() < AMPLE / 2);
     }
 
     #[test]

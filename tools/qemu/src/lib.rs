@@ -11,8 +11,10 @@
 //!
 //! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
 //! what there is to choose, [`rpi4_tree`] where a Raspberry Pi's device tree comes from, and [`machine`] makes a
-//! QEMU command of it. [`bare`] makes one without firmware, [`initrd`] spoils the programs for the cases that want that, [`case`](mod@case) reads a case file,
-//! [`expect`] judges a transcript, and [`guest`] brings the two together with a running QEMU.
+//! QEMU command of it. [`bare`] makes one without firmware, and [`chain`] boots as QEMU's own loader cannot. [`initrd`]
+//! spoils the programs for the cases that want that, [`tree`](mod@tree) the device tree. [`case`](mod@case) reads a case
+//! file, [`expect`] judges a transcript, [`watch`] what QEMU itself reports, and [`guest`] brings the two together with a
+//! running QEMU.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +23,7 @@ pub mod bench;
 pub mod board;
 pub mod build;
 pub mod case;
+pub mod chain;
 pub mod conformance;
 pub mod debug;
 pub mod expect;
@@ -31,4 +34,6 @@ pub mod rpi4_tree;
 pub mod run;
 pub mod settings;
 pub mod suite;
+pub mod tree;
+pub mod watch;
 pub mod workspace;

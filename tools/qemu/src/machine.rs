@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::board::Board;
+use crate::chain::Placed;
 use crate::rpi4_tree;
 use crate::settings::Settings;
 use crate::workspace::Workspace;
@@ -26,6 +27,8 @@ pub struct Machine {
     pub restarts: bool,
     /// Instructions are counted as time, as QEMU writes it (shift=0,sleep=off).
     pub icount: Option<String>,
+    /// Where the kernel is loaded, if not where QEMU puts it.
+    pub load_at: Option<u64>,
 }
 
 /// What the machine's serial line and QEMU's monitor are connected to.
@@ -48,6 +51,8 @@ pub struct Boot {
     pub device_tree: Option<PathBuf>,
     /// The kernel's command line.
     pub bootargs: String,
+    /// What lies in memory besides, byte by byte.
+    pub placed: Vec<Placed>,
 }
 
 impl Boot {
@@ -63,6 +68,7 @@ impl Boot {
             initrd: Some(workspace.initrd()),
             device_tree: machine.device_tree(workspace)?,
             bootargs: words.join(" "),
+            placed: Vec::new(),
         })
     }
 }
@@ -110,6 +116,9 @@ impl Machine {
         if !boot.bootargs.is_empty() {
             command.args(["-append", &boot.bootargs]);
         }
+        for placed in &boot.placed {
+            command.args(["-device", &placed.option()]);
+        }
         command
     }
 
@@ -125,6 +134,9 @@ impl Machine {
         }
         if let Some(icount) = &self.icount {
             parts.push(format!("icount={icount}"));
+        }
+        if let Some(load_at) = &self.load_at {
+            parts.push(format!("load-at={load_at:#x}"));
         }
         parts.retain(|part| !part.is_empty());
         parts.join(",")
@@ -196,6 +208,7 @@ mod tests {
             initrd: Some("i.cpio".into()),
             device_tree: None,
             bootargs: String::new(),
+            placed: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::chain;
 use crate::machine::{Boot, Console, Machine, cannot_start};
 use crate::workspace::Workspace;
 
@@ -52,6 +53,7 @@ pub fn run(
         Audience::Script => (Console::Stream, "exit=semihosting interactive=no"),
     };
     let boot = Boot::new(workspace, machine, &[words, bootargs])?;
+    let boot = chain::boot(workspace, "run", machine, None, boot)?;
     println!("{}", announcement(&boot, machine)?);
     let mut command = machine.command(&boot, console);
     match audience {

@@ -44,6 +44,18 @@ pub struct Settings {
     /// Count instructions as time, for instance shift=0,sleep=off.
     #[arg(long)]
     icount: Option<String>,
+    /// Physical address to load the kernel at, a multiple of 4096.
+    #[arg(long, value_parser = number)]
+    load_at: Option<u64>,
+}
+
+/// A number as people write addresses, 0x41200000 or 1092616192.
+fn number(text: &str) -> Result<u64> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    Ok(number?)
 }
 
 const VIRT: &str = "Options of virt, the other board being what it is";
@@ -65,6 +77,12 @@ impl TryFrom<Settings> for Machine {
     ///
     /// When something was chosen that the board does not let one choose.
     fn try_from(settings: Settings) -> Result<Self> {
+        if let Some(at) = settings.load_at {
+            ensure!(
+                at.is_multiple_of(4096),
+                "load-at is {at:#x}, which is no multiple of 4096"
+            );
+        }
         let board = match settings.board {
             BoardName::Virt => Board::Virt(settings.virt()),
             BoardName::Raspi4b => settings.raspi4b()?,
@@ -74,6 +92,7 @@ impl TryFrom<Settings> for Machine {
             second_serial: settings.second_serial,
             restarts: settings.restarts,
             icount: settings.icount,
+            load_at: settings.load_at,
         })
     }
 }
@@ -162,8 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_written_as_people_write_them() {
+        for (text, expected) in [
+            ("4096", Some(4096)),
+            ("0x41234000", Some(0x4123_4000)),
+            ("12k", None),
+        ] {
+            assert_eq!(super::number(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_key_board_or_version_that_there_is_not_is_refused() {
-        for wrong in ["cores = 2", "board = 'raspi5'", "gic-version = '4'"] {
+        for wrong in [
+            "cores = 2",
+            "board = 'raspi5'",
+            "gic-version = '4'",
+            "load-at = 0x1234",
+        ] {
             assert!(machine(wrong).is_err(), "{wrong}");
         }
     }

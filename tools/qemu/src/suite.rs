@@ -12,10 +12,12 @@ use crate::bare;
 use crate::board::Board;
 use crate::build::build;
 use crate::case::{Case, Firmware, read_all};
+use crate::chain;
 use crate::debug::{self, Debugger};
 use crate::guest::{Report, play};
 use crate::initrd::write_spoiled;
 use crate::machine::{Boot, Console, Machine, ensure_qemu};
+use crate::watch;
 use crate::workspace::Workspace;
 
 /// More machines at once than this would only slow each other down: each has up to four busy CPUs.
@@ -168,13 +170,17 @@ fn boot_and_play(workspace: &Workspace, case: &Case, machine: &Machine) -> Resul
         initrd: case.initrd.path(workspace),
         ..Boot::new(workspace, machine, &["exit=semihosting", &case.bootargs])?
     };
+    let name = case.trial_name(machine);
+    let boot = chain::boot(workspace, &name, machine, case.tree.as_ref(), boot)?;
     let mut command = match case.firmware {
         Firmware::Qemu => machine.command(&boot, Console::Stream),
         Firmware::None => bare::command(workspace, machine, &boot)?,
     };
-    match &case.debugger {
-        None => play(&mut command, &case.script),
-        Some(commands) => debug::follow(workspace, &command, commands, &case.script),
+    let refused = case.tree.as_ref().filter(|tree| tree.says.is_some());
+    match (&case.debugger, refused) {
+        (Some(commands), _) => debug::follow(workspace, &command, commands, &case.script),
+        (None, Some(tree)) => watch::play(&mut command, &case.script, tree.aborts),
+        (None, None) => play(&mut command, &case.script),
     }
 }
 

@@ -21,11 +21,23 @@ pub struct Script {
     pub anywhere: Vec<Regex>,
     /// Lines that must not appear.
     pub forbidden: Vec<Regex>,
-    /// The exit status that the guest must choose.
-    pub status: i32,
+    /// How the machine must end.
+    pub end: End,
     /// The longest that all of this may take.
     pub deadline: Duration,
 }
+
+/// How a guest ends its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With this exit status.
+    Status(i32),
+    /// Not at all: it says `halted` and stands still.
+    Halt,
+}
+
+/// How the kernel's last line begins, if it must leave the machine on.
+const HALTED: &str = "halted";
 
 /// One step of a script.
 #[derive(Debug, Clone)]
@@ -45,8 +57,8 @@ pub enum Step {
 /// How a machine ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// With this exit status.
-    Exited(i32),
+    /// As the guest chose; one that halts is then stopped.
+    Ended(End),
     /// By a signal that was not ours.
     Killed,
     /// It was still running at the deadline.
@@ -71,13 +83,15 @@ pub enum Failure {
     Late(String),
     /// QEMU was ended by a signal.
     Killed,
-    /// The guest chose another exit status.
-    Status {
-        /// The one the script demands.
-        expected: i32,
-        /// The one the guest chose.
-        actual: i32,
+    /// The machine ended in another way.
+    End {
+        /// The way that the script demands.
+        expected: End,
+        /// The way that the guest chose.
+        actual: End,
     },
+    /// The guest took an exception, or reached for memory that is not there.
+    Wild(String),
     /// A step that came from a captured text is not a valid expression.
     BadStep(String),
 }
@@ -92,10 +106,18 @@ impl fmt::Display for Failure {
             }
             Self::Late(waiting) => write!(f, "the deadline passed while waiting for {waiting}"),
             Self::Killed => write!(f, "QEMU was ended by a signal"),
-            Self::Status { expected, actual } => {
-                write!(f, "the exit status is {actual}, expected {expected}")
-            }
+            Self::End { expected, actual } => write!(f, "the machine ended by {actual}, expected {expected}"),
+            Self::Wild(why) => write!(f, "{why}"),
             Self::BadStep(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Halt => write!(f, "a halt"),
         }
     }
 }
@@ -122,6 +144,7 @@ pub struct Session<'script> {
     prompted: usize,
     captures: BTreeMap<String, String>,
     seen: Vec<bool>,
+    halted: bool,
     failure: Option<Failure>,
 }
 
@@ -136,6 +159,7 @@ impl<'script> Session<'script> {
             prompted: 0,
             captures: BTreeMap::new(),
             seen: vec![false; script.anywhere.len()],
+            halted: false,
             failure: None,
         }
     }
@@ -161,6 +185,12 @@ impl<'script> Session<'script> {
         self.failure.as_ref()
     }
 
+    /// Whether the machine has said that it halted: nothing more will come.
+    #[must_use]
+    pub fn has_halted(&self) -> bool {
+        self.halted
+    }
+
     /// Gives the verdict on a machine that ended.
     ///
     /// # Errors
@@ -179,16 +209,16 @@ impl<'script> Session<'script> {
                 step.map_or("the machine to end".into(), Step::to_string),
             )),
             Ending::Killed => Err(Failure::Killed),
-            Ending::Exited(actual) => {
+            Ending::Ended(actual) => {
                 if let Some(step) = step {
                     return Err(Failure::Missing(step.to_string()));
                 }
                 self.check_seen()?;
-                let expected = self.script.status;
+                let expected = self.script.end;
                 if actual == expected {
                     Ok(())
                 } else {
-                    Err(Failure::Status { expected, actual })
+                    Err(Failure::End { expected, actual })
                 }
             }
         }
@@ -208,6 +238,7 @@ impl<'script> Session<'script> {
         let line = String::from_utf8_lossy(&bytes);
         let line = line.trim_end_matches('\r');
         self.check_forbidden(line);
+        self.halted |= line.starts_with(HALTED);
         for (seen, pattern) in self.seen.iter_mut().zip(&self.script.anywhere) {
             *seen |= pattern.is_match(line);
         }
