@@ -19,6 +19,11 @@ run board='virt' *options:
 test filter='':
     cargo test {{ filter }}
 
+# Look for bytes that break a reader of untrusted input, `just fuzz TARGET SECONDS`; `just fuzz --help` lists targets
+[no-exit-message]
+fuzz *options:
+    @cargo run --quiet --package granule-fuzz -- {{ options }}
+
 # Check the formatting, lints and documentation of every crate
 check:
     cargo fmt --all -- --check
