@@ -6,7 +6,9 @@
 //! mistake of the caller and panics.
 
 use crate::descriptor::{INVALID, Shape};
-use crate::{Access, Descriptor, Extent, Leaf, Level, Link, SLOT_PAGES, Table, TableMemory, USER_PAGES};
+use crate::{
+    Access, Descriptor, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table, TableMemory, USER_PAGES,
+};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 
 /// A tree of tables, named by its root. All state is in the tables themselves.
@@ -96,36 +98,61 @@ impl Tables {
         }
     }
 
-    /// The first page of `range` that is mapped, through linked tables too. Entries without a
-    /// table are passed over whole.
+    /// The first page of `range` that is mapped. A linked slot counts as mapped from its first
+    /// page on, whatever its table holds. Entries without a table are passed over whole.
     pub fn next_mapped(self, memory: &impl TableMemory, range: PageRange) -> Option<Page> {
         let user = PageRange::between(Page::from_number(0), Page::from_number(USER_PAGES))?;
-        first_leaf(memory, self.root, Level::Zero, range.intersection(user)?)
+        first_mapped(memory, self.root, Level::Zero, range.intersection(user)?)
     }
 
-    /// Links `table`, a level-3 table of a region, at `slot`. Its leaves allow user programs
-    /// no more than `perms` there.
+    /// Whether `page` lies in a linked slot.
+    pub fn is_linked(self, memory: &impl TableMemory, page: Page) -> bool {
+        let (mut table, mut level) = (self.root, Level::Zero);
+        while page.number() < USER_PAGES && level < Level::Three {
+            let raw = memory.load(table, level.index(page));
+            if Shape::of(raw, level) != Shape::Table {
+                return false;
+            }
+            let next = Table::decode(raw);
+            if next.link != Link::Own {
+                return true;
+            }
+            table = next.frame;
+            level = match level.next() {
+                Some(next) => next,
+                None => return false,
+            };
+        }
+        false
+    }
+
+    /// Links level-3 tables of `region` at `slots`, number `first` at the first slot: those that
+    /// exist and are not linked yet. Their leaves allow user programs no more than `perms` there.
     ///
     /// # Panics
-    /// If `slot` is not the first page of a slot, or something is mapped in it.
+    /// If `slots` are not whole slots, or something else is mapped in one of them.
     pub fn link(
         self,
         memory: &mut impl TableMemory,
-        slot: Page,
-        table: Frame,
+        slots: PageRange,
+        region: RegionTables,
+        first: u64,
         perms: Perms,
-        new_table: impl FnMut() -> Frame,
+        mut new_table: impl FnMut() -> Frame,
     ) {
-        assert!(
-            slot.number().is_multiple_of(SLOT_PAGES),
-            "{slot:?} does not start a slot"
-        );
-        let level_two = self.table_of(memory, slot, Level::Two, new_table);
-        let link = Table {
-            frame: table,
-            link: Link::Region(perms | Perms::READ),
-        };
-        put(memory, level_two, slot, Level::Two, Descriptor::Table(link));
+        assert_whole_slots(slots);
+        let link = Link::Region(perms | Perms::READ);
+        for (number, slot) in (first..).zip(Level::Two.entries(slots)) {
+            let Some(frame) = region.lowest_table(memory, number) else {
+                continue;
+            };
+            let level_two = self.table_of(memory, slot.start(), Level::Two, &mut new_table);
+            let wanted = Descriptor::Table(Table { frame, link });
+            let present = memory.load(level_two, Level::Two.index(slot.start()));
+            if present != wanted.encode(Level::Two) {
+                put(memory, level_two, slot.start(), Level::Two, wanted);
+            }
+        }
     }
 
     /// Takes away what is mapped in `range` and tells `visit` of each page. Tables whose whole
@@ -166,11 +193,7 @@ impl Tables {
         vacant: PageRange,
         visit: impl FnMut(Removed),
     ) -> Extent {
-        let ends = [range.start(), range.end()];
-        assert!(
-            ends.iter().all(|end| end.number().is_multiple_of(SLOT_PAGES)),
-            "{range:?} is not whole slots"
-        );
+        assert_whole_slots(range);
         let mut sweep = Sweep::new(memory, Wanted::Links, range, vacant, visit);
         sweep.table(self.root, Level::Zero, range);
         if sweep.hull.is_some() {
@@ -267,16 +290,33 @@ pub(crate) fn is_empty(memory: &impl TableMemory, table: Frame, level: Level) ->
     crate::TableIndex::all().all(|index| Shape::of(memory.load(table, index), level) == Shape::Invalid)
 }
 
-/// The first page of `range` with a leaf below `table`; depth is bounded by the levels.
-fn first_leaf(memory: &impl TableMemory, table: Frame, level: Level, range: PageRange) -> Option<Page> {
+/// The first page of `range` with a leaf or a link below `table`; depth is bounded by the levels.
+fn first_mapped(memory: &impl TableMemory, table: Frame, level: Level, range: PageRange) -> Option<Page> {
     level.entries(range).find_map(|part| {
         let raw = memory.load(table, level.index(part.start()));
         match Shape::of(raw, level) {
             Shape::Invalid => None,
             Shape::Leaf => Some(part.start()),
-            Shape::Table => first_leaf(memory, Table::decode(raw).frame, level.next()?, part),
+            Shape::Table => match Table::decode(raw) {
+                Table {
+                    frame,
+                    link: Link::Own,
+                } => first_mapped(memory, frame, level.next()?, part),
+                Table {
+                    link: Link::Region(_),
+                    ..
+                } => Some(part.start()),
+            },
         }
     })
+}
+
+fn assert_whole_slots(range: PageRange) {
+    let ends = [range.start(), range.end()];
+    assert!(
+        ends.iter().all(|end| end.number().is_multiple_of(SLOT_PAGES)),
+        "{range:?} are not whole slots"
+    );
 }
 
 fn mapping(leaf: Leaf, allowed: Perms) -> Option<Mapping> {

@@ -76,12 +76,21 @@ impl Space {
         region
     }
 
+    /// Links one table.
     fn link(&mut self, slot: u64, region: RegionTables, number: u64, perms: Perms) {
-        let table = region
-            .lowest_table(&self.memory, number)
-            .expect("the region has that table");
+        self.link_many((slot, SLOT_PAGES), region, number, perms);
+    }
+
+    fn link_many(&mut self, slots: (u64, u64), region: RegionTables, first: u64, perms: Perms) {
+        let slots = pages(slots.0, slots.1);
         self.tables
-            .link(&mut self.memory, page(slot), table, perms, || self.frames.take());
+            .link(&mut self.memory, slots, region, first, perms, || {
+                self.frames.take()
+            });
+    }
+
+    fn is_linked(&self, at: u64) -> bool {
+        self.tables.is_linked(&self.memory, page(at))
     }
 }
 
@@ -215,6 +224,66 @@ fn linked_slots_show_the_regions_frames_with_the_attachers_permissions() {
 }
 
 #[test]
+fn several_slots_are_linked_at_once_as_far_as_the_region_has_tables() {
+    let mut space = Space::new();
+    let region = space.region(Height::Two, &[SLOT_PAGES, 3 * SLOT_PAGES + 7]);
+    space.link(11 * SLOT_PAGES, region, 1, Perms::READ);
+    let before = space.frames.used();
+    space.link_many((10 * SLOT_PAGES, 4 * SLOT_PAGES), region, 0, Perms::READ);
+    assert_eq!(space.frames.used(), before, "all in one table of level 2");
+    let linked: Vec<u64> = (9..15).filter(|slot| space.is_linked(slot * SLOT_PAGES + 5)).collect();
+    assert_eq!(linked, [11, 13]);
+    assert!(space.lookup(13 * SLOT_PAGES + 7).is_some());
+    assert_eq!(space.memory.replaced, 0);
+    // The next touch makes another one, which is linked beside those that are.
+    region.install(&mut space.memory, 5, frame(9), || space.frames.take());
+    space.link_many((10 * SLOT_PAGES, 4 * SLOT_PAGES), region, 0, Perms::READ);
+    assert!(space.is_linked(10 * SLOT_PAGES) && space.lookup(10 * SLOT_PAGES + 5).is_some());
+}
+
+#[test]
+fn only_pages_of_linked_slots_lie_in_one() {
+    let mut space = Space::new();
+    let region = space.region(Height::One, &[0]);
+    space.install(5, 1);
+    space.link(SLOT_PAGES, region, 0, Perms::READ);
+    let linked = [0, 5, SLOT_PAGES, 2 * SLOT_PAGES - 1, 2 * SLOT_PAGES, 1 << 27, USER_PAGES];
+    assert_eq!(
+        linked.map(|at| space.is_linked(at)),
+        [false, false, true, true, false, false, false]
+    );
+}
+
+#[test]
+fn a_linked_slot_counts_as_mapped_from_its_first_page_on() {
+    let mut space = Space::new();
+    let region = space.region(Height::One, &[100]);
+    space.link(4 * SLOT_PAGES, region, 0, Perms::READ);
+    let next = |start: u64, end: u64| space.tables.next_mapped(&space.memory, pages(start, end - start));
+    assert_eq!(next(0, USER_PAGES), Some(page(4 * SLOT_PAGES)));
+    assert_eq!(next(4 * SLOT_PAGES + 300, USER_PAGES), Some(page(4 * SLOT_PAGES + 300)));
+    assert_eq!(next(5 * SLOT_PAGES, USER_PAGES), None);
+}
+
+#[test]
+#[should_panic(expected = "is mapped already")]
+fn a_slot_is_not_linked_to_another_table_before_it_is_unlinked() {
+    let mut space = Space::new();
+    let region = space.region(Height::Two, &[0, SLOT_PAGES]);
+    space.link(0, region, 0, Perms::READ);
+    space.link(0, region, 1, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "is mapped already")]
+fn the_permissions_of_a_link_do_not_change_before_it_is_unlinked() {
+    let mut space = Space::new();
+    let region = space.region(Height::One, &[0]);
+    space.link(0, region, 0, Perms::READ_WRITE);
+    space.link(0, region, 0, Perms::READ);
+}
+
+#[test]
 fn unlinking_leaves_the_region_as_it_is_and_forgets_the_whole_space() {
     let mut space = Space::new();
     let region = space.region(Height::Two, &[0, 512]);
@@ -271,7 +340,7 @@ fn nothing_is_linked_over_a_private_table() {
 }
 
 #[test]
-#[should_panic(expected = "does not start a slot")]
+#[should_panic(expected = "are not whole slots")]
 fn tables_are_linked_at_slots_only() {
     let mut space = Space::new();
     let region = space.region(Height::One, &[0]);

@@ -99,6 +99,10 @@ impl Mmu for Machine {
             .map(|mapping| (mapping.frame, mapping.perms))
     }
 
+    fn is_linked(&self, space: &Space, page: Page) -> bool {
+        space.tables.is_linked(self, page)
+    }
+
     fn next_mapped(&self, space: &Space, range: PageRange) -> Option<Page> {
         space.tables.next_mapped(self, range)
     }
@@ -122,17 +126,17 @@ impl Mmu for Machine {
     fn link(
         &mut self,
         space: &mut Space,
-        slot: Page,
+        slots: PageRange,
         tree: SharedTree,
-        index: u64,
+        first: u64,
         perms: Perms,
         tables: &mut impl FrameSource,
     ) {
         self.let_run(space.id);
-        let Some(table) = self.region(tree).lowest_table(self, index) else {
-            panic!("the region has no table {index} to link at {slot:?}");
-        };
-        space.tables.link(self, slot, table, perms, || tables.take());
+        let region = self.region(tree);
+        space
+            .tables
+            .link(self, slots, region, first, perms, || tables.take());
         self.publish_stores();
     }
 

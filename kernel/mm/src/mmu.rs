@@ -125,9 +125,12 @@ pub trait Mmu {
     /// What `page` is mapped to.
     fn lookup(&self, space: &Self::Space, page: Page) -> Option<(Frame, Perms)>;
 
-    /// The first page of `range` that has a translation. Tables that are absent are passed over
-    /// whole, so that what was never touched costs next to nothing, whatever its size: this is
-    /// how long removals are cut into steps.
+    /// Whether `page` lies in a linked slot.
+    fn is_linked(&self, space: &Self::Space, page: Page) -> bool;
+
+    /// The first page of `range` that has a translation; a linked slot counts as if all of its
+    /// pages had one. Tables that are absent are passed over whole, so that what was never touched
+    /// costs next to nothing, whatever its size: this is how long removals are cut into steps.
     fn next_mapped(&self, space: &Self::Space, range: PageRange) -> Option<Page>;
 
     /// Takes away every translation in `range` and tells `visit` of each. Tables whose whole
@@ -141,14 +144,15 @@ pub trait Mmu {
         visit: impl FnMut(Removed),
     ) -> Stale;
 
-    /// Links level-3 table number `index` of `tree` at `slot`, the first page of an absent
-    /// 2 MiB slot, with `perms` narrowing what its leaves allow. That table must exist.
+    /// Links level-3 tables of `tree` at `slots`, whole 2 MiB slots, with `perms` narrowing what
+    /// their leaves allow: table number `first` at the first slot, and so on. Tables that do not
+    /// exist, and those that are linked there already, are passed over.
     fn link(
         &mut self,
         space: &mut Self::Space,
-        slot: Page,
+        slots: PageRange,
         tree: SharedTree,
-        index: u64,
+        first: u64,
         perms: Perms,
         tables: &mut impl FrameSource,
     );

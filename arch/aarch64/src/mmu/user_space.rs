@@ -151,6 +151,10 @@ impl Mmu for Hardware {
             .map(|mapping| (mapping.frame, mapping.perms))
     }
 
+    fn is_linked(&self, space: &Space, page: Page) -> bool {
+        space.tables.is_linked(&DirectTables, page)
+    }
+
     fn next_mapped(&self, space: &Space, range: PageRange) -> Option<Page> {
         space.tables.next_mapped(&DirectTables, range)
     }
@@ -173,18 +177,16 @@ impl Mmu for Hardware {
     fn link(
         &mut self,
         space: &mut Space,
-        slot: Page,
+        slots: PageRange,
         tree: SharedTree,
-        index: u64,
+        first: u64,
         perms: Perms,
         tables: &mut impl FrameSource,
     ) {
-        let Some(table) = region(tree).lowest_table(&DirectTables, index) else {
-            panic!("{slot:?}: the region has no table {index} to link");
-        };
+        let region = region(tree);
         space
             .tables
-            .link(&mut DirectTables, slot, table, perms, || tables.take());
+            .link(&mut DirectTables, slots, region, first, perms, || tables.take());
         tlb::publish_new_entries();
     }
 

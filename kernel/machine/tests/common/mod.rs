@@ -126,7 +126,7 @@ impl Bench {
     /// Links `number` at `slot`.
     pub fn link(&mut self, space: &mut Space, slot: u64, tree: SharedTree, number: u64, perms: Perms) {
         self.machine
-            .link(space, page(slot), tree, number, perms, &mut self.frames);
+            .link(space, pages(slot, 512), tree, number, perms, &mut self.frames);
     }
 
     pub fn unlink(&mut self, space: &mut Space, slot: u64, vacant: PageRange) -> (Stale, Vec<Frame>) {

@@ -80,6 +80,10 @@ impl Mmu for Hardware {
         mapping.map(|mapping| (mapping.frame, mapping.perms))
     }
 
+    fn is_linked(&self, space: &Space, page: Page) -> bool {
+        space.0.is_linked(self, page)
+    }
+
     fn next_mapped(&self, space: &Space, range: PageRange) -> Option<Page> {
         space.0.next_mapped(self, range)
     }
@@ -98,14 +102,14 @@ impl Mmu for Hardware {
     fn link(
         &mut self,
         space: &mut Space,
-        slot: Page,
+        slots: PageRange,
         tree: SharedTree,
-        index: u64,
+        first: u64,
         perms: Perms,
         tables: &mut impl FrameSource,
     ) {
-        let table = region(tree).lowest_table(self, index).expect("a table to link");
-        space.0.link(self, slot, table, perms, || tables.take());
+        let region = region(tree);
+        space.0.link(self, slots, region, first, perms, || tables.take());
     }
 
     fn unlink(
