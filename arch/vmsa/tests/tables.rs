@@ -231,7 +231,9 @@ fn several_slots_are_linked_at_once_as_far_as_the_region_has_tables() {
     let before = space.frames.used();
     space.link_many((10 * SLOT_PAGES, 4 * SLOT_PAGES), region, 0, Perms::READ);
     assert_eq!(space.frames.used(), before, "all in one table of level 2");
-    let linked: Vec<u64> = (9..15).filter(|slot| space.is_linked(slot * SLOT_PAGES + 5)).collect();
+    let linked: Vec<u64> = (9..15)
+        .filter(|slot| space.is_linked(slot * SLOT_PAGES + 5))
+        .collect();
     assert_eq!(linked, [11, 13]);
     assert!(space.lookup(13 * SLOT_PAGES + 7).is_some());
     assert_eq!(space.memory.replaced, 0);
@@ -247,7 +249,15 @@ fn only_pages_of_linked_slots_lie_in_one() {
     let region = space.region(Height::One, &[0]);
     space.install(5, 1);
     space.link(SLOT_PAGES, region, 0, Perms::READ);
-    let linked = [0, 5, SLOT_PAGES, 2 * SLOT_PAGES - 1, 2 * SLOT_PAGES, 1 << 27, USER_PAGES];
+    let linked = [
+        0,
+        5,
+        SLOT_PAGES,
+        2 * SLOT_PAGES - 1,
+        2 * SLOT_PAGES,
+        1 << 27,
+        USER_PAGES,
+    ];
     assert_eq!(
         linked.map(|at| space.is_linked(at)),
         [false, false, true, true, false, false, false]
@@ -261,7 +271,10 @@ fn a_linked_slot_counts_as_mapped_from_its_first_page_on() {
     space.link(4 * SLOT_PAGES, region, 0, Perms::READ);
     let next = |start: u64, end: u64| space.tables.next_mapped(&space.memory, pages(start, end - start));
     assert_eq!(next(0, USER_PAGES), Some(page(4 * SLOT_PAGES)));
-    assert_eq!(next(4 * SLOT_PAGES + 300, USER_PAGES), Some(page(4 * SLOT_PAGES + 300)));
+    assert_eq!(
+        next(4 * SLOT_PAGES + 300, USER_PAGES),
+        Some(page(4 * SLOT_PAGES + 300))
+    );
     assert_eq!(next(5 * SLOT_PAGES, USER_PAGES), None);
 }
 

@@ -13,7 +13,7 @@ use crate::place::{Fit, mappable, whole_slots};
 use crate::region::{Region, RegionId, Wanted};
 use crate::space::{Arriving, Space};
 use crate::unmap::is_filled_across;
-use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, linked, tables_needed};
+use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, existing, tables_needed};
 use abi::Errno;
 use abi::layout::SHMLBA;
 use abi::memory::ShmAttach;
@@ -97,7 +97,7 @@ impl<M: Mmu> MemoryManager<M> {
         self.cut_out(call.space, clearance);
         let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(call.space)) {
-            space.count_in(linked(&self.vmas, vma));
+            space.count_in(existing(&self.vmas, vma));
             space.arriving = Some(Arriving { vma, range, tables });
         }
         self.note_attachment(call, region);

@@ -8,7 +8,7 @@ use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::region::{Contents, Region, RegionId, RegionState, RegionTable, Reserve};
 use crate::space::{Arriving, Space};
-use crate::vma::{Leaving, Neighbours, Vma, VmaId, VmaState, after_in_ring, linked, tables_needed};
+use crate::vma::{Leaving, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing, tables_needed};
 use abi::shm::ShmKey;
 use addr::{Frame, PageRange};
 
@@ -43,14 +43,17 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// The VMAs of a space in order, but not one that is about to arrive.
     fn vmas_of<'a>(&'a self, space: &'a Space<M::Space>) -> impl Iterator<Item = (VmaId, &'a Vma)> {
-        space.set.iter(&self.vmas).map(|id| (id, linked(&self.vmas, id)))
+        space
+            .set
+            .iter(&self.vmas)
+            .map(|id| (id, existing(&self.vmas, id)))
     }
 
     fn audit_set(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         space.set.audit(&self.vmas)?;
         let leaving = |(_, vma): &(VmaId, &Vma)| vma.is_leaving();
         let (mut listed, mut next) = (0, space.leaving);
-        while let Some(vma) = next.map(|id| linked(&self.vmas, id)) {
+        while let Some(vma) = next.map(|id| existing(&self.vmas, id)) {
             let VmaState::Leaving(leaving) = vma.state else {
                 return Err("a VMA to be emptied is leaving");
             };
@@ -64,7 +67,7 @@ impl<M: Mmu> MemoryManager<M> {
         let arriving = space
             .arriving
             .as_ref()
-            .map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
+            .map(|Arriving { vma, .. }| existing(&self.vmas, *vma));
         let live = || {
             self.vmas_of(space)
                 .filter(|vma| !leaving(vma))
@@ -152,13 +155,13 @@ impl<M: Mmu> MemoryManager<M> {
                 ring().all(|other| self.same_attachment(id, other)),
                 "a ring is one attachment",
             )?;
-            let start = |id| linked(&self.vmas, id).range().start();
+            let start = |id| existing(&self.vmas, id).range().start();
             if ring().any(|other| start(other) < start(id)) {
                 continue;
             }
             attachments += 1;
             let has_head = ring()
-                .map(|id| linked(&self.vmas, id))
+                .map(|id| existing(&self.vmas, id))
                 .any(|vma| vma.is_head() && !vma.is_leaving());
             headless += u32::from(!has_head);
         }
@@ -174,7 +177,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn same_attachment(&self, one: VmaId, other: VmaId) -> bool {
-        linked(&self.vmas, one).attachment() == linked(&self.vmas, other).attachment()
+        existing(&self.vmas, one).attachment() == existing(&self.vmas, other).attachment()
     }
 
     fn audit_region(&self, id: RegionId, region: &Region) -> Result<(), Broken> {
@@ -237,9 +240,9 @@ impl<M: Mmu> MemoryManager<M> {
         let arriving = space
             .arriving
             .as_ref()
-            .map(|Arriving { vma, .. }| linked(&self.vmas, *vma));
+            .map(|Arriving { vma, .. }| existing(&self.vmas, *vma));
         let starts_ring = |id: VmaId| {
-            let start = |id| linked(&self.vmas, id).range().start();
+            let start = |id| existing(&self.vmas, id).range().start();
             Ring {
                 vmas: &self.vmas,
                 first: id,

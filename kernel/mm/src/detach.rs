@@ -8,7 +8,7 @@ use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::MOST_PAGES;
 use crate::space::Space;
-use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, linked};
+use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, existing};
 use abi::Errno;
 use abi::memory::ShmDetach;
 use addr::{Page, PageCount, PageRange, VirtAddr};
@@ -38,7 +38,7 @@ impl<M: Mmu> MemoryManager<M> {
 /// their first page, all VMAs above are searched: there are as many as the process has made.
 fn find_attachment<H>(space: &Space<H>, vmas: &Vmas, base: Page) -> Option<VmaId> {
     let belongs = |id: &VmaId| {
-        let vma = linked(vmas, *id);
+        let vma = existing(vmas, *id);
         vma.state == VmaState::Live && vma.attachment().is_some_and(|attachment| attachment.base == base)
     };
     let at_base = space.set.containing(vmas, base).filter(belongs);

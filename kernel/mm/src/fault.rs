@@ -5,7 +5,7 @@ use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::region::{Region, RegionTable, Reserve};
 use crate::space::{Space, SpaceId, SpaceState};
-use crate::vma::{Backing, Vma, VmaId, VmaState, Vmas, linked};
+use crate::vma::{Backing, Vma, VmaId, VmaState, Vmas, existing};
 use abi::process::FaultKind;
 use abi::shm::{ShmId, ShmKey};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms, VirtAddr};
@@ -164,7 +164,7 @@ fn find<H>(space: &Space<H>, vmas: &Vmas, page: Page) -> Option<VmaId> {
 
 /// A VMA of a space, if `page` can be used through it.
 fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, id: VmaId, page: Page) -> Option<&'a Vma> {
-    let vma = linked(vmas, id);
+    let vma = existing(vmas, id);
     let usable =
         space.state == SpaceState::Alive && vma.state == VmaState::Live && vma.content().contains(page);
     usable.then_some(vma)

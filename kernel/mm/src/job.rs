@@ -19,7 +19,7 @@ use crate::part::{Part, Taken};
 use crate::region::{Emptied, RegionId, RegionState};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, leave_ring, linked, linked_mut, tables_needed,
+    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
 };
 use addr::{Frame, PageRange};
 
@@ -102,7 +102,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// Takes up to `most` frames out of a leaving VMA, and the VMA out of its set when nothing
     /// is left. Answers what that cost.
     fn empty_vma(&mut self, space_id: SpaceId, id: VmaId, most: usize, now: Seconds) -> usize {
-        let VmaState::Leaving(Leaving { from, heir, .. }) = linked(&self.vmas, id).state else {
+        let VmaState::Leaving(Leaving { from, heir, .. }) = existing(&self.vmas, id).state else {
             return 0;
         };
         if let Some(heir) = self.waiting(heir) {
@@ -118,7 +118,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return 0;
         };
-        let vma = linked(vmas, id);
+        let vma = existing(vmas, id);
         let (range, owns_frames) = (vma.range(), vma.backing.owns_frames());
         let vacant = Neighbours::of(vmas, id).around(range);
         let part = Part::of(mmu, &space.hardware, range, from, vacant, most);
@@ -153,7 +153,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         if part.is_last {
             self.remove_vma(space_id, id, now);
-        } else if let VmaState::Leaving(leaving) = &mut linked_mut(vmas, id).state {
+        } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
             leaving.from = part.range.end();
         }
         let handled = taken.leaves.count() + taken.tables.count();
@@ -170,7 +170,7 @@ impl<M: Mmu> MemoryManager<M> {
             return;
         };
         let remains = leave_ring(vmas, id);
-        let vma = linked(vmas, id);
+        let vma = existing(vmas, id);
         let (state, owned, attachment) = (vma.state, vma.owned, vma.attachment());
         let tables = tables_needed(vma.range(), Neighbours::of(vmas, id));
         space.set.remove(vmas, id);
@@ -278,7 +278,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(vma) = first_inside(space, vmas, range) else {
             return Work::NothingLeft;
         };
-        let (place, content) = (linked(vmas, vma).range(), linked(vmas, vma).content());
+        let (place, content) = (existing(vmas, vma).range(), existing(vmas, vma).content());
         if range.contains_range(content) {
             space.begin_leaving(vmas, vma, None);
         }
@@ -341,5 +341,5 @@ fn first_inside<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<Vm
     space
         .set
         .overlapping(vmas, range)
-        .find(|&id| linked(vmas, id).content().overlaps(range))
+        .find(|&id| existing(vmas, id).content().overlaps(range))
 }

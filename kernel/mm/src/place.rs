@@ -4,7 +4,7 @@ use crate::frame::Promise;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::space::{Arriving, Space, SpaceId};
-use crate::vma::{Gap, Neighbours, Spot, Vma, VmaId, Vmas, linked, tables_needed};
+use crate::vma::{Gap, Neighbours, Spot, Vma, VmaId, Vmas, existing, tables_needed};
 use abi::{Errno, layout};
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
@@ -72,14 +72,14 @@ impl<H> Space<H> {
             .spot_below(vmas, self.set.first_ending_after(vmas, range.start()));
         let spot_and_trim = match spot.after {
             // What starts below can only be in the way with pages behind its region's end.
-            Some(id) if linked(vmas, id).range().start() < range.start() => {
-                let (before, after) = (spot.after, linked(vmas, id).after());
+            Some(id) if existing(vmas, id).range().start() < range.start() => {
+                let (before, after) = (spot.after, existing(vmas, id).after());
                 (Spot { before, after }, Some(id))
             }
             _ => (spot, None),
         };
         let (spot, trim) = spot_and_trim;
-        let is_in_the_way = |id| linked(vmas, id).content().overlaps(range);
+        let is_in_the_way = |id| existing(vmas, id).content().overlaps(range);
         let is_taken = trim.is_some_and(is_in_the_way) || spot.after.is_some_and(is_in_the_way);
         (!is_taken).then_some(Fit { range, spot, trim })
     }
@@ -133,7 +133,7 @@ impl<H> Space<H> {
     /// Takes the pages behind its region's end from an attachment. It goes on touching the same
     /// tables: these pages are in the slot of the region's last page.
     fn trim(&mut self, vmas: &mut Vmas, id: VmaId) {
-        let content = linked(vmas, id).content();
+        let content = existing(vmas, id).content();
         self.set.resize(vmas, id, content);
     }
 }
@@ -158,7 +158,7 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::ENOMEM);
         };
         space.pages.promise.merge(tables.split(owned));
-        space.count_in(linked(vmas, id));
+        space.count_in(existing(vmas, id));
         space.place(vmas, id, fit, tables);
         Ok(id)
     }

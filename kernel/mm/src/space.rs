@@ -3,7 +3,7 @@
 use crate::frame::{Frames, Promise, TableSource, Unreachable};
 use crate::identity::Identity;
 use crate::region::RegionId;
-use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, linked_mut};
+use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut};
 use addr::{Frame, PageRange};
 use slots::Id;
 
@@ -139,7 +139,7 @@ impl<H> Space<H> {
     /// Makes a VMA unusable at once and puts it on the list of those to be emptied, its pages to go
     /// to `heir`. Once more changes nothing.
     pub(crate) fn begin_leaving(&mut self, vmas: &mut Vmas, id: VmaId, heir: Option<Heir>) {
-        let vma = linked_mut(vmas, id);
+        let vma = existing_mut(vmas, id);
         if vma.is_leaving() {
             return;
         }

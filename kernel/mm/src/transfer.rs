@@ -17,7 +17,7 @@ use crate::mmu::Mmu;
 use crate::part::{Batch, Part};
 use crate::place::mappable;
 use crate::space::{SpaceId, Stock};
-use crate::vma::{Backing, Heir, Neighbours, Vma, VmaId, VmaState, linked, linked_mut};
+use crate::vma::{Backing, Heir, Neighbours, Vma, VmaId, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
@@ -57,7 +57,7 @@ impl<M: Mmu> MemoryManager<M> {
         let space = self.alive(space)?;
         let mut expected = range.start();
         for id in space.set.overlapping(&self.vmas, range) {
-            let vma = linked(&self.vmas, id);
+            let vma = existing(&self.vmas, id);
             let is_private = vma.backing == Backing::Anonymous && vma.state == VmaState::Live;
             if !is_private || vma.range().start() != expected {
                 return Ok(false);
@@ -74,8 +74,8 @@ impl<M: Mmu> MemoryManager<M> {
             return;
         };
         let mut next = space.set.containing(vmas, range.start());
-        while let Some(id) = next.filter(|&id| linked(vmas, id).range().overlaps(range)) {
-            let vma = linked(vmas, id);
+        while let Some(id) = next.filter(|&id| existing(vmas, id).range().overlaps(range)) {
+            let vma = existing(vmas, id);
             let offset = vma.range().start().number() - range.start().number();
             let first = Page::from_number(heir.first.number() + offset);
             next = vma.after();
@@ -109,7 +109,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return 0;
         };
-        let range = linked(vmas, id).range();
+        let range = existing(vmas, id).range();
         let vacant = Neighbours::of(vmas, id).around(range);
         let part = Part::of(mmu, &space.hardware, range, from, vacant, most);
         let nothing = (from, Frame::from_number(0));
@@ -125,8 +125,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// were in. With the last ones it can be used.
     fn hand_over(&mut self, space: SpaceId, id: VmaId, heir: Heir, pages: u64, present: u64) {
         let Self { spaces, vmas, .. } = self;
-        linked_mut(vmas, id).owned -= pages;
-        let waiting = linked_mut(vmas, heir.vma);
+        existing_mut(vmas, id).owned -= pages;
+        let waiting = existing_mut(vmas, heir.vma);
         waiting.owned += pages;
         if waiting.owned == waiting.range().count().get() {
             waiting.state = VmaState::Live;
@@ -152,7 +152,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(destination) = spaces.get_mut(typed(heir.space)) else {
             return;
         };
-        let perms = linked(vmas, heir.vma).perms;
+        let perms = existing(vmas, heir.vma).perms;
         for (page, frame) in pages.iter() {
             if perms.contains(Perms::EXECUTE) {
                 mmu.publish_code(frame);

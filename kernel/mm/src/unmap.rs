@@ -6,7 +6,7 @@ use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
 use crate::space::{Space, SpaceId};
-use crate::vma::{VmaId, VmaState, Vmas, linked, split};
+use crate::vma::{VmaId, VmaState, Vmas, existing, split};
 use abi::Errno;
 use abi::memory::Unmap;
 use addr::{Page, PageCount, PageRange, VirtAddr};
@@ -74,14 +74,14 @@ impl<M: Mmu> MemoryManager<M> {
 
 /// The VMA that a cut at `at` splits.
 fn cut_at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
-    across(space, vmas, at).filter(|&id| linked(vmas, id).state == VmaState::Live)
+    across(space, vmas, at).filter(|&id| existing(vmas, id).state == VmaState::Live)
 }
 
 /// The VMA with pages on both sides of `at`. Pages behind the end of an attachment's region are
 /// not split from its last page; they go with it.
 fn across<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
     let id = space.set.containing(vmas, at)?;
-    let content = linked(vmas, id).content();
+    let content = existing(vmas, id).content();
     (content.start() < at && at < content.end()).then_some(id)
 }
 
@@ -90,5 +90,5 @@ pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas, range: PageRang
     [range.start(), range.end()]
         .iter()
         .filter_map(|&at| across(space, vmas, at))
-        .any(|id| linked(vmas, id).state == VmaState::Filling)
+        .any(|id| existing(vmas, id).state == VmaState::Filling)
 }

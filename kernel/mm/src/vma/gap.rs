@@ -1,7 +1,7 @@
 //! Finding room: the lowest gap between VMAs that is wide enough.
 
 use super::set::{Spot, Subtree};
-use super::{Vma, VmaId, VmaSet, Vmas, linked};
+use super::{Vma, VmaId, VmaSet, Vmas, existing};
 use addr::{Page, PageCount, PageRange};
 
 /// Room.
@@ -31,7 +31,7 @@ impl VmaSet {
         let above_all = || {
             let end = self
                 .last()
-                .map_or(Page::from_number(0), |last| linked(vmas, last).range.end());
+                .map_or(Page::from_number(0), |last| existing(vmas, last).range.end());
             search.in_gap(end, within.end()).map(|start| (start, None))
         };
         let (start, after) = search.in_tree(vmas, &self.tree).or_else(above_all)?;
@@ -74,7 +74,7 @@ impl Search {
     fn in_tree<'a>(self, vmas: &'a Vmas, mut tree: &'a Subtree) -> Option<Found> {
         while tree.widest_gap >= self.pages {
             let id = tree.top?;
-            let vma = linked(vmas, id);
+            let vma = existing(vmas, id);
             if vma.range.start() > self.within.start() {
                 let found = self
                     .in_tree(vmas, &vma.node.left)

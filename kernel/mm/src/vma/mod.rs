@@ -141,20 +141,20 @@ impl Backing {
     }
 }
 
-/// A VMA that must exist, because something in the memory manager links to it.
+/// A VMA that must exist, because something in the memory manager leads to it.
 ///
 /// # Panics
 /// If it does not.
-pub(crate) fn linked(vmas: &Vmas, id: VmaId) -> &Vma {
-    vmas.get(id).expect("a linked VMA exists")
+pub(crate) fn existing(vmas: &Vmas, id: VmaId) -> &Vma {
+    vmas.get(id).expect("a VMA that something leads to exists")
 }
 
 /// The same for change.
 ///
 /// # Panics
 /// If it does not exist.
-pub(crate) fn linked_mut(vmas: &mut Vmas, id: VmaId) -> &mut Vma {
-    vmas.get_mut(id).expect("a linked VMA exists")
+pub(crate) fn existing_mut(vmas: &mut Vmas, id: VmaId) -> &mut Vma {
+    vmas.get_mut(id).expect("a VMA that something leads to exists")
 }
 
 /// Cuts `id`, which is live and in `set`, in two at `at`; answers the new VMA, which begins
@@ -163,7 +163,7 @@ pub(crate) fn linked_mut(vmas: &mut Vmas, id: VmaId) -> &mut Vma {
 /// # Panics
 /// If `at` is not inside of it, or no slot is free: the caller has checked both.
 pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> VmaId {
-    let whole = linked(vmas, id);
+    let whole = existing(vmas, id);
     let parts = PageRange::between(whole.range.start(), at).zip(PageRange::between(at, whole.range.end()));
     let (low, high) = parts.expect("a VMA is split inside");
     let backing = match whole.backing {
@@ -171,10 +171,10 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
         other => other,
     };
     let upper = Vma::new(high, whole.perms, backing);
-    linked_mut(vmas, id).owned -= upper.owned;
+    existing_mut(vmas, id).owned -= upper.owned;
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");
-    let after = linked(vmas, id).after();
+    let after = existing(vmas, id).after();
     let before = Some(id);
     set.insert(vmas, new, Spot { before, after });
     join_ring(vmas, id, new);
@@ -183,13 +183,13 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
 
 /// Puts `new` into the ring of `id`, if that is part of an attachment.
 fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
-    if linked(vmas, id).attachment().is_none() {
+    if existing(vmas, id).attachment().is_none() {
         return;
     }
     let after = after_in_ring(vmas, id);
-    let before_of_id = linked(vmas, id).ring.map_or(id, |ring| ring.before);
-    linked_mut(vmas, new).ring = Some(Ring { before: id, after });
-    linked_mut(vmas, id).ring = Some(Ring {
+    let before_of_id = existing(vmas, id).ring.map_or(id, |ring| ring.before);
+    existing_mut(vmas, new).ring = Some(Ring { before: id, after });
+    existing_mut(vmas, id).ring = Some(Ring {
         before: before_of_id,
         after: new,
     });
@@ -198,7 +198,7 @@ fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
     } else {
         after_in_ring(vmas, after)
     };
-    linked_mut(vmas, after).ring = Some(Ring {
+    existing_mut(vmas, after).ring = Some(Ring {
         before: new,
         after: after_of_after,
     });
@@ -206,7 +206,7 @@ fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
 
 /// The next VMA of the same attachment; `id` itself if it is the only one.
 pub(crate) fn after_in_ring(vmas: &Vmas, id: VmaId) -> VmaId {
-    linked(vmas, id).ring.map_or(id, |ring| ring.after)
+    existing(vmas, id).ring.map_or(id, |ring| ring.after)
 }
 
 /// What is left of an attachment when a VMA of it goes.
@@ -218,16 +218,16 @@ pub(crate) enum Remains {
 
 /// Takes `id` out of the ring of its attachment.
 pub(crate) fn leave_ring(vmas: &mut Vmas, id: VmaId) -> Remains {
-    let Some(Ring { before, after }) = linked_mut(vmas, id).ring.take() else {
+    let Some(Ring { before, after }) = existing_mut(vmas, id).ring.take() else {
         return Remains::Nothing;
     };
     if after == id {
         return Remains::Nothing;
     }
-    if let Some(ring) = &mut linked_mut(vmas, before).ring {
+    if let Some(ring) = &mut existing_mut(vmas, before).ring {
         ring.after = after;
     }
-    if let Some(ring) = &mut linked_mut(vmas, after).ring {
+    if let Some(ring) = &mut existing_mut(vmas, after).ring {
         ring.before = before;
     }
     Remains::Others

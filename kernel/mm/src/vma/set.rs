@@ -8,7 +8,7 @@
 
 mod tree;
 
-use super::{VmaId, Vmas, linked, linked_mut};
+use super::{VmaId, Vmas, existing, existing_mut};
 use addr::{Page, PageRange};
 pub(super) use tree::{Node, Subtree};
 
@@ -51,7 +51,7 @@ impl VmaSet {
 
     /// The spot of a VMA of this set.
     pub fn spot_of(vmas: &Vmas, id: VmaId) -> Spot {
-        let vma = linked(vmas, id);
+        let vma = existing(vmas, id);
         Spot {
             before: vma.before(),
             after: vma.after(),
@@ -61,7 +61,7 @@ impl VmaSet {
     /// The spot below `after`, or above all.
     pub fn spot_below(&self, vmas: &Vmas, after: Option<VmaId>) -> Spot {
         let before = match after {
-            Some(after) => linked(vmas, after).before(),
+            Some(after) => existing(vmas, after).before(),
             None => self.last,
         };
         Spot { before, after }
@@ -85,7 +85,7 @@ impl VmaSet {
 
     /// Gives a VMA of this set another range, which keeps its place in the order.
     pub fn resize(&mut self, vmas: &mut Vmas, id: VmaId, range: PageRange) {
-        linked_mut(vmas, id).range = range;
+        existing_mut(vmas, id).range = range;
         let Spot { before, after } = Self::spot_of(vmas, id);
         self.join(vmas, before, Some(id));
         self.join(vmas, Some(id), after);
@@ -99,12 +99,12 @@ impl VmaSet {
     fn join(&mut self, vmas: &mut Vmas, before: Option<VmaId>, after: Option<VmaId>) {
         let mut end = 0;
         if let Some(before) = before {
-            let before = linked_mut(vmas, before);
+            let before = existing_mut(vmas, before);
             before.node.after = after;
             end = before.range.end().number();
         }
         if let Some(after) = after {
-            let after = linked_mut(vmas, after);
+            let after = existing_mut(vmas, after);
             after.node.before = before;
             after.node.gap = after.range.start().number().saturating_sub(end);
         } else {
@@ -115,14 +115,14 @@ impl VmaSet {
     /// The VMA that takes up `page`.
     pub fn containing(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
         self.first_ending_after(vmas, page)
-            .filter(|&id| linked(vmas, id).range.start() <= page)
+            .filter(|&id| existing(vmas, id).range.start() <= page)
     }
 
     /// The lowest VMA that ends above `page`: the one that takes it up, or the next one.
     pub fn first_ending_after(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
         let (mut next, mut best) = (self.tree.top, None);
         while let Some(id) = next {
-            let vma = linked(vmas, id);
+            let vma = existing(vmas, id);
             if vma.range.end() <= page {
                 next = vma.node.right.top;
                 continue;
@@ -139,14 +139,14 @@ impl VmaSet {
     /// The VMAs that share a page with `range`, lowest first.
     pub fn overlapping<'a>(&'a self, vmas: &'a Vmas, range: PageRange) -> impl Iterator<Item = VmaId> + 'a {
         let first = self.first_ending_after(vmas, range.start());
-        core::iter::successors(first, |&id| linked(vmas, id).after())
-            .take_while(move |&id| linked(vmas, id).range.start() < range.end())
+        core::iter::successors(first, |&id| existing(vmas, id).after())
+            .take_while(move |&id| existing(vmas, id).range.start() < range.end())
     }
 
     /// All VMAs, lowest first.
     pub fn iter<'a>(&self, vmas: &'a Vmas) -> impl Iterator<Item = VmaId> + use<'a> {
         let first = self.first_ending_after(vmas, Page::from_number(0));
-        core::iter::successors(first, |&id| linked(vmas, id).after())
+        core::iter::successors(first, |&id| existing(vmas, id).after())
     }
 
     /// Checks order, balance, and what the nodes know.
@@ -156,7 +156,7 @@ impl VmaSet {
     pub fn audit(&self, vmas: &Vmas) -> Result<(), &'static str> {
         let (mut count, mut end, mut before) = (0, Page::from_number(0), None);
         for id in self.iter(vmas).take(self.count as usize + 1) {
-            let vma = linked(vmas, id);
+            let vma = existing(vmas, id);
             let gap = vma.range.start().number().checked_sub(end.number());
             if gap.is_none_or(|gap| gap != vma.node.gap) {
                 return Err("VMAs do not overlap, and know how far they are apart");

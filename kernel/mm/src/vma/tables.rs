@@ -4,7 +4,7 @@
 //! translates, present or not, so that a touch never lacks one. Since VMAs are in order, whether
 //! an extent is touched by others can be told from the two neighbours alone.
 
-use super::{Spot, VmaId, VmaSet, Vmas, linked};
+use super::{Spot, VmaId, VmaSet, Vmas, existing};
 use addr::{Page, PageRange};
 
 /// log2 of the pages that one table translates, at levels 3, 2 and 1. The root is charged with
@@ -21,7 +21,7 @@ pub(crate) struct Neighbours {
 impl Neighbours {
     /// Those of a spot.
     pub fn at(vmas: &Vmas, Spot { before, after }: Spot) -> Self {
-        let range_of = |id| linked(vmas, id).range;
+        let range_of = |id| existing(vmas, id).range;
         Self {
             before: before.map(range_of),
             after: after.map(range_of),

@@ -2,8 +2,8 @@
 
 extern crate std;
 use super::{
-    Attachment, Backing, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring, leave_ring,
-    linked, split, tables_needed,
+    Attachment, Backing, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring, existing,
+    leave_ring, split, tables_needed,
 };
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
@@ -65,7 +65,7 @@ proptest! {
         let mut charged = 0;
         for ((start, count), action) in steps {
             let wanted = range(start, count);
-            let occupied: Vec<PageRange> = set.overlapping(&vmas, wanted).map(|id| linked(&vmas, id).range()).collect();
+            let occupied: Vec<PageRange> = set.overlapping(&vmas, wanted).map(|id| existing(&vmas, id).range()).collect();
             let expected: Vec<PageRange> = reference.values().copied().filter(|r: &PageRange| r.overlaps(wanted)).collect();
             prop_assert_eq!(&occupied, &expected);
             match (action, occupied.first()) {
@@ -95,7 +95,7 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(set.audit(&vmas), Ok(()));
-            let in_order: Vec<PageRange> = set.iter(&vmas).map(|id| linked(&vmas, id).range()).collect();
+            let in_order: Vec<PageRange> = set.iter(&vmas).map(|id| existing(&vmas, id).range()).collect();
             prop_assert_eq!(&in_order, &reference.values().copied().collect::<Vec<_>>());
             // Resizing within an extent may leave an upper bound that is exact again here.
             prop_assert_eq!(charged, tables_of(reference.values()));
@@ -166,9 +166,9 @@ fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
         after_in_ring(&vmas, first),
         after_in_ring(&vmas, after_in_ring(&vmas, first)),
     ];
-    ring.sort_by_key(|id| linked(&vmas, *id).range().start());
+    ring.sort_by_key(|id| existing(&vmas, *id).range().start());
     assert_eq!(ring, [first, second, third]);
-    assert!(linked(&vmas, first).is_head() && !linked(&vmas, second).is_head());
+    assert!(existing(&vmas, first).is_head() && !existing(&vmas, second).is_head());
     assert_eq!(leave_ring(&mut vmas, second), Remains::Others);
     assert_eq!(
         (after_in_ring(&vmas, first), after_in_ring(&vmas, third)),

@@ -3,7 +3,7 @@
 //! A node keeps what is known about both its subtrees, so bringing it up to date looks at no other
 //! node. Every change goes from its place up to the root.
 
-use crate::vma::{Vma, VmaId, Vmas, linked, linked_mut};
+use crate::vma::{Vma, VmaId, Vmas, existing, existing_mut};
 
 /// A VMA's place in its set.
 #[derive(Clone, Copy)]
@@ -87,10 +87,10 @@ impl Node {
 
 /// Hangs `new` into the tree, between its neighbours.
 pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId) {
-    let node = &linked(vmas, new).node;
+    let node = &existing(vmas, new).node;
     // Of two neighbours one is below the other, so there is room at the lower one.
     let above = |id, side| {
-        let is_free = linked(vmas, id).node.on(side).top.is_none();
+        let is_free = existing(vmas, id).node.on(side).top.is_none();
         is_free.then_some(Hook { node: id, side })
     };
     let below_after = node.after.and_then(|after| above(after, Side::Left));
@@ -108,7 +108,7 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
         right,
         up,
         ..
-    } = linked(vmas, old).node;
+    } = existing(vmas, old).node;
     match (left.top, right.top, after) {
         (Some(_), Some(_), Some(after)) => {
             // The next higher one, which has nothing on its left, takes its place.
@@ -116,13 +116,13 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
                 right: rest,
                 up: hook,
                 ..
-            } = linked(vmas, after).node;
+            } = existing(vmas, after).node;
             let own = Hook {
                 node: after,
                 side: Side::Right,
             };
             let hook = hook.filter(|hook| hook.node != old).unwrap_or(own);
-            let node = &mut linked_mut(vmas, after).node;
+            let node = &mut existing_mut(vmas, after).node;
             (node.left, node.up) = (left, up);
             hang(
                 vmas,
@@ -140,7 +140,7 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
         }
         (None, Some(next), _) => {
             // The gap below it is another one now.
-            let tree = linked(vmas, next).node.as_top(next);
+            let tree = existing(vmas, next).node.as_top(next);
             hang(vmas, tree, up);
             rise(vmas, root, up, tree);
         }
@@ -153,7 +153,7 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
 
 /// Works out anew what is known above a VMA whose gap has changed.
 pub(super) fn refresh(vmas: &mut Vmas, root: &mut Subtree, changed: VmaId) {
-    let node = &linked(vmas, changed).node;
+    let node = &existing(vmas, changed).node;
     let (up, tree) = (node.up, node.as_top(changed));
     rise(vmas, root, up, tree);
 }
@@ -167,9 +167,9 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
             Err("an empty tree has no height")
         };
     };
-    let node = &linked(vmas, top).node;
+    let node = &existing(vmas, top).node;
     for side in [Side::Left, Side::Right] {
-        let hook = node.on(side).top.and_then(|below| linked(vmas, below).node.up);
+        let hook = node.on(side).top.and_then(|below| existing(vmas, below).node.up);
         if hook.is_some_and(|hook| (hook.node, hook.side) != (top, side)) {
             return Err("what hangs from a node knows that");
         }
@@ -188,7 +188,7 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
 /// Tells the top of `tree` what it hangs from.
 fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
     if let Some(top) = tree.top {
-        linked_mut(vmas, top).node.up = up;
+        existing_mut(vmas, top).node.up = up;
     }
 }
 
@@ -196,7 +196,7 @@ fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
 /// above it up to date.
 fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Subtree) {
     while let Some(Hook { node: top, side }) = up {
-        let node = &mut linked_mut(vmas, top).node;
+        let node = &mut existing_mut(vmas, top).node;
         *node.on_mut(side) = tree;
         up = node.up;
         let (left, right) = (node.left.height, node.right.height);
@@ -214,31 +214,31 @@ fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Sub
 
 /// Lifts the too tall child on `side` to the top.
 fn lift(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
-    let tall = linked(vmas, top).node.on(side).top;
+    let tall = existing(vmas, top).node.on(side).top;
     let tall = tall.expect("the taller side has a node");
-    let node = &linked(vmas, tall).node;
+    let node = &existing(vmas, tall).node;
     if node.on(side.other()).height > node.on(side).height {
         let lifted = rotate(vmas, tall, side.other());
-        *linked_mut(vmas, top).node.on_mut(side) = lifted;
+        *existing_mut(vmas, top).node.on_mut(side) = lifted;
     }
     rotate(vmas, top, side)
 }
 
 /// Puts the child on `side` in the place of `top`.
 fn rotate(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
-    let child = linked(vmas, top).node.on(side).top;
+    let child = existing(vmas, top).node.on(side).top;
     let child = child.expect("only a node can go up");
     let other = side.other();
-    let middle = *linked(vmas, child).node.on(other);
+    let middle = *existing(vmas, child).node.on(other);
     hang(vmas, middle, Some(Hook { node: top, side }));
-    let down = &mut linked_mut(vmas, top).node;
+    let down = &mut existing_mut(vmas, top).node;
     *down.on_mut(side) = middle;
     down.up = Some(Hook {
         node: child,
         side: other,
     });
     let down = down.as_top(top);
-    let up = &mut linked_mut(vmas, child).node;
+    let up = &mut existing_mut(vmas, child).node;
     *up.on_mut(other) = down;
     up.as_top(child)
 }
