@@ -5,9 +5,9 @@
 //! kernel finds the level-3 table for an index.
 
 use crate::descriptor::{INVALID, Shape};
-use crate::tables::{descend, put};
+use crate::tables::{descend, first_mapped, put};
 use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableIndex, TableMemory};
-use addr::{Frame, Page};
+use addr::{Frame, Page, PageRange};
 
 /// A region's tree of tables, named by its root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,6 +122,14 @@ impl RegionTables {
         let table = self.lowest_table(memory, index / SLOT_PAGES)?;
         let raw = memory.load(table, Level::Three.index(self.page(index)));
         (Shape::of(raw, Level::Three) == Shape::Leaf).then(|| Leaf::frame_of(raw))
+    }
+
+    /// The first page from number `from` on, and below `end`, that has a frame. Entries without a
+    /// table are passed over whole.
+    pub fn next_present(self, memory: &impl TableMemory, from: u64, end: u64) -> Option<u64> {
+        let end = end.min(self.height.pages());
+        let range = PageRange::between(Page::from_number(from), Page::from_number(end))?;
+        first_mapped(memory, self.root, self.height.top(), range).map(Page::number)
     }
 
     /// Level-3 table number `number`, which holds the pages from `number` * 512 on; `None`

@@ -179,7 +179,8 @@ impl Tables {
     }
 
     /// Takes away the linked slots in `range`, which consists of whole slots. Tables of this
-    /// tree go as in [`remove`](Self::remove); the region's tables and frames are not visited.
+    /// tree go as in [`remove`](Self::remove), and `visit` is told of these alone: what is in the
+    /// linked tables is the region's.
     ///
     /// All of a slot's pages may be in a TLB, and so may the link: the answer is never an
     /// extent that would be invalidated by address.
@@ -191,9 +192,13 @@ impl Tables {
         memory: &mut impl TableMemory,
         range: PageRange,
         vacant: PageRange,
-        visit: impl FnMut(Removed),
+        mut visit: impl FnMut(Frame),
     ) -> Extent {
         assert_whole_slots(range);
+        let visit = |removed| match removed {
+            Removed::Table(table) => visit(table),
+            Removed::Leaf(page, _) => panic!("{page:?} is mapped by a table of this space, not linked"),
+        };
         let mut sweep = Sweep::new(memory, Wanted::Links, range, vacant, visit);
         sweep.table(self.root, Level::Zero, range);
         if sweep.hull.is_some() {
@@ -291,7 +296,12 @@ pub(crate) fn is_empty(memory: &impl TableMemory, table: Frame, level: Level) ->
 }
 
 /// The first page of `range` with a leaf or a link below `table`; depth is bounded by the levels.
-fn first_mapped(memory: &impl TableMemory, table: Frame, level: Level, range: PageRange) -> Option<Page> {
+pub(crate) fn first_mapped(
+    memory: &impl TableMemory,
+    table: Frame,
+    level: Level,
+    range: PageRange,
+) -> Option<Page> {
     level.entries(range).find_map(|part| {
         let raw = memory.load(table, level.index(part.start()));
         match Shape::of(raw, level) {
@@ -388,10 +398,6 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
 
     fn leaf(&mut self, table: Frame, level: Level, part: PageRange, frame: Frame) {
         let page = part.start();
-        assert!(
-            self.wanted == Wanted::Leaves,
-            "{page:?} is mapped by a table of this space, not linked"
-        );
         self.clear(table, level, page);
         self.widen(part);
         (self.visit)(Removed::Leaf(page, frame));

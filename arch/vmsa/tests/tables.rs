@@ -59,10 +59,7 @@ impl Space {
     fn unlink(&mut self, range: (u64, u64), vacant: (u64, u64)) -> Extent {
         let (range, vacant) = (pages(range.0, range.1), pages(vacant.0, vacant.1));
         self.tables
-            .unlink(&mut self.memory, range, vacant, |removed| match removed {
-                Removed::Leaf(page, _) => panic!("{page:?} is the region's"),
-                Removed::Table(table) => self.frames.give(table),
-            })
+            .unlink(&mut self.memory, range, vacant, |table| self.frames.give(table))
     }
 
     /// A region with one frame at each of `indices`.

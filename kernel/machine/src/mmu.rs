@@ -145,14 +145,15 @@ impl Mmu for Machine {
         space: &mut Space,
         range: PageRange,
         vacant: PageRange,
-        mut visit: impl FnMut(Removed),
+        mut visit: impl FnMut(Frame),
     ) -> Stale {
         self.let_run(space.id);
         let mut gone = Vec::new();
-        let extent = space
-            .tables
-            .unlink(self, range, vacant, |removed| gone.push(removed));
-        self.report(&gone, &mut visit);
+        let extent = space.tables.unlink(self, range, vacant, |table| gone.push(table));
+        for table in gone {
+            self.ledger.retire(table);
+            visit(table);
+        }
         self.owe(space.id, extent)
     }
 
@@ -172,6 +173,11 @@ impl Mmu for Machine {
         // A tree without any frame was not seen yet.
         self.ledger.level(tree.root)?;
         region(tree).lookup(self, index)
+    }
+
+    fn shared_next(&self, tree: SharedTree, from: u64, end: u64) -> Option<u64> {
+        self.ledger.level(tree.root)?;
+        region(tree).next_present(self, from, end)
     }
 
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {

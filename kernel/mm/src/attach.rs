@@ -9,10 +9,11 @@
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::place::{Fit, mappable, whole_slots};
+use crate::place::{Fit, mappable};
 use crate::region::{Region, RegionId, Wanted};
+use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::{Arriving, Space};
-use crate::unmap::is_filled_across;
+use crate::unmap::{Purpose, is_filled_across};
 use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, existing, tables_needed};
 use abi::Errno;
 use abi::layout::SHMLBA;
@@ -88,13 +89,15 @@ impl<M: Mmu> MemoryManager<M> {
         range: PageRange,
     ) -> Result<Reply, Errno> {
         let vma = self.attachment(region, range, perms)?;
-        let clearance = self.plan_clearance(call.space, range, 1)?;
         let space = self.alive(call.space)?;
         if space.arriving.is_some() || is_filled_across(space, &self.vmas, range) {
             return Err(Errno::EAGAIN);
         }
-        let tables = self.frames.promise(tables_needed(range, Neighbours::NONE))?;
-        self.cut_out(call.space, clearance);
+        let needed = tables_needed(range, vma.manner(), Neighbours::NONE);
+        let clearance = self.plan_clearance(call.space, range, Purpose::Newcomer)?;
+        let mut tables = self.frames.promise(needed + clearance.tables())?;
+        let unshared = tables.split(clearance.tables());
+        self.cut_out(call.space, clearance, unshared);
         let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(call.space)) {
             space.count_in(existing(&self.vmas, vma));
@@ -111,7 +114,12 @@ impl<M: Mmu> MemoryManager<M> {
             base: range.start(),
             pages,
         };
-        Ok(Vma::new(range, perms, Backing::Shared(attachment)))
+        let backing = if is_whole_slots(range) {
+            Backing::Linked(attachment)
+        } else {
+            Backing::Paged(attachment)
+        };
+        Ok(Vma::new(range, perms, backing))
     }
 
     fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {

@@ -82,7 +82,7 @@ impl<M: Mmu> MemoryManager<M> {
     fn audit_charges(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         let (mut tables, mut owned, mut present, mut before) = (0, 0, 0, None);
         for (id, vma) in self.vmas_of(space) {
-            tables += tables_needed(vma.range(), Neighbours { before, after: None });
+            tables += tables_needed(vma.range(), vma.manner(), Neighbours { before, after: None });
             before = Some(vma.range());
             owned += vma.owned;
             if vma.backing.owns_frames() {

@@ -17,9 +17,11 @@ use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::part::{Part, Taken};
 use crate::region::{Emptied, RegionId, RegionState};
+use crate::slot::SLOT_PAGES;
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
+    Leaving, Manner, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring,
+    tables_needed,
 };
 use addr::{Frame, PageRange};
 
@@ -119,11 +121,22 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let vma = existing(vmas, id);
-        let (range, owns_frames) = (vma.range(), vma.backing.owns_frames());
+        let (range, owns_frames, manner) = (vma.range(), vma.backing.owns_frames(), vma.manner());
         let vacant = Neighbours::of(vmas, id).around(range);
-        let part = Part::of(mmu, &space.hardware, range, from, vacant, most);
+        let hardware = &mut space.hardware;
         let nothing = Frame::from_number(0);
-        let taken = part.take_out(mmu, &mut space.hardware, nothing, |_, frame| frame);
+        let (part, taken) = match manner {
+            Manner::Paged => {
+                let part = Part::of(mmu, hardware, range, from, vacant, most as u64);
+                let taken = part.take_out(mmu, hardware, nothing, |_, frame| frame);
+                (part, taken)
+            }
+            Manner::Linked => {
+                let part = Part::of(mmu, hardware, range, from, vacant, most as u64 * SLOT_PAGES);
+                let taken = part.unlink(mmu, hardware, nothing);
+                (part, taken)
+            }
+        };
         if owns_frames {
             for frame in taken.leaves.iter() {
                 space.pages.put_back(frames, frame, &taken.flushed);
@@ -172,7 +185,7 @@ impl<M: Mmu> MemoryManager<M> {
         let remains = leave_ring(vmas, id);
         let vma = existing(vmas, id);
         let (state, owned, attachment) = (vma.state, vma.owned, vma.attachment());
-        let tables = tables_needed(vma.range(), Neighbours::of(vmas, id));
+        let tables = tables_needed(vma.range(), vma.manner(), Neighbours::of(vmas, id));
         space.set.remove(vmas, id);
         vmas.remove(id);
         space.tables.release(frames, tables);
@@ -259,10 +272,11 @@ impl<M: Mmu> MemoryManager<M> {
             space.begin_leaving(vmas, vma, None);
         } else if let Some(Arriving { vma, mut tables, .. }) = space.arriving.take() {
             let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
-            let needed = tables_needed(range, Neighbours::at(vmas, fit.spot));
+            let manner = existing(vmas, vma).manner();
+            let needed = tables_needed(range, manner, Neighbours::at(vmas, fit.spot));
             let rest = tables.frames() - needed;
             frames.release(tables.split(rest));
-            space.place(vmas, vma, fit, tables);
+            space.place(vmas, vma, fit.spot, tables);
         }
         Some(Work::Did(1))
     }

@@ -157,14 +157,14 @@ pub trait Mmu {
         tables: &mut impl FrameSource,
     );
 
-    /// Takes linked slots in `range` (whole slots) away. `visit` hears of tables of this space
-    /// that lie in `vacant` and became empty, never of the region's.
+    /// Takes linked slots in `range` (whole slots) away. `visit` hears of each table of this space
+    /// whose whole extent lies in `vacant` and which is taken away too, never of the region's.
     fn unlink(
         &mut self,
         space: &mut Self::Space,
         range: PageRange,
         vacant: PageRange,
-        visit: impl FnMut(Removed),
+        visit: impl FnMut(Frame),
     ) -> Stale;
 
     /// Waits until no CPU can use what `stale` names.
@@ -172,6 +172,10 @@ pub trait Mmu {
 
     /// The frame of page `index` of a region.
     fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame>;
+
+    /// The first page of a region that has a frame, from number `from` on and below `end`. Tables
+    /// that are absent are passed over whole.
+    fn shared_next(&self, tree: SharedTree, from: u64, end: u64) -> Option<u64>;
 
     /// Puts `frame` in place as page `index` of a region, which is absent.
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource);

@@ -2,7 +2,7 @@
 
 use crate::job::STEP_FRAMES;
 use crate::mmu::{Flushed, Mmu, Removed};
-use crate::place::SLOT_PAGES;
+use crate::slot::SLOT_PAGES;
 use addr::{Frame, Page, PageRange};
 
 /// What of a VMA one step removes. Steps go upwards.
@@ -39,14 +39,14 @@ impl Part {
         range: PageRange,
         from: Page,
         vacant: PageRange,
-        most: usize,
+        most: u64,
     ) -> Self {
         let whole = Self {
             range,
             vacant,
             is_last: true,
         };
-        if range.end().number() - from.number() <= most as u64 {
+        if range.end().number() - from.number() <= most {
             return whole;
         }
         let next_from =
@@ -54,7 +54,7 @@ impl Part {
         let Some(first) = next_from(from) else {
             return whole;
         };
-        let Some(next) = next_from(Page::from_number(first.number() + most as u64)) else {
+        let Some(next) = next_from(Page::from_number(first.number() + most)) else {
             return whole;
         };
         let upto = |start| PageRange::between(start, next);
@@ -86,6 +86,19 @@ impl Part {
         let flushed = mmu.flush(space, stale);
         Taken {
             leaves,
+            tables,
+            flushed,
+        }
+    }
+
+    /// The same for a part that is linked. What is found in it is the region's, but for tables of the
+    /// address space above.
+    pub fn unlink<M: Mmu, T: Copy>(&self, mmu: &mut M, space: &mut M::Space, filler: T) -> Taken<T> {
+        let mut tables = Batch::new(Frame::from_number(0));
+        let stale = mmu.unlink(space, self.range, self.vacant, |table| tables.push(table));
+        let flushed = mmu.flush(space, stale);
+        Taken {
+            leaves: Batch::new(filler),
             tables,
             flushed,
         }

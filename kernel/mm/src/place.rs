@@ -3,21 +3,19 @@
 use crate::frame::Promise;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
+use crate::slot::{SLOT_PAGES, slot_of, slots_for};
 use crate::space::{Arriving, Space, SpaceId};
-use crate::vma::{Gap, Neighbours, Spot, Vma, VmaId, Vmas, existing, tables_needed};
+use crate::vma::{Gap, Neighbours, Spot, Vma, VmaId, VmaState, Vmas, existing, tables_needed};
 use abi::{Errno, layout};
-use addr::{Page, PageCount, PageRange, VirtAddr};
-
-/// Pages of a 2 MiB slot: what one level-3 table translates.
-pub(crate) const SLOT_PAGES: u64 = 512;
+use addr::{PageCount, PageRange, VirtAddr};
 
 /// A place that is free.
 #[derive(Clone, Copy)]
 pub(crate) struct Fit {
     pub range: PageRange,
     pub spot: Spot,
-    /// An attachment that has to give up pages behind its region's end for it.
-    trim: Option<VmaId>,
+    /// A linked attachment in whose last slot it begins, behind the region's end.
+    tail_of: Option<VmaId>,
 }
 
 /// Where a user program may say that something is to be mapped. The message pages are the
@@ -41,22 +39,6 @@ fn pages_between(start: u64, end: u64) -> PageRange {
     PageRange::between(page(start), page(end)).expect("the layout is in order")
 }
 
-/// The whole 2 MiB slots that `pages` pages from `start` on lie in, if that is how they can be
-/// linked: the region is that large, and `start` is where a slot starts.
-pub(crate) fn whole_slots(start: Page, pages: PageCount) -> Option<PageRange> {
-    if !start.number().is_multiple_of(SLOT_PAGES) {
-        return None;
-    }
-    PageRange::new(start, slots_for(pages)?)
-}
-
-fn slots_for(pages: PageCount) -> Option<PageCount> {
-    if pages.get() < SLOT_PAGES {
-        return None;
-    }
-    PageCount::new(pages.get().checked_next_multiple_of(SLOT_PAGES)?)
-}
-
 impl<H> Space<H> {
     /// `range` as a place, if it is free.
     pub(crate) fn fit_at(&self, vmas: &Vmas, range: PageRange) -> Option<Fit> {
@@ -67,21 +49,24 @@ impl<H> Space<H> {
         {
             return None;
         }
-        let spot = self
-            .set
-            .spot_below(vmas, self.set.first_ending_after(vmas, range.start()));
-        let spot_and_trim = match spot.after {
-            // What starts below can only be in the way with pages behind its region's end.
-            Some(id) if existing(vmas, id).range().start() < range.start() => {
-                let (before, after) = (spot.after, existing(vmas, id).after());
-                (Spot { before, after }, Some(id))
-            }
-            _ => (spot, None),
+        let first = self.set.first_ending_after(vmas, range.start());
+        let tail_of = first.filter(|&id| existing(vmas, id).range().start() < range.start());
+        let spot = match tail_of {
+            None => self.set.spot_below(vmas, first),
+            Some(before) => Spot {
+                before: Some(before),
+                after: existing(vmas, before).after(),
+            },
         };
-        let (spot, trim) = spot_and_trim;
-        let is_in_the_way = |id| existing(vmas, id).content().overlaps(range);
-        let is_taken = trim.is_some_and(is_in_the_way) || spot.after.is_some_and(is_in_the_way);
-        (!is_taken).then_some(Fit { range, spot, trim })
+        // What starts below is in the way, unless it is usable and these are pages that nobody uses:
+        // behind a region's end.
+        let ends_before = |id| {
+            let vma = existing(vmas, id);
+            vma.state == VmaState::Live && vma.content().end() <= range.start()
+        };
+        let starts_behind = |id| range.end() <= existing(vmas, id).range().start();
+        let is_free = tail_of.is_none_or(ends_before) && spot.after.is_none_or(starts_behind);
+        is_free.then_some(Fit { range, spot, tail_of })
     }
 
     /// The lowest free place for `pages` pages.
@@ -111,17 +96,14 @@ impl<H> Space<H> {
         Some(Fit {
             range,
             spot,
-            trim: None,
+            tail_of: None,
         })
     }
 
     /// Puts a VMA in its place. `tables` is the promise of the tables it adds.
-    pub(crate) fn place(&mut self, vmas: &mut Vmas, id: VmaId, fit: Fit, tables: Promise) {
-        if let Some(other) = fit.trim {
-            self.trim(vmas, other);
-        }
+    pub(crate) fn place(&mut self, vmas: &mut Vmas, id: VmaId, spot: Spot, tables: Promise) {
         self.tables.promise.merge(tables);
-        self.set.insert(vmas, id, fit.spot);
+        self.set.insert(vmas, id, spot);
     }
 
     /// Counts a VMA that can be used, or soon can.
@@ -129,12 +111,19 @@ impl<H> Space<H> {
         self.mappings += 1;
         self.mapped += vma.content().count().get();
     }
+}
 
-    /// Takes the pages behind its region's end from an attachment. It goes on touching the same
-    /// tables: these pages are in the slot of the region's last page.
-    fn trim(&mut self, vmas: &mut Vmas, id: VmaId) {
-        let content = existing(vmas, id).content();
-        self.set.resize(vmas, id, content);
+impl Fit {
+    /// The slot that has to be unshared before anything is put into the place, and the VMA it is
+    /// in.
+    fn unshared(&self) -> Option<(VmaId, PageRange)> {
+        self.tail_of.map(|id| (id, slot_of(self.range.start())))
+    }
+
+    /// How many VMAs there are more afterwards: another one if the attachment has other slots.
+    fn new_vmas(&self, vmas: &Vmas) -> u32 {
+        let is_split = |(id, slot): (VmaId, PageRange)| existing(vmas, id).range().start() < slot.start();
+        1 + u32::from(self.unshared().is_some_and(is_split))
     }
 }
 
@@ -142,24 +131,33 @@ impl<M: Mmu> MemoryManager<M> {
     /// Puts `vma` into its place, with a promise of the tables it adds and of the frames it owns:
     /// all of it, or nothing.
     pub(crate) fn add_vma(&mut self, space: SpaceId, fit: Fit, vma: Vma) -> Result<VmaId, Errno> {
-        let owned = vma.owned;
-        let limit = self.limits.mappings;
+        let (owned, limit) = (vma.owned, self.limits.mappings);
         let Self {
-            frames, vmas, spaces, ..
+            mmu,
+            frames,
+            vmas,
+            spaces,
+            ..
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        if space.slots() >= limit {
+        let more = fit.new_vmas(vmas);
+        if space.slots().saturating_add(more) > limit {
             return Err(Errno::EMFILE);
         }
-        let needed = tables_needed(fit.range, Neighbours::at(vmas, fit.spot));
-        let mut tables = frames.promise(needed + owned)?;
-        let Ok(id) = vmas.insert(vma) else {
-            frames.release(tables);
+        if vmas.available() < more {
             return Err(Errno::ENOMEM);
-        };
+        }
+        let needed = tables_needed(fit.range, vma.manner(), Neighbours::at(vmas, fit.spot));
+        let unshared = u64::from(fit.unshared().is_some());
+        let mut tables = frames.promise(needed + owned + unshared)?;
         space.pages.promise.merge(tables.split(owned));
-        space.count_in(existing(vmas, id));
-        space.place(vmas, id, fit, tables);
+        let mut spot = fit.spot;
+        if let Some((other, slot)) = fit.unshared() {
+            spot.before = Some(space.unshare(mmu, vmas, other, slot, tables.split(unshared)));
+        }
+        space.count_in(&vma);
+        let id = vmas.insert(vma).expect("a slot is available");
+        space.place(vmas, id, spot, tables);
         Ok(id)
     }
 }

@@ -111,7 +111,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let range = existing(vmas, id).range();
         let vacant = Neighbours::of(vmas, id).around(range);
-        let part = Part::of(mmu, &space.hardware, range, from, vacant, most);
+        let part = Part::of(mmu, &space.hardware, range, from, vacant, most as u64);
         let nothing = (from, Frame::from_number(0));
         let taken = part.take_out(mmu, &mut space.hardware, nothing, |page, frame| (page, frame));
 

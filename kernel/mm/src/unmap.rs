@@ -1,19 +1,39 @@
 //! `munmap`: gives back any range, parts of VMAs and attachments included.
 
+use crate::cut::Cuts;
+use crate::frame::Promise;
 use crate::job::Job;
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
 use crate::space::{Space, SpaceId};
-use crate::vma::{VmaId, VmaState, Vmas, existing, split};
+use crate::vma::{VmaId, VmaState, Vmas, existing};
 use abi::Errno;
 use abi::memory::Unmap;
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
-/// A range whose first and last VMA can be cut at its ends, since there are slots for it.
+/// What a range is cleared for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// Nothing; it stays vacant.
+    Vacancy,
+    /// A VMA that takes it up.
+    Newcomer,
+}
+
+/// A range at whose ends VMAs can be cut, since there are slots for it.
 pub(crate) struct Clearance {
     range: PageRange,
+    purpose: Purpose,
+    tables: u64,
+}
+
+impl Clearance {
+    /// Tables that have to be promised for the slots that are unshared.
+    pub fn tables(&self) -> u64 {
+        self.tables
+    }
 }
 
 impl<M: Mmu> MemoryManager<M> {
@@ -27,62 +47,56 @@ impl<M: Mmu> MemoryManager<M> {
         let range = range
             .filter(|range| range.end() <= mappable().end())
             .ok_or(Errno::EINVAL)?;
-        let clearance = self.plan_clearance(call.space, range, 0)?;
-        self.cut_out(call.space, clearance);
+        let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
+        let tables = self.frames.promise(clearance.tables())?;
+        self.cut_out(call.space, clearance, tables);
         Ok(Reply::new(()).after(self.step(Job::Unmap(call.space, range), call.now)))
     }
 
     /// Makes sure that [`cut_out`](Self::cut_out) will find slots for the VMAs it cuts, and that
-    /// `more` are left after that.
+    /// one is left after that for a newcomer.
     ///
     /// # Errors
-    /// `ENOMEM` if slots are missing, or if a VMA falls in two while there may be no more.
+    /// `ENOMEM` if slots are missing, or if more VMAs are left than there may be.
     pub(crate) fn plan_clearance(
         &self,
         space: SpaceId,
         range: PageRange,
-        more: u32,
+        purpose: Purpose,
     ) -> Result<Clearance, Errno> {
         let space = self.alive(space)?;
-        let cuts = [range.start(), range.end()].map(|at| cut_at(space, &self.vmas, at));
-        let new_vmas = cuts.iter().flatten().count() as u32 + more;
-        // With both ends in one VMA there is one more of them afterwards; else one goes for
-        // each that is cut.
-        let is_hole = cuts[0].is_some() && cuts[0] == cuts[1];
-        let growth = more + u32::from(is_hole);
+        let cuts = Cuts::at_ends(space, &self.vmas, range, purpose);
+        let more = u32::from(purpose == Purpose::Newcomer);
+        let growth = cuts.growth() + more;
         let is_too_much = growth > 0 && space.slots().saturating_add(growth) > self.limits.mappings;
-        if self.vmas.available() < new_vmas || is_too_much {
+        if self.vmas.available() < cuts.new_vmas() + more || is_too_much {
             return Err(Errno::ENOMEM);
         }
-        Ok(Clearance { range })
+        Ok(Clearance {
+            range,
+            purpose,
+            tables: cuts.tables(),
+        })
     }
 
-    /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones.
-    pub(crate) fn cut_out(&mut self, space: SpaceId, Clearance { range }: Clearance) {
-        let Self { spaces, vmas, .. } = self;
+    /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what
+    /// the clearance says.
+    pub(crate) fn cut_out(&mut self, space: SpaceId, clearance: Clearance, mut tables: Promise) {
+        let Self {
+            mmu, spaces, vmas, ..
+        } = self;
         let Some(space) = spaces.get_mut(typed(space)) else {
             return;
         };
-        for at in [range.start(), range.end()] {
-            if let Some(id) = cut_at(space, vmas, at) {
-                split(&mut space.set, vmas, id, at);
-                space.mappings += 1;
-            }
+        let Clearance { range, purpose, .. } = clearance;
+        // The first cut may change the VMA that the second one is in.
+        if let Some(cut) = Cuts::at_ends(space, vmas, range, purpose).first {
+            cut.make(mmu, space, vmas, &mut tables);
+        }
+        if let Some(cut) = Cuts::at_ends(space, vmas, range, purpose).last {
+            cut.make(mmu, space, vmas, &mut tables);
         }
     }
-}
-
-/// The VMA that a cut at `at` splits.
-fn cut_at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
-    across(space, vmas, at).filter(|&id| existing(vmas, id).state == VmaState::Live)
-}
-
-/// The VMA with pages on both sides of `at`. Pages behind the end of an attachment's region are
-/// not split from its last page; they go with it.
-fn across<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
-    let id = space.set.containing(vmas, at)?;
-    let content = existing(vmas, id).content();
-    (content.start() < at && at < content.end()).then_some(id)
 }
 
 /// Whether pages are on their way into a VMA that reaches across an end of `range`. It is not cut.
@@ -91,4 +105,11 @@ pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas, range: PageRang
         .iter()
         .filter_map(|&at| across(space, vmas, at))
         .any(|id| existing(vmas, id).state == VmaState::Filling)
+}
+
+/// The VMA with pages on both sides of `at`.
+fn across<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
+    let id = space.set.containing(vmas, at)?;
+    let content = existing(vmas, id).content();
+    (content.start() < at && at < content.end()).then_some(id)
 }

@@ -195,11 +195,9 @@ impl Mmu for Hardware {
         space: &mut Space,
         range: PageRange,
         vacant: PageRange,
-        mut visit: impl FnMut(Removed),
+        visit: impl FnMut(Frame),
     ) -> Stale {
-        let extent = space
-            .tables
-            .unlink(&mut DirectTables, range, vacant, |it| visit(removed(it)));
+        let extent = space.tables.unlink(&mut DirectTables, range, vacant, visit);
         Stale {
             extent: of_mm(extent),
         }
@@ -219,6 +217,10 @@ impl Mmu for Hardware {
 
     fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame> {
         region(tree).lookup(&DirectTables, index)
+    }
+
+    fn shared_next(&self, tree: SharedTree, from: u64, end: u64) -> Option<u64> {
+        region(tree).next_present(&DirectTables, from, end)
     }
 
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {

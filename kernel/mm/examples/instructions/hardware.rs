@@ -117,9 +117,9 @@ impl Mmu for Hardware {
         space: &mut Space,
         range: PageRange,
         vacant: PageRange,
-        mut visit: impl FnMut(Removed),
+        visit: impl FnMut(Frame),
     ) -> Stale {
-        let extent = space.0.unlink(self, range, vacant, |it| visit(removed(it)));
+        let extent = space.0.unlink(self, range, vacant, visit);
         stale(extent)
     }
 
@@ -129,6 +129,10 @@ impl Mmu for Hardware {
 
     fn shared_lookup(&self, tree: SharedTree, index: u64) -> Option<Frame> {
         region(tree).lookup(self, index)
+    }
+
+    fn shared_next(&self, tree: SharedTree, from: u64, end: u64) -> Option<u64> {
+        region(tree).next_present(self, from, end)
     }
 
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {

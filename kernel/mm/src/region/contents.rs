@@ -5,6 +5,7 @@
 //! page is touched, so that creating and removing an untouched region costs no table.
 
 use crate::frame::{Frames, OutOfFrames, Promise, TableSource, Unreachable};
+use crate::job::STEP_FRAMES;
 use crate::mmu::{Dismantled, FrameSource, Mmu, SharedTree, TreeHeight};
 use addr::{Frame, PageCount};
 
@@ -21,11 +22,20 @@ pub(crate) struct Contents {
     tables: u64,
     /// Tables of the tree when every page has a frame.
     all_tables: u64,
+    /// Frames of pages below this one can be executed: what is in them is published.
+    published: u64,
 }
 
 enum Shape {
     Page(Option<Frame>),
     Tree { height: TreeHeight, root: Option<Frame> },
+}
+
+/// How far a region's frames have been published.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Published {
+    Partly,
+    Wholly,
 }
 
 /// How far a region has been taken apart.
@@ -49,6 +59,7 @@ impl Contents {
             present: 0,
             tables: 0,
             all_tables: tables(pages.get()),
+            published: 0,
         }
     }
 
@@ -69,6 +80,17 @@ impl Contents {
         &self.promise
     }
 
+    /// The tree of tables, if there is one.
+    pub fn tree(&self) -> Option<SharedTree> {
+        match self.shape {
+            Shape::Tree {
+                height,
+                root: Some(root),
+            } => Some(SharedTree { root, height }),
+            Shape::Page(_) | Shape::Tree { root: None, .. } => None,
+        }
+    }
+
     /// The frame of page `index`.
     pub fn lookup<M: Mmu>(&self, mmu: &M, index: u64) -> Option<Frame> {
         match self.shape {
@@ -86,6 +108,9 @@ impl Contents {
     pub fn fill<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, index: u64) -> Frame {
         let frame = frames.take(&mut self.promise);
         mmu.zero(frame);
+        if index < self.published {
+            mmu.publish_code(frame);
+        }
         self.present += 1;
         match &mut self.shape {
             Shape::Page(page) => *page = Some(frame),
@@ -133,6 +158,24 @@ impl Contents {
         let frame = self.fill(mmu, frames, index);
         frames.release(self.promise.take_all());
         Ok(frame)
+    }
+
+    /// Publishes frames of pages below `end`, as many as one step handles. Frames that come later are
+    /// published as they come. This is for tables that are linked to be executed: all that is in a
+    /// table, or comes to be in it, can be.
+    pub fn publish<M: Mmu>(&mut self, mmu: &mut M, end: u64) -> Published {
+        for _ in 0..STEP_FRAMES {
+            let next = |tree| mmu.shared_next(tree, self.published, end);
+            let Some(index) = self.tree().and_then(next) else {
+                self.published = self.published.max(end);
+                return Published::Wholly;
+            };
+            if let Some(frame) = self.lookup(mmu, index) {
+                mmu.publish_code(frame);
+            }
+            self.published = index + 1;
+        }
+        Published::Partly
     }
 
     /// Gives up the promise of what was never touched.

@@ -5,7 +5,7 @@ mod keys;
 mod permission;
 mod table;
 
-pub(crate) use contents::{Contents, Emptied, MOST_PAGES};
+pub(crate) use contents::{Contents, Emptied, MOST_PAGES, Published};
 pub use keys::KeyBucket;
 pub(crate) use permission::{Ownership, Wanted};
 pub(crate) use table::RegionTable;

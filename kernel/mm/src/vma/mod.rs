@@ -8,7 +8,7 @@ mod tables;
 pub(crate) use gap::Gap;
 pub(crate) use set::{Spot, VmaSet};
 pub(crate) use state::{Heir, Leaving, VmaState};
-pub(crate) use tables::{Neighbours, tables_needed};
+pub(crate) use tables::{Manner, Neighbours, tables_needed};
 
 use crate::region::RegionId;
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
@@ -50,8 +50,12 @@ pub(crate) enum Backing {
     MessagePage,
     /// Frames that the allocator does not own, from this one on.
     Physical(Frame, MemoryKind),
-    /// A region.
-    Shared(Attachment),
+    /// A region, through level-3 tables of this address space.
+    Paged(Attachment),
+    /// A region, through its own level-3 tables. The VMA takes up whole 2 MiB slots, the rest of
+    /// the last one behind the region's end included: what was placed there would be written into
+    /// the tables of all who have the region attached.
+    Linked(Attachment),
 }
 
 /// One attachment of a region. What is left of it after partial unmapping may be several VMAs.
@@ -65,6 +69,11 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
+    /// Which page of the region is at `page`.
+    pub fn index_of(&self, page: Page) -> u64 {
+        page.number() - self.base.number()
+    }
+
     fn end(&self) -> Page {
         Page::from_number(self.base.number() + self.pages)
     }
@@ -97,8 +106,7 @@ impl Vma {
         }
     }
 
-    /// The pages it takes up. An attachment of 2 MiB or more owns whole 2 MiB slots, so these
-    /// may be more pages than the region has.
+    /// The pages it takes up. If it is linked, these may be more than the region has.
     pub(crate) fn range(&self) -> PageRange {
         self.range
     }
@@ -106,19 +114,31 @@ impl Vma {
     /// The pages that stand for something.
     pub(crate) fn content(&self) -> PageRange {
         match self.backing {
-            Backing::Shared(attachment) => {
+            Backing::Linked(attachment) => {
                 let end = attachment.end().min(self.range.end());
                 PageRange::between(self.range.start(), end).unwrap_or(self.range)
             }
-            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) => self.range,
+            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) => {
+                self.range
+            }
         }
     }
 
     /// The attachment it is (part of).
     pub(crate) fn attachment(&self) -> Option<Attachment> {
         match self.backing {
-            Backing::Shared(attachment) => Some(attachment),
+            Backing::Paged(attachment) | Backing::Linked(attachment) => Some(attachment),
             Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) => None,
+        }
+    }
+
+    /// Whose level-3 tables translate it.
+    pub(crate) fn manner(&self) -> Manner {
+        match self.backing {
+            Backing::Linked(_) => Manner::Linked,
+            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) => {
+                Manner::Paged
+            }
         }
     }
 

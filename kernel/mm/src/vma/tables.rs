@@ -2,14 +2,31 @@
 //!
 //! A table is charged to an address space as long as a VMA touches the range of addresses it
 //! translates, present or not, so that a touch never lacks one. Since VMAs are in order, whether
-//! an extent is touched by others can be told from the two neighbours alone.
+//! an extent is touched by others can be told from the two neighbours alone. A linked VMA has no
+//! use for level-3 tables, and shares no slot with another VMA.
 
 use super::{Spot, VmaId, VmaSet, Vmas, existing};
 use addr::{Page, PageRange};
 
-/// log2 of the pages that one table translates, at levels 3, 2 and 1. The root is charged with
-/// the space.
-const TABLE_SHIFTS: [u32; 3] = [9, 18, 27];
+/// Whose level-3 tables translate a VMA.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Manner {
+    /// Its address space's.
+    Paged,
+    /// A region's.
+    Linked,
+}
+
+impl Manner {
+    /// log2 of the pages that one table translates, at each level at which the address space has
+    /// tables of its own. The root is charged with the space.
+    fn table_shifts(self) -> &'static [u32] {
+        match self {
+            Self::Paged => &[9, 18, 27],
+            Self::Linked => &[18, 27],
+        }
+    }
+}
 
 /// The VMAs next to a range.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,9 +66,9 @@ impl Neighbours {
 }
 
 /// Tables on the way to the pages of `range` that `neighbours` have no use for.
-pub(crate) fn tables_needed(range: PageRange, neighbours: Neighbours) -> u64 {
+pub(crate) fn tables_needed(range: PageRange, manner: Manner, neighbours: Neighbours) -> u64 {
     let mut sum = 0;
-    for shift in TABLE_SHIFTS {
+    for &shift in manner.table_shifts() {
         let needed = tables_of_level(shift, range, neighbours);
         if needed == 0 {
             // Whoever has a use for the lower tables has one for those above them.

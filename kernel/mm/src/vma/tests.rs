@@ -2,8 +2,8 @@
 
 extern crate std;
 use super::{
-    Attachment, Backing, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring, existing,
-    leave_ring, split, tables_needed,
+    Attachment, Backing, Manner, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring,
+    existing, leave_ring, split, tables_needed,
 };
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
@@ -25,6 +25,20 @@ fn anonymous(range: PageRange) -> Vma {
     Vma::new(range, Perms::READ, Backing::Anonymous)
 }
 
+/// One of which only the manner matters, and the start.
+fn of_manner(range: PageRange, manner: Manner) -> Vma {
+    let attachment = Attachment {
+        region: RegionId::from_parts(0, 0),
+        base: range.start(),
+        pages: range.count().get(),
+    };
+    let backing = match manner {
+        Manner::Paged => Backing::Paged(attachment),
+        Manner::Linked => Backing::Linked(attachment),
+    };
+    Vma::new(range, Perms::READ, backing)
+}
+
 /// Between which VMAs a free range is.
 fn spot(set: &VmaSet, vmas: &Vmas, free: PageRange) -> Spot {
     set.spot_below(vmas, set.first_ending_after(vmas, free.start()))
@@ -38,10 +52,14 @@ fn put(set: &mut VmaSet, vmas: &mut Vmas, vma: Vma) -> VmaId {
 }
 
 /// Tables that a set of ranges needs, counted one by one.
-fn tables_of<'a>(ranges: impl Iterator<Item = &'a PageRange>) -> u64 {
+fn tables_of<'a>(ranges: impl Iterator<Item = &'a (PageRange, Manner)>) -> u64 {
     let mut extents = BTreeSet::new();
-    for range in ranges {
-        for shift in [9, 18, 27] {
+    for (range, manner) in ranges {
+        let levels: &[u32] = match manner {
+            Manner::Paged => &[9, 18, 27],
+            Manner::Linked => &[18, 27],
+        };
+        for &shift in levels {
             extents.extend(
                 (range.start().number() >> shift..=(range.end().number() - 1) >> shift).map(|n| (shift, n)),
             );
@@ -59,44 +77,55 @@ fn places() -> impl Strategy<Value = (u64, u64)> {
 proptest! {
     #[test]
     fn a_set_finds_what_a_list_finds_and_charges_tables_exactly(
-        steps in proptest::collection::vec((places(), 0u8..4), 1..60)
+        steps in proptest::collection::vec((places(), 0u8..6), 1..60)
     ) {
         let (mut set, mut vmas, mut reference) = (VmaSet::EMPTY, pool(64), BTreeMap::new());
         let mut charged = 0;
         for ((start, count), action) in steps {
-            let wanted = range(start, count);
+            let manner = if action == 4 { Manner::Linked } else { Manner::Paged };
+            let wanted = match manner {
+                Manner::Paged => range(start, count),
+                Manner::Linked => {
+                    let (first, end) = (start / 512, (start + count).div_ceil(512));
+                    range(first * 512, (end - first) * 512)
+                }
+            };
+            let start = wanted.start().number();
             let occupied: Vec<PageRange> = set.overlapping(&vmas, wanted).map(|id| existing(&vmas, id).range()).collect();
-            let expected: Vec<PageRange> = reference.values().copied().filter(|r: &PageRange| r.overlaps(wanted)).collect();
+            let expected: Vec<PageRange> = reference.values().map(|(r, _): &(PageRange, Manner)| *r).filter(|r| r.overlaps(wanted)).collect();
             prop_assert_eq!(&occupied, &expected);
             match (action, occupied.first()) {
-                (0..=2, None) => {
-                    charged += tables_needed(wanted, Neighbours::at(&vmas, spot(&set, &vmas, wanted)));
-                    let id = vmas.insert(anonymous(wanted)).expect("room");
+                (0..=2 | 4, None) => {
+                    charged += tables_needed(wanted, manner, Neighbours::at(&vmas, spot(&set, &vmas, wanted)));
+                    let id = vmas.insert(of_manner(wanted, manner)).expect("room");
                     let spot = spot(&set, &vmas, wanted);
                     set.insert(&mut vmas, id, spot);
-                    reference.insert(start, wanted);
+                    reference.insert(start, (wanted, manner));
                 }
                 (0..=1, Some(&old)) if old.count().get() > 1 => {
                     let id = set.containing(&vmas, old.start()).expect("it is there");
                     let middle = old.start().number() + old.count().get() / 2;
                     let shorter = range(old.start().number(), middle - old.start().number());
-                    if tables_of([shorter].iter()) == tables_of([old].iter()) {
+                    let manner = existing(&vmas, id).manner();
+                    let same = tables_of([(shorter, manner)].iter()) == tables_of([(old, manner)].iter());
+                    if same && manner == Manner::Paged {
                         set.resize(&mut vmas, id, shorter);
-                        reference.insert(old.start().number(), shorter);
+                        reference.insert(old.start().number(), (shorter, manner));
                     }
                 }
                 (_, Some(&old)) => {
                     let id = set.containing(&vmas, old.start()).expect("it is there");
+                    let manner = existing(&vmas, id).manner();
                     set.remove(&mut vmas, id);
                     vmas.remove(id);
                     reference.remove(&old.start().number());
-                    charged -= tables_needed(old, Neighbours::at(&vmas, spot(&set, &vmas, old)));
+                    charged -= tables_needed(old, manner, Neighbours::at(&vmas, spot(&set, &vmas, old)));
                 }
                 _ => {}
             }
             prop_assert_eq!(set.audit(&vmas), Ok(()));
             let in_order: Vec<PageRange> = set.iter(&vmas).map(|id| existing(&vmas, id).range()).collect();
-            prop_assert_eq!(&in_order, &reference.values().copied().collect::<Vec<_>>());
+            prop_assert_eq!(&in_order, &reference.values().map(|(range, _)| *range).collect::<Vec<_>>());
             // Resizing within an extent may leave an upper bound that is exact again here.
             prop_assert_eq!(charged, tables_of(reference.values()));
         }
@@ -157,7 +186,7 @@ fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
         base: Page::from_number(16),
         pages: 8,
     };
-    let whole = Vma::new(range(16, 8), Perms::READ, Backing::Shared(attachment));
+    let whole = Vma::new(range(16, 8), Perms::READ, Backing::Paged(attachment));
     let first = put(&mut set, &mut vmas, whole);
     let third = split(&mut set, &mut vmas, first, Page::from_number(20));
     let second = split(&mut set, &mut vmas, first, Page::from_number(18));

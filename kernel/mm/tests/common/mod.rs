@@ -352,7 +352,7 @@ impl World {
         }
     }
 
-    /// Tries, has the fault served, and tries again.
+    /// Tries, has the fault served, and tries again. A fault for instructions may take several steps.
     fn access<T>(
         &mut self,
         process: SpaceId,
@@ -360,7 +360,8 @@ impl World {
         access: Access,
         mut attempt: impl FnMut(&mut Machine, &mut machine::Space) -> Result<T, Fault>,
     ) -> Result<T, FaultCause> {
-        for _ in 0..2 {
+        const MOST_TRIES: usize = 100;
+        for _ in 0..MOST_TRIES {
             let (machine, space) = self.mm.mmu_space_mut(process).expect("a process that is there");
             match attempt(machine, space) {
                 Ok(done) => return Ok(done),
@@ -372,7 +373,7 @@ impl World {
             self.check();
             served?;
         }
-        panic!("the fault at {address:#x} was served, but {access:?} still fails");
+        panic!("the fault at {address:#x} was served {MOST_TRIES} times, but {access:?} still fails");
     }
 }
 

@@ -303,10 +303,12 @@ fn noreserve_takes_no_promise_and_a_touch_may_then_find_no_frame() {
         .expect("no frame is needed yet");
     assert_eq!(world.unpromised(), before);
     assert_eq!(
-        world.attach(p, id, 0, crate::common::PLAIN),
+        world.attach(p, id, 0x20_0000_1000, crate::common::PLAIN),
         Err(Errno::ENOMEM),
-        "the tables are promised"
+        "the tables of a paged attachment are promised"
     );
+    let linked = world.attach_anywhere(p, id);
+    world.detach(p, linked).expect("attached");
     let small = world
         .get(p, PRIVATE, 100 * PAGE, CREATE | GetFlags::NORESERVE)
         .expect("no frame is needed yet");

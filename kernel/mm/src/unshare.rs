@@ -1,0 +1,50 @@
+//! Unsharing: one slot of a linked attachment gets a level-3 table of its address space's own.
+//!
+//! What stands in a region's table is seen by all who have it linked. So before some pages of a
+//! slot go from one of them, or something else is placed in the slot behind the region's end, the
+//! link is replaced: the slot is taken out and forgotten by every TLB, and is paged from then on.
+//! Its own table, promised by whoever asks for this, starts without entries. Faults fill it, with
+//! the frames that the region has: copying the entries would be up to 512 in one step, most of them
+//! never used again.
+
+use crate::frame::Promise;
+use crate::mmu::Mmu;
+use crate::space::Space;
+use crate::vma::{Backing, VmaId, Vmas, existing, existing_mut, split};
+use addr::PageRange;
+
+impl<H> Space<H> {
+    /// Makes `slot`, which is in the live and linked VMA `id`, a paged VMA by itself, and answers
+    /// that. Two more VMA slots must be free, or as many as it has linked neighbours in `id`.
+    /// `table` is the promise of one table.
+    pub(crate) fn unshare<M: Mmu<Space = H>>(
+        &mut self,
+        mmu: &mut M,
+        vmas: &mut Vmas,
+        mut id: VmaId,
+        slot: PageRange,
+        table: Promise,
+    ) -> VmaId {
+        let stale = mmu.unlink(&mut self.hardware, slot, slot, |_| ());
+        // Nothing is given back: the frames are the region's, and the tables stay.
+        drop(mmu.flush(&self.hardware, stale));
+        self.tables.promise.merge(table);
+
+        let whole = existing(vmas, id).range();
+        if slot.end() < whole.end() {
+            split(&mut self.set, vmas, id, slot.end());
+            self.mappings += 1;
+        }
+        if whole.start() < slot.start() {
+            id = split(&mut self.set, vmas, id, slot.start());
+            self.mappings += 1;
+        }
+        let vma = existing_mut(vmas, id);
+        if let Backing::Linked(attachment) = vma.backing {
+            let content = vma.content();
+            vma.backing = Backing::Paged(attachment);
+            self.set.resize(vmas, id, content);
+        }
+        id
+    }
+}
