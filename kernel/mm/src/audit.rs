@@ -7,10 +7,13 @@ use crate::frame::Frames;
 use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::region::{Contents, Region, RegionId, RegionState, RegionTable, Reserve};
+use crate::slot::{SLOT_PAGES, is_whole_slots, slot_of};
 use crate::space::{Arriving, Space};
-use crate::vma::{Leaving, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing, tables_needed};
+use crate::vma::{
+    Attachment, Leaving, Manner, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing, tables_needed,
+};
 use abi::shm::ShmKey;
-use addr::{Frame, PageRange};
+use addr::{Frame, Page, PageRange};
 
 /// An invariant that does not hold: a sentence about what should be.
 pub type Broken = &'static str;
@@ -29,6 +32,7 @@ impl<M: Mmu> MemoryManager<M> {
             self.audit_set(space)?;
             self.audit_charges(space)?;
             self.audit_attachments(space)?;
+            self.audit_links(space)?;
         }
         for (id, region) in self.regions.iter() {
             self.audit_region(id, region)?;
@@ -138,7 +142,7 @@ impl<M: Mmu> MemoryManager<M> {
         let (mut count, mut rest) = (0, Some(range));
         while let Some(page) = rest.and_then(|rest| self.mmu.next_mapped(&space.hardware, rest)) {
             count += 1;
-            rest = PageRange::between(addr::Page::from_number(page.number() + 1), range.end());
+            rest = PageRange::between(Page::from_number(page.number() + 1), range.end());
         }
         count
     }
@@ -174,6 +178,49 @@ impl<M: Mmu> MemoryManager<M> {
             headless == space.headless,
             "attachments without their first page are counted",
         )
+    }
+
+    /// The slots of linked VMAs are linked as they should be or not at all, and no others are.
+    fn audit_links(&self, space: &Space<M::Space>) -> Result<(), Broken> {
+        for (_, vma) in self.vmas_of(space) {
+            let Some(attachment) = vma.attachment() else {
+                continue;
+            };
+            let is_linked = vma.manner() == Manner::Linked;
+            let is_aligned = attachment.base.number().is_multiple_of(SLOT_PAGES);
+            check(
+                !is_linked || (is_aligned && is_whole_slots(vma.range())),
+                "a linked VMA is made of whole slots, in step with its region's tables",
+            )?;
+            let mut rest = Some(vma.range());
+            while let Some(page) = rest.and_then(|rest| self.mmu.next_mapped(&space.hardware, rest)) {
+                check(
+                    self.mmu.is_linked(&space.hardware, page) == is_linked,
+                    "linked VMAs are linked, others are not",
+                )?;
+                check(
+                    !is_linked || self.shows_region(space, vma, attachment, page),
+                    "a linked slot shows its region's frames, with its VMA's permissions",
+                )?;
+                rest = PageRange::between(slot_of(page).end(), vma.range().end());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the first page that a region has in the slot of `slot` is seen there.
+    fn shows_region(&self, space: &Space<M::Space>, vma: &Vma, attachment: Attachment, slot: Page) -> bool {
+        let Some(region) = self.regions.get(attachment.region) else {
+            return false;
+        };
+        let from = attachment.index_of(slot);
+        let next = |tree| self.mmu.shared_next(tree, from, from + SLOT_PAGES);
+        let Some(index) = region.contents.tree().and_then(next) else {
+            return true;
+        };
+        let page = Page::from_number(attachment.base.number() + index);
+        let frame = region.contents.lookup(&self.mmu, index);
+        self.mmu.lookup(&space.hardware, page) == frame.map(|frame| (frame, vma.perms))
     }
 
     fn same_attachment(&self, one: VmaId, other: VmaId) -> bool {

@@ -1,7 +1,7 @@
 //! What one step takes out of a VMA, and where it is kept until the TLBs have forgotten it.
 
 use crate::job::STEP_FRAMES;
-use crate::mmu::{Flushed, Mmu, Removed};
+use crate::mmu::{Extent, Flushed, Mmu, Removed};
 use crate::slot::SLOT_PAGES;
 use addr::{Frame, Page, PageRange};
 
@@ -18,14 +18,16 @@ pub(crate) struct Taken<T> {
     pub leaves: Batch<T, STEP_FRAMES>,
     /// Tables that have become empty.
     pub tables: Batch<Frame, { Part::MOST_TABLES }>,
+    /// Linked slots there may have been.
+    pub slots: usize,
     pub flushed: Flushed,
 }
 
 impl Part {
-    /// Most tables that go with a part. Its pages span less than a table, so there are at most
-    /// two tables of each level on the way to them. Other tables that go with them are empty. A
-    /// table wholly inside of a VMA exists because a page of it is present, so these can only
-    /// be where the VMA starts and ends, one of each level.
+    /// Most tables that go with a part. Its pages, or its slots, span less than a table, so there
+    /// are at most two tables of each level on the way to them. Other tables that go with them are
+    /// empty. A table wholly inside of a VMA exists because a page of it is present, or a slot
+    /// linked, so these can only be where the VMA starts and ends, one of each level.
     pub const MOST_TABLES: usize = 3 * (2 + 2);
 
     /// The first part of `range` that has up to `most` translations, none of which is below
@@ -87,6 +89,7 @@ impl Part {
         Taken {
             leaves,
             tables,
+            slots: 0,
             flushed,
         }
     }
@@ -96,10 +99,15 @@ impl Part {
     pub fn unlink<M: Mmu, T: Copy>(&self, mmu: &mut M, space: &mut M::Space, filler: T) -> Taken<T> {
         let mut tables = Batch::new(Frame::from_number(0));
         let stale = mmu.unlink(space, self.range, self.vacant, |table| tables.push(table));
+        let slots = match stale.extent {
+            Extent::Nothing => 0,
+            _ => (self.range.count().get() / SLOT_PAGES).min(STEP_FRAMES as u64),
+        };
         let flushed = mmu.flush(space, stale);
         Taken {
             leaves: Batch::new(filler),
             tables,
+            slots: slots as usize,
             flushed,
         }
     }
