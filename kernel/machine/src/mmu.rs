@@ -35,6 +35,7 @@ impl Mmu for Machine {
             root,
             asid: Arc::new(AsidCell::new()),
             owed: Vec::new(),
+            unlinked: Vec::new(),
         };
         self.spaces.insert(id, record);
         Space {
@@ -154,13 +155,16 @@ impl Mmu for Machine {
             self.ledger.retire(table);
             visit(table);
         }
+        if let Some(record) = self.spaces.get_mut(&space.id) {
+            record.unlinked.push(range);
+        }
         self.owe(space.id, extent)
     }
 
     fn flush(&mut self, space: &Space, stale: Stale) -> Flushed {
         let extent = stale.extent;
         if let Some(asid) = self.record(space.id).asid.get().asid() {
-            self.invalidate(extent, asid);
+            self.invalidate_for(space.id, extent, asid);
         }
         if let Some(record) = self.spaces.get_mut(&space.id) {
             record.owed.retain(|owed| !covers(extent, *owed));
@@ -277,6 +281,28 @@ impl Machine {
         self.counts.isb += 1;
     }
 
+    /// What a flush does, or the mistake that is made with unlinked slots.
+    fn invalidate_for(&mut self, space: SpaceId, extent: Extent, asid: Asid) {
+        let record = self.spaces.get_mut(&space);
+        let unlinked = record.map(|record| std::mem::take(&mut record.unlinked));
+        for slots in unlinked.unwrap_or_default() {
+            match self.sabotage {
+                Sabotage::FlushOneAddressOfSlots => {
+                    self.tlbi_vae1is(operand(asid, slots.start()));
+                    return;
+                }
+                Sabotage::FlushLeavesOfSlots => {
+                    slots
+                        .iter()
+                        .for_each(|page| self.tlbi_vale1is(operand(asid, page)));
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.invalidate(extent, asid);
+    }
+
     /// DSB ISHST; TLBI; DSB ISH; ISB, on behalf of the space under `asid`.
     fn invalidate(&mut self, extent: Extent, asid: Asid) {
         if self.sabotage == Sabotage::ForgetFlushes {
@@ -342,6 +368,10 @@ fn region(tree: SharedTree) -> RegionTables {
         TreeHeight::Three => Height::Three,
     };
     RegionTables::existing(tree.root, height)
+}
+
+fn operand(asid: Asid, page: Page) -> u64 {
+    u64::from(asid.raw()) << 48 | page.number()
 }
 
 /// ASID in bits 63 to 48, VA bits 55 to 12 in bits 43 to 0.

@@ -11,6 +11,10 @@ pub enum Sabotage {
     FlushFirstPageOnly,
     /// Invalidations by address use the last-level-only form always.
     FlushLastLevelOnly,
+    /// After slots were unlinked, one address in them is invalidated instead of the ASID.
+    FlushOneAddressOfSlots,
+    /// After slots were unlinked, the last-level-only form is used for each of their pages.
+    FlushLeavesOfSlots,
     /// Frames that become tables are not zeroed.
     ForgetZeroingTables,
     /// CPUs keep their TLBs at a rollover of ASIDs.

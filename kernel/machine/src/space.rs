@@ -1,6 +1,6 @@
 //! An address space of the machine.
 
-use addr::Frame;
+use addr::{Frame, PageRange};
 use mm::mmu::Extent;
 use std::sync::Arc;
 use vmsa::Tables;
@@ -31,4 +31,6 @@ pub(crate) struct SpaceRecord {
     pub(crate) asid: Arc<AsidCell>,
     /// What was taken away and has not been flushed yet.
     pub(crate) owed: Vec<Extent>,
+    /// Slots that were unlinked and have not been flushed yet, for those who make mistakes with them.
+    pub(crate) unlinked: Vec<PageRange>,
 }

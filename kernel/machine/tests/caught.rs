@@ -4,8 +4,8 @@ mod common;
 
 use addr::{Frame, Perms, PhysAddr};
 use common::{Bench, at, everywhere, page, pages};
-use machine::{AccessKind, Sabotage};
-use mm::mmu::{FrameSource, Mmu, TreeHeight};
+use machine::{AccessKind, Sabotage, Space};
+use mm::mmu::{Extent, FrameSource, Mmu, SharedTree, Stale, TreeHeight};
 use vmsa::{Attributes, Descriptor, Leaf, Level, Link, Table, TableMemory};
 
 fn leaf(frame: Frame, perms: Perms) -> u64 {
@@ -291,6 +291,92 @@ fn a_first_touch_seen_through_a_link_that_is_gone_but_not_flushed() {
     // The space's walk cache knows the table, so the walker has found the new frame too.
     bench.machine.shared_dismantle(tree, 1, |_| ());
     bench.machine.assert_free(frame);
+}
+
+/// A space in which a table with two pages is linked.
+fn linked(bench: &mut Bench, perms: Perms) -> (Space, SharedTree) {
+    let mut space = bench.space();
+    let tree = bench.region(TreeHeight::One);
+    bench.share(tree, 0);
+    bench.share(tree, 9);
+    bench.link(&mut space, 512, tree, 0, perms);
+    (space, tree)
+}
+
+/// Unlinks and flushes, with a mistake.
+fn unlink_with(sabotage: Sabotage) {
+    let mut bench = Bench::adversarial();
+    let (mut space, _) = linked(&mut bench, Perms::READ_WRITE);
+    bench.machine.sabotage(sabotage);
+    let (stale, _) = bench.unlink(&mut space, 512, pages(512, 512));
+    drop(bench.machine.flush(&space, stale));
+}
+
+#[test]
+fn unlinking_without_a_mistake_is_fine() {
+    unlink_with(Sabotage::None);
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_slot_unlinked_without_an_invalidation() {
+    unlink_with(Sabotage::ForgetFlushes);
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_slot_unlinked_and_invalidated_by_one_address() {
+    unlink_with(Sabotage::FlushOneAddressOfSlots);
+}
+
+#[test]
+#[should_panic(expected = "kind: Table")]
+fn a_slot_unlinked_and_invalidated_page_by_page_with_the_last_level_only_form() {
+    unlink_with(Sabotage::FlushLeavesOfSlots);
+}
+
+#[test]
+#[should_panic(expected = "is made before the TLB forgot")]
+fn a_slot_linked_again_with_less_permissions_without_a_flush_between() {
+    let mut bench = Bench::adversarial();
+    let (mut space, tree) = linked(&mut bench, Perms::READ_WRITE);
+    let (_stale, _) = bench.unlink(&mut space, 512, pages(512, 512));
+    bench.link(&mut space, 512, tree, 0, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "is made before the TLB forgot")]
+fn a_private_table_put_in_place_of_a_linked_one_without_a_flush_between() {
+    let mut bench = Bench::adversarial();
+    let (mut space, _) = linked(&mut bench, Perms::READ_WRITE);
+    let (_stale, _) = bench.unlink(&mut space, 512, pages(512, 512));
+    bench.map(&mut space, 512, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "without a break")]
+fn a_shared_leaf_replaced_by_another() {
+    let mut bench = Bench::new();
+    let (_space, tree) = linked(&mut bench, Perms::READ_WRITE);
+    let other = bench.frames.take();
+    bench
+        .machine
+        .store(tree.root, Level::Three.index(page(9)), leaf(other, Perms::all()));
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn a_shared_leaf_taken_away_and_forgotten_by_one_of_two_attachers() {
+    let mut bench = Bench::adversarial();
+    let (one, tree) = linked(&mut bench, Perms::READ_WRITE);
+    let mut other = bench.space();
+    bench.link(&mut other, 1024, tree, 0, Perms::READ);
+    bench.machine.store(tree.root, Level::Three.index(page(9)), 0);
+    let stale = Stale {
+        extent: Extent::Space,
+    };
+    drop(bench.machine.flush(&one, stale));
+    bench.machine.audit();
 }
 
 #[test]

@@ -216,6 +216,55 @@ fn attachers_of_a_region_share_frames_with_permissions_of_their_own() {
 }
 
 #[test]
+fn a_cached_link_leads_to_pages_that_come_later_as_it_was_until_the_flush() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let tree = bench.region(TreeHeight::One);
+    bench.share(tree, 0);
+    bench.link(&mut space, 512, tree, 0, Perms::READ);
+    // The walker caches what the link leaves of the permissions.
+    assert_eq!(bench.machine.read_u64(&space, at(512)), Ok(0));
+    let (stale, _) = bench.unlink(&mut space, 512, pages(512, 512));
+    bench.share(tree, 7);
+    assert_eq!(bench.machine.read_u64(&space, at(512 + 7)), Ok(0), "stale");
+    assert_eq!(
+        bench.machine.write_u64(&space, at(512 + 7), 1),
+        Err(Fault::Permission(Level::Three))
+    );
+    drop(bench.machine.flush(&space, stale));
+    assert_eq!(
+        bench.machine.read_u64(&space, at(512 + 7)),
+        Err(Fault::Translation(Level::Two))
+    );
+    bench.link(&mut space, 512, tree, 0, Perms::READ_WRITE);
+    assert_eq!(bench.machine.write_u64(&space, at(512 + 7), 1), Ok(()));
+}
+
+#[test]
+fn unlinking_many_slots_is_one_invalidation_by_asid() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let tree = bench.region(TreeHeight::Two);
+    for number in 0..3 {
+        bench.share(tree, number * 512);
+    }
+    let slots = pages(512, 3 * 512);
+    bench
+        .machine
+        .link(&mut space, slots, tree, 0, Perms::READ, &mut bench.frames);
+    bench.machine.reset_counts();
+    let stale = bench
+        .machine
+        .unlink(&mut space, slots, slots, |table| panic!("{table:?} stays"));
+    drop(bench.machine.flush(&space, stale));
+    let counts = bench.machine.counts();
+    assert_eq!(
+        (counts.tlbi_asid, counts.tlbi_broadcast(), counts.table_stores),
+        (1, 1, 3)
+    );
+}
+
+#[test]
 fn a_region_goes_after_the_last_attachment_with_all_its_frames() {
     let mut bench = Bench::adversarial();
     let mut space = bench.space();

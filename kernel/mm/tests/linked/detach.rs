@@ -73,7 +73,9 @@ fn many_slots_are_unlinked_in_bounded_steps() {
     for slot in 0..SLOT {
         world.touch(p, AT + slot * SLOT_BYTES + slot % 7 * PAGE, 1);
     }
-    world.store(p, AT, 1).expect("it runs, so TLBs may know all of it");
+    world
+        .store(p, AT, 1)
+        .expect("it runs, so TLBs may know all of it");
     assert_eq!(linked_slots(&mut world, p, SLOT).len() as u64, SLOT);
     world.mm.mmu_mut().reset_counts();
     let mut job = begin_detach(&mut world, p, AT);

@@ -3,7 +3,7 @@
 use crate::common::PAGE;
 use abi::memory::Protection;
 use abi::shm::AttachFlags;
-use proptest::prelude::{Strategy, any};
+use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::select;
 
 /// How many processes there are at a time.
@@ -79,14 +79,20 @@ pub enum Action {
     },
 }
 
-/// An address in a window, most often.
-fn address() -> impl Strategy<Value = u64> {
-    (select(&WINDOWS[..]), 0..WINDOW_PAGES)
-        .prop_map(|(window, page)| window + page * PAGE - WINDOW_PAGES / 2 * PAGE)
+/// Where the slots begin in which large segments are attached and cut.
+const SLOTS: u64 = 0x20_0000_0000;
+const SLOT_PAGES: u64 = 512;
+
+/// An address in a window, often at the border itself.
+fn address() -> impl Strategy<Value = u64> + Clone {
+    let page = proptest::prop_oneof![3 => 0..WINDOW_PAGES, 1 => Just(WINDOW_PAGES / 2)];
+    (select(&WINDOWS[..]), page).prop_map(|(window, page)| window + page * PAGE - WINDOW_PAGES / 2 * PAGE)
 }
 
-fn address_or_any() -> impl Strategy<Value = u64> {
-    proptest::prop_oneof![3 => address(), 1 => proptest::prelude::Just(0)]
+/// An address in one of a few slots, most often at its start.
+fn address_in_slots() -> impl Strategy<Value = u64> + Clone {
+    let page = proptest::prop_oneof![4 => Just(0), 1 => select(&[1, 2, 188, 300, 510, 511][..])];
+    (0u64..5, page).prop_map(|(slot, page)| SLOTS + (slot * SLOT_PAGES + page) * PAGE)
 }
 
 fn attach_flags() -> impl Strategy<Value = AttachFlags> {
@@ -113,27 +119,48 @@ fn protection() -> impl Strategy<Value = Protection> {
     ])
 }
 
-/// One action of any kind.
+/// One action of any kind, most often on segments and mappings of a few pages.
 pub fn action() -> impl Strategy<Value = Action> {
+    // Now and then one with tables of its own to link.
+    let pages = proptest::prop_oneof![8 => 1u64..7, 1 => 511u64..515];
+    action_of(address(), pages, 1u64..9)
+}
+
+/// One action of any kind, on segments that are linked where they start with a slot, and cut in all
+/// places.
+pub fn large_action() -> impl Strategy<Value = Action> {
+    let pages = select(&[3, 511, 512, 513, 700, 1024, 1030][..]);
+    action_of(
+        address_in_slots(),
+        pages,
+        select(&[1, 2, 200, 511, 512, 513, 1200][..]),
+    )
+}
+
+fn action_of(
+    address: impl Strategy<Value = u64> + Clone + 'static,
+    pages: impl Strategy<Value = u64> + 'static,
+    unmapped: impl Strategy<Value = u64> + 'static,
+) -> impl Strategy<Value = Action> {
     let p = || 0..PROCESSES;
     let s = || 0..SEGMENTS;
-    // Small ones, and now and then one with tables of its own to link.
-    let pages = || proptest::prop_oneof![8 => 1u64..7, 1 => 511u64..515];
+    let at = || address.clone();
+    let at_or_any = || proptest::prop_oneof![3 => address.clone(), 1 => Just(0)];
     proptest::prop_oneof![
-        2 => (p(), s(), pages()).prop_map(|(process, segment, pages)| Action::Get { process, segment, pages }),
-        4 => (p(), s(), address_or_any(), attach_flags())
+        2 => (p(), s(), pages).prop_map(|(process, segment, pages)| Action::Get { process, segment, pages }),
+        4 => (p(), s(), at_or_any(), attach_flags())
             .prop_map(|(process, segment, address, flags)| Action::Attach { process, segment, address, flags }),
-        1 => (p(), address()).prop_map(|(process, address)| Action::Detach { process, address }),
+        1 => (p(), at()).prop_map(|(process, address)| Action::Detach { process, address }),
         2 => (p(), 0..8usize).prop_map(|(process, place)| Action::DetachOne { process, place }),
         1 => (p(), s()).prop_map(|(process, segment)| Action::Remove { process, segment }),
-        2 => (p(), address_or_any(), 1u64..7, protection())
+        2 => (p(), at_or_any(), 1u64..7, protection())
             .prop_map(|(process, address, pages, protection)| Action::Map { process, address, pages, protection }),
-        3 => (p(), address(), 1u64..9).prop_map(|(process, address, pages)| Action::Unmap { process, address, pages }),
-        1 => (p(), p(), address(), 1u64..7, address(), protection()).prop_map(
+        3 => (p(), at(), unmapped).prop_map(|(process, address, pages)| Action::Unmap { process, address, pages }),
+        1 => (p(), p(), at(), 1u64..7, at(), protection()).prop_map(
             |(process, source, from, pages, to, protection)| Action::Move { process, source, from, pages, to, protection }
         ),
-        3 => (p(), address()).prop_map(|(process, address)| Action::Load { process, address }),
-        5 => (p(), address(), any::<u64>()).prop_map(|(process, address, value)| Action::Store { process, address, value }),
+        3 => (p(), at()).prop_map(|(process, address)| Action::Load { process, address }),
+        5 => (p(), at(), any::<u64>()).prop_map(|(process, address, value)| Action::Store { process, address, value }),
         1 => p().prop_map(|process| Action::Exit { process }),
     ]
 }

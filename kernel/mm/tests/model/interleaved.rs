@@ -36,7 +36,13 @@ impl Crowd {
         let Some(facts) = facts.filter(|facts| facts.perms.contains(addr::Perms::WRITE)) else {
             return;
         };
-        for page in facts.range.iter().take(300) {
+        // Far enough apart to reach into every slot of a large one.
+        let stride = if facts.range.count().get() > 10_000 {
+            137
+        } else {
+            1
+        };
+        for page in facts.range.iter().step_by(stride).take(300) {
             match (self.world.mm.fault(p, page.start(), Access::Write), facts.what) {
                 (Ok(()), _) => {}
                 (Err(FaultCause::OutOfMemory), VmaKind::Shared { id, .. })
@@ -105,7 +111,7 @@ impl Crowd {
                 pages,
             } => {
                 // Larger than in the other model, so that jobs take many steps.
-                let size = pages * 40 * PAGE;
+                let size = pages * if pages < 500 { 40 } else { 80 } * PAGE;
                 let flags = create_with(0o777);
                 let is_unpromised = segment % 2 == 1;
                 let flags = if is_unpromised {

@@ -48,7 +48,7 @@ pub struct Reference {
 impl Reference {
     /// Which attachments there are: process, request, segment, address of page 0.
     pub fn attachments(&self) -> BTreeSet<(usize, u64, u64, u64)> {
-        let mut found = BTreeSet::new();
+        let (mut found, mut last) = (BTreeSet::new(), None);
         for (place, process) in self.processes.iter().enumerate() {
             for (page, Page { what, .. }) in &process.pages {
                 if let What::Shared {
@@ -57,7 +57,10 @@ impl Reference {
                     attachment,
                 } = *what
                 {
-                    found.insert((place, attachment, segment, (page - index) * PAGE));
+                    let one = (place, attachment, segment, (page - index) * PAGE);
+                    if last.replace(one) != Some(one) {
+                        found.insert(one);
+                    }
                 }
             }
         }

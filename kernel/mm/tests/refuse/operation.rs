@@ -12,6 +12,12 @@ use mm::{Credential, Identity, SpaceId};
 pub const PLACE: u64 = 0x20_0000_0000;
 /// Nothing is near this address.
 pub const NOWHERE: u64 = 0x50_0000_0000;
+/// Where a large segment is linked: three slots, the last of which it ends in.
+pub const LARGE: u64 = 0x30_0000_0000;
+/// Pages of that segment.
+pub const LARGE_PAGES: u64 = 2 * SLOT + 100;
+/// Pages of a slot.
+pub const SLOT: u64 = 512;
 
 /// Two processes that hold something of everything.
 pub struct Scene {
@@ -19,6 +25,7 @@ pub struct Scene {
     pub p: SpaceId,
     pub other: SpaceId,
     pub id: ShmId,
+    pub large: ShmId,
 }
 
 impl Scene {
@@ -37,11 +44,27 @@ impl Scene {
             world.store(p, PLACE + page * PAGE, page + 1).expect("writable");
         }
         world.fill(other, PLACE, 2, 50);
-        Self { world, p, other, id }
+        // Without a promise, so that a scene can be small.
+        let large = world
+            .get(p, 8, LARGE_PAGES * PAGE, CREATE | GetFlags::NORESERVE)
+            .expect("created");
+        world.attach(p, large, LARGE, PLAIN).expect("free");
+        for page in [0, SLOT, 2 * SLOT, LARGE_PAGES - 1] {
+            world.store(p, LARGE + page * PAGE, page + 1).expect("writable");
+        }
+        Self {
+            world,
+            p,
+            other,
+            id,
+            large,
+        }
     }
 
     /// VMAs the scene has.
-    pub const VMAS: usize = 3;
+    pub const VMAS: usize = 4;
+    /// Segments the scene has.
+    pub const REGIONS: usize = 2;
 }
 
 /// An operation, what it needs, and how it is done.
@@ -67,6 +90,15 @@ fn map(scene: &mut Scene, address: u64, pages: u64) -> Result<(), Errno> {
 
 fn unmap(scene: &mut Scene, page: u64, pages: u64) -> Result<(), Errno> {
     scene.world.unmap(scene.p, PLACE + page * PAGE, pages * PAGE)
+}
+
+fn cut(scene: &mut Scene, page: u64, pages: u64) -> Result<(), Errno> {
+    scene.world.unmap(scene.p, LARGE + page * PAGE, pages * PAGE)
+}
+
+fn attach_large(scene: &mut Scene, address: u64) -> Result<(), Errno> {
+    let Scene { world, p, large, .. } = scene;
+    world.attach(*p, *large, address, PLAIN).map(|_| ())
 }
 
 fn create_space(scene: &mut Scene) -> Result<(), Errno> {
@@ -153,6 +185,40 @@ pub const OPERATIONS: &[Operation] = &[
     operation("map physical memory", 2, 1, map_physical),
     operation("move nearby", 0, 1, |s| transfer(s, PLACE + 20 * PAGE)),
     operation("move far away", 2, 1, |s| transfer(s, NOWHERE)),
+    operation("attach a large segment linked", 1, 1, |s| {
+        attach_large(s, NOWHERE)
+    }),
+    operation("attach a large segment beside a linked one", 0, 1, |s| {
+        attach_large(s, LARGE + 3 * SLOT * PAGE)
+    }),
+    operation("attach a large segment paged", 3 + 1, 1, |s| {
+        attach_large(s, NOWHERE + PAGE)
+    }),
+    operation("cut off a linked slot", 0, 1, |s| cut(s, 0, SLOT)),
+    operation("cut a hole between slots", 0, 2, |s| cut(s, SLOT, SLOT)),
+    operation("cut a page off a linked attachment", 1, 2, |s| cut(s, 0, 1)),
+    operation("cut the last page off a linked attachment", 1, 2, |s| {
+        cut(s, LARGE_PAGES - 1, 1)
+    }),
+    operation("cut a hole into a linked slot", 1, 4, |s| cut(s, SLOT + 3, 9)),
+    operation("cut a hole across two linked slots", 2, 4, |s| cut(s, 500, 30)),
+    operation("cut a hole across three linked slots", 2, 4, |s| cut(s, 500, 550)),
+    operation("map behind the end of a linked attachment", 1 + 5, 2, |s| {
+        map(s, LARGE + LARGE_PAGES * PAGE, 5)
+    }),
+    operation("move behind the end of a linked attachment", 1, 2, |s| {
+        transfer(s, LARGE + (LARGE_PAGES + 1) * PAGE)
+    }),
+    operation("attach over pages of a linked slot", 1 + 3, 5, |s| {
+        attach(s, LARGE + (SLOT + 3) * PAGE, AttachFlags::REMAP)
+    }),
+    operation("attach over a linked slot and the next", 2 + 4, 5, |s| {
+        attach(s, LARGE + 509 * PAGE, AttachFlags::REMAP)
+    }),
+    operation("attach over nothing behind a linked attachment", 1, 2, |s| {
+        attach(s, LARGE + LARGE_PAGES * PAGE, AttachFlags::REMAP)
+    }),
+    operation("detach what is linked", 0, 0, |s| s.world.detach(s.p, LARGE)),
     operation("detach", 0, 0, |s| s.world.detach(s.p, PLACE)),
     operation("remove", 0, 0, |s| s.world.remove(s.p, s.id)),
 ];

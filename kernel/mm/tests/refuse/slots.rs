@@ -34,7 +34,7 @@ fn an_operation_with_one_vma_slot_too_few_is_refused_and_changes_nothing() {
 #[test]
 fn without_a_region_slot_nothing_is_created() {
     let mut scene = Scene::new(Size {
-        regions: 1,
+        regions: Scene::REGIONS,
         ..Size::USUAL
     });
     let before = State::of(&mut scene);
@@ -46,7 +46,7 @@ fn without_a_region_slot_nothing_is_created() {
 #[test]
 fn a_region_that_is_being_taken_apart_keeps_its_slot_and_the_refusal_loses_no_frame() {
     let mut scene = Scene::new(Size {
-        regions: 2,
+        regions: Scene::REGIONS + 1,
         ..Size::USUAL
     });
     let Scene { world, p, .. } = &mut scene;

@@ -1,6 +1,6 @@
 //! All that can be seen of a scene.
 
-use super::operation::{NOWHERE, PLACE, Scene};
+use super::operation::{LARGE, LARGE_PAGES, NOWHERE, PLACE, SLOT, Scene};
 use crate::common::PAGE;
 use abi::memory::Usage;
 use abi::shm::ShmidDs;
@@ -16,18 +16,24 @@ type Seen = (u64, Option<VmaFacts>, Option<(Frame, Perms)>);
 pub struct State {
     frames: FrameCounts,
     segments: (i32, u64),
-    segment: ShmidDs,
+    segments_told: [ShmidDs; 2],
     usages: [Usage; 2],
     pages: [Vec<Seen>; 2],
 }
 
 impl State {
     pub fn of(scene: &mut Scene) -> Self {
-        let Scene { world, p, other, id } = scene;
+        let Scene {
+            world,
+            p,
+            other,
+            id,
+            large,
+        } = scene;
         Self {
             frames: world.mm.frame_counts(),
             segments: world.segments(),
-            segment: world.facts(*id),
+            segments_told: [world.facts(*id), world.facts(*large)],
             usages: [world.usage(*p), world.usage(*other)],
             pages: [pages(world, *p), pages(world, *other)],
         }
@@ -39,6 +45,11 @@ fn pages(world: &mut crate::common::World, p: SpaceId) -> Vec<Seen> {
         PLACE,
         PLACE + 508 * PAGE,
         NOWHERE,
+        LARGE,
+        LARGE + (SLOT - 20) * PAGE,
+        LARGE + (2 * SLOT - 20) * PAGE,
+        LARGE + (LARGE_PAGES - 20) * PAGE,
+        LARGE + (3 * SLOT - 20) * PAGE,
         abi::layout::AREA_START,
         abi::layout::MESSAGE_PAGES,
     ];

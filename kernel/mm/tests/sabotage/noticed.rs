@@ -1,11 +1,13 @@
 //! Each mistake, in a life that is fine without it.
 
-use crate::common::{CREATE, PAGE, World, create_with};
+use crate::common::{CREATE, PAGE, PLAIN, World, create_with};
 use abi::memory::{Move, Protection};
 use abi::shm::AttachFlags;
 use machine::Sabotage;
+use mm::SpaceId;
 
-/// Attaches, touches, detaches, removes; maps, unmaps, and maps again; runs code.
+/// Attaches, touches, detaches, removes; maps, unmaps, and maps again; runs code; links, unshares and
+/// unlinks.
 fn live(mistake: Sabotage) {
     let mut world = World::new();
     world.mm.mmu_mut().sabotage(mistake);
@@ -34,8 +36,31 @@ fn live(mistake: Sabotage) {
     let id = world.get(p, 8, PAGE, create_with(0o700)).expect("created");
     let shared = world.attach(p, id, 0, AttachFlags::EXEC).expect("x is granted");
     world.jump(p, shared).expect("executable");
+    link_and_cut(&mut world, p, other);
     world.exit(p);
     world.exit(other);
+}
+
+fn link_and_cut(world: &mut World, p: SpaceId, other: SpaceId) {
+    let id = world.segment(p, 1024 * PAGE);
+    let at = world.attach_anywhere(p, id);
+    let theirs = world
+        .attach(other, id, 0, AttachFlags::RDONLY)
+        .expect("r is granted");
+    for page in [0, 1, 512, 513] {
+        world.store(p, at + page * PAGE, 1).expect("writable");
+        world.load(other, theirs + page * PAGE).expect("readable");
+    }
+    world.unmap(other, theirs + PAGE, PAGE).expect("attached");
+    world.load(other, theirs).expect("readable");
+    for round in 0..3 {
+        world.detach(p, at).expect("attached");
+        assert_eq!(world.attach(p, id, at, PLAIN), Ok(at));
+        world.store(p, at + round * PAGE, 1).expect("writable");
+    }
+    world.detach(other, theirs).expect("attached");
+    world.detach(p, at).expect("attached");
+    world.remove(p, id).expect("there");
 }
 
 #[test]
@@ -59,6 +84,18 @@ fn a_flush_of_the_first_page_alone_is_noticed() {
 #[should_panic(expected = "TLB")]
 fn a_flush_that_keeps_tables_is_noticed() {
     live(Sabotage::FlushLastLevelOnly);
+}
+
+#[test]
+#[should_panic(expected = "TLB")]
+fn a_flush_of_one_address_of_unlinked_slots_is_noticed() {
+    live(Sabotage::FlushOneAddressOfSlots);
+}
+
+#[test]
+#[should_panic(expected = "TLB")]
+fn a_flush_that_keeps_unlinked_tables_is_noticed() {
+    live(Sabotage::FlushLeavesOfSlots);
 }
 
 #[test]
