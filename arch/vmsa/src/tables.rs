@@ -35,6 +35,8 @@ pub enum Removed {
     Leaf(Page, Frame),
     /// A table of this tree.
     Table(Frame),
+    /// The link of this slot to a region's table.
+    Link(Page),
 }
 
 impl Tables {
@@ -178,9 +180,9 @@ impl Tables {
         }
     }
 
-    /// Takes away the linked slots in `range`, which consists of whole slots. Tables of this
-    /// tree go as in [`remove`](Self::remove), and `visit` is told of these alone: what is in the
-    /// linked tables is the region's.
+    /// Takes away the linked slots in `range`, which consists of whole slots, and tells `visit` of
+    /// each. Tables of this tree go as in [`remove`](Self::remove); what is in the linked tables is
+    /// the region's.
     ///
     /// All of a slot's pages may be in a TLB, and so may the link: the answer is never an
     /// extent that would be invalidated by address.
@@ -192,13 +194,9 @@ impl Tables {
         memory: &mut impl TableMemory,
         range: PageRange,
         vacant: PageRange,
-        mut visit: impl FnMut(Frame),
+        visit: impl FnMut(Removed),
     ) -> Extent {
         assert_whole_slots(range);
-        let visit = |removed| match removed {
-            Removed::Table(table) => visit(table),
-            Removed::Leaf(page, _) => panic!("{page:?} is mapped by a table of this space, not linked"),
-        };
         let mut sweep = Sweep::new(memory, Wanted::Links, range, vacant, visit);
         sweep.table(self.root, Level::Zero, range);
         if sweep.hull.is_some() {
@@ -398,6 +396,10 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
 
     fn leaf(&mut self, table: Frame, level: Level, part: PageRange, frame: Frame) {
         let page = part.start();
+        assert!(
+            self.wanted == Wanted::Leaves,
+            "{page:?} is mapped by a table of this space, not linked"
+        );
         self.clear(table, level, page);
         self.widen(part);
         (self.visit)(Removed::Leaf(page, frame));
@@ -407,6 +409,7 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
         assert!(self.wanted == Wanted::Links, "{part:?} lie in a linked slot");
         self.clear(table, level, part.start());
         self.widen(part);
+        (self.visit)(Removed::Link(part.start()));
     }
 
     fn own_table(&mut self, table: Frame, level: Level, part: PageRange, below: Frame) {

@@ -52,14 +52,23 @@ impl Space {
             .remove(&mut self.memory, range, vacant, |removed| match removed {
                 Removed::Leaf(page, frame) => assert_eq!(leaves.insert(page.number(), frame), None),
                 Removed::Table(table) => self.frames.give(table),
+                Removed::Link(slot) => panic!("{slot:?} is linked"),
             });
         (extent, leaves)
     }
 
-    fn unlink(&mut self, range: (u64, u64), vacant: (u64, u64)) -> Extent {
+    /// Answers how many links went, too.
+    fn unlink(&mut self, range: (u64, u64), vacant: (u64, u64)) -> (Extent, usize) {
         let (range, vacant) = (pages(range.0, range.1), pages(vacant.0, vacant.1));
-        self.tables
-            .unlink(&mut self.memory, range, vacant, |table| self.frames.give(table))
+        let mut links = 0;
+        let extent = self
+            .tables
+            .unlink(&mut self.memory, range, vacant, |removed| match removed {
+                Removed::Leaf(page, _) => panic!("{page:?} is the region's"),
+                Removed::Table(table) => self.frames.give(table),
+                Removed::Link(_) => links += 1,
+            });
+        (extent, links)
     }
 
     /// A region with one frame at each of `indices`.
@@ -303,14 +312,14 @@ fn unlinking_leaves_the_region_as_it_is_and_forgets_the_whole_space() {
     // Slot 6 was never touched.
     assert_eq!(
         space.unlink((4 * SLOT_PAGES, 3 * SLOT_PAGES), WHOLE),
-        Extent::Space
+        (Extent::Space, 2)
     );
     assert_eq!(space.frames.used(), before);
     assert_eq!(space.lookup(4 * SLOT_PAGES), None);
     assert_eq!(region.lookup(&space.memory, 512), Some(frame(1512)));
     assert_eq!(
         space.unlink((4 * SLOT_PAGES, 3 * SLOT_PAGES), WHOLE),
-        Extent::Nothing
+        (Extent::Nothing, 0)
     );
 }
 

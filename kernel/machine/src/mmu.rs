@@ -146,15 +146,14 @@ impl Mmu for Machine {
         space: &mut Space,
         range: PageRange,
         vacant: PageRange,
-        mut visit: impl FnMut(Frame),
+        mut visit: impl FnMut(Removed),
     ) -> Stale {
         self.let_run(space.id);
         let mut gone = Vec::new();
-        let extent = space.tables.unlink(self, range, vacant, |table| gone.push(table));
-        for table in gone {
-            self.ledger.retire(table);
-            visit(table);
-        }
+        let extent = space
+            .tables
+            .unlink(self, range, vacant, |removed| gone.push(removed));
+        self.report(&gone, &mut visit);
         if let Some(record) = self.spaces.get_mut(&space.id) {
             record.unlinked.push(range);
         }
@@ -241,6 +240,7 @@ impl Machine {
         for removed in gone {
             match *removed {
                 vmsa::Removed::Leaf(page, frame) => visit(Removed::Leaf(page, frame)),
+                vmsa::Removed::Link(slot) => visit(Removed::Link(slot)),
                 vmsa::Removed::Table(table) => {
                     self.ledger.retire(table);
                     visit(Removed::Table(table));

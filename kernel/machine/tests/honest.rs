@@ -5,7 +5,7 @@ mod common;
 use addr::{Frame, MemoryKind, Perms, PhysAddr, VirtAddr};
 use common::{Bench, at, everywhere, page, pages};
 use machine::{AccessKind, Fault};
-use mm::mmu::{Dismantled, Extent, Mmu, TreeHeight};
+use mm::mmu::{Dismantled, Extent, Mmu, Removed, TreeHeight};
 use vmsa::Level;
 
 #[test]
@@ -253,9 +253,9 @@ fn unlinking_many_slots_is_one_invalidation_by_asid() {
         .machine
         .link(&mut space, slots, tree, 0, Perms::READ, &mut bench.frames);
     bench.machine.reset_counts();
-    let stale = bench
-        .machine
-        .unlink(&mut space, slots, slots, |table| panic!("{table:?} stays"));
+    let stale = bench.machine.unlink(&mut space, slots, slots, |removed| {
+        assert!(matches!(removed, Removed::Link(_)), "tables stay: {removed:?}");
+    });
     drop(bench.machine.flush(&space, stale));
     let counts = bench.machine.counts();
     assert_eq!(

@@ -169,7 +169,7 @@ impl<M: Mmu> MemoryManager<M> {
         } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
             leaving.from = part.range.end();
         }
-        let handled = taken.leaves.count() + taken.tables.count() + taken.slots;
+        let handled = taken.leaves.count() + taken.tables.count() + taken.links;
         handled.max(part.search_cost())
     }
 

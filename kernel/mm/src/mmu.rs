@@ -25,13 +25,15 @@ pub trait FrameSource {
     fn take(&mut self) -> Frame;
 }
 
-/// What a removal came across. Neither may be reused before the flush.
+/// What a removal came across. No frame may be reused before the flush.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Removed {
     /// A page's translation, and the frame it led to.
     Leaf(Page, Frame),
     /// A translation table of this address space that has become empty.
     Table(Frame),
+    /// The link of this slot to a region's table.
+    Link(Page),
 }
 
 /// Translations were taken away that a TLB may still hold.
@@ -157,14 +159,14 @@ pub trait Mmu {
         tables: &mut impl FrameSource,
     );
 
-    /// Takes linked slots in `range` (whole slots) away. `visit` hears of each table of this space
-    /// whose whole extent lies in `vacant` and which is taken away too, never of the region's.
+    /// Takes linked slots in `range` (whole slots) away and tells `visit` of each. Tables of this space
+    /// go as in [`unmap`](Self::unmap); of the region's, `visit` hears nothing.
     fn unlink(
         &mut self,
         space: &mut Self::Space,
         range: PageRange,
         vacant: PageRange,
-        visit: impl FnMut(Frame),
+        visit: impl FnMut(Removed),
     ) -> Stale;
 
     /// Waits until no CPU can use what `stale` names.

@@ -1,7 +1,7 @@
 //! What one step takes out of a VMA, and where it is kept until the TLBs have forgotten it.
 
 use crate::job::STEP_FRAMES;
-use crate::mmu::{Extent, Flushed, Mmu, Removed};
+use crate::mmu::{Flushed, Mmu, Removed};
 use crate::slot::SLOT_PAGES;
 use addr::{Frame, Page, PageRange};
 
@@ -18,8 +18,8 @@ pub(crate) struct Taken<T> {
     pub leaves: Batch<T, STEP_FRAMES>,
     /// Tables that have become empty.
     pub tables: Batch<Frame, { Part::MOST_TABLES }>,
-    /// Linked slots there may have been.
-    pub slots: usize,
+    /// How many slots were linked.
+    pub links: usize,
     pub flushed: Flushed,
 }
 
@@ -84,12 +84,13 @@ impl Part {
         let stale = mmu.unmap(space, self.range, self.vacant, |removed| match removed {
             Removed::Leaf(page, frame) => leaves.push(keep(page, frame)),
             Removed::Table(frame) => tables.push(frame),
+            Removed::Link(slot) => panic!("{slot:?} is linked, though its VMA is not"),
         });
         let flushed = mmu.flush(space, stale);
         Taken {
             leaves,
             tables,
-            slots: 0,
+            links: 0,
             flushed,
         }
     }
@@ -98,16 +99,17 @@ impl Part {
     /// address space above.
     pub fn unlink<M: Mmu, T: Copy>(&self, mmu: &mut M, space: &mut M::Space, filler: T) -> Taken<T> {
         let mut tables = Batch::new(Frame::from_number(0));
-        let stale = mmu.unlink(space, self.range, self.vacant, |table| tables.push(table));
-        let slots = match stale.extent {
-            Extent::Nothing => 0,
-            _ => (self.range.count().get() / SLOT_PAGES).min(STEP_FRAMES as u64),
-        };
+        let mut links = 0;
+        let stale = mmu.unlink(space, self.range, self.vacant, |removed| match removed {
+            Removed::Link(_) => links += 1,
+            Removed::Table(frame) => tables.push(frame),
+            Removed::Leaf(page, _) => panic!("{page:?} is not linked, though its VMA is"),
+        });
         let flushed = mmu.flush(space, stale);
         Taken {
             leaves: Batch::new(filler),
             tables,
-            slots: slots as usize,
+            links,
             flushed,
         }
     }

@@ -7,6 +7,7 @@
 //! | `ipc` | messages between processes, and servers in the kernel's place |
 //! | `preempt` | that nobody can keep the CPU |
 //! | `asid` | that many processes are kept apart when ASIDs are few |
+//! | `linked` | that processes share the tables of a large segment, and cannot tell |
 //! | `fp` | that FP/SIMD registers belong to their process |
 //!
 //! Each prints a line about what it found, and exits with status 0 if that is as it should be.

@@ -195,9 +195,11 @@ impl Mmu for Hardware {
         space: &mut Space,
         range: PageRange,
         vacant: PageRange,
-        visit: impl FnMut(Frame),
+        mut visit: impl FnMut(Removed),
     ) -> Stale {
-        let extent = space.tables.unlink(&mut DirectTables, range, vacant, visit);
+        let extent = space
+            .tables
+            .unlink(&mut DirectTables, range, vacant, |it| visit(removed(it)));
         Stale {
             extent: of_mm(extent),
         }
@@ -249,6 +251,7 @@ fn removed(it: vmsa::Removed) -> Removed {
     match it {
         vmsa::Removed::Leaf(page, frame) => Removed::Leaf(page, frame),
         vmsa::Removed::Table(frame) => Removed::Table(frame),
+        vmsa::Removed::Link(slot) => Removed::Link(slot),
     }
 }
 

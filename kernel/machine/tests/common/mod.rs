@@ -112,6 +112,7 @@ impl Bench {
             .machine
             .unmap(space, pages(at, count), vacant, |removed| match removed {
                 Removed::Leaf(_, frame) | Removed::Table(frame) => gone.push(frame),
+                Removed::Link(slot) => panic!("{slot:?} is linked"),
             });
         (stale, gone)
     }
@@ -133,7 +134,11 @@ impl Bench {
         let mut gone = Vec::new();
         let stale = self
             .machine
-            .unlink(space, pages(slot, 512), vacant, |table| gone.push(table));
+            .unlink(space, pages(slot, 512), vacant, |removed| match removed {
+                Removed::Leaf(page, _) => panic!("{page:?} is the region's"),
+                Removed::Table(frame) => gone.push(frame),
+                Removed::Link(_) => {}
+            });
         (stale, gone)
     }
 

@@ -117,9 +117,9 @@ impl Mmu for Hardware {
         space: &mut Space,
         range: PageRange,
         vacant: PageRange,
-        visit: impl FnMut(Frame),
+        mut visit: impl FnMut(Removed),
     ) -> Stale {
-        let extent = space.0.unlink(self, range, vacant, visit);
+        let extent = space.0.unlink(self, range, vacant, |it| visit(removed(it)));
         stale(extent)
     }
 
@@ -151,6 +151,7 @@ fn removed(it: vmsa::Removed) -> Removed {
     match it {
         vmsa::Removed::Leaf(page, frame) => Removed::Leaf(page, frame),
         vmsa::Removed::Table(frame) => Removed::Table(frame),
+        vmsa::Removed::Link(slot) => Removed::Link(slot),
     }
 }
 

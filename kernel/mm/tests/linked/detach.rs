@@ -2,7 +2,8 @@
 
 use super::look::{AT, SLOT, SLOT_BYTES, attach, linked_slots, seen, world};
 use crate::common::{CREATE, PAGE, PRIVATE, Size, World};
-use abi::memory::{MemoryRequest, ShmDetach};
+use abi::Errno;
+use abi::memory::{MemoryRequest, Protection, ShmDetach};
 use abi::shm::GetFlags;
 use machine::{Counts, Machine};
 use mm::{FaultCause, Job, STEP_FRAMES, Seconds, SpaceId};
@@ -221,4 +222,29 @@ fn a_page_touched_while_another_one_detaches_is_not_lost_to_anybody() {
         Err(FaultCause::Unmapped)
     );
     assert_eq!(world.load(other, AT + 199 * SLOT_BYTES + PAGE), Ok(6));
+}
+
+#[test]
+fn the_rest_of_the_last_slot_is_taken_until_the_detach_is_over() {
+    let mut world = World::of(Size {
+        frames: 4096,
+        ..Size::USUAL
+    });
+    let p = world.process();
+    let bytes = 200 * SLOT_BYTES + 3 * PAGE;
+    let id = world
+        .get(p, PRIVATE, bytes, CREATE | GetFlags::NORESERVE)
+        .expect("created");
+    attach(&mut world, p, id);
+    for slot in 0..201 {
+        world.touch(p, AT + slot * SLOT_BYTES, 1);
+    }
+    let end = AT + bytes;
+    let job = begin_detach(&mut world, p, AT);
+    assert!(job.is_some());
+    // The slot is still linked: what was put there now would be seen by others.
+    assert_eq!(world.map(p, end, PAGE, Protection::WRITE), Err(Errno::EINVAL));
+    world.finish(job);
+    assert_eq!(world.map(p, end, PAGE, Protection::WRITE), Ok(end));
+    world.store(p, end, 1).expect("writable");
 }
