@@ -17,6 +17,7 @@ fn a_linked_segment_is_executed_by_one_and_written_by_another() {
     attach(&mut world, writer, id);
     world.attach(runner, id, AT, AttachFlags::EXEC).expect("free");
     world.fill(writer, AT, 200, 1);
+    world.store(writer, AT + SLOT_BYTES, 1).expect("writable");
     world.jump(runner, AT + 150 * PAGE).expect("executable");
     assert_eq!(
         seen(&mut world, runner, AT).map(|leaf| leaf.1),
@@ -37,8 +38,7 @@ fn a_linked_segment_is_executed_by_one_and_written_by_another() {
     world.store(writer, AT + 300 * PAGE, 1).expect("writable");
     assert!(seen(&mut world, runner, AT + 300 * PAGE).is_some());
     world.jump(runner, AT + 300 * PAGE).expect("executable");
-    // In a slot that is not linked yet, too, and by the one who executes.
-    world.store(writer, AT + SLOT_BYTES, 1).expect("writable");
+    // So is what was there before in a slot that is not linked yet, and what its runner touches first.
     world.jump(runner, AT + SLOT_BYTES).expect("executable");
     world.jump(runner, AT + SLOT_BYTES + PAGE).expect("executable");
 }
