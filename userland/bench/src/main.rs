@@ -15,6 +15,7 @@ mod measure;
 mod private;
 mod processes;
 mod shared;
+mod tables;
 
 use measure::Row;
 use rt::archive::Archive;
@@ -26,6 +27,7 @@ fn run(start: &Start) -> Outcome {
     match start.arg(0) {
         Some("serve") => return ipc::serve(),
         Some("yield") => return processes::yield_forever(),
+        Some("touch") => return tables::touch(start),
         _ => {}
     }
     let archive = Archive::from_start(start).ok_or_else(|| Failure::new("bench: no archive"))?;
@@ -33,11 +35,15 @@ fn run(start: &Start) -> Outcome {
     ipc::measure(archive)?.iter().for_each(print);
     processes::measure(archive)?.iter().for_each(print);
     shared::measure()?.iter().for_each(print);
+    print(&tables::measure(archive)?);
     private::measure()?.iter().for_each(print);
     println!("bench: done");
     Ok(())
 }
 
 fn print(row: &Row) {
-    println!("bench: {} {}", row.id, row.value);
+    match row.hundredths {
+        0 => println!("bench: {} {}", row.id, row.value),
+        hundredths => println!("bench: {} {}.{hundredths:02}", row.id, row.value),
+    }
 }

@@ -10,9 +10,29 @@ pub struct Row {
     pub id: &'static str,
     /// Nanoseconds or instructions, one operation.
     pub value: u64,
+    /// Hundredths of one on top of that, where it is so small that they matter.
+    pub hundredths: u64,
 }
 
 impl Row {
+    /// A whole number.
+    pub const fn new(id: &'static str, value: u64) -> Self {
+        Self {
+            id,
+            value,
+            hundredths: 0,
+        }
+    }
+
+    /// `whole`, divided among so many.
+    pub const fn share(id: &'static str, whole: u64, count: u64) -> Self {
+        Self {
+            id,
+            value: whole / count,
+            hundredths: whole % count * 100 / count,
+        }
+    }
+
     /// `operation`, `count` times, after a few times without looking at the clock.
     pub fn measure(
         id: &'static str,
@@ -27,10 +47,7 @@ impl Row {
             operation()?;
         }
         let whole = nanoseconds(start);
-        Ok(Self {
-            id,
-            value: whole.saturating_sub(loop_cost(count)) / count,
-        })
+        Ok(Self::new(id, whole.saturating_sub(loop_cost(count)) / count))
     }
 }
 
