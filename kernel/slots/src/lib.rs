@@ -8,10 +8,14 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZeroU32;
 
 /// Names one object in one pool of `T`s.
+///
+/// A word wide, like `Option` of it: links between objects are most of what objects consist of.
 pub struct Id<T> {
-    index: u32,
+    /// The place and 1: there are less than 2^32 places.
+    number: NonZeroU32,
     generation: u32,
     pool: PhantomData<fn() -> T>,
 }
@@ -19,7 +23,7 @@ pub struct Id<T> {
 impl<T> Id<T> {
     /// Its place in the pool.
     pub const fn index(self) -> u32 {
-        self.index
+        self.number.get() - 1
     }
 
     /// How often that place was given out before.
@@ -29,8 +33,13 @@ impl<T> Id<T> {
 
     /// Rebuilds an identifier that was taken apart; a wrong one finds nothing.
     pub const fn from_parts(index: u32, generation: u32) -> Self {
+        // No pool has a place with the highest number, so its identifier need not be another one.
+        let number = match NonZeroU32::new(index.wrapping_add(1)) {
+            Some(number) => number,
+            None => NonZeroU32::MAX,
+        };
         Self {
-            index,
+            number,
             generation,
             pool: PhantomData,
         }
@@ -46,13 +55,13 @@ impl<T> Clone for Id<T> {
 impl<T> Copy for Id<T> {}
 impl<T> PartialEq for Id<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && self.generation == other.generation
+        self.number == other.number && self.generation == other.generation
     }
 }
 impl<T> Eq for Id<T> {}
 impl<T> fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}.{}", self.index, self.generation)
+        write!(f, "#{}.{}", self.index(), self.generation)
     }
 }
 
@@ -135,10 +144,10 @@ impl<T> Slots<T> {
     /// Takes an object out; its identifier is stale from now on.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
         self.get(id)?;
-        let slot = &mut self.slots[id.index as usize];
+        let slot = &mut self.slots[id.index() as usize];
         slot.generation = slot.generation.wrapping_add(1);
         let state = core::mem::replace(&mut slot.state, State::Free { next: self.free });
-        self.free = Some(id.index);
+        self.free = Some(id.index());
         self.used -= 1;
         match state {
             State::Used(value) => Some(value),
@@ -148,7 +157,7 @@ impl<T> Slots<T> {
 
     /// The object, unless `id` is stale.
     pub fn get(&self, id: Id<T>) -> Option<&T> {
-        match self.slots.get(id.index as usize) {
+        match self.slots.get(id.index() as usize) {
             Some(Slot {
                 generation,
                 state: State::Used(value),
@@ -159,7 +168,7 @@ impl<T> Slots<T> {
 
     /// The object for change, unless `id` is stale.
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        match self.slots.get_mut(id.index as usize) {
+        match self.slots.get_mut(id.index() as usize) {
             Some(Slot {
                 generation,
                 state: State::Used(value),
@@ -209,7 +218,7 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Full, Slot, Slots};
+    use super::{Full, Id, Slot, Slots};
     use std::vec::Vec;
 
     fn pool(size: usize) -> Slots<u32> {
@@ -227,6 +236,16 @@ mod tests {
         assert_eq!(pool.get(first), None);
         assert_eq!(pool.remove(first), None);
         assert_eq!(pool.get(second), Some(&8));
+    }
+
+    #[test]
+    fn an_identifier_and_its_absence_take_a_word() {
+        assert_eq!((size_of::<Id<u32>>(), size_of::<Option<Id<u32>>>()), (8, 8));
+        for index in [0, 1, u32::MAX - 1] {
+            let id = Id::<u32>::from_parts(index, 7);
+            assert_eq!((id.index(), id.generation()), (index, 7));
+        }
+        assert_eq!(pool(1).get(Id::from_parts(u32::MAX, 0)), None);
     }
 
     #[test]
