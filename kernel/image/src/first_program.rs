@@ -96,8 +96,7 @@ fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Err
     let request = MemoryRequest::Map(map);
     kernel
         .memory
-        .perform(space, request, &mut page, 0, None, Seconds(0))
-        .reply
+        .perform(space, &request, &mut page, 0, None, Seconds(0))
         .map(|_| ())
 }
 

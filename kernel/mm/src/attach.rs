@@ -104,7 +104,10 @@ impl<M: Mmu> MemoryManager<M> {
             space.arriving = Some(Arriving { vma, range, tables });
         }
         self.note_attachment(call, region);
-        Ok(Reply::new((range.start().start().raw(),)).after(self.sweep(call.space, call.now)))
+        Ok(Reply::after(
+            (range.start().start().raw(),),
+            self.sweep(call.space, call.now),
+        ))
     }
 
     fn attachment(&self, region: RegionId, range: PageRange, perms: Perms) -> Result<Vma, Errno> {

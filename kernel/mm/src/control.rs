@@ -99,7 +99,7 @@ impl<M: Mmu> MemoryManager<M> {
         } else {
             self.regions.forget_key(region);
         }
-        Ok(Reply::new((0,)).after(self.sweep(call.space, call.now)))
+        Ok(Reply::after((0,), self.sweep(call.space, call.now)))
     }
 
     /// Nothing is ever swapped out, so this only shows in the mode.
@@ -156,5 +156,5 @@ fn identifier(region: RegionId) -> u64 {
 fn answer<T: IntoBytes + Immutable>(call: &mut Call<'_>, words: impl Words, structure: &T) -> Reply {
     let bytes = structure.as_bytes();
     call.message.bytes[..bytes.len()].copy_from_slice(bytes);
-    Reply::new(words).with_bytes(bytes.len())
+    Reply::with_bytes(words, bytes.len())
 }

@@ -28,7 +28,7 @@ impl<M: Mmu> MemoryManager<M> {
                 next = after_in_ring(vmas, next);
             }
         }
-        Ok(Reply::new(()).after(self.sweep(call.space, call.now)))
+        Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 }
 

@@ -14,16 +14,14 @@
 
 use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
-use crate::mmu::Mmu;
-use crate::part::{Part, Taken};
+use crate::mmu::{Flushed, Mmu};
+use crate::part::Part;
 use crate::region::{Emptied, RegionId, RegionState};
-use crate::slot::SLOT_PAGES;
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Leaving, Manner, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring,
-    tables_needed,
+    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
 };
-use addr::{Frame, PageRange};
+use addr::PageRange;
 
 /// Most frames that one step handles.
 pub const STEP_FRAMES: usize = 64;
@@ -115,62 +113,55 @@ impl<M: Mmu> MemoryManager<M> {
             frames,
             spaces,
             vmas,
+            tray,
             ..
         } = self;
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return 0;
         };
         let vma = existing(vmas, id);
-        let (range, owns_frames, manner) = (vma.range(), vma.backing.owns_frames(), vma.manner());
+        let (range, manner) = (vma.range(), vma.manner());
         let vacant = Neighbours::of(vmas, id).around(range);
-        let hardware = &mut space.hardware;
-        let nothing = Frame::from_number(0);
-        let (part, taken) = match manner {
-            Manner::Paged => {
-                let part = Part::of(mmu, hardware, range, from, vacant, most as u64);
-                let taken = part.take_out(mmu, hardware, nothing, |_, frame| frame);
-                (part, taken)
-            }
-            Manner::Linked => {
-                let part = Part::of(mmu, hardware, range, from, vacant, most as u64 * SLOT_PAGES);
-                let taken = part.unlink(mmu, hardware, nothing);
-                (part, taken)
-            }
-        };
-        if owns_frames {
-            for frame in taken.leaves.iter() {
-                space.pages.put_back(frames, frame, &taken.flushed);
+        let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
+        let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
+        if vma.backing.owns_frames() {
+            for (_, frame) in tray.pages.iter() {
+                space.pages.put_back(frames, frame, &flushed);
             }
         }
-        self.end_part(space_id, id, &part, &taken, now)
+        self.end_part(space_id, id, &part, &flushed, now)
     }
 
     /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far
     /// that has been emptied. Answers what the part cost.
-    pub(crate) fn end_part<T: Copy>(
+    pub(crate) fn end_part(
         &mut self,
         space_id: SpaceId,
         id: VmaId,
         part: &Part,
-        taken: &Taken<T>,
+        flushed: &Flushed,
         now: Seconds,
     ) -> usize {
         let Self {
-            frames, spaces, vmas, ..
+            frames,
+            spaces,
+            vmas,
+            tray,
+            ..
         } = self;
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return 0;
         };
-        for frame in taken.tables.iter() {
-            space.tables.put_back(frames, frame, &taken.flushed);
+        for frame in tray.tables.iter() {
+            space.tables.put_back(frames, frame, flushed);
         }
+        let cost = part.cost(tray);
         if part.is_last {
             self.remove_vma(space_id, id, now);
         } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
             leaving.from = part.range.end();
         }
-        let handled = taken.leaves.count() + taken.tables.count() + taken.links;
-        handled.max(part.search_cost())
+        cost
     }
 
     /// Takes an empty VMA, the first of those to be emptied, out of its set, with all that was

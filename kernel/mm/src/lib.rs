@@ -100,7 +100,7 @@ pub use identity::{Credential, Gid, Identity, MOST_GROUPS, Seconds, Uid};
 pub use job::{Job, STEP_FRAMES};
 pub use limits::Limits;
 pub use manager::{BadStorage, MemoryManager, Storage};
-pub use message::Outcome;
+pub use message::Reply;
 pub use mmu::Mmu;
 pub use region::{KeyBucket, Region};
 pub use space::{AnySpace, Space, SpaceId};

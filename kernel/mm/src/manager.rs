@@ -4,6 +4,7 @@ use crate::frame::{BadRam, Frames};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::mmu::Mmu;
+use crate::part::Tray;
 use crate::region::{KeyBucket, Region, RegionTable};
 use crate::space::{AnySpace, Space, SpaceId, SpaceState};
 use crate::vma::{Vma, Vmas};
@@ -46,6 +47,7 @@ pub struct MemoryManager<M: Mmu> {
     pub(crate) limits: Limits,
     /// Pages of regions that have a frame.
     pub(crate) shared_present: u64,
+    pub(crate) tray: Tray,
 }
 
 impl<M: Mmu> MemoryManager<M> {
@@ -79,6 +81,7 @@ impl<M: Mmu> MemoryManager<M> {
             regions,
             vmas: Slots::new(vmas),
             shared_present: 0,
+            tray: Tray::EMPTY,
         })
     }
 

@@ -8,14 +8,15 @@ use crate::space::SpaceId;
 use abi::memory::MemoryRequest;
 use abi::{Errno, MessagePage, Words, Words6};
 
-/// What became of a request.
+/// What is to be answered to a request that was not refused, and what has to be done before.
 #[must_use = "a job has to be stepped to its end before the reply is given"]
 #[derive(Debug)]
-pub struct Outcome {
-    /// The words of the answer and how many bytes of the message page belong to it, or why the
-    /// request was refused. A refused request has changed nothing.
-    pub reply: Result<(Words6, usize), Errno>,
-    /// What has to be done before the reply is given.
+pub struct Reply {
+    /// The words of the answer.
+    pub words: Words6,
+    /// How many bytes of the message page belong to it.
+    pub bytes: usize,
+    /// What is left to do.
     pub job: Option<Job>,
 }
 
@@ -31,31 +32,28 @@ pub(crate) struct Call<'a> {
     pub now: Seconds,
 }
 
-/// The answer to a request that was not refused.
-pub(crate) struct Reply {
-    words: Words6,
-    bytes: usize,
-    job: Option<Job>,
-}
-
 impl Reply {
     /// An answer of words.
-    pub fn new(answer: impl Words) -> Self {
+    pub(crate) fn new(answer: impl Words) -> Self {
+        Self::after(answer, None)
+    }
+
+    /// An answer of words, to be given after `job`.
+    pub(crate) fn after(answer: impl Words, job: Option<Job>) -> Self {
         Self {
             words: answer.into_words(),
             bytes: 0,
-            job: None,
+            job,
         }
     }
 
-    /// With the first `bytes` bytes of the message page.
-    pub fn with_bytes(self, bytes: usize) -> Self {
-        Self { bytes, ..self }
-    }
-
-    /// To be given after `job`.
-    pub fn after(self, job: Option<Job>) -> Self {
-        Self { job, ..self }
+    /// An answer of words with the first `bytes` bytes of the message page.
+    pub(crate) fn with_bytes(answer: impl Words, bytes: usize) -> Self {
+        Self {
+            words: answer.into_words(),
+            bytes,
+            job: None,
+        }
     }
 }
 
@@ -64,39 +62,27 @@ impl<M: Mmu> MemoryManager<M> {
     /// message page, of which `bytes` bytes count; `source` is the address space whose memory
     /// manager handle came along.
     ///
-    /// Requests for an address space that is gone or ending get `ESRCH`; everything else is in
-    /// the table of [`MemoryRequest`].
+    /// # Errors
+    /// Why it is refused: then it has changed nothing. `ESRCH` for an address space that is gone or
+    /// ending; everything else is in the table of [`MemoryRequest`].
     pub fn perform(
         &mut self,
         space: SpaceId,
-        request: MemoryRequest,
+        request: &MemoryRequest,
         message: &mut MessagePage,
         bytes: usize,
         source: Option<SpaceId>,
         now: Seconds,
-    ) -> Outcome {
-        let mut call = Call {
+    ) -> Result<Reply, Errno> {
+        self.alive(space)?;
+        let call = &mut Call {
             space,
             message,
             bytes,
             source,
             now,
         };
-        match self.dispatch(&mut call, request) {
-            Ok(Reply { words, bytes, job }) => Outcome {
-                reply: Ok((words, bytes)),
-                job,
-            },
-            Err(errno) => Outcome {
-                reply: Err(errno),
-                job: None,
-            },
-        }
-    }
-
-    fn dispatch(&mut self, call: &mut Call<'_>, request: MemoryRequest) -> Result<Reply, Errno> {
-        self.alive(call.space)?;
-        match request {
+        match *request {
             MemoryRequest::ShmGet(get) => self.shm_get(call, get),
             MemoryRequest::ShmAttach(attach) => self.shm_attach(call, attach),
             MemoryRequest::ShmDetach(detach) => self.shm_detach(call, detach),

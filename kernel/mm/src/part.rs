@@ -3,6 +3,7 @@
 use crate::job::STEP_FRAMES;
 use crate::mmu::{Flushed, Mmu, Removed};
 use crate::slot::SLOT_PAGES;
+use crate::vma::Manner;
 use addr::{Frame, Page, PageRange};
 
 /// What of a VMA one step removes. Steps go upwards.
@@ -12,15 +13,42 @@ pub(crate) struct Part {
     pub is_last: bool,
 }
 
-/// What a part had in it, which no CPU can reach any more.
-pub(crate) struct Taken<T> {
-    /// What was to be kept of each translation.
-    pub leaves: Batch<T, STEP_FRAMES>,
+/// What a step has taken out of address spaces and not put elsewhere yet. It is in the memory manager
+/// for good, since making room for it on the stack would cost more than most steps.
+pub(crate) struct Tray {
+    /// Pages, and the frames they had.
+    pub pages: Batch<(Page, Frame), STEP_FRAMES>,
     /// Tables that have become empty.
     pub tables: Batch<Frame, { Part::MOST_TABLES }>,
     /// How many slots were linked.
-    pub links: usize,
-    pub flushed: Flushed,
+    links: usize,
+}
+
+impl Tray {
+    pub const EMPTY: Self = Self {
+        pages: Batch::new((Page::from_number(0), Frame::from_number(0))),
+        tables: Batch::new(Frame::from_number(0)),
+        links: 0,
+    };
+
+    fn clear(&mut self) {
+        self.pages.count = 0;
+        self.tables.count = 0;
+        self.links = 0;
+    }
+
+    fn put(&mut self, removed: Removed) {
+        match removed {
+            Removed::Leaf(page, frame) => self.pages.push((page, frame)),
+            Removed::Table(frame) => self.tables.push(frame),
+            Removed::Link(_) => self.links += 1,
+        }
+    }
+
+    /// What took the time that frames do.
+    fn handled(&self) -> usize {
+        self.pages.count + self.tables.count + self.links
+    }
 }
 
 impl Part {
@@ -28,27 +56,31 @@ impl Part {
     /// are at most two tables of each level on the way to them. Other tables that go with them are
     /// empty. A table wholly inside of a VMA exists because a page of it is present, or a slot
     /// linked, so these can only be where the VMA starts and ends, one of each level.
-    pub const MOST_TABLES: usize = 3 * (2 + 2);
+    const MOST_TABLES: usize = 3 * (2 + 2);
 
-    /// The first part of `range` that has up to `most` translations, none of which is below
-    /// `from`. Ends where the next translation is, so that empty tables on the way go with it.
+    /// The first part of `range` that has up to `most` translations, or links, none of which is below
+    /// `from`. Ends where the next one is, so that empty tables on the way go with it.
     ///
     /// The last part is the whole of `range` once more: tables that it shared with VMAs which
     /// have gone since its earlier parts did may be anywhere in it.
     pub fn of<M: Mmu>(
         mmu: &M,
         space: &M::Space,
-        range: PageRange,
+        (range, manner): (PageRange, Manner),
         from: Page,
         vacant: PageRange,
-        most: u64,
+        most: usize,
     ) -> Self {
         let whole = Self {
             range,
             vacant,
             is_last: true,
         };
-        if range.end().number() - from.number() <= most {
+        let most_pages = match manner {
+            Manner::Paged => most as u64,
+            Manner::Linked => most as u64 * SLOT_PAGES,
+        };
+        if range.end().number() - from.number() <= most_pages {
             return whole;
         }
         let next_from =
@@ -56,7 +88,7 @@ impl Part {
         let Some(first) = next_from(from) else {
             return whole;
         };
-        let Some(next) = next_from(Page::from_number(first.number() + most)) else {
+        let Some(next) = next_from(Page::from_number(first.number() + most_pages)) else {
             return whole;
         };
         let upto = |start| PageRange::between(start, next);
@@ -70,56 +102,28 @@ impl Part {
         }
     }
 
-    /// Takes everything out of it, and waits until no CPU can reach it. `keep` says what is to be
-    /// remembered of each translation; `filler` is any such thing.
-    pub fn take_out<M: Mmu, T: Copy>(
+    /// Takes everything out of it and onto the tray, and waits until no CPU can reach it.
+    pub fn take_out<M: Mmu>(
         &self,
         mmu: &mut M,
         space: &mut M::Space,
-        filler: T,
-        keep: impl Fn(Page, Frame) -> T,
-    ) -> Taken<T> {
-        let mut leaves = Batch::new(filler);
-        let mut tables = Batch::new(Frame::from_number(0));
-        let stale = mmu.unmap(space, self.range, self.vacant, |removed| match removed {
-            Removed::Leaf(page, frame) => leaves.push(keep(page, frame)),
-            Removed::Table(frame) => tables.push(frame),
-            Removed::Link(slot) => panic!("{slot:?} is linked, though its VMA is not"),
-        });
-        let flushed = mmu.flush(space, stale);
-        Taken {
-            leaves,
-            tables,
-            links: 0,
-            flushed,
-        }
+        manner: Manner,
+        tray: &mut Tray,
+    ) -> Flushed {
+        tray.clear();
+        let put = |removed| tray.put(removed);
+        let stale = match manner {
+            Manner::Paged => mmu.unmap(space, self.range, self.vacant, put),
+            Manner::Linked => mmu.unlink(space, self.range, self.vacant, put),
+        };
+        mmu.flush(space, stale)
     }
 
-    /// The same for a part that is linked. What is found in it is the region's, but for tables of the
-    /// address space above.
-    pub fn unlink<M: Mmu, T: Copy>(&self, mmu: &mut M, space: &mut M::Space, filler: T) -> Taken<T> {
-        let mut tables = Batch::new(Frame::from_number(0));
-        let mut links = 0;
-        let stale = mmu.unlink(space, self.range, self.vacant, |removed| match removed {
-            Removed::Link(_) => links += 1,
-            Removed::Table(frame) => tables.push(frame),
-            Removed::Leaf(page, _) => panic!("{page:?} is not linked, though its VMA is"),
-        });
-        let flushed = mmu.flush(space, stale);
-        Taken {
-            leaves: Batch::new(filler),
-            tables,
-            links,
-            flushed,
-        }
-    }
-
-    /// What looking for translations in it costs, in frames handled: a table of 512 entries is
-    /// looked through in the time that a few dozen frames take. There are at most two of each
-    /// level, however far the part reaches.
-    pub fn search_cost(&self) -> usize {
+    /// What that cost, in frames handled. A table of 512 entries is looked through in the time that a
+    /// few dozen frames take; there are at most two of each level, however far the part reaches.
+    pub fn cost(&self, tray: &Tray) -> usize {
         let pages = self.range.count().get().min(SLOT_PAGES);
-        pages as usize / 16
+        tray.handled().max(pages as usize / 16)
     }
 }
 
@@ -131,7 +135,7 @@ pub(crate) struct Batch<T, const MOST: usize> {
 
 impl<T: Copy, const MOST: usize> Batch<T, MOST> {
     /// An empty one; `filler` is what the unused places hold.
-    pub fn new(filler: T) -> Self {
+    const fn new(filler: T) -> Self {
         Self {
             things: [filler; MOST],
             count: 0,
@@ -140,7 +144,7 @@ impl<T: Copy, const MOST: usize> Batch<T, MOST> {
 
     /// # Panics
     /// If it is full: a step was given too large a part.
-    pub fn push(&mut self, thing: T) {
+    fn push(&mut self, thing: T) {
         self.things[self.count] = thing;
         self.count += 1;
     }

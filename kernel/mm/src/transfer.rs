@@ -9,18 +9,17 @@
 //! source's process meanwhile finishes this, and if the destination goes, the pages go too.
 
 use crate::identity::Seconds;
-use crate::job::STEP_FRAMES;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::part::{Batch, Part};
+use crate::part::Part;
 use crate::place::mappable;
 use crate::space::{SpaceId, Stock};
 use crate::vma::{Backing, Heir, Neighbours, Vma, VmaId, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
-use addr::{Frame, GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
+use addr::{GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
 
 /// Most pages of one request (4 MiB), so that there is a bound to how many mappings they are.
 pub const MOST_MOVED_PAGES: u64 = 1024;
@@ -49,7 +48,7 @@ impl<M: Mmu> MemoryManager<M> {
                 first: range.start(),
             },
         );
-        Ok(Reply::new(()).after(self.sweep(from, call.now)))
+        Ok(Reply::after((), self.sweep(from, call.now)))
     }
 
     /// Whether a range is one or more whole private mappings without gaps.
@@ -104,21 +103,25 @@ impl<M: Mmu> MemoryManager<M> {
         now: Seconds,
     ) -> usize {
         let Self {
-            mmu, spaces, vmas, ..
+            mmu,
+            spaces,
+            vmas,
+            tray,
+            ..
         } = self;
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return 0;
         };
-        let range = existing(vmas, id).range();
+        let vma = existing(vmas, id);
+        let (range, manner) = (vma.range(), vma.manner());
         let vacant = Neighbours::of(vmas, id).around(range);
-        let part = Part::of(mmu, &space.hardware, range, from, vacant, most as u64);
-        let nothing = (from, Frame::from_number(0));
-        let taken = part.take_out(mmu, &mut space.hardware, nothing, |page, frame| (page, frame));
+        let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
+        let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
 
-        let pages = part.range.end().number() - from.number();
-        self.hand_over(space_id, id, heir, pages, taken.leaves.count() as u64);
-        self.move_in(heir, range.start(), &taken.leaves);
-        self.end_part(space_id, id, &part, &taken, now)
+        let (pages, present) = (part.range.end().number() - from.number(), tray.pages.count());
+        self.hand_over(space_id, id, heir, pages, present as u64);
+        self.move_in(heir, range.start());
+        self.end_part(space_id, id, &part, &flushed, now)
     }
 
     /// Charges the heir for `pages` pages, `present` of which are there, in place of the VMA they
@@ -140,20 +143,21 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Maps pages, which are nowhere else, where the heir of those from `start` on has them.
-    fn move_in(&mut self, heir: Heir, start: Page, pages: &Batch<(Page, Frame), STEP_FRAMES>) {
+    /// Maps the pages on the tray where the heir of those from `start` on has them.
+    fn move_in(&mut self, heir: Heir, start: Page) {
         let Self {
             mmu,
             frames,
             spaces,
             vmas,
+            tray,
             ..
         } = self;
         let Some(destination) = spaces.get_mut(typed(heir.space)) else {
             return;
         };
         let perms = existing(vmas, heir.vma).perms;
-        for (page, frame) in pages.iter() {
+        for (page, frame) in tray.pages.iter() {
             if perms.contains(Perms::EXECUTE) {
                 mmu.publish_code(frame);
             }

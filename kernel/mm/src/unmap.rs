@@ -50,7 +50,10 @@ impl<M: Mmu> MemoryManager<M> {
         let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
         let tables = self.frames.promise(clearance.tables())?;
         self.cut_out(call.space, clearance, tables);
-        Ok(Reply::new(()).after(self.step(Job::Unmap(call.space, range), call.now)))
+        Ok(Reply::after(
+            (),
+            self.step(Job::Unmap(call.space, range), call.now),
+        ))
     }
 
     /// Makes sure that [`cut_out`](Self::cut_out) will find slots for the VMAs it cuts, and that

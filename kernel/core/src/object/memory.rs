@@ -10,16 +10,16 @@ use mm::SpaceId;
 
 impl<P: Platform> Kernel<P> {
     pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
-        let request = MemoryRequest::decode(call.tag.label(), call.words)?;
+        let request = &MemoryRequest::decode(call.tag.label(), call.words)?;
         let source = self.space_passed(&call);
         let now = self.seconds();
         let bytes = call.tag.bytes();
-        let outcome = self
+        let done = self
             .memory
             .perform(space, request, &mut self.message, bytes, source, now);
-        let (words, bytes) = outcome.reply?;
-        let answered = self.answer_with_bytes(call.thread, words, bytes);
-        Ok(outcome.job.map_or(answered, Outcome::Works))
+        let reply = done.as_ref().map_err(|errno| *errno)?;
+        let answered = self.answer_with_bytes(call.thread, reply.words, reply.bytes);
+        Ok(reply.job.map_or(answered, Outcome::Works))
     }
 
     /// The address space whose memory manager came along with the message. It is acted upon, so

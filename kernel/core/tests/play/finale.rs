@@ -79,12 +79,12 @@ impl Play {
                 };
                 let (memory, mut page) = (&mut self.world.kernel.memory, MessagePage::EMPTY);
                 let request = MemoryRequest::ShmControl(request);
-                let outcome = memory.perform(space, request, &mut page, 0, None, Seconds(0));
-                let mut job = outcome.job;
+                let reply = memory.perform(space, &request, &mut page, 0, None, Seconds(0))?;
+                let mut job = reply.job;
                 while let Some(next) = job {
                     job = memory.step(next, Seconds(0));
                 }
-                outcome.reply.map(|(words, _)| words[0])
+                Ok(reply.words[0])
             };
             if let Ok(id) = control(index, ShmCommand::StatAny) {
                 let removed = control(id as i32, ShmCommand::Remove);

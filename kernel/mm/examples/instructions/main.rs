@@ -219,14 +219,15 @@ impl Desk {
 
     fn ask(&mut self, space: SpaceId, request: MemoryRequest, source: Option<SpaceId>) -> Words6 {
         let now = Seconds(1);
-        let outcome = self
+        let reply = self
             .memory
-            .perform(space, request, &mut self.message, 0, source, now);
-        let mut job = outcome.job;
+            .perform(space, &request, &mut self.message, 0, source, now)
+            .expect("a request that makes sense");
+        let mut job = reply.job;
         while let Some(rest) = job {
             job = self.memory.step(rest, now);
         }
-        outcome.reply.expect("a request that makes sense").0
+        reply.words
     }
 
     fn get(&mut self, key: i32, size: u64) -> ShmId {

@@ -18,7 +18,7 @@ use abi::shm::{
 use abi::{Errno, MessagePage, Words, Words6};
 use addr::VirtAddr;
 use machine::{Fault, Machine};
-use mm::{Access, Credential, FaultCause, Gid, Identity, Job, Seconds, SpaceId, Uid};
+use mm::{Access, Credential, FaultCause, Gid, Identity, Job, Reply, Seconds, SpaceId, Uid};
 pub use setup::{Size, World};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -111,18 +111,14 @@ impl World {
         };
         message.bytes[..bytes.len()].copy_from_slice(bytes);
         let now = Seconds(self.now);
-        let outcome = self
+        let done = self
             .mm
-            .perform(process, request, &mut message, bytes.len(), source, now);
+            .perform(process, &request, &mut message, bytes.len(), source, now);
         self.check();
-        let answer = outcome
-            .reply
-            .map(|(words, count)| (words, message.bytes[..count].to_vec()));
-        assert!(
-            answer.is_ok() || outcome.job.is_none(),
-            "nothing is left to do for what was refused"
-        );
-        (answer, outcome.job)
+        match done {
+            Ok(Reply { words, bytes, job }) => (Ok((words, message.bytes[..bytes].to_vec())), job),
+            Err(errno) => (Err(errno), None),
+        }
     }
 
     /// Does what is left to do, checking between the steps.
