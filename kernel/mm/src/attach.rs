@@ -14,7 +14,7 @@ use crate::region::{Region, RegionId, Wanted};
 use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::{Arriving, Space};
 use crate::unmap::{Purpose, is_filled_across};
-use crate::vma::{Attachment, Backing, Neighbours, Vma, Vmas, existing, tables_needed};
+use crate::vma::{Attachment, Backing, Neighbours, Vma, VmaState, Vmas, existing, tables_needed};
 use abi::Errno;
 use abi::layout::SHMLBA;
 use abi::memory::ShmAttach;
@@ -73,8 +73,8 @@ impl<M: Mmu> MemoryManager<M> {
         perms: Perms,
         fit: Fit,
     ) -> Result<Reply, Errno> {
-        let vma = self.attachment(region, fit.range, perms)?;
-        self.add_vma(call.space, fit, vma)?;
+        let backing = self.backing(region, fit.range)?;
+        self.add_vma(call.space, fit, perms, backing, VmaState::Live)?;
         self.note_attachment(call, region);
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
@@ -88,16 +88,17 @@ impl<M: Mmu> MemoryManager<M> {
         perms: Perms,
         range: PageRange,
     ) -> Result<Reply, Errno> {
-        let vma = self.attachment(region, range, perms)?;
+        let backing = self.backing(region, range)?;
         let space = self.alive(call.space)?;
         if space.arriving.is_some() || is_filled_across(space, &self.vmas, range) {
             return Err(Errno::EAGAIN);
         }
-        let needed = tables_needed(range, vma.manner(), Neighbours::NONE);
+        let needed = tables_needed(range, backing.manner(), Neighbours::NONE);
         let clearance = self.plan_clearance(call.space, range, Purpose::Newcomer)?;
         let mut tables = self.frames.promise(needed + clearance.tables())?;
         let unshared = tables.split(clearance.tables());
         self.cut_out(call.space, clearance, unshared);
+        let vma = Vma::new(range, perms, backing, VmaState::Live);
         let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(call.space)) {
             space.count_in(existing(&self.vmas, vma));
@@ -110,19 +111,18 @@ impl<M: Mmu> MemoryManager<M> {
         ))
     }
 
-    fn attachment(&self, region: RegionId, range: PageRange, perms: Perms) -> Result<Vma, Errno> {
-        let pages = self.regions.get(region).ok_or(Errno::EINVAL)?.pages.get();
+    /// What is behind an attachment in `range`, and whose tables: whole slots are linked.
+    fn backing(&self, region: RegionId, range: PageRange) -> Result<Backing, Errno> {
         let attachment = Attachment {
             region,
             base: range.start(),
-            pages,
+            pages: self.regions.get(region).ok_or(Errno::EINVAL)?.pages.get(),
         };
-        let backing = if is_whole_slots(range) {
+        Ok(if is_whole_slots(range) {
             Backing::Linked(attachment)
         } else {
             Backing::Paged(attachment)
-        };
-        Ok(Vma::new(range, perms, backing))
+        })
     }
 
     fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {

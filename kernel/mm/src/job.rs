@@ -29,8 +29,10 @@ pub const STEP_FRAMES: usize = 64;
 /// What a VMA or region without frames counts as, so that a step has a bound.
 const EMPTY_COST: usize = 8;
 
-/// Something that [`MemoryManager::step`] has to be called for until it is done.
+/// Something that [`MemoryManager::step`] has to be called for until it is done. It has a wide tag so
+/// that it is copied by words: there are no unaligned accesses to copy what is behind a narrow one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
 pub enum Job {
     /// Give back what an address space no longer uses.
     Sweep(SpaceId),
@@ -121,7 +123,8 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id);
         let (range, manner) = (vma.range(), vma.manner());
-        let vacant = Neighbours::of(vmas, id).around(range);
+        let neighbours = Neighbours::of(vmas, id);
+        let vacant = neighbours.around(range);
         let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
         let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
         if vma.backing.owns_frames() {
@@ -129,7 +132,7 @@ impl<M: Mmu> MemoryManager<M> {
                 space.pages.put_back(frames, frame, &flushed);
             }
         }
-        self.end_part(space_id, id, &part, &flushed, now)
+        self.end_part(space_id, id, neighbours, &part, &flushed, now)
     }
 
     /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far
@@ -138,6 +141,7 @@ impl<M: Mmu> MemoryManager<M> {
         &mut self,
         space_id: SpaceId,
         id: VmaId,
+        neighbours: Neighbours,
         part: &Part,
         flushed: &Flushed,
         now: Seconds,
@@ -157,7 +161,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let cost = part.cost(tray);
         if part.is_last {
-            self.remove_vma(space_id, id, now);
+            self.remove_vma(space_id, id, neighbours, now);
         } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
             leaving.from = part.range.end();
         }
@@ -166,7 +170,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Takes an empty VMA, the first of those to be emptied, out of its set, with all that was
     /// promised for it; with the last one of an attachment, that ends.
-    fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) {
+    fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, neighbours: Neighbours, now: Seconds) {
         let Self {
             frames, spaces, vmas, ..
         } = self;
@@ -176,7 +180,7 @@ impl<M: Mmu> MemoryManager<M> {
         let remains = leave_ring(vmas, id);
         let vma = existing(vmas, id);
         let (state, owned, attachment) = (vma.state, vma.owned, vma.attachment());
-        let tables = tables_needed(vma.range(), vma.manner(), Neighbours::of(vmas, id));
+        let tables = tables_needed(vma.range(), vma.manner(), neighbours);
         space.set.remove(vmas, id);
         vmas.remove(id);
         space.tables.release(frames, tables);

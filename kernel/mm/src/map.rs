@@ -5,7 +5,7 @@ use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::{Fit, mappable, message_pages};
 use crate::space::SpaceId;
-use crate::vma::{Backing, Vma};
+use crate::vma::{Backing, VmaState};
 use abi::Errno;
 use abi::memory::{Map, Protection};
 use addr::{Frame, FrameRange, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
@@ -15,7 +15,7 @@ impl<M: Mmu> MemoryManager<M> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let pages = PageCount::covering(request.length).ok_or(Errno::EINVAL)?;
         let fit = self.place_for(call.space, request.address, pages)?;
-        self.add_vma(call.space, fit, Vma::new(fit.range, perms, Backing::Anonymous))?;
+        self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Live)?;
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
 
@@ -30,11 +30,8 @@ impl<M: Mmu> MemoryManager<M> {
         let range =
             PageRange::new(page, PageCount::covering(1).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
         let fit = self.alive(space)?.fit_at(&self.vmas, range).ok_or(Errno::EBUSY)?;
-        self.add_vma(
-            space,
-            fit,
-            Vma::new(range, Perms::READ_WRITE, Backing::MessagePage),
-        )?;
+        let perms = Perms::READ_WRITE;
+        self.add_vma(space, fit, perms, Backing::MessagePage, VmaState::Live)?;
         let Self {
             mmu, frames, spaces, ..
         } = self;
@@ -71,11 +68,8 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let pages = PageCount::new(frames.count()).ok_or(Errno::EINVAL)?;
         let fit = self.place_for(space, 0, pages)?;
-        self.add_vma(
-            space,
-            fit,
-            Vma::new(fit.range, perms, Backing::Physical(frames.start(), kind)),
-        )?;
+        let backing = Backing::Physical(frames.start(), kind);
+        self.add_vma(space, fit, perms, backing, VmaState::Live)?;
         Ok(fit.range.start().start())
     }
 

@@ -9,7 +9,7 @@ use addr::{Frame, Page, PageRange};
 /// What of a VMA one step removes. Steps go upwards.
 pub(crate) struct Part {
     pub range: PageRange,
-    pub vacant: PageRange,
+    vacant: PageRange,
     pub is_last: bool,
 }
 

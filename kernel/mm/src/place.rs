@@ -5,9 +5,9 @@ use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::slot::{SLOT_PAGES, slot_of, slots_for};
 use crate::space::{Arriving, Space, SpaceId};
-use crate::vma::{Gap, Neighbours, Spot, Vma, VmaId, VmaState, Vmas, existing, tables_needed};
+use crate::vma::{Backing, Gap, Neighbours, Spot, Vma, VmaId, VmaState, Vmas, existing, tables_needed};
 use abi::{Errno, layout};
-use addr::{PageCount, PageRange, VirtAddr};
+use addr::{PageCount, PageRange, Perms, VirtAddr};
 
 /// A place that is free.
 #[derive(Clone, Copy)]
@@ -128,9 +128,17 @@ impl Fit {
 }
 
 impl<M: Mmu> MemoryManager<M> {
-    /// Puts `vma` into its place, with a promise of the tables it adds and of the frames it owns:
+    /// Puts a VMA into its place, with a promise of the tables it adds and of the frames it owns:
     /// all of it, or nothing.
-    pub(crate) fn add_vma(&mut self, space: SpaceId, fit: Fit, vma: Vma) -> Result<VmaId, Errno> {
+    pub(crate) fn add_vma(
+        &mut self,
+        space: SpaceId,
+        fit: Fit,
+        perms: Perms,
+        backing: Backing,
+        state: VmaState,
+    ) -> Result<VmaId, Errno> {
+        let vma = Vma::new(fit.range, perms, backing, state);
         let (owned, limit) = (vma.owned, self.limits.mappings);
         let Self {
             mmu,

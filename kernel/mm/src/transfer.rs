@@ -16,7 +16,7 @@ use crate::mmu::Mmu;
 use crate::part::Part;
 use crate::place::mappable;
 use crate::space::{SpaceId, Stock};
-use crate::vma::{Backing, Heir, Neighbours, Vma, VmaId, VmaState, existing, existing_mut};
+use crate::vma::{Backing, Heir, Neighbours, VmaId, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
 use addr::{GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
@@ -38,7 +38,7 @@ impl<M: Mmu> MemoryManager<M> {
             .alive(call.space)?
             .fit_at(&self.vmas, range)
             .ok_or(Errno::EINVAL)?;
-        let vma = self.add_vma(call.space, fit, Vma::filling(range, perms))?;
+        let vma = self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Filling)?;
         self.bequeath(
             from,
             source,
@@ -114,14 +114,15 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id);
         let (range, manner) = (vma.range(), vma.manner());
-        let vacant = Neighbours::of(vmas, id).around(range);
+        let neighbours = Neighbours::of(vmas, id);
+        let vacant = neighbours.around(range);
         let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
         let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
 
         let (pages, present) = (part.range.end().number() - from.number(), tray.pages.count());
         self.hand_over(space_id, id, heir, pages, present as u64);
         self.move_in(heir, range.start());
-        self.end_part(space_id, id, &part, &flushed, now)
+        self.end_part(space_id, id, neighbours, &part, &flushed, now)
     }
 
     /// Charges the heir for `pages` pages, `present` of which are there, in place of the VMA they

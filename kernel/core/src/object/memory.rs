@@ -19,7 +19,10 @@ impl<P: Platform> Kernel<P> {
             .perform(space, request, &mut self.message, bytes, source, now);
         let reply = done.as_ref().map_err(|errno| *errno)?;
         let answered = self.answer_with_bytes(call.thread, reply.words, reply.bytes);
-        Ok(reply.job.map_or(answered, Outcome::Works))
+        Ok(match reply.job {
+            Some(job) => Outcome::Works(job),
+            None => answered,
+        })
     }
 
     /// The address space whose memory manager came along with the message. It is acted upon, so

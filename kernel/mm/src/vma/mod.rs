@@ -41,8 +41,10 @@ struct Ring {
     after: VmaId,
 }
 
-/// What is behind a VMA.
+/// What is behind a VMA. The wide tag is for copies: behind a narrow one, the rest would be copied
+/// byte by byte in a kernel that accesses no word unaligned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
 pub(crate) enum Backing {
     /// Zero-filled frames of this process alone, present after the first touch.
     Anonymous,
@@ -80,29 +82,17 @@ impl Attachment {
 }
 
 impl Vma {
-    /// A VMA that is in no set yet.
-    pub(crate) fn new(range: PageRange, perms: Perms, backing: Backing) -> Self {
+    /// A VMA that is in no set yet, live or to be filled.
+    pub(crate) fn new(range: PageRange, perms: Perms, backing: Backing, state: VmaState) -> Self {
+        let owns_all = backing.owns_frames() && state == VmaState::Live;
         Self {
             range,
             perms,
             backing,
-            state: VmaState::Live,
-            owned: if backing.owns_frames() {
-                range.count().get()
-            } else {
-                0
-            },
+            state,
+            owned: if owns_all { range.count().get() } else { 0 },
             node: Node::ALONE,
             ring: None,
-        }
-    }
-
-    /// A VMA that is in no set yet, for private pages that come from elsewhere.
-    pub(crate) fn filling(range: PageRange, perms: Perms) -> Self {
-        Self {
-            state: VmaState::Filling,
-            owned: 0,
-            ..Self::new(range, perms, Backing::Anonymous)
         }
     }
 
@@ -134,12 +124,7 @@ impl Vma {
 
     /// Whose level-3 tables translate it.
     pub(crate) fn manner(&self) -> Manner {
-        match self.backing {
-            Backing::Linked(_) => Manner::Linked,
-            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) => {
-                Manner::Paged
-            }
-        }
+        self.backing.manner()
     }
 
     /// Whether the first page of its attachment is in it.
@@ -155,6 +140,13 @@ impl Vma {
 }
 
 impl Backing {
+    pub(crate) fn manner(self) -> Manner {
+        match self {
+            Self::Linked(_) => Manner::Linked,
+            Self::Anonymous | Self::MessagePage | Self::Physical(..) | Self::Paged(_) => Manner::Paged,
+        }
+    }
+
     /// Whether the frames are promised to, and belong to, the address space.
     pub(crate) fn owns_frames(self) -> bool {
         matches!(self, Self::Anonymous | Self::MessagePage)
@@ -190,7 +182,7 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
         Backing::Physical(first, kind) => Backing::Physical(first.offset(low.count().get()), kind),
         other => other,
     };
-    let upper = Vma::new(high, whole.perms, backing);
+    let upper = Vma::new(high, whole.perms, backing, VmaState::Live);
     existing_mut(vmas, id).owned -= upper.owned;
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");

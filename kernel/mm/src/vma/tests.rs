@@ -2,8 +2,8 @@
 
 extern crate std;
 use super::{
-    Attachment, Backing, Manner, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, Vmas, after_in_ring,
-    existing, leave_ring, split, tables_needed,
+    Attachment, Backing, Manner, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, VmaState, Vmas,
+    after_in_ring, existing, leave_ring, split, tables_needed,
 };
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
@@ -22,7 +22,7 @@ fn range(start: u64, count: u64) -> PageRange {
 }
 
 fn anonymous(range: PageRange) -> Vma {
-    Vma::new(range, Perms::READ, Backing::Anonymous)
+    Vma::new(range, Perms::READ, Backing::Anonymous, VmaState::Live)
 }
 
 /// One of which only the manner matters, and the start.
@@ -36,7 +36,7 @@ fn of_manner(range: PageRange, manner: Manner) -> Vma {
         Manner::Paged => Backing::Paged(attachment),
         Manner::Linked => Backing::Linked(attachment),
     };
-    Vma::new(range, Perms::READ, backing)
+    Vma::new(range, Perms::READ, backing, VmaState::Live)
 }
 
 /// Between which VMAs a free range is.
@@ -186,7 +186,12 @@ fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
         base: Page::from_number(16),
         pages: 8,
     };
-    let whole = Vma::new(range(16, 8), Perms::READ, Backing::Paged(attachment));
+    let whole = Vma::new(
+        range(16, 8),
+        Perms::READ,
+        Backing::Paged(attachment),
+        VmaState::Live,
+    );
     let first = put(&mut set, &mut vmas, whole);
     let third = split(&mut set, &mut vmas, first, Page::from_number(20));
     let second = split(&mut set, &mut vmas, first, Page::from_number(18));
