@@ -138,6 +138,14 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Whether the word of a table links a region's.
+    #[inline]
+    pub(crate) fn is_link(raw: u64) -> bool {
+        LocalRegisterCopy::<u64, TABLE::Register>::new(raw).is_set(TABLE::LINKED)
+    }
+}
+
 impl Leaf {
     /// Takes the word of a leaf apart.
     pub(crate) fn decode(raw: u64) -> Self {

@@ -61,16 +61,23 @@ impl Level {
     }
 
     /// The entries of this level that `range` touches, each with its part of the range.
+    #[inline]
     pub fn entries(self, range: PageRange) -> impl Iterator<Item = PageRange> {
-        let mut start = range.start();
+        let last_of_entry = self.pages() - 1;
+        let (mut next, end) = (range.start().number(), range.end().number());
         core::iter::from_fn(move || {
-            if start >= range.end() {
-                return None;
-            }
-            let part = self.extent(start).intersection(range)?;
-            start = part.end();
-            Some(part)
+            let start = next;
+            next = end.min((start | last_of_entry) + 1);
+            PageRange::between(Page::from_number(start), Page::from_number(next))
         })
+    }
+
+    /// The places of the entries that `range` touches, which are all in one table.
+    #[inline]
+    pub fn indices(self, range: PageRange) -> impl Iterator<Item = TableIndex> {
+        let first = self.index(range.start()).0;
+        let end = self.index(Page::from_number(range.end().number() - 1)).0 + 1;
+        (first..end).map(TableIndex)
     }
 
     const fn shift(self) -> u32 {
@@ -160,6 +167,15 @@ mod tests {
             .map(|part| (part.start().number(), part.end().number()))
             .collect();
         assert_eq!(parts, [(510, 512), (512, 1024), (1024, 1030)]);
+    }
+
+    #[test]
+    fn the_places_of_a_range_are_those_of_its_entries() {
+        let range = PageRange::between(page(5 * 512 + 510), page(6 * 512)).expect("not empty");
+        let places: Vec<_> = Level::Three.indices(range).map(TableIndex::get).collect();
+        assert_eq!(places, [510, 511]);
+        let places: Vec<_> = Level::Two.indices(range).map(TableIndex::get).collect();
+        assert_eq!(places, [5]);
     }
 
     #[test]

@@ -7,9 +7,11 @@
 
 use crate::descriptor::{INVALID, Shape};
 use crate::{
-    Access, Descriptor, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table, TableMemory, USER_PAGES,
+    Access, Descriptor, ENTRIES, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table, TableMemory,
+    USER_PAGES,
 };
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use core::marker::PhantomData;
 
 /// A tree of tables, named by its root. All state is in the tables themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,7 +173,7 @@ impl Tables {
         vacant: PageRange,
         visit: impl FnMut(Removed),
     ) -> Extent {
-        let mut sweep = Sweep::new(memory, Wanted::Leaves, range, vacant, visit);
+        let mut sweep = Sweep::<Leaves, _, _>::new(memory, range, vacant, visit);
         sweep.table(self.root, Level::Zero, range);
         match (sweep.hull, sweep.tables_went) {
             (None, _) => Extent::Nothing,
@@ -197,7 +199,7 @@ impl Tables {
         visit: impl FnMut(Removed),
     ) -> Extent {
         assert_whole_slots(range);
-        let mut sweep = Sweep::new(memory, Wanted::Links, range, vacant, visit);
+        let mut sweep = Sweep::<Links, _, _>::new(memory, range, vacant, visit);
         sweep.table(self.root, Level::Zero, range);
         if sweep.hull.is_some() {
             Extent::Space
@@ -339,25 +341,54 @@ fn mapping(leaf: Leaf, allowed: Perms) -> Option<Mapping> {
 }
 
 /// What a sweep takes away.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Leaves,
-    Links,
+trait Wanted {
+    /// The level of tables it stands in.
+    const LEVEL: Level;
+
+    /// What the valid entry `raw` for `page` on, in such a table, is.
+    ///
+    /// # Panics
+    /// If it is something else.
+    fn removed(page: Page, raw: u64) -> Removed;
+}
+
+enum Leaves {}
+
+impl Wanted for Leaves {
+    const LEVEL: Level = Level::Three;
+
+    fn removed(page: Page, raw: u64) -> Removed {
+        Removed::Leaf(page, Leaf::frame_of(raw))
+    }
+}
+
+enum Links {}
+
+impl Wanted for Links {
+    const LEVEL: Level = Level::Two;
+
+    fn removed(page: Page, raw: u64) -> Removed {
+        assert!(
+            Table::is_link(raw),
+            "{page:?} is mapped by a table of this space, not linked"
+        );
+        Removed::Link(page)
+    }
 }
 
 /// One removal under way.
-struct Sweep<'a, M, V> {
+struct Sweep<'a, W, M, V> {
     memory: &'a mut M,
-    wanted: Wanted,
     vacant: PageRange,
     visit: V,
-    /// The smallest range with all that went; of tables it has some page each.
+    /// The smallest range with all that was wanted and went; of tables it has some page each.
     hull: Option<PageRange>,
     tables_went: bool,
+    wanted: PhantomData<W>,
 }
 
-impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
-    fn new(memory: &'a mut M, wanted: Wanted, range: PageRange, vacant: PageRange, visit: V) -> Self {
+impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
+    fn new(memory: &'a mut M, range: PageRange, vacant: PageRange, visit: V) -> Self {
         assert!(range.end().number() <= USER_PAGES, "{range:?} are no user pages");
         assert!(
             vacant.contains_range(range),
@@ -365,21 +396,23 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
         );
         Self {
             memory,
-            wanted,
             vacant,
             visit,
             hull: None,
             tables_went: false,
+            wanted: PhantomData,
         }
     }
 
+    /// Sweeps the part `range` of what a table translates.
     fn table(&mut self, table: Frame, level: Level, range: PageRange) {
+        if level == W::LEVEL {
+            return self.lowest_table(table, range);
+        }
         for part in level.entries(range) {
-            let index = level.index(part.start());
-            let raw = self.memory.load(table, index);
+            let raw = self.memory.load(table, level.index(part.start()));
             match Shape::of(raw, level) {
                 Shape::Invalid => {}
-                Shape::Leaf => self.leaf(table, level, part, Leaf::frame_of(raw)),
                 Shape::Table => match Table::decode(raw) {
                     Table {
                         frame,
@@ -388,28 +421,33 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
                     Table {
                         link: Link::Region(_),
                         ..
-                    } => self.link(table, level, part),
+                    } => panic!("{part:?} lie in a linked slot"),
                 },
+                Shape::Leaf => panic!("{part:?} lie in a mapped block"),
             }
         }
     }
 
-    fn leaf(&mut self, table: Frame, level: Level, part: PageRange, frame: Frame) {
-        let page = part.start();
-        assert!(
-            self.wanted == Wanted::Leaves,
-            "{page:?} is mapped by a table of this space, not linked"
-        );
-        self.clear(table, level, page);
-        self.widen(part);
-        (self.visit)(Removed::Leaf(page, frame));
-    }
-
-    fn link(&mut self, table: Frame, level: Level, part: PageRange) {
-        assert!(self.wanted == Wanted::Links, "{part:?} lie in a linked slot");
-        self.clear(table, level, part.start());
-        self.widen(part);
-        (self.visit)(Removed::Link(part.start()));
+    /// Clears the entries that are wanted. This is where the time goes, so nothing is worked out that
+    /// an invalid entry does not need.
+    fn lowest_table(&mut self, table: Frame, range: PageRange) {
+        let first_of_table = range.start().number() & !(W::LEVEL.pages() * ENTRIES - 1);
+        let (mut first, mut end) = (None, range.start());
+        for index in W::LEVEL.indices(range) {
+            let raw = self.memory.load(table, index);
+            if Shape::of(raw, W::LEVEL) == Shape::Invalid {
+                continue;
+            }
+            let page = first_of_table + index.get() as u64 * W::LEVEL.pages();
+            let removed = W::removed(Page::from_number(page), raw);
+            self.memory.store(table, index, INVALID);
+            first = first.or(Some(Page::from_number(page)));
+            end = Page::from_number(page + W::LEVEL.pages());
+            (self.visit)(removed);
+        }
+        if let Some(gone) = first.and_then(|first| PageRange::between(first, end)) {
+            self.widen(gone);
+        }
     }
 
     fn own_table(&mut self, table: Frame, level: Level, part: PageRange, below: Frame) {
@@ -426,7 +464,7 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
             "{extent:?} are not as vacant as {:?}",
             self.vacant
         );
-        self.clear(table, level, part.start());
+        self.memory.store(table, level.index(part.start()), INVALID);
         self.tables_went = true;
         if self.hull.is_none_or(|hull| !hull.overlaps(extent)) {
             self.widen(Level::Three.extent(part.start()));
@@ -434,16 +472,10 @@ impl<'a, M: TableMemory, V: FnMut(Removed)> Sweep<'a, M, V> {
         (self.visit)(Removed::Table(below));
     }
 
-    #[inline]
-    fn clear(&mut self, table: Frame, level: Level, page: Page) {
-        self.memory.store(table, level.index(page), INVALID);
-    }
-
+    /// What goes lies higher than all that went before.
     #[inline]
     fn widen(&mut self, by: PageRange) {
-        self.hull = match self.hull {
-            None => Some(by),
-            Some(hull) => PageRange::between(hull.start().min(by.start()), hull.end().max(by.end())),
-        };
+        let start = self.hull.map_or(by.start(), PageRange::start);
+        self.hull = PageRange::between(start, by.end());
     }
 }
