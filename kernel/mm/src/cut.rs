@@ -78,7 +78,7 @@ fn count_different<const MOST: usize>(pages: [Option<Page>; MOST]) -> u32 {
 
 impl Cut {
     /// The one at `at`, if a live VMA takes up pages on both sides of it.
-    fn at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<Self> {
+    pub fn at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<Self> {
         let id = space.set.containing(vmas, at)?;
         let vma = existing(vmas, id);
         let range = vma.range();

@@ -1,6 +1,6 @@
 //! `munmap`: gives back any range, parts of VMAs and attachments included.
 
-use crate::cut::Cuts;
+use crate::cut::{Cut, Cuts};
 use crate::frame::Promise;
 use crate::job::Job;
 use crate::manager::{MemoryManager, typed};
@@ -25,14 +25,13 @@ pub(crate) enum Purpose {
 /// A range at whose ends VMAs can be cut, since there are slots for it.
 pub(crate) struct Clearance {
     range: PageRange,
-    purpose: Purpose,
-    tables: u64,
+    cuts: Cuts,
 }
 
 impl Clearance {
     /// Tables that have to be promised for the slots that are unshared.
     pub fn tables(&self) -> u64 {
-        self.tables
+        self.cuts.tables()
     }
 }
 
@@ -75,11 +74,7 @@ impl<M: Mmu> MemoryManager<M> {
         if self.vmas.available() < cuts.new_vmas() + more || is_too_much {
             return Err(Errno::ENOMEM);
         }
-        Ok(Clearance {
-            range,
-            purpose,
-            tables: cuts.tables(),
-        })
+        Ok(Clearance { range, cuts })
     }
 
     /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what
@@ -91,12 +86,13 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(space) = spaces.get_mut(typed(space)) else {
             return;
         };
-        let Clearance { range, purpose, .. } = clearance;
-        // The first cut may change the VMA that the second one is in.
-        if let Some(cut) = Cuts::at_ends(space, vmas, range, purpose).first {
+        let Cuts { first, last } = clearance.cuts;
+        if let Some(cut) = first {
             cut.make(mmu, space, vmas, &mut tables);
         }
-        if let Some(cut) = Cuts::at_ends(space, vmas, range, purpose).last {
+        // The first cut may have changed the VMA that the second one is in.
+        let last = last.and_then(|_| Cut::at(space, vmas, clearance.range.end()));
+        if let Some(cut) = last {
             cut.make(mmu, space, vmas, &mut tables);
         }
     }
