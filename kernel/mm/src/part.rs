@@ -37,14 +37,6 @@ impl Tray {
         self.links = 0;
     }
 
-    fn put(&mut self, removed: Removed) {
-        match removed {
-            Removed::Leaf(page, frame) => self.pages.push((page, frame)),
-            Removed::Table(frame) => self.tables.push(frame),
-            Removed::Link(_) => self.links += 1,
-        }
-    }
-
     /// What took the time that frames do.
     fn handled(&self) -> usize {
         self.pages.count + self.tables.count + self.links
@@ -111,11 +103,17 @@ impl Part {
         tray: &mut Tray,
     ) -> Flushed {
         tray.clear();
-        let put = |removed| tray.put(removed);
+        let mut links = 0;
+        let put = |removed| match removed {
+            Removed::Leaf(page, frame) => tray.pages.push((page, frame)),
+            Removed::Table(frame) => tray.tables.push(frame),
+            Removed::Link(_) => links += 1,
+        };
         let stale = match manner {
             Manner::Paged => mmu.unmap(space, self.range, self.vacant, put),
             Manner::Linked => mmu.unlink(space, self.range, self.vacant, put),
         };
+        tray.links = links;
         mmu.flush(space, stale)
     }
 

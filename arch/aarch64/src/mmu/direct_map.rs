@@ -91,14 +91,23 @@ pub fn write(frame: Frame, offset: usize, from: &[u8]) {
 pub(crate) fn zero(frame: Frame) {
     let start = frame_at(frame, 0);
     match cache::zero_block_bytes() {
-        Some(block) => {
-            for at in (start..start + GRANULE as usize).step_by(block) {
-                // SAFETY: Zeroes a block inside of a frame that the caller owns. The direct map is
+        Some(block) if 4 * block <= GRANULE as usize => {
+            for at in (start..start + GRANULE as usize).step_by(4 * block) {
+                // SAFETY: Zeroes four blocks inside of a frame that the caller owns. The direct map is
                 // Normal memory, where DC ZVA is allowed (Arm ARM, "DC ZVA").
-                unsafe { asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags)) };
+                unsafe {
+                    asm!(
+                        "dc zva, {at}", "add {at}, {at}, {block}",
+                        "dc zva, {at}", "add {at}, {at}, {block}",
+                        "dc zva, {at}", "add {at}, {at}, {block}",
+                        "dc zva, {at}",
+                        at = inout(reg) at => _, block = in(reg) block,
+                        options(nostack, preserves_flags)
+                    );
+                }
             }
         }
-        None => {
+        _ => {
             for at in (start..start + GRANULE as usize).step_by(8) {
                 word_at(at).store(0, Ordering::Relaxed);
             }
