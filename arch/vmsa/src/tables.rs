@@ -7,8 +7,8 @@
 
 use crate::descriptor::{INVALID, Shape};
 use crate::{
-    Access, Descriptor, ENTRIES, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table, TableMemory,
-    USER_PAGES,
+    Access, Attributes, Descriptor, ENTRIES, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table,
+    TableMemory, USER_PAGES,
 };
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 use core::marker::PhantomData;
@@ -79,6 +79,32 @@ impl Tables {
         );
         let table = self.table_of(memory, page, Level::Three, new_table);
         put(memory, table, page, Level::Three, Descriptor::Leaf(leaf));
+    }
+
+    /// Maps those of `pages`, all in one slot, that `region` has a frame for and that are absent, for
+    /// use with `perms`: page number `first` of the region at the first of them. To be published as
+    /// in [`install`](Self::install).
+    ///
+    /// # Panics
+    /// If they are no user pages or lie in a linked slot.
+    pub fn install_shared(
+        self,
+        memory: &mut impl TableMemory,
+        pages: PageRange,
+        region: RegionTables,
+        first: u64,
+        perms: Perms,
+        new_table: impl FnMut() -> Frame,
+    ) {
+        let attributes = Attributes::user(perms, MemoryKind::Normal);
+        let table = self.table_of(memory, pages.start(), Level::Three, new_table);
+        for (number, index) in (first..).zip(Level::Three.indices(pages)) {
+            let is_absent = Shape::of(memory.load(table, index), Level::Three) == Shape::Invalid;
+            if let Some(frame) = region.lookup(memory, number).filter(|_| is_absent) {
+                let leaf = Descriptor::Leaf(Leaf { frame, attributes });
+                memory.store(table, index, leaf.encode(Level::Three));
+            }
+        }
     }
 
     /// What `page` is mapped to; `None` too for what is no user page.

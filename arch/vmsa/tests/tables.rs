@@ -230,6 +230,32 @@ fn linked_slots_show_the_regions_frames_with_the_attachers_permissions() {
 }
 
 #[test]
+fn pages_that_a_region_has_are_mapped_at_once_and_the_others_are_left_out() {
+    let mut space = Space::new();
+    let region = space.region(Height::Two, &[3, 4, 511, 512, 600]);
+    space.install(100 + 4, 7);
+    let install = |space: &mut Space, range: (u64, u64), first| {
+        let range = pages(range.0, range.1);
+        space
+            .tables
+            .install_shared(&mut space.memory, range, region, first, Perms::READ, || {
+                space.frames.take()
+            });
+    };
+    install(&mut space, (100, 6), 0);
+    let seen = |space: &Space, at| space.lookup(at).map(|mapping| (mapping.frame, mapping.perms));
+    let found: Vec<_> = (100..106).map(|at| seen(&space, at)).collect();
+    let (shared, private) = ((frame(1003), Perms::READ), (frame(7), Perms::READ_WRITE));
+    assert_eq!(found, [None, None, None, Some(shared), Some(private), None]);
+    // Across the border of two of the region's tables.
+    install(&mut space, (200, 4), 510);
+    let found: Vec<_> = (200..204).map(|at| seen(&space, at)).collect();
+    let of = |number| Some((frame(number), Perms::READ));
+    assert_eq!(found, [None, of(1511), of(1512), None]);
+    assert_eq!(space.memory.replaced, 0);
+}
+
+#[test]
 fn several_slots_are_linked_at_once_as_far_as_the_region_has_tables() {
     let mut space = Space::new();
     let region = space.region(Height::Two, &[SLOT_PAGES, 3 * SLOT_PAGES + 7]);

@@ -93,6 +93,23 @@ impl Mmu for Machine {
         self.publish_stores();
     }
 
+    fn install_shared(
+        &mut self,
+        space: &mut Space,
+        pages: PageRange,
+        tree: SharedTree,
+        first: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        self.let_run(space.id);
+        let region = self.region(tree);
+        space
+            .tables
+            .install_shared(self, pages, region, first, perms, || tables.take());
+        self.publish_stores();
+    }
+
     fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
         space
             .tables

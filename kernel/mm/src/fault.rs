@@ -1,18 +1,14 @@
 //! The first touch of a page, and what can be said about an address that was touched wrongly.
 
-use crate::frame::{Frames, OutOfFrames};
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
-use crate::region::{Published, Region, RegionTable, Reserve};
-use crate::slot::{SLOT_PAGES, slot_of};
+use crate::region::{Region, RegionTable};
 use crate::space::{Space, SpaceId, SpaceState};
+use crate::touch::Touch;
 use crate::vma::{Attachment, Backing, Vma, VmaId, VmaState, Vmas, existing};
 use abi::process::FaultKind;
 use abi::shm::{ShmId, ShmKey};
-use addr::{Frame, MemoryKind, Page, PageRange, Perms, VirtAddr};
-
-/// How many neighbouring slots one fault links at most, itself included.
-const SLOTS_AT_ONCE: u64 = 16;
+use addr::{Page, PageRange, Perms, VirtAddr};
 
 /// What a program was about to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,22 +105,18 @@ impl<M: Mmu> MemoryManager<M> {
         match vma.backing {
             Backing::Linked(attachment) => {
                 let region = attached(regions, attachment);
-                touch.through_link(attachment, region, shared_present)
+                touch.linked(attachment, region, shared_present)
             }
-            _ if touch.is_mapped() => Ok(()),
             Backing::Paged(attachment) => {
                 let region = attached(regions, attachment);
-                let frame = touch.shared_frame(attachment, region, shared_present)?;
-                touch.install(frame, MemoryKind::Normal);
-                Ok(())
+                touch.paged(attachment, region, shared_present)
             }
             Backing::Anonymous | Backing::MessagePage => {
-                let frame = touch.private_frame();
-                touch.install(frame, MemoryKind::Normal);
+                touch.private();
                 Ok(())
             }
             Backing::Physical(first, kind) => {
-                touch.install(first.offset(page.number() - vma.range().start().number()), kind);
+                touch.physical(first, kind);
                 Ok(())
             }
         }
@@ -150,95 +142,6 @@ impl<M: Mmu> MemoryManager<M> {
             what,
         })
     }
-}
-
-/// One touch of a page that its VMA allows.
-struct Touch<'a, M: Mmu> {
-    mmu: &'a mut M,
-    frames: &'a mut Frames,
-    space: &'a mut Space<M::Space>,
-    vma: &'a Vma,
-    page: Page,
-}
-
-impl<M: Mmu> Touch<'_, M> {
-    fn is_mapped(&self) -> bool {
-        self.mmu.lookup(&self.space.hardware, self.page).is_some()
-    }
-
-    /// A zeroed frame of the address space's own.
-    fn private_frame(&mut self) -> Frame {
-        let frame = self.space.pages.take(self.frames);
-        self.mmu.zero(frame);
-        frame
-    }
-
-    /// The region's frame of the page.
-    fn shared_frame(
-        &mut self,
-        attachment: Attachment,
-        region: &mut Region,
-        shared_present: &mut u64,
-    ) -> Result<Frame, FaultCause> {
-        let index = attachment.index_of(self.page);
-        if let Some(frame) = region.contents.lookup(self.mmu, index) {
-            return Ok(frame);
-        }
-        let frame = first_touch(region, self.mmu, self.frames, index)?;
-        *shared_present += 1;
-        Ok(frame)
-    }
-
-    /// Maps the page by a level-3 table of the address space's own.
-    fn install(&mut self, frame: Frame, kind: MemoryKind) {
-        let Space { hardware, tables, .. } = &mut *self.space;
-        if self.vma.perms.contains(Perms::EXECUTE) {
-            self.mmu.publish_code(frame);
-        }
-        let mut tables = tables.source(self.frames);
-        self.mmu
-            .install(hardware, self.page, frame, self.vma.perms, kind, &mut tables);
-    }
-
-    /// Sees to it that the region has the page, and that its table is linked; with it come others
-    /// that the region has nearby.
-    fn through_link(
-        &mut self,
-        attachment: Attachment,
-        region: &mut Region,
-        shared_present: &mut u64,
-    ) -> Result<(), FaultCause> {
-        self.shared_frame(attachment, region, shared_present)?;
-        if self.mmu.is_linked(&self.space.hardware, self.page) {
-            return Ok(());
-        }
-        let mut slots = slots_around(self.page, self.vma.range());
-        if self.vma.perms.contains(Perms::EXECUTE) {
-            slots = slot_of(self.page);
-            let end = attachment.index_of(slots.end());
-            if region.contents.publish(self.mmu, end) == Published::Partly {
-                // The access faults once more, and goes on here.
-                return Ok(());
-            }
-        }
-        let tree = region.contents.tree().expect("the page is in it");
-        let first = attachment.index_of(slots.start()) / SLOT_PAGES;
-        let Space { hardware, tables, .. } = &mut *self.space;
-        let mut tables = tables.source(self.frames);
-        self.mmu
-            .link(hardware, slots, tree, first, self.vma.perms, &mut tables);
-        Ok(())
-    }
-}
-
-/// The slots that are linked together with that of `page`, those of its VMA.
-fn slots_around(page: Page, range: PageRange) -> PageRange {
-    const PAGES: u64 = SLOTS_AT_ONCE * SLOT_PAGES;
-    let start = page.number() - page.number() % PAGES;
-    let around = PageRange::between(Page::from_number(start), Page::from_number(start + PAGES));
-    around
-        .and_then(|around| around.intersection(range))
-        .unwrap_or(slot_of(page))
 }
 
 fn attached(regions: &mut RegionTable, attachment: Attachment) -> &mut Region {
@@ -269,21 +172,5 @@ fn needed(access: Access) -> Perms {
         Access::Read => Perms::READ,
         Access::Write => Perms::WRITE,
         Access::Execute => Perms::EXECUTE,
-    }
-}
-
-/// Gives page `index` of a region a frame. Only regions without a promise may find none.
-fn first_touch<M: Mmu>(
-    region: &mut Region,
-    mmu: &mut M,
-    frames: &mut Frames,
-    index: u64,
-) -> Result<Frame, FaultCause> {
-    match region.reserve {
-        Reserve::Promised => Ok(region.contents.fill(mmu, frames, index)),
-        Reserve::OnTouch => {
-            let filled = region.contents.fill_unpromised(mmu, frames, index);
-            filled.map_err(|OutOfFrames| FaultCause::OutOfMemory)
-        }
     }
 }

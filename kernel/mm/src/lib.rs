@@ -88,6 +88,7 @@ mod place;
 mod region;
 mod slot;
 mod space;
+mod touch;
 mod transfer;
 mod unmap;
 mod unshare;

@@ -124,6 +124,18 @@ pub trait Mmu {
         tables: &mut impl FrameSource,
     );
 
+    /// Maps those of `pages`, all in one 2 MiB slot, that have a frame in `tree` and are absent: page
+    /// `first` of the region at the first of them, and so on.
+    fn install_shared(
+        &mut self,
+        space: &mut Self::Space,
+        pages: PageRange,
+        tree: SharedTree,
+        first: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    );
+
     /// What `page` is mapped to.
     fn lookup(&self, space: &Self::Space, page: Page) -> Option<(Frame, Perms)>;
 

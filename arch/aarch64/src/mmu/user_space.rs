@@ -144,6 +144,22 @@ impl Mmu for Hardware {
         tlb::publish_new_entries();
     }
 
+    fn install_shared(
+        &mut self,
+        space: &mut Space,
+        pages: PageRange,
+        tree: SharedTree,
+        first: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        let region = region(tree);
+        space
+            .tables
+            .install_shared(&mut DirectTables, pages, region, first, perms, || tables.take());
+        tlb::publish_new_entries();
+    }
+
     fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
         space
             .tables

@@ -75,6 +75,21 @@ impl Mmu for Hardware {
             .install(self, page, Leaf { frame, attributes }, || tables.take());
     }
 
+    fn install_shared(
+        &mut self,
+        space: &mut Space,
+        pages: PageRange,
+        tree: SharedTree,
+        first: u64,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        let region = region(tree);
+        space
+            .0
+            .install_shared(self, pages, region, first, perms, || tables.take());
+    }
+
     fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
         let mapping = space.0.lookup(self, page);
         mapping.map(|mapping| (mapping.frame, mapping.perms))

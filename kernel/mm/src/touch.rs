@@ -1,0 +1,167 @@
+//! Serving a touch that is allowed: the frame behind the page, and the way to it.
+//!
+//! What others have touched in a region before comes along for the neighbourhood: entries of the
+//! address space's own table, or links to the region's tables. A process that goes through a segment
+//! which another one has filled then faults once in [`PAGES_AT_ONCE`] pages, or in [`SLOTS_AT_ONCE`]
+//! slots.
+
+use crate::fault::FaultCause;
+use crate::frame::{Frames, OutOfFrames};
+use crate::mmu::Mmu;
+use crate::region::{Published, Region, Reserve};
+use crate::slot::{SLOT_PAGES, slot_of};
+use crate::space::Space;
+use crate::vma::{Attachment, Vma};
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+
+/// How many neighbouring pages one fault maps at most.
+const PAGES_AT_ONCE: u64 = 16;
+
+/// How many neighbouring slots one fault links at most.
+const SLOTS_AT_ONCE: u64 = 16;
+
+/// One touch of a page that its VMA allows.
+pub(crate) struct Touch<'a, M: Mmu> {
+    pub mmu: &'a mut M,
+    pub frames: &'a mut Frames,
+    pub space: &'a mut Space<M::Space>,
+    pub vma: &'a Vma,
+    pub page: Page,
+}
+
+/// When a region's page has come to have a frame.
+enum Came {
+    Before(Frame),
+    Now(Frame),
+}
+
+impl<M: Mmu> Touch<'_, M> {
+    /// Maps the page to a frame of the address space's own, if it is not mapped.
+    pub fn private(&mut self) {
+        if self.is_mapped() {
+            return;
+        }
+        let frame = self.space.pages.take(self.frames);
+        self.mmu.zero(frame);
+        self.install(frame, MemoryKind::Normal);
+    }
+
+    /// Maps the page to its frame, counted from that of its VMA's first page, if it is not mapped.
+    pub fn physical(&mut self, first: Frame, kind: MemoryKind) {
+        if !self.is_mapped() {
+            let offset = self.page.number() - self.vma.range().start().number();
+            self.install(first.offset(offset), kind);
+        }
+    }
+
+    /// Maps the page to the region's frame by a table of the address space's own, if it is not mapped.
+    pub fn paged(
+        &mut self,
+        attachment: Attachment,
+        region: &mut Region,
+        shared_present: &mut u64,
+    ) -> Result<(), FaultCause> {
+        let came = self.shared_frame(attachment, region, shared_present)?;
+        let (Came::Before(frame) | Came::Now(frame)) = came;
+        let Some(tree) = region.contents.tree() else {
+            // The only page of its region.
+            if !self.is_mapped() {
+                self.install(frame, MemoryKind::Normal);
+            }
+            return Ok(());
+        };
+        let perms = self.vma.perms;
+        let pages = match came {
+            _ if perms.contains(Perms::EXECUTE) => {
+                self.mmu.publish_code(frame);
+                self.around(1)
+            }
+            // If nobody was here before, nobody will have been next to it.
+            Came::Now(_) => self.around(1),
+            Came::Before(_) => self.around(PAGES_AT_ONCE),
+        };
+        let first = attachment.index_of(pages.start());
+        let Space { hardware, tables, .. } = &mut *self.space;
+        let mut tables = tables.source(self.frames);
+        self.mmu
+            .install_shared(hardware, pages, tree, first, perms, &mut tables);
+        Ok(())
+    }
+
+    /// Sees to it that the region has a frame for the page, and that its table is linked.
+    pub fn linked(
+        &mut self,
+        attachment: Attachment,
+        region: &mut Region,
+        shared_present: &mut u64,
+    ) -> Result<(), FaultCause> {
+        self.shared_frame(attachment, region, shared_present)?;
+        if self.mmu.is_linked(&self.space.hardware, self.page) {
+            return Ok(());
+        }
+        let perms = self.vma.perms;
+        let mut slots = self.around(SLOTS_AT_ONCE * SLOT_PAGES);
+        if perms.contains(Perms::EXECUTE) {
+            slots = slot_of(self.page);
+            let end = attachment.index_of(slots.end());
+            if region.contents.publish(self.mmu, end) == Published::Partly {
+                // The access faults once more, and goes on here.
+                return Ok(());
+            }
+        }
+        let tree = region.contents.tree().expect("the page is in it");
+        let first = attachment.index_of(slots.start()) / SLOT_PAGES;
+        let Space { hardware, tables, .. } = &mut *self.space;
+        let mut tables = tables.source(self.frames);
+        self.mmu.link(hardware, slots, tree, first, perms, &mut tables);
+        Ok(())
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.mmu.lookup(&self.space.hardware, self.page).is_some()
+    }
+
+    /// The region's frame of the page. Only regions without a promise may find none.
+    fn shared_frame(
+        &mut self,
+        attachment: Attachment,
+        region: &mut Region,
+        shared_present: &mut u64,
+    ) -> Result<Came, FaultCause> {
+        let index = attachment.index_of(self.page);
+        let Region {
+            contents, reserve, ..
+        } = region;
+        if let Some(frame) = contents.lookup(self.mmu, index) {
+            return Ok(Came::Before(frame));
+        }
+        let frame = match reserve {
+            Reserve::Promised => contents.fill(self.mmu, self.frames, index),
+            Reserve::OnTouch => contents
+                .fill_unpromised(self.mmu, self.frames, index)
+                .map_err(|OutOfFrames| FaultCause::OutOfMemory)?,
+        };
+        *shared_present += 1;
+        Ok(Came::Now(frame))
+    }
+
+    fn install(&mut self, frame: Frame, kind: MemoryKind) {
+        let perms = self.vma.perms;
+        if perms.contains(Perms::EXECUTE) {
+            self.mmu.publish_code(frame);
+        }
+        let Space { hardware, tables, .. } = &mut *self.space;
+        let mut tables = tables.source(self.frames);
+        self.mmu
+            .install(hardware, self.page, frame, perms, kind, &mut tables);
+    }
+
+    /// The page with its neighbours in a window of `pages` pages, as far as they are in its VMA.
+    fn around(&self, pages: u64) -> PageRange {
+        let start = self.page.number() - self.page.number() % pages;
+        let window = PageRange::between(Page::from_number(start), Page::from_number(start + pages));
+        window
+            .and_then(|window| window.intersection(self.vma.range()))
+            .expect("the page is in both")
+    }
+}
