@@ -101,7 +101,8 @@ requests! {
         /// too. Gaps are allowed.
         ///
         /// `EINVAL` empty, not page-aligned, outside of user space, or touches the message page;
-        /// `ENOMEM` one mapping more is left than there may be, or there is no slot for it.
+        /// `ENOMEM` more mappings are left than there may be, or there is no slot for one; or there are
+        /// no frames for the tables of what is left of an attachment that shared its segment's.
         Unmap = 0x205 {
             /// First byte, page-aligned.
             address: u64,

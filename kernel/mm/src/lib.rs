@@ -22,9 +22,11 @@
 //!
 //! 1. `fault.rs`: [`fault`](MemoryManager::fault) finds the VMA of the address and checks the
 //!    access against its permissions.
-//! 2. `region/contents.rs`: the page's frame is looked up in the region, or taken against the
-//!    region's promise (`frame/buddy.rs`), zeroed and kept in the region's tree.
-//! 3. [`Mmu::install`] maps it; tables come from the address space's own promise.
+//! 2. `touch.rs`, `region/contents.rs`: the page's frame is looked up in the region, or taken against
+//!    the region's promise (`frame/buddy.rs`), zeroed and kept in the region's tree.
+//! 3. [`Mmu::link`] hangs the region's level-3 table into the address space, if the attachment is
+//!    linked: 2 MiB or more, from where a 2 MiB slot starts. Else [`Mmu::install_shared`] maps the
+//!    page. Tables of the address space come from its own promise.
 //!
 //! # What is always true
 //!
@@ -37,6 +39,9 @@
 //! * **Nothing is reused before it is unreachable.** Frames go back to the allocator only
 //!   against a proof: [`mmu::Flushed`] after an invalidation, or that nobody has the region
 //!   attached, which in turn is so only after each attacher's invalidation.
+//! * **Shared tables are nobody's in particular.** A region's table that is linked is only ever added
+//!   to. What is to be different for one address space, a hole or a neighbour in the same slot, makes
+//!   that slot paged first (`unshare.rs`).
 //! * **Bounded steps.** What takes longer than a few frames is left in the objects and done by
 //!   [`step`](MemoryManager::step) (`job.rs`); in between, others see a consistent state. Whoever
 //!   steps a job steps it to its end: what a process was waiting for when it was killed may be
