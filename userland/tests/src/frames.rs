@@ -3,6 +3,9 @@
 use abi::Handle;
 use rt::{Error, Failure, Outcome, sys};
 
+/// Turns that others are given at most: enough for 64 ends of many steps each.
+const TURNS: u32 = 10_000;
+
 /// Counts frames; does nothing in a program that was not given the system as its parent handle.
 #[derive(Clone, Copy, Debug)]
 pub struct Frames {
@@ -17,12 +20,21 @@ impl Frames {
         }
     }
 
-    /// Whether as many are there again.
+    /// Whether as many are there again. Programs that were never started end on their own when whoever made
+    /// them has ended, so they are given turns until they have.
     ///
     /// # Errors
     /// A sentence with both numbers.
     pub fn check(self) -> Outcome {
-        let (Some(before), Some(after)) = (self.unused, Self::count().unused) else {
+        let mut now = Self::count();
+        for _ in 0..TURNS {
+            if now.unused == self.unused {
+                break;
+            }
+            sys::process::yield_now();
+            now = Self::count();
+        }
+        let (Some(before), Some(after)) = (self.unused, now.unused) else {
             return Ok(());
         };
         if before == after {
