@@ -82,6 +82,8 @@ pub enum Action {
 /// Where the slots begin in which large segments are attached and cut.
 const SLOTS: u64 = 0x20_0000_0000;
 const SLOT_PAGES: u64 = 512;
+/// A page less than a slot.
+pub const LARGE: u64 = 511;
 
 /// An address in a window, often at the border itself.
 fn address() -> impl Strategy<Value = u64> + Clone {
@@ -122,7 +124,7 @@ fn protection() -> impl Strategy<Value = Protection> {
 /// One action of any kind, most often on segments and mappings of a few pages.
 pub fn action() -> impl Strategy<Value = Action> {
     // Now and then one with tables of its own to link.
-    let pages = proptest::prop_oneof![8 => 1u64..7, 1 => 511u64..515];
+    let pages = proptest::prop_oneof![4 => 1u64..7, 1 => LARGE..LARGE + 4];
     action_of(address(), pages, 1u64..9)
 }
 

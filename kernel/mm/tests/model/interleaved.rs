@@ -1,6 +1,6 @@
 //! Steps of several jobs in any order, and processes that are killed in the middle of them.
 
-use super::action::{Action, PROCESSES, SEGMENTS, action};
+use super::action::{Action, LARGE, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
 use abi::memory::{Map, MemoryRequest, Move, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap};
 use abi::process::Pid;
@@ -111,9 +111,9 @@ impl Crowd {
                 pages,
             } => {
                 // Larger than in the other model, so that jobs take many steps.
-                let size = pages * if pages < 500 { 40 } else { 80 } * PAGE;
+                let size = pages * if pages < LARGE { 40 } else { 80 } * PAGE;
                 let flags = create_with(0o777);
-                let is_unpromised = segment % 2 == 1;
+                let is_unpromised = segment % 2 == 1 || pages >= LARGE;
                 let flags = if is_unpromised {
                     flags | GetFlags::NORESERVE
                 } else {
