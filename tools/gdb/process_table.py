@@ -73,7 +73,7 @@ def read(memory, entry, threads, registers):
     identifier = payload(entry["thread"])
     if identifier is None:
         return Process(entry, None, None)
-    index = int(identifier["index"])
+    index = number(identifier["number"]) - 1  # as in kernel/slots
     kind = registers.type.target()
     saved = memory.value(int(registers) + index * kind.sizeof, kind)
     return Process(entry, variant(threads[index]["state"]).name, int(saved["pc"]))
@@ -114,7 +114,9 @@ def payload(value):
 
 
 def number(newtype):
-    return int(newtype[newtype.type.fields()[0]])
+    while newtype.type.code == gdb.TYPE_CODE_STRUCT:
+        newtype = newtype[newtype.type.fields()[0]]
+    return int(newtype)
 
 
 def name(entry):
