@@ -290,6 +290,18 @@ impl<P: Platform> Kernel<P> {
         check(
             self.active.is_none_or(|space| self.exists(space)),
             "the active address space exists",
+        )?;
+        self.prepared.map_or(Ok(()), |thread| self.audit_prepared(thread))
+    }
+
+    /// Going on with this thread takes nothing but loading its registers.
+    fn audit_prepared(&self, id: ThreadId) -> Result<(), Broken> {
+        let thread = self.threads.get(id).ok_or("the prepared thread exists")?;
+        let process = self.processes.get(thread.process);
+        let space = process.and_then(|process| process.space);
+        check(
+            space.is_some() && space == self.active,
+            "the prepared thread's address space is the active one",
         )
     }
 
