@@ -7,7 +7,7 @@ use abi::Words6;
 ///
 /// A blocked thread *is* this and a state; no kernel stack belongs to it. FP/SIMD registers are
 /// kept elsewhere, and only for threads that use them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C, align(16))]
 pub struct Registers {
     /// x0 to x30.

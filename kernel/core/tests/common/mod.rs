@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "every test file uses another part")]
 
+mod vectors;
+
+pub use vectors::Way;
+
 use abi::process::{Pid, ProcessRequest};
 use abi::system::Machine;
 use abi::time::Frequency;
@@ -137,13 +141,9 @@ pub struct World {
     pub kernel: Kernel<Fake>,
     /// Number of the thread that runs.
     pub running: Option<u32>,
-    /// Whether the next trap takes the vectors' shorter way. It makes no difference to anybody, so every
-    /// other one does.
-    shorter: bool,
+    /// How the next trap comes in.
+    pub way: Way,
 }
-
-/// What registers hold that the kernel must not look at.
-const GARBAGE: u64 = 0xdead_beef_dead_beef;
 
 pub const THREADS: usize = 40;
 
@@ -152,8 +152,9 @@ pub fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
 }
 
 impl World {
-    /// A kernel whose first process runs. Its handles: itself, memory, console, system.
-    pub fn new(memory: mm::MemoryManager<machine::Machine>) -> Self {
+    /// A kernel whose first process runs, and whose traps come in one way. Its handles: itself, memory,
+    /// console, system.
+    pub fn new(memory: mm::MemoryManager<machine::Machine>, way: Way) -> Self {
         let fake = Fake {
             registers: vec![Registers::ZERO; THREADS],
             pages: HashMap::new(),
@@ -205,18 +206,20 @@ impl World {
         let mut world = Self {
             kernel,
             running: None,
-            shorter: true,
+            way,
         };
         world.run();
         world
     }
 
-    /// Lets the kernel decide who goes on, and the kernel is as it should be then.
+    /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
-        let next = match self.kernel.at_once().filter(|_| self.shorter) {
-            Some(thread) => Next::Run(thread),
-            None => self.kernel.run(),
-        };
+        let next = self.kernel.run();
+        self.go_on(next)
+    }
+
+    /// The machine does what the kernel has decided, and the kernel is as it should be then.
+    fn go_on(&mut self, next: Next) -> Next {
         assert_eq!(self.kernel.audit(), Ok(()));
         self.running = match next {
             Next::Run(thread) => Some(thread),
@@ -235,31 +238,13 @@ impl World {
     }
 
     /// The running thread traps; then whoever goes on runs.
-    pub fn trap(&mut self, operation: u64, handle: u64, tag: u64, words: Words6) {
+    pub fn trap(&mut self, operation: u64, handle: u64, tag: u64, words: Words6) -> Next {
         let registers = self.registers();
         registers.x[0] = handle;
         registers.x[1] = tag;
         registers.x[2..8].copy_from_slice(&words);
         registers.x[8] = operation;
-        self.enter_by_trap();
-        self.run();
-    }
-
-    /// The kernel serves the trap in the running thread's registers, as the vectors have it do.
-    pub fn enter_by_trap(&mut self) {
-        self.shorter = !self.shorter;
-        let registers = self.registers();
-        let (handle, tag, words) = (registers.x[0], registers.x[1], registers.words());
-        match Operation::decode(registers.x[8]) {
-            Ok(operation) if self.shorter && operation != Operation::Receive => {
-                // Nothing but x18 to x30 is stored until another thread goes on.
-                let registers = self.registers();
-                registers.x[..9].fill(GARBAGE);
-                registers.x[9..18].fill(0);
-                self.kernel.serve(operation, handle, tag, &words);
-            }
-            _ => self.kernel.trap(),
-        }
+        self.enter_by_trap()
     }
 
     /// What the running thread finds in its registers.
@@ -287,7 +272,8 @@ impl World {
             .or_insert(MessagePage::EMPTY)
     }
 
-    pub fn send<R: Request>(&mut self, handle: Handle, request: R, bytes: &[u8], handles: &[Handle]) {
+    /// The running thread calls; then whoever goes on runs.
+    pub fn send<R: Request>(&mut self, handle: Handle, request: R, bytes: &[u8], handles: &[Handle]) -> Next {
         let page = self.page();
         page.bytes[..bytes.len()].copy_from_slice(bytes);
         for (place, handle) in page.handles.iter_mut().zip(handles) {
@@ -302,7 +288,7 @@ impl World {
             handle.raw().into(),
             tag,
             request.into_words(),
-        );
+        )
     }
 
     /// A call that comes back to the same thread at once.

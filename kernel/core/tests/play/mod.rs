@@ -7,7 +7,7 @@ mod program;
 
 pub use choose::PICKS;
 
-use crate::common::World;
+use crate::common::{Way, World};
 use crate::setup::{Size, world_of};
 use abi::shm::ShmId;
 use abi::{Handle, MessagePage, Rights, Tag};
@@ -49,7 +49,7 @@ pub const OUTCOMES: usize = 8;
 impl Play {
     pub fn new(size: Size) -> Self {
         let mut play = Self {
-            world: world_of(size),
+            world: world_of(size, Way::Long),
             programs: HashMap::new(),
             segments: Vec::new(),
             stopped: false,
@@ -74,6 +74,7 @@ impl Play {
         let ends = picks.next();
         let plan = (0..6).map(|bit| ends >> (50 + 2 * bit) & 3 == 3);
         *self.world.kernel.platform.slice_ends.borrow_mut() = plan.collect();
+        self.world.way = if ends & 1 == 0 { Way::Shorter } else { Way::Long };
         if self.world.running.is_none() {
             return self.disturb(&mut picks);
         }
@@ -107,8 +108,8 @@ impl Play {
         trap.fill(self.world.page());
         trap.load(self.world.registers());
         self.enter(Entry::Trap(trap.operation));
-        self.world.enter_by_trap();
-        self.go_on();
+        let next = self.world.enter_by_trap();
+        self.meet_all(next);
     }
 
     /// The running program, if there is one, enters the kernel.
@@ -129,6 +130,10 @@ impl Play {
     /// The kernel decides who goes on; everybody finds what they should.
     fn go_on(&mut self) {
         let next = self.world.run();
+        self.meet_all(next);
+    }
+
+    fn meet_all(&mut self, next: Next) {
         self.stopped = matches!(next, Next::Stop(_));
         self.look_around();
     }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "every test file uses another part")]
 
-use crate::common::{World, leak};
+use crate::common::{Way, World, leak};
 use addr::{Frame, FrameRange};
 use machine::{Machine, Speculation};
 use mm::{Limits, MemoryManager, Storage};
@@ -26,13 +26,8 @@ impl Size {
     };
 }
 
-/// A kernel whose first process runs.
-pub fn world() -> World {
-    world_of(Size::USUAL)
-}
-
-/// The same in a world of this size. Its TLB has always cached everything it may.
-pub fn world_of(size: Size) -> World {
+/// A kernel whose first process runs in a world of this size. Its TLB has always cached everything it may.
+pub fn world_of(size: Size, way: Way) -> World {
     let ram = FrameRange::new(Frame::from_number(0x40000), size.frames).expect("not empty");
     let words = mm::frame_words(&[ram]);
     let storage = Storage {
@@ -51,5 +46,5 @@ pub fn world_of(size: Size) -> World {
         Machine::new(ram).with_speculation(Speculation::Everything),
         Limits::WIDEST,
     );
-    World::new(memory.expect("good storage"))
+    World::new(memory.expect("good storage"), way)
 }

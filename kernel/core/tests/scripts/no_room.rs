@@ -1,13 +1,10 @@
 //! Handles are passed to somebody who has no room for them: nothing is passed, and whoever is to
 //! blame is told.
 
-mod common;
-mod setup;
-
+use super::world;
+use crate::common::World;
 use abi::process::{Close, Create, CreateEndpoint, Derive, Give};
 use abi::{Badge, Errno, Handle, IpcError, Operation, Rights, Tag};
-use common::World;
-use setup::world;
 
 const INIT: u32 = 0;
 const CHILD: u32 = 1;

@@ -1,15 +1,12 @@
 //! What hostile programs try, and do not get.
 
-mod common;
-mod setup;
-
+use super::world;
+use crate::common::World;
 use abi::memory::{CountUsage, Map, Move, Protection, Unmap};
 use abi::process::{Close, Derive, Give, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 use addr::VirtAddr;
-use common::World;
 use mm::Access;
-use setup::world;
 
 const INIT: u32 = 0;
 const CHILD: u32 = 1;

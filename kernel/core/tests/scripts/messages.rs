@@ -1,11 +1,9 @@
 //! Messages between processes: who runs, what arrives, what happens when one side dies.
 
-mod common;
-mod setup;
-
+use super::world;
+use crate::common::World;
 use abi::process::{Close, Derive, End, Exit, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag};
-use setup::world;
 
 const CALL: u64 = Operation::Call as u64;
 const RECEIVE: u64 = Operation::Receive as u64;
@@ -22,7 +20,7 @@ fn tag(label: u16, bytes: usize, handles: usize) -> u64 {
 
 /// `init` has an endpoint; a child, started, holds a handle to call it with badge 7 at place 4.
 /// The child runs.
-fn server_and_client() -> (common::World, Handle, Handle) {
+fn server_and_client() -> (World, Handle, Handle) {
     let mut world = world();
     let endpoint = world.create_endpoint();
     let derive = Derive {

@@ -1,8 +1,6 @@
 //! How processes begin and end, and that nothing of them stays.
 
-mod common;
-mod setup;
-
+use super::world;
 use abi::console::Read;
 use abi::memory::{Map, ShmControl, ShmGet, ShmIdArgument};
 use abi::process::{Close, Create, End, FaultKind, Give, Kill, ReadClock, Wait};
@@ -15,7 +13,6 @@ use core::mem::offset_of;
 use kcore::sched::Stop;
 use kcore::{Interrupt, Next};
 use mm::Access;
-use setup::world;
 
 #[test]
 fn a_child_that_never_started_goes_with_its_last_handle() {
@@ -255,10 +252,10 @@ fn any_process_may_ask_what_time_it_is_and_its_segments_have_the_same() {
 fn a_shutdown_and_the_end_of_the_first_process_stop_everything() {
     for end in [MachineEnd::PowerOff, MachineEnd::Restart] {
         let mut world = world();
-        world.send(Handle::PARENT, ShutDown { status: 4, end }, &[], &[]);
-        assert_eq!(world.run(), Next::Stop(Stop::ShutDown(end, 4)));
+        let next = world.send(Handle::PARENT, ShutDown { status: 4, end }, &[], &[]);
+        assert_eq!(next, Next::Stop(Stop::ShutDown(end, 4)));
     }
-    let mut world = setup::world();
-    world.send(Handle::SELF, abi::process::Exit { status: 1 }, &[], &[]);
-    assert_eq!(world.run(), Next::Stop(Stop::FirstEnded(End::Exited(1))));
+    let mut world = world();
+    let next = world.send(Handle::SELF, abi::process::Exit { status: 1 }, &[], &[]);
+    assert_eq!(next, Next::Stop(Stop::FirstEnded(End::Exited(1))));
 }

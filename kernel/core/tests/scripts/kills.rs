@@ -1,20 +1,17 @@
 //! A process can be killed whatever it is doing; nothing of it stays, and whoever had to do with
 //! it learns what there is to learn.
 
-mod common;
-mod setup;
-
+use super::world;
+use crate::common::World;
 use abi::console::Read;
 use abi::memory::{CountUsage, Map, Protection, Unmap};
 use abi::process::{Create, End, Exit, Give, Kill, Wait};
 use abi::{Handle, IpcError, Operation, Tag};
 use addr::VirtAddr;
-use common::World;
 use kcore::audit::Population;
 use kcore::thread::{State, Work};
 use kcore::{Interrupt, Next};
 use mm::Access;
-use setup::world;
 
 const INIT: u32 = 0;
 const VICTIM: u32 = 1;

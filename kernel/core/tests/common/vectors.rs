@@ -1,0 +1,113 @@
+//! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
+
+use super::World;
+use abi::Operation;
+use kcore::thread::ThreadId;
+use kcore::{Next, Registers};
+
+/// How traps come in. It makes no difference to anybody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Those that call, or reply and receive, hand their message over in registers.
+    Shorter,
+    /// All registers are stored first.
+    Long,
+}
+
+/// What memory has in place of registers that are still in the CPU. It is no address of anything, and no
+/// multiple of anything.
+const STALE: u64 = 0xdead_beef_dead_beef;
+
+impl World {
+    /// The kernel serves the trap in the running thread's registers; then whoever goes on runs.
+    pub fn enter_by_trap(&mut self) -> Next {
+        let operation = Operation::decode(self.registers().x[8]);
+        match (self.way, operation) {
+            (Way::Shorter, Ok(operation @ (Operation::Call | Operation::ReplyReceive))) => {
+                self.trap_in_place(operation)
+            }
+            _ => {
+                self.kernel.trap();
+                self.run()
+            }
+        }
+    }
+
+    /// A trap during which the rest of the thread's registers stays in the CPU.
+    fn trap_in_place(&mut self, operation: Operation) -> Next {
+        let thread = self.running.expect("somebody runs");
+        let in_cpu = *self.registers();
+        let in_memory = stored_at_once(&in_cpu);
+        *self.registers() = in_memory;
+        let identity = self.identity(thread);
+
+        let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
+        self.kernel.serve(operation, handle, tag, &in_cpu.words());
+        let goes_on = self.kernel.at_once();
+
+        assert_eq!(
+            self.identity(thread),
+            identity,
+            "the rest is stored for the thread it belongs to"
+        );
+        let registers = &mut self.kernel.platform.registers[thread as usize];
+        assert_only_message_touched(registers, &in_memory);
+        if goes_on == Some(thread) {
+            assert_whole_answer(registers, &in_memory);
+        }
+        store_the_rest(registers, &in_cpu);
+        match goes_on {
+            Some(thread) => self.go_on(Next::Run(thread)),
+            None => self.run(),
+        }
+    }
+
+    /// Who has this number now.
+    fn identity(&self, thread: u32) -> Option<ThreadId> {
+        let mut living = self.kernel.threads().map(|(id, _)| id);
+        living.find(|id| id.index() == thread)
+    }
+}
+
+/// What is in memory when the kernel is called: x18, x19, x29, x30, and TPIDRRO_EL0, which no program changes.
+fn stored_at_once(in_cpu: &Registers) -> Registers {
+    let mut in_memory = *in_cpu;
+    for n in (0..18).chain(20..29) {
+        in_memory.x[n] = STALE ^ (n as u64) << 8;
+    }
+    Registers {
+        sp: STALE,
+        pc: STALE,
+        pstate: STALE,
+        tpidr: STALE,
+        ..in_memory
+    }
+}
+
+/// What the vectors store if another thread goes on, and leave in the CPU if not.
+fn store_the_rest(registers: &mut Registers, in_cpu: &Registers) {
+    registers.x[9..18].fill(0);
+    registers.x[20..29].copy_from_slice(&in_cpu.x[20..29]);
+    *registers = Registers {
+        sp: in_cpu.sp,
+        pc: in_cpu.pc,
+        pstate: in_cpu.pstate,
+        tpidr: in_cpu.tpidr,
+        ..*registers
+    };
+}
+
+fn assert_only_message_touched(now: &Registers, before: &Registers) {
+    let mut expected = *before;
+    expected.x[..9].copy_from_slice(&now.x[..9]);
+    assert_eq!(*now, expected, "of the saved registers only x0 to x8 are touched");
+}
+
+fn assert_whole_answer(now: &Registers, before: &Registers) {
+    let mut pairs = now.x[..9].iter().zip(&before.x);
+    assert!(
+        pairs.all(|(now, before)| now != before),
+        "an answer is all of x0 to x8: {:x?}",
+        &now.x[..9]
+    );
+}

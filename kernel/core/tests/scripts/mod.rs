@@ -1,0 +1,17 @@
+//! Programs played by a script, one trap at a time. Every script is played twice: the test binaries
+//! `shorter_way` and `long_way` differ in nothing but `WAY`.
+
+mod hostile;
+mod interposition;
+mod kills;
+mod lives;
+mod messages;
+mod no_room;
+
+use crate::common::World;
+use crate::setup::{self, Size};
+
+/// A kernel whose first process runs.
+fn world() -> World {
+    setup::world_of(Size::USUAL, crate::WAY)
+}
