@@ -86,7 +86,8 @@
     vector_from_el1 {ORIGIN_AARCH32}, {IRQ}
     vector_from_el1 {ORIGIN_AARCH32}, {FIQ}
     vector_from_el1 {ORIGIN_AARCH32}, {SERROR}
-    .balign 0x80
+    // Where it ends. It does not assemble if an entry was too long, which moves all behind it.
+    .org    \name + 0x800
     .endm
 
     .section .text.vectors, "ax"
