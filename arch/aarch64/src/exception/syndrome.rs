@@ -41,6 +41,8 @@ register_bitfields! {u64,
             WatchpointEl1 = 0x35,
             Brk = 0x3c
         ],
+        /// The instruction was 32 bits long.
+        IL OFFSET(25) NUMBITS(1) [],
         /// The immediate of SVC, HVC, BRK.
         IMM16 OFFSET(0) NUMBITS(16) [],
         /// Fault status of an abort.
@@ -53,6 +55,9 @@ register_bitfields! {u64,
         FNV OFFSET(10) NUMBITS(1) []
     ]
 }
+
+/// ESR_EL1 after `svc #1`, the trap. All other bits are zero.
+pub const ESR_TRAP: u64 = ESR::EC::Svc.value | ESR::IL::SET.value | 1;
 
 /// Why an exception was taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -272,7 +277,7 @@ impl fmt::Display for FaultKind {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Access, Cause, Fault, FaultKind};
+    use super::{Access, Cause, ESR_TRAP, Fault, FaultKind};
     use addr::VirtAddr;
     use std::string::ToString;
 
@@ -295,6 +300,12 @@ mod tests {
         assert_eq!(decode(0x15, 1), Cause::Svc(1));
         assert_eq!(decode(0x15, 0xffff), Cause::Svc(0xffff));
         assert_eq!(decode(0x3c, 7), Cause::Breakpoint(7));
+    }
+
+    #[test]
+    fn what_the_vectors_take_for_the_trap_is_svc_1() {
+        assert_eq!(Cause::decode(ESR_TRAP, 0), Cause::Svc(1));
+        assert_eq!(ESR_TRAP, 0x15 << 26 | 1 << 25 | 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::cpu::PerCpu;
 use crate::exception::kernel::{self, Frame, Origin};
-use crate::exception::syndrome::Cause;
+use crate::exception::syndrome::{Cause, ESR_TRAP};
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, VBAR_EL1};
 use abi::Operation;
@@ -101,9 +101,6 @@ const _: () = {
     assert!(offset_of!(Frame, far) == offset_of!(Frame, sp) + 32);
 };
 
-/// ESR_EL1 after `svc #1`: EC 0b010101, IL, and the immediate (Arm ARM, "ESR_EL1, Exception Syndrome
-/// Register (EL1)").
-const ESR_TRAP: u64 = 0b01_0101 << 26 | 1 << 25 | 1;
 /// What `cbz` in vectors.S takes for granted.
 const _: () = assert!(Operation::Call as u64 == 0);
 

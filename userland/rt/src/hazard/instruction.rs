@@ -48,6 +48,10 @@ instructions! {
     LinuxCall: "linux-call" => "svc #0";
     /// A call with a number that nobody knows.
     UnknownCall: "unknown-call" => "svc #0xffff";
+    /// The trap of a call, but for its number.
+    OtherCall: "other-call" => "mov x8, xzr", "svc #2";
+    /// The trap of an answer, but for its number.
+    OtherReply: "other-reply" => "mov x8, #2", "svc #3";
     /// To a hypervisor.
     HypervisorCall: "hypervisor-call" => "hvc #0";
     /// To the firmware.

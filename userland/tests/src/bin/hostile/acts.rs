@@ -122,6 +122,8 @@ instructions! {
     Halt: UNDEFINED,
     LinuxCall: UNDEFINED,
     UnknownCall: UNDEFINED,
+    OtherCall: UNDEFINED,
+    OtherReply: UNDEFINED,
     HypervisorCall: UNDEFINED,
     FirmwareCall: UNDEFINED,
     ReadControl: UNDEFINED,
