@@ -5,6 +5,7 @@
 //! its address and goes on behind it.
 
 use core::arch::global_asm;
+use core::convert::Infallible;
 
 global_asm!(
     ".pushsection .text.semihosting, \"ax\"",
@@ -28,8 +29,9 @@ struct ExitBlock {
     status: u64,
 }
 
-/// Ends the emulator with `status`. Returns if there is no semihosting.
-pub fn exit(status: u32) {
+/// Ends the emulator with `status`, or does `otherwise` if there is no semihosting. It does not come back:
+/// the exception taken where nobody listens costs a program its TPIDR_EL0 and TPIDRRO_EL0 (`vectors.S`).
+pub fn exit_or(status: u32, otherwise: impl FnOnce() -> Infallible) -> ! {
     const SYS_EXIT_EXTENDED: u64 = 0x20;
     const APPLICATION_EXIT: u64 = 0x2_0026;
     let block = ExitBlock {
@@ -37,8 +39,9 @@ pub fn exit(status: u32) {
         status: u64::from(status),
     };
     // SAFETY: The call reads `block`, which lives across it, and does not come back, or comes back
-    // without having changed anything (see `is_call`).
+    // without having changed anything of the kernel's (see `is_call`).
     unsafe { semihosting_call(SYS_EXIT_EXTENDED, &raw const block) };
+    match otherwise() {}
 }
 
 /// Whether the instruction at `pc` is the call of this module.

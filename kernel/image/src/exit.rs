@@ -83,10 +83,15 @@ pub fn power_off(status: u32) -> ! {
 /// taken if the one before has left the machine running.
 pub fn end(how: MachineEnd, status: u32) -> ! {
     let ways = ways();
+    let switch = ways.and_then(|ways| ways.switch);
     if how == MachineEnd::PowerOff && ways.is_some_and(|ways| ways.semihosting) {
-        semihosting::exit(status);
+        semihosting::exit_or(status, || switch_or_halt(switch, how))
     }
-    if let Some(switch) = ways.and_then(|ways| ways.switch) {
+    switch_or_halt(switch, how)
+}
+
+fn switch_or_halt(switch: Option<Switch>, how: MachineEnd) -> ! {
+    if let Some(switch) = switch {
         use_switch(switch, how);
     }
     say(format_args!("halted: {}", by_hand(how)));

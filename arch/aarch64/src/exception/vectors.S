@@ -293,7 +293,9 @@ vector_save_el1:
     mov     x0, x2
     bl      {from_el1}
 
-    // One that was expected (a semihosting call that nobody hears, or an SError that was asked for): go on.
+    // One that was expected (a semihosting call that nobody hears, or an SError that was asked for): go on. What a
+    // program had in TPIDR_EL0 and TPIDRRO_EL0 is lost, so this is before the first one runs, or when none will
+    // any more.
     mrs     x0, tpidr_el1
     .cfi_endproc
     ldr     x1, [x0, #{EMERGENCY_DEPTH}]
