@@ -7,7 +7,7 @@
 use crate::console::say;
 use crate::exit;
 use crate::machine::Machine;
-use aarch64::cpu;
+use aarch64::cpu::{self, MAX_CPUS};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
 use aarch64::sync::{Guard, Held, Lock, level};
@@ -84,6 +84,13 @@ extern "C" fn kernel_reply_receive(
 extern "C" fn kernel_continue() -> *mut Registers {
     through_kernel(|_| ()).as_ptr()
 }
+
+/// `serve_in_place` gives the lock back while most of the caller's registers are in this CPU alone. The vectors
+/// store them afterwards, so no other CPU may resume or end that thread.
+const _: () = assert!(
+    MAX_CPUS == 1,
+    "docs/locking.md says what this takes of other CPUs"
+);
 
 #[inline]
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: &Words6) -> *mut Registers {
