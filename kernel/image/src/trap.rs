@@ -14,7 +14,9 @@ use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Words6};
 use boards::Board;
+use core::fmt::Write;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::log::Log;
 use kcore::sched::Stop;
 use kcore::{Kernel, Next, Registers};
@@ -166,7 +168,7 @@ fn serve(kernel: &mut Kernel<Machine>, kind: Kind, cause: Cause, registers: NonN
 
 fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Registers>) {
     match cause {
-        Cause::Svc(1) => kernel.trap(),
+        Cause::Svc(1) => serve_trap(kernel, registers),
         Cause::FpTrapped => {
             let thread = kernel.platform.thread_of(registers);
             kernel.platform.open_fp(thread);
@@ -179,6 +181,27 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
             let pc = unsafe { registers.as_ref() }.pc;
             kernel.other_fault(kind_of(cause), pc, &cause);
         }
+    }
+}
+
+/// A trap that comes with all registers saved: one to receive, or nonsense. One with a message comes this way
+/// only with bootarg `shortcut=no`, or if the vectors do not recognise it, which nobody else would notice: so
+/// the log says it, once.
+fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
+    // SAFETY: As in `serve_cause`.
+    let operation = Operation::decode(unsafe { registers.as_ref() }.x[8]);
+    if matches!(operation, Ok(Operation::Call | Operation::ReplyReceive)) {
+        say_once_that_messages_take_the_long_way(&mut kernel.log);
+    }
+    kernel.trap();
+}
+
+fn say_once_that_messages_take_the_long_way(log: &mut Log) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        // The log cannot fail; the result is that of the trait.
+        let written = writeln!(log, "messages take the long way through the vectors");
+        debug_assert!(written.is_ok());
     }
 }
 

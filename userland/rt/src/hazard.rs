@@ -3,11 +3,13 @@
 //! Most of these end the program. None changes memory that Rust code owns: addresses there are
 //! refused with a panic.
 
+mod fp_registers;
+mod general_registers;
 mod instruction;
-mod registers;
 
+pub use fp_registers::fp_registers_changed;
+pub use general_registers::{Changed, spin_watched, trap_watched};
 pub use instruction::Instruction;
-pub use registers::fp_registers_changed;
 
 use crate::place::{HEAP_END, HEAP_START};
 use abi::layout::{MESSAGE_PAGES, PAGE_BYTES, STACK_BYTES, STACK_TOP};

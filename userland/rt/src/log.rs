@@ -15,9 +15,14 @@ pub struct KernelLog {
 impl KernelLog {
     /// The end of it, for a program that has the system's handle.
     pub fn from_now_on(system: Handle) -> Self {
-        let mut log = Self { system, position: 0 };
+        let mut log = Self::from_the_beginning(system);
         log.read();
         log
+    }
+
+    /// Its beginning, or what is left of it.
+    pub fn from_the_beginning(system: Handle) -> Self {
+        Self { system, position: 0 }
     }
 
     /// Prints what came since.
@@ -90,5 +95,12 @@ mod tests {
         assert_eq!(printed.take(), expected);
         shown.print_new();
         assert_eq!(printed.take(), "");
+    }
+
+    #[test]
+    fn all_that_is_left_is_printed_for_those_who_want_its_beginning() {
+        let (_, printed) = kernel();
+        KernelLog::from_the_beginning(Handle::PARENT).print_new();
+        assert_eq!(printed.take(), "kernel: booted\n");
     }
 }

@@ -9,6 +9,7 @@
 //! | `asid` | that many processes are kept apart when ASIDs are few |
 //! | `linked` | that processes share the tables of a large segment, and cannot tell |
 //! | `fp` | that FP/SIMD registers belong to their process |
+//! | `registers` | that traps and interruptions leave all other registers as they must |
 //!
 //! Each prints a line about what it found, and exits with status 0 if that is as it should be.
 //! They are started by `init` (boot argument `test=NAME`), and start themselves again, with an
