@@ -10,11 +10,11 @@
 //! * [`mod@bench`]: figures that repeat, measured in executed instructions.
 //!
 //! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
-//! what there is to choose, [`rpi4_tree`] where a Raspberry Pi's device tree comes from, and [`machine`] makes a
-//! QEMU command of it. [`bare`] makes one without firmware, and [`chain`] boots as QEMU's own loader cannot. [`initrd`]
-//! spoils the programs for the cases that want that, [`tree`](mod@tree) the device tree. [`case`](mod@case) reads a case
-//! file, [`expect`] judges a transcript, [`watch`] what QEMU itself reports, and [`guest`] brings the two together with a
-//! running QEMU.
+//! what there is to choose, and [`machine`] makes a QEMU command of it. [`bare`] makes one without firmware, and
+//! [`chain`] boots as QEMU's own loader cannot. [`rpi4_tree`] and [`rpi4_firmware`] have what a Raspberry Pi needs of
+//! others, which [`fetch`] fetches. For the cases that want that, [`initrd`] spoils the programs and
+//! [`tree`](mod@tree) the device tree. [`case`](mod@case) reads a case file, [`expect`] judges a transcript,
+//! [`watch`] what QEMU itself reports, and [`guest`] brings the two together with a running QEMU.
 
 #![forbid(unsafe_code)]
 
@@ -27,9 +27,11 @@ pub mod chain;
 pub mod conformance;
 pub mod debug;
 pub mod expect;
+pub mod fetch;
 pub mod guest;
 pub mod initrd;
 pub mod machine;
+pub mod rpi4_firmware;
 pub mod rpi4_tree;
 pub mod run;
 pub mod settings;

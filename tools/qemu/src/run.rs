@@ -7,8 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 
+use crate::build::sha256;
 use crate::chain;
 use crate::machine::{Boot, Console, Machine, cannot_start};
 use crate::workspace::Workspace;
@@ -71,10 +71,7 @@ pub fn run(
 /// Names the image by its content, so that one sees that every board boots the same, and the board.
 fn announcement(boot: &Boot, machine: &Machine) -> Result<String> {
     let image = fs::read(&boot.image).with_context(|| format!("cannot read {}", boot.image.display()))?;
-    let digest: String = Sha256::digest(image)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = sha256(&image);
     let name = boot.image.file_name().unwrap_or_default().display();
     let board = machine.board.name();
     Ok(format!("{name}, sha256 {digest}, on {board}"))
