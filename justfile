@@ -49,10 +49,10 @@ debug board='virt' *options:
 conformance:
     @{{ granule }} conformance
 
-# Build kernel8.img and initrd.cpio, ready to boot, and say where they are
+# Build kernel8.img and initrd.cpio, ready to boot; `just image rpi4` also target/granule/granule-rpi4.img, an SD card
 [no-exit-message]
-image:
-    @{{ granule }} image
+image board='':
+    @{{ granule }} image {{ board }}
 
 # Delete everything that was built
 clean:

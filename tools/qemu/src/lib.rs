@@ -7,6 +7,7 @@
 //! * [`suite`]: the QEMU cases of `cases/`, run in parallel under the standard test runner.
 //! * [`conformance`]: each row of `docs/conformance.tsv` with the tests that prove it.
 //! * [`debug`]: a halted machine with gdb attached.
+//! * [`card`]: an SD card for a Raspberry Pi 4, of what was built.
 //! * [`mod@bench`]: figures that repeat, measured in executed instructions.
 //!
 //! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
@@ -22,6 +23,7 @@ pub mod bare;
 pub mod bench;
 pub mod board;
 pub mod build;
+pub mod card;
 pub mod case;
 pub mod chain;
 pub mod conformance;

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use granule_qemu::debug::Debugger;
 use granule_qemu::machine::{Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
 use granule_qemu::settings::Settings;
 use granule_qemu::workspace::Workspace;
-use granule_qemu::{bench, build, conformance, debug, suite};
+use granule_qemu::{bench, build, card, conformance, debug, suite};
 
 /// Builds, runs, tests, measures and debugs Granule.
 #[derive(Parser)]
@@ -26,13 +26,17 @@ struct Arguments {
 const ENVIRONMENT: &str = "Environment:
   GRANULE_QEMU      the QEMU to start instead of qemu-system-aarch64
   GRANULE_PATIENCE  how many times longer every deadline is, for a slow or busy host
-  GRANULE_RPI4_DTB  the device tree of a Raspberry Pi 4, bcm2711-rpi-4-b.dtb, for raspi4b";
+  GRANULE_RPI4_DTB  the device tree of a Raspberry Pi 4, bcm2711-rpi-4-b.dtb, for raspi4b
+  GRANULE_RPI4_FIRMWARE  a folder with its firmware: start4.elf, fixup4.dat, LICENCE.broadcom";
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Build kernel8.img and initrd.cpio.
-    #[command(visible_alias = "image")]
-    Build,
+    /// Build kernel8.img and initrd.cpio, and with rpi4 an SD card for a Raspberry Pi 4 with them.
+    #[command(visible_alias = "build")]
+    Image {
+        /// The board to make a card for.
+        board: Option<CardBoard>,
+    },
     /// Build, then boot a machine; without a terminal at standard input it ends by itself.
     Run {
         #[command(flatten)]
@@ -70,6 +74,13 @@ enum Verb {
     },
 }
 
+/// A board that boots from a card.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CardBoard {
+    /// Raspberry Pi 4.
+    Rpi4,
+}
+
 fn main() -> ExitCode {
     match execute(Arguments::parse().verb) {
         Ok(code) => code,
@@ -82,7 +93,7 @@ fn main() -> ExitCode {
 
 fn execute(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Build => build_and_tell(),
+        Verb::Image { board } => build_and_tell(board),
         Verb::Run {
             machine,
             deadline,
@@ -133,9 +144,13 @@ fn built() -> Result<Workspace> {
     Ok(workspace)
 }
 
-fn build_and_tell() -> Result<ExitCode> {
+fn build_and_tell(board: Option<CardBoard>) -> Result<ExitCode> {
     let workspace = built()?;
-    for path in [workspace.image(), workspace.initrd()] {
+    let mut paths = vec![workspace.image(), workspace.initrd()];
+    if let Some(CardBoard::Rpi4) = board {
+        paths.push(card::write(&workspace)?);
+    }
+    for path in paths {
         let bytes = std::fs::metadata(&path)?.len();
         println!("{} ({bytes} bytes)", path.display());
     }
