@@ -54,6 +54,11 @@ conformance:
 image board='':
     @{{ granule }} image {{ board }}
 
+# Write the SD card for a Raspberry Pi 4 to DEVICE (/dev/sdb, for instance), after asking, and read it back
+[no-exit-message]
+flash device:
+    @{{ granule }} flash {{ device }}
+
 # Delete everything that was built
 clean:
     cargo clean

@@ -7,7 +7,7 @@
 //! * [`suite`]: the QEMU cases of `cases/`, run in parallel under the standard test runner.
 //! * [`conformance`]: each row of `docs/conformance.tsv` with the tests that prove it.
 //! * [`debug`]: a halted machine with gdb attached.
-//! * [`card`]: an SD card for a Raspberry Pi 4, of what was built.
+//! * [`card`]: an SD card for a Raspberry Pi 4, of what was built; [`flash`](mod@flash) writes it.
 //! * [`mod@bench`]: figures that repeat, measured in executed instructions.
 //!
 //! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
@@ -30,6 +30,7 @@ pub mod conformance;
 pub mod debug;
 pub mod expect;
 pub mod fetch;
+pub mod flash;
 pub mod guest;
 pub mod initrd;
 pub mod machine;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use granule_qemu::machine::{Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
 use granule_qemu::settings::Settings;
 use granule_qemu::workspace::Workspace;
-use granule_qemu::{bench, build, card, conformance, debug, suite};
+use granule_qemu::{bench, build, card, conformance, debug, flash, suite};
 
 /// Builds, runs, tests, measures and debugs Granule.
 #[derive(Parser)]
@@ -36,6 +37,14 @@ enum Verb {
     Image {
         /// The board to make a card for.
         board: Option<CardBoard>,
+    },
+    /// Build a card for a Raspberry Pi 4 and write it to DEVICE, after asking.
+    Flash {
+        /// The card, as `lsblk` lists it: /dev/sdb or /dev/mmcblk0, for instance.
+        device: PathBuf,
+        /// An image that was made before, so that nothing is built.
+        #[arg(long)]
+        image: Option<PathBuf>,
     },
     /// Build, then boot a machine; without a terminal at standard input it ends by itself.
     Run {
@@ -94,6 +103,15 @@ fn main() -> ExitCode {
 fn execute(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Image { board } => build_and_tell(board),
+        Verb::Flash { device, image } => {
+            flash::ensure_card(&device)?;
+            let image = match image {
+                Some(image) => image,
+                None => card::write(&built()?)?,
+            };
+            flash::flash(&device, &image)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Run {
             machine,
             deadline,
