@@ -136,7 +136,8 @@ fn find_debugger(runs: &[&Run]) -> Result<()> {
 }
 
 /// With `CI=true`, a case that cannot run has failed.
-fn must_be_complete() -> bool {
+#[must_use]
+pub fn must_be_complete() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
