@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod armstub;
 pub mod bare;
 pub mod bench;
 pub mod board;
