@@ -95,6 +95,19 @@ impl MemoryMap {
         self.ram_left_out
     }
 
+    /// Leaves out all RAM but the lowest `bytes`.
+    pub(crate) fn keep_lowest(&mut self, bytes: u64) {
+        let mut left = bytes;
+        let mut at = 0;
+        while let Some(range) = self.ram.remove(at) {
+            if let Some(kept) = MemoryRange::new(range.start, range.bytes().min(left)) {
+                left -= kept.bytes();
+                // There is room: one was just taken out.
+                at += usize::from(self.ram.insert(at, kept).is_ok());
+            }
+        }
+    }
+
     /// The frames that may be handed out: whole frames of RAM that touch neither what the tree
     /// reserves nor anything in `taken` (the kernel image, the device tree, the initrd).
     /// Ascending, and none touches the next.
@@ -313,6 +326,23 @@ mod tests {
         let before: u64 = 33 * 0x1000;
         let reserved: u64 = kept.reserved().map(MemoryRange::bytes).sum();
         assert!(reserved - before < 0x10_000, "one gap is closed, not several");
+    }
+
+    #[test]
+    fn of_ram_that_is_not_to_be_used_the_highest_is_left_out() {
+        let ram = [(0, 0x4000), (0x6000, 0x9000), (0xb000, 0xc000)];
+        for (bytes, kept) in [
+            (0x8000, &ram[..]),
+            (0x1_0000, &ram),
+            (0x6000, &[(0, 0x4000), (0x6000, 0x8000)]),
+            (0x4000, &[(0, 0x4000)]),
+            (0x1001, &[(0, 0x1001)]),
+            (0, &[]),
+        ] {
+            let mut limited = map(&ram, &[]);
+            limited.keep_lowest(bytes);
+            assert!(limited.ram().eq(map(kept, &[]).ram()), "{bytes:#x}");
+        }
     }
 
     #[test]

@@ -40,6 +40,18 @@ impl<'a> Options<'a> {
             .filter(|bits| (1..=16).contains(bits))
     }
 
+    /// `mem=SIZE`: bytes of RAM to use, in all. SIZE is a number that K, M or G may follow.
+    pub fn memory(self) -> Option<u64> {
+        let size = self.option("mem")?;
+        let unit = match size.bytes().last()? {
+            b'K' | b'k' => 1 << 10,
+            b'M' | b'm' => 1 << 20,
+            b'G' | b'g' => 1 << 30,
+            _ => return size.parse().ok(),
+        };
+        size[..size.len() - 1].parse::<u64>().ok()?.checked_mul(unit)
+    }
+
     /// `time=N`: seconds since 1970 at boot, for boards without a clock.
     pub fn time(self) -> Option<i64> {
         self.option("time")?.parse().ok().filter(|&seconds| seconds >= 0)

@@ -24,6 +24,7 @@ pub use fdt_rs::error::DevTreeError;
 pub use header::{MAX_BLOB_BYTES, total_size};
 
 use crate::board::Board;
+use crate::options::Options;
 use crate::text::Text;
 use fdt_rs::index::DevTreeIndex;
 use header::Header;
@@ -79,10 +80,14 @@ fn facts(tree: &Tree<'_>, reservations: header::Reservations<'_>) -> Board {
     let root = tree.root();
     let kind = devices::board_kind(&root);
     let bootargs = chosen::bootargs(tree);
+    let mut memory = memory::memory(tree, reservations);
+    if let Some(bytes) = Options::new(bootargs.as_str()).memory() {
+        memory.keep_lowest(bytes);
+    }
     Board {
         model: Text::cut(root.string("model").unwrap_or_default()),
         kind,
-        memory: memory::memory(tree, reservations),
+        memory,
         initrd: chosen::initrd(tree),
         console: console::console(tree, kind, &bootargs),
         bootargs,
