@@ -49,12 +49,14 @@ fn real_time(board: &Board, devices: &mut Registers<'_>) -> Option<i64> {
     rtc::seconds(registers).map(i64::from)
 }
 
-/// Where the date is from, as a sentence about it.
-pub struct Source(pub ClockSource);
+/// How fast the counter counts, and where the date is from.
+pub struct About<'a>(pub &'a Clock);
 
-impl fmt::Display for Source {
+impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        let kilohertz = self.0.frequency().hertz() / 1000;
+        write!(f, "counter at {}.{:03} MHz; ", kilohertz / 1000, kilohertz % 1000)?;
+        f.write_str(match self.0.source() {
             ClockSource::Boot => "no clock: time counts from boot",
             ClockSource::RealTimeClock => "clock set by the real-time clock",
             ClockSource::BootArgument => "clock set by bootarg time=",

@@ -46,7 +46,7 @@ fn kernel_main(mut handover: Handover) -> ! {
     let mut devices = Registers::new(&mut handover.map, &mut ram);
     let gic = machine::interrupt_controller(board, &mut devices);
     let clock = clock::set(board, &mut devices);
-    log.say(format_args!("  {}", clock::Source(clock.source())));
+    log.say(format_args!("  {}", clock::About(&clock)));
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &handover);

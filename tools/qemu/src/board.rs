@@ -10,6 +10,11 @@ pub enum Board {
     Virt(Virt),
     /// QEMU's Raspberry Pi 4 model B: four Cortex-A72, 2 GiB of RAM, a GICv2.
     Raspi4b,
+    /// The same as the board's firmware would leave it to a kernel, on a board with so many GiB of RAM.
+    Rpi4 {
+        /// 1, 2, 4 or 8.
+        gib: u32,
+    },
 }
 
 impl Default for Board {
@@ -66,12 +71,13 @@ impl Default for Virt {
 }
 
 impl Board {
-    /// The board's name, which is that of QEMU's machine.
+    /// The name by which people ask for it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Virt(_) => "virt",
             Self::Raspi4b => "raspi4b",
+            Self::Rpi4 { .. } => "rpi4",
         }
     }
 
@@ -80,7 +86,7 @@ impl Board {
     pub fn ram_start(&self) -> u64 {
         match self {
             Self::Virt(_) => 0x4000_0000,
-            Self::Raspi4b => 0,
+            Self::Raspi4b | Self::Rpi4 { .. } => 0,
         }
     }
 
@@ -90,6 +96,8 @@ impl Board {
         match self {
             Self::Virt(virt) => virt.options(),
             Self::Raspi4b => words("-M raspi4b"),
+            // The kernel has the non-secure view of the interrupt controller.
+            Self::Rpi4 { .. } => words("-M raspi4b -global arm_gic.has-security-extensions=on"),
         }
     }
 
@@ -98,7 +106,8 @@ impl Board {
     pub fn label(&self) -> String {
         match self {
             Self::Virt(virt) => virt.differences().join(","),
-            Self::Raspi4b => self.name().into(),
+            Self::Raspi4b | Self::Rpi4 { gib: 2 } => self.name().into(),
+            Self::Rpi4 { gib } => format!("{},memory={gib}G", self.name()),
         }
     }
 }
@@ -198,5 +207,7 @@ mod tests {
         assert_eq!(Board::Virt(virt).label(), "smp=1,virtualization");
         assert_eq!(Board::default().label(), "");
         assert_eq!(Board::Raspi4b.label(), "raspi4b");
+        assert_eq!(Board::Rpi4 { gib: 2 }.label(), "rpi4");
+        assert_eq!(Board::Rpi4 { gib: 8 }.label(), "rpi4,memory=8G");
     }
 }

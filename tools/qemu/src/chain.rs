@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::board::Board;
 use crate::build::replace;
 use crate::machine::{Boot, Machine};
+use crate::rpi4_boot;
 use crate::tree::{self, Tree};
 use crate::workspace::Workspace;
 
@@ -48,27 +50,32 @@ pub fn boot(
     tree: Option<&Tree>,
     boot: Boot,
 ) -> Result<Boot> {
+    let unchanged = Tree::default();
+    let changes = tree.unwrap_or(&unchanged);
+    if let Board::Rpi4 { gib } = machine.board {
+        return rpi4_boot::boot(workspace, name, gib, machine.load_at, changes, boot);
+    }
     if tree.is_none() && machine.load_at.is_none() {
         return Ok(boot);
     }
-    let unchanged = Tree::default();
-    let tree = tree.unwrap_or(&unchanged);
     let ram = machine.board.ram_start();
     let kernel_at = machine.load_at.unwrap_or(ram + KERNEL);
     let initrd_at = ram + INITRD;
-    let tree_at = ram + tree.at.unwrap_or(TREE);
+    let tree_at = ram + changes.at.unwrap_or(TREE);
 
-    let name: String = name.chars().map(plain).collect();
-    let file = |extension: &str| workspace.output(&format!("chain/{name}.{extension}"));
+    let file = |extension: &str| file_of(workspace, name, extension);
     let mut original = tree::of(machine, &boot, &file("original.dtb"))?;
     let mut placed = vec![Placed::new(&boot.image, kernel_at)];
     if let Some(initrd) = &boot.initrd {
         original.set_initrd(initrd_at, initrd)?;
         placed.push(Placed::new(initrd, initrd_at));
     }
-    replace(&file("dtb"), &tree.blob(original)?)?;
+    replace(&file("dtb"), &changes.blob(original)?)?;
     placed.push(Placed::new(&file("dtb"), tree_at));
-    replace(&file("img"), &chain_image(kernel_at, tree.x0.unwrap_or(tree_at)))?;
+    replace(
+        &file("img"),
+        &chain_image(kernel_at, changes.x0.unwrap_or(tree_at)),
+    )?;
     Ok(Boot {
         image: file("img"),
         initrd: None,
@@ -76,6 +83,12 @@ pub fn boot(
         bootargs: String::new(),
         placed,
     })
+}
+
+/// A file for the boot of this name alone.
+pub(crate) fn file_of(workspace: &Workspace, name: &str, extension: &str) -> PathBuf {
+    let name: String = name.chars().map(plain).collect();
+    workspace.output(&format!("chain/{name}.{extension}"))
 }
 
 fn plain(letter: char) -> char {

@@ -35,6 +35,7 @@ pub mod flash;
 pub mod guest;
 pub mod initrd;
 pub mod machine;
+pub mod rpi4_boot;
 pub mod rpi4_firmware;
 pub mod rpi4_tree;
 pub mod run;

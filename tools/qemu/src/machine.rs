@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use crate::board::Board;
 use crate::chain::Placed;
-use crate::rpi4_tree;
 use crate::settings::Settings;
 use crate::workspace::Workspace;
+use crate::{rpi4_firmware, rpi4_tree};
 
 /// A board, and how QEMU runs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -82,8 +82,21 @@ impl Machine {
     pub fn device_tree(&self, workspace: &Workspace) -> Result<Option<PathBuf>> {
         match self.board {
             Board::Virt(_) => Ok(None),
-            Board::Raspi4b => rpi4_tree::obtain(workspace).map(Some),
+            Board::Raspi4b | Board::Rpi4 { .. } => rpi4_tree::obtain(workspace).map(Some),
         }
+    }
+
+    /// Gets all that the machine needs of others and QEMU does not bring, so that it is there later on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be had.
+    pub fn fetch(&self, workspace: &Workspace) -> Result<()> {
+        self.device_tree(workspace)?;
+        if let Board::Rpi4 { .. } = self.board {
+            rpi4_firmware::obtain(workspace)?;
+        }
+        Ok(())
     }
 
     /// Returns the command that boots this machine.
@@ -106,7 +119,13 @@ impl Machine {
             Console::Terminal => command.args("-display none -serial mon:stdio".split(' ')),
             Console::Stream => command.args("-display none -serial stdio -monitor none".split(' ')),
         };
-        command.arg("-kernel").arg(&boot.image);
+        match self.board {
+            Board::Virt(_) | Board::Raspi4b => {
+                command.arg("-kernel").arg(&boot.image);
+            }
+            // The CPUs start at address 0, where the firmware's code lies (`rpi4_boot.rs`).
+            Board::Rpi4 { .. } => {}
+        }
         if let Some(initrd) = &boot.initrd {
             command.arg("-initrd").arg(initrd);
         }

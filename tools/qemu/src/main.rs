@@ -152,7 +152,7 @@ fn execute(verb: Verb) -> Result<ExitCode> {
 /// Looks first for all that the machine needs from outside, then builds.
 fn ready_for(machine: &Machine) -> Result<Workspace> {
     ensure_qemu()?;
-    machine.device_tree(&Workspace::locate()?)?;
+    machine.fetch(&Workspace::locate()?)?;
     built()
 }
 

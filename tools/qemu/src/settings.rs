@@ -1,6 +1,6 @@
 //! A machine as people write it: options on the command line, keys of `machines` in a case file.
 
-use anyhow::{Error, Result, ensure};
+use anyhow::{Error, Result, bail, ensure};
 use clap::ValueEnum;
 use serde::Deserialize;
 
@@ -58,7 +58,7 @@ fn number(text: &str) -> Result<u64> {
     Ok(number?)
 }
 
-const VIRT: &str = "Options of virt, the other board being what it is";
+const VIRT: &str = "Options of virt, the other boards being what they are (rpi4 takes --memory)";
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +68,8 @@ enum BoardName {
     Virt,
     /// QEMU's Raspberry Pi 4 model B.
     Raspi4b,
+    /// The same, booted as by the board's firmware.
+    Rpi4,
 }
 
 impl TryFrom<Settings> for Machine {
@@ -86,6 +88,7 @@ impl TryFrom<Settings> for Machine {
         let board = match settings.board {
             BoardName::Virt => Board::Virt(settings.virt()),
             BoardName::Raspi4b => settings.raspi4b()?,
+            BoardName::Rpi4 => settings.rpi4()?,
         };
         Ok(Self {
             board,
@@ -112,27 +115,44 @@ impl Settings {
     }
 
     fn raspi4b(&self) -> Result<Board> {
-        let chosen = [
+        self.ensure_unchosen("raspi4b", &[("memory", self.memory.is_some())])?;
+        Ok(Board::Raspi4b)
+    }
+
+    fn rpi4(&self) -> Result<Board> {
+        self.ensure_unchosen("rpi4", &[])?;
+        let gib = match self.memory.as_deref() {
+            Some("1G") => 1,
+            Some("2G") | None => 2,
+            Some("4G") => 4,
+            Some("8G") => 8,
+            Some(other) => bail!("there is no Raspberry Pi 4 with {other} of RAM; it has 1G, 2G, 4G or 8G"),
+        };
+        Ok(Board::Rpi4 { gib })
+    }
+
+    fn ensure_unchosen(&self, board: &str, also: &[(&str, bool)]) -> Result<()> {
+        let fixed = [
             ("cpu", self.cpu.is_some()),
             ("smp", self.smp.is_some()),
-            ("memory", self.memory.is_some()),
             ("gic-version", self.gic_version.is_some()),
             ("virtualization", self.virtualization),
             ("secure", self.secure),
             ("rtc", self.rtc.is_some()),
         ];
-        let chosen: Vec<&str> = chosen
-            .into_iter()
+        let chosen: Vec<&str> = fixed
+            .iter()
+            .chain(also)
             .filter(|(_, is)| *is)
-            .map(|(name, _)| name)
+            .map(|(name, _)| *name)
             .collect();
         ensure!(
             chosen.is_empty(),
-            "raspi4b is a fixed board (4 Cortex-A72 entered at EL2, 2 GiB of RAM, a GICv2), so `{}` cannot be chosen; \
+            "{board} is a fixed board (4 Cortex-A72 entered at EL2, 2 GiB of RAM, a GICv2), so `{}` cannot be chosen; \
              leave it out, or use virt",
             chosen.join("`, `")
         );
-        Ok(Board::Raspi4b)
+        Ok(())
     }
 }
 
@@ -175,9 +195,24 @@ mod tests {
             ("secure = true", "secure"),
             ("rtc = '2026-11-28'", "rtc"),
         ] {
-            let error = machine(&format!("board = 'raspi4b'\n{setting}")).unwrap_err();
-            assert!(error.contains(&format!("`{name}` cannot be chosen")), "{error}");
+            for board in ["raspi4b", "rpi4"] {
+                if (board, name) == ("rpi4", "memory") {
+                    continue;
+                }
+                let error = machine(&format!("board = '{board}'\n{setting}")).unwrap_err();
+                assert!(error.contains(&format!("`{name}` cannot be chosen")), "{error}");
+            }
         }
+    }
+
+    #[test]
+    fn a_raspberry_pi_has_as_much_ram_as_one_can_buy() {
+        for (memory, gib) in [("", 2), ("memory = '1G'", 1), ("memory = '8G'", 8)] {
+            let machine = machine(&format!("board = 'rpi4'\n{memory}")).unwrap();
+            assert_eq!(machine.board, Board::Rpi4 { gib });
+        }
+        let error = machine("board = 'rpi4'\nmemory = '3G'").unwrap_err();
+        assert!(error.contains("1G, 2G, 4G or 8G"), "{error}");
     }
 
     #[test]

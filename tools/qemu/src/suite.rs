@@ -1,5 +1,6 @@
 //! The QEMU cases as trials of the standard test runner, some at a time.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -9,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::bare;
-use crate::board::Board;
 use crate::build::build;
 use crate::case::{Case, Firmware, read_all};
 use crate::chain;
@@ -91,24 +91,29 @@ fn runs(cases: Vec<Case>, patience: u32) -> Vec<Run> {
 /// What some cases need and this host does not have, and why. The others run all the same.
 #[derive(Default)]
 struct Missing {
-    trees: Option<String>,
+    /// Boards, by name.
+    boards: BTreeMap<&'static str, String>,
     debugger: Option<String>,
 }
 
 impl Missing {
     fn look(workspace: &Workspace, runs: &[&Run]) -> Self {
+        let machines = runs.iter().map(|run| &run.machine);
+        let boards: BTreeMap<_, _> = machines.map(|machine| (machine.board.name(), machine)).collect();
+        let missing = |(board, machine): (&'static str, &Machine)| {
+            let why = reason(&format!("on {board}"), machine.fetch(workspace))?;
+            Some((board, why))
+        };
         Self {
-            trees: reason("on raspi4b", fetch_trees(workspace, runs)),
+            boards: boards.into_iter().filter_map(missing).collect(),
             debugger: reason("with gdb", find_debugger(runs)),
         }
     }
 
     fn of(&self, run: &Run) -> Option<&String> {
-        let trees = self.trees.as_ref();
+        let board = self.boards.get(run.machine.board.name());
         let debugger = self.debugger.as_ref();
-        trees
-            .filter(|_| run.machine.board == Board::Raspi4b)
-            .or(debugger.filter(|_| run.case.debugger.is_some()))
+        board.or(debugger.filter(|_| run.case.debugger.is_some()))
     }
 }
 
@@ -118,14 +123,6 @@ fn reason(cases: &str, there: Result<()>) -> Option<String> {
         eprintln!("The cases {cases} are ignored: {why}");
     }
     Some(why)
-}
-
-/// Gets the device trees that do not come from QEMU.
-fn fetch_trees(workspace: &Workspace, runs: &[&Run]) -> Result<()> {
-    for run in runs {
-        run.machine.device_tree(workspace)?;
-    }
-    Ok(())
 }
 
 fn find_debugger(runs: &[&Run]) -> Result<()> {

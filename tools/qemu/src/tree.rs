@@ -118,9 +118,28 @@ pub fn dump(usual: &Command, file: &Path) -> Result<()> {
 }
 
 impl Original {
-    fn read(blob: &[u8]) -> Result<Self> {
-        let tree = Fdt::new(blob).context("QEMU's device tree is not in order")?;
+    /// Reads a blob.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn read(blob: &[u8]) -> Result<Self> {
+        let tree = Fdt::new(blob).context("the device tree is not in order")?;
         Ok(Self(DeviceTree::from_fdt(&tree)))
+    }
+
+    /// Sets a property to cells; a missing node is made.
+    pub fn set_cells(&mut self, path: &str, name: &str, cells: &[u32]) {
+        self.set(path, name, &Value::Cells(cells.to_vec()));
+    }
+
+    /// Sets a property to a text; a missing node is made.
+    pub fn set_text(&mut self, path: &str, name: &str, text: &str) {
+        self.set(path, name, &Value::Text(text.into()));
+    }
+
+    fn set(&mut self, path: &str, name: &str, value: &Value) {
+        node(&mut self.0, path).add_property(DeviceTreeProperty::new_unchecked(name, value.bytes()));
     }
 
     /// Says that the initrd, which is `file`, is at `at`.

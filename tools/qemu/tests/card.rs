@@ -25,12 +25,7 @@ fn main() -> ExitCode {
     // They share the files that they take off the card.
     arguments.test_threads = Some(1);
     let is_selected = |name: &&str| !arguments.is_filtered_out(&Trial::test(*name, || Ok(())));
-    let subject = if arguments.list
-        || !TRIALS
-            .iter()
-            .map(|(name, _, _)| name)
-            .any(|name| is_selected(&name))
-    {
+    let subject = if arguments.list || !TRIALS.iter().map(|(name, _, _)| name).any(is_selected) {
         Err("not made for a list".into())
     } else {
         Card::make().map_err(|error| format!("{error:#}"))
