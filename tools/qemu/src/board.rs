@@ -1,4 +1,4 @@
-//! The boards Granule boots on, as QEMU emulates them. All that differs between them is in this file.
+//! The boards Granule boots on, as QEMU emulates them: all that QEMU is told of their differences.
 
 use clap::ValueEnum;
 use serde::Deserialize;

@@ -11,11 +11,12 @@
 //! * [`mod@bench`]: figures that repeat, measured in executed instructions.
 //!
 //! Below them: [`workspace`] knows where things lie, [`settings`] says which machine people ask for, [`board`]
-//! what there is to choose, and [`machine`] makes a QEMU command of it. [`bare`] makes one without firmware, and
-//! [`chain`] boots as QEMU's own loader cannot. [`rpi4_tree`] and [`rpi4_firmware`] have what a Raspberry Pi needs of
-//! others, which [`fetch`] fetches. For the cases that want that, [`initrd`] spoils the programs and
-//! [`tree`](mod@tree) the device tree. [`case`](mod@case) reads a case file, [`expect`] judges a transcript,
-//! [`watch`] what QEMU itself reports, and [`guest`] brings the two together with a running QEMU.
+//! what there is to choose, and [`machine`] makes a QEMU command of it. [`bare`] makes one without firmware, [`chain`]
+//! boots as QEMU's own loader cannot, and [`rpi4_boot`] as a Raspberry Pi's firmware does, with its
+//! [`armstub`](mod@armstub). [`rpi4_tree`] and [`rpi4_firmware`] have what that board needs of others, which [`fetch`]
+//! fetches. For the cases that want that, [`initrd`] spoils the programs and [`tree`](mod@tree) the device tree.
+//! [`case`](mod@case) reads a case file, [`expect`] judges a transcript, [`watch`] what QEMU itself reports, and
+//! [`guest`] brings the two together with a running QEMU.
 
 #![forbid(unsafe_code)]
 

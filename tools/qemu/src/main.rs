@@ -25,9 +25,9 @@ struct Arguments {
 }
 
 const ENVIRONMENT: &str = "Environment:
-  GRANULE_QEMU      the QEMU to start instead of qemu-system-aarch64
-  GRANULE_PATIENCE  how many times longer every deadline is, for a slow or busy host
-  GRANULE_RPI4_DTB  the device tree of a Raspberry Pi 4, bcm2711-rpi-4-b.dtb, for raspi4b
+  GRANULE_QEMU           the QEMU to start instead of qemu-system-aarch64
+  GRANULE_PATIENCE       how many times longer every deadline is, for a slow or busy host
+  GRANULE_RPI4_DTB       the device tree of a Raspberry Pi 4, bcm2711-rpi-4-b.dtb
   GRANULE_RPI4_FIRMWARE  a folder with its firmware: start4.elf, fixup4.dat, LICENCE.broadcom";
 
 #[derive(Subcommand)]
