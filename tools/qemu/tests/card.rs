@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 type Test = fn(&Card) -> Result<()>;
 
-const TRIALS: [(&str, &[&str], Test); 5] = [
+const TRIALS: [(&str, &[&str], Test); 6] = [
     ("card_is_the_same_each_time", &[], is_the_same_each_time),
     (
         "card_has_one_partition_that_boots",
@@ -58,6 +58,11 @@ const TRIALS: [(&str, &[&str], Test); 5] = [
         "card_has_every_file_byte_for_byte",
         &["mdir", "mcopy"],
         has_every_file_byte_for_byte,
+    ),
+    (
+        "card_has_a_kernel_as_long_as_it_is_in_memory",
+        &[],
+        has_a_kernel_as_long_as_it_is_in_memory,
     ),
     ("card_boots_what_is_on_it", &["mcopy"], boots_what_is_on_it),
 ];
@@ -187,6 +192,19 @@ fn has_every_file_byte_for_byte(it: &Card) -> Result<()> {
     for (name, bytes) in expected {
         ensure!(fs::read(folder.join(name))? == bytes, "{name} has other bytes");
     }
+    Ok(())
+}
+
+/// So that older firmware, which puts the initrd behind the file, does not put it into zero-initialised data.
+fn has_a_kernel_as_long_as_it_is_in_memory(it: &Card) -> Result<()> {
+    let kernel = it.files.iter().find(|file| file.name == contents::KERNEL);
+    let kernel = &kernel.context("there is no kernel")?.bytes;
+    let image_size = u64::from_le_bytes(kernel[16..24].try_into()?);
+    ensure!(
+        kernel.len() as u64 == image_size,
+        "the file has {} bytes, the kernel in memory {image_size}",
+        kernel.len()
+    );
     Ok(())
 }
 
