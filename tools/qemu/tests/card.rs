@@ -24,20 +24,44 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They share the files that they take off the card.
     arguments.test_threads = Some(1);
-    let is_selected = |name: &&str| !arguments.is_filtered_out(&Trial::test(*name, || Ok(())));
-    let subject = if arguments.list || !TRIALS.iter().map(|(name, _, _)| name).any(is_selected) {
-        Err("not made for a list".into())
-    } else {
-        Card::make().map_err(|error| format!("{error:#}"))
-    };
-    if let Err(why) = &subject
-        && !arguments.list
-    {
-        eprintln!("The card is not tested: {why}");
+    match subject(&arguments) {
+        Ok(subject) => {
+            let trials = TRIALS.map(|(name, tools, test)| trial(name, tools, test, &subject));
+            libtest_mimic::run(&arguments, trials.into()).exit_code()
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
-    let subject = subject.map(Arc::new);
-    let trials = TRIALS.map(|(name, tools, test)| trial(name, tools, test, subject.clone()));
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+}
+
+/// The card, unless it is not needed now or something for it cannot be had: then the reason.
+fn subject(arguments: &Arguments) -> Result<Subject> {
+    let is_selected = |name: &&str| !arguments.is_filtered_out(&Trial::test(*name, || Ok(())));
+    if arguments.list || !TRIALS.iter().map(|(name, _, _)| name).any(is_selected) {
+        return Ok(Err("it was not asked for".into()));
+    }
+    let workspace = Workspace::locate()?;
+    if let Err(why) = machine(Board::Rpi4 { gib: 2 }).fetch(&workspace) {
+        eprintln!("The card is not tested: {why:#}");
+        return Ok(Err(format!("{why:#}")));
+    }
+    build(&workspace)?;
+    Ok(Ok(Arc::new(Card {
+        image: contents::write(&workspace)?,
+        files: contents::files(&workspace)?,
+        workspace,
+    })))
+}
+
+type Subject = Result<Arc<Card>, String>;
+
+fn machine(board: Board) -> Machine {
+    Machine {
+        board,
+        ..Machine::default()
+    }
 }
 
 type Test = fn(&Card) -> Result<()>;
@@ -67,28 +91,21 @@ const TRIALS: [(&str, &[&str], Test); 6] = [
     ("card_boots_what_is_on_it", &["mcopy"], boots_what_is_on_it),
 ];
 
-fn trial(
-    name: &'static str,
-    tools: &'static [&'static str],
-    test: Test,
-    subject: Result<Arc<Card>, String>,
-) -> Trial {
+fn trial(name: &'static str, tools: &'static [&'static str], test: Test, subject: &Subject) -> Trial {
     let missing: Vec<&str> = tools.iter().copied().filter(|name| !is_there(name)).collect();
-    let reason = match (subject, missing.as_slice()) {
+    let reason = match (subject.clone(), missing.as_slice()) {
         (Ok(card), []) => {
             return Trial::test(name, move || {
                 test(&card).map_err(|error| format!("{error:#}").into())
             });
         }
-        (Err(why), _) => why,
         (Ok(_), missing) => {
-            let why = format!(
-                "this machine has no {} (Debian: fdisk, dosfstools, mtools)",
-                missing.join(", ")
-            );
-            eprintln!("{name} is ignored: {why}");
+            let missing = missing.join(", ");
+            let why = format!("this machine has no {missing} (Debian: fdisk, dosfstools, mtools)");
+            eprintln!("{name} cannot run: {why}");
             why
         }
+        (Err(why), _) => why,
     };
     Trial::test(name, || Err(reason.into())).with_ignored_flag(!must_be_complete())
 }
@@ -101,16 +118,6 @@ struct Card {
 }
 
 impl Card {
-    fn make() -> Result<Self> {
-        let workspace = Workspace::locate()?;
-        build(&workspace)?;
-        Ok(Self {
-            image: contents::write(&workspace)?,
-            files: contents::files(&workspace)?,
-            workspace,
-        })
-    }
-
     /// The file system, as mtools name it.
     fn volume(&self) -> String {
         format!("{}@@1M", self.image.display())
@@ -216,10 +223,7 @@ fn boots_what_is_on_it(it: &Card) -> Result<()> {
     let demonstration = cases.iter().find(|case| case.name == "demonstration");
     let case = demonstration.context("there is no case demonstration")?;
     let words = fs::read_to_string(folder.join("cmdline.txt"))?;
-    let machine = Machine {
-        board: Board::Raspi4b,
-        ..Machine::default()
-    };
+    let machine = machine(Board::Raspi4b);
     let boot = Boot {
         image: folder.join(contents::KERNEL),
         initrd: Some(folder.join(contents::INITRD)),
