@@ -1,7 +1,7 @@
 //! Which TLB invalidation a change of tables needs, as data.
 //!
-//! The architecture layer surrounds what is said here with barriers: DSB ISHST before, so that
-//! walkers see the changed tables; DSB ISH after, which waits for all CPUs; ISB (Arm ARM,
+//! The architecture layer surrounds what is said here with barriers: DSB ISH before, so that
+//! walkers see the changed tables and the ASID is read after them; DSB ISH after, which waits for all CPUs; ISB (Arm ARM,
 //! "TLB maintenance instructions" and "Ordering and completion of TLB maintenance
 //! instructions"). All forms are the broadcast ones.
 
