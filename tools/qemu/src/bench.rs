@@ -15,6 +15,7 @@ use crate::board::{Board, Virt};
 use crate::expect::{End, Script, Step};
 use crate::guest::play;
 use crate::machine::{Boot, Console, Machine};
+use crate::peers::{self, Peers, Verdict};
 use crate::suite::patient;
 use crate::workspace::Workspace;
 
@@ -47,13 +48,55 @@ pub fn bench(workspace: &Workspace, form: Form) -> Result<ExitCode> {
     }];
     eprintln!("Measuring with one CPU and counted instructions; this takes a while.");
     rows.extend(guest_rows(&measure(workspace)?));
-    for row in rows {
-        match form {
-            Form::Table => println!("{:<28} {:>12}", row.id, row.value),
-            Form::Tsv => println!("{}\t{}", row.id, row.value),
-        }
+    match form {
+        Form::Table => print!("{}", table(&rows)),
+        Form::Tsv => rows.iter().for_each(|row| println!("{}\t{}", row.id, row.value)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The figures beside those of other kernels and the goals, and what nobody measures yet.
+fn table(rows: &[Row]) -> String {
+    let heads = ["", "Granule", "seL4", "Linux", "NuttX", "reach", "stretch", ""];
+    let mut table = line(heads);
+    for row in rows {
+        table += &match peers::of(&row.id) {
+            Some(peers) => beside(row, peers),
+            None => line([&row.id, &row.value, "", "", "", "", "", ""]),
+        };
+    }
+    let measured = |id: &str| rows.iter().any(|row| row.id == id);
+    let missing: Vec<_> = peers::all()
+        .map(|peers| peers.id)
+        .filter(|id| !measured(id))
+        .collect();
+    if !missing.is_empty() {
+        table += &format!("\nNot measured yet: {}.\n", missing.join(", "));
+    }
+    table
+}
+
+fn beside(row: &Row, peers: Peers) -> String {
+    let verdict = match peers.judge(&row.value) {
+        Some(Verdict::Stretch) => "stretch",
+        Some(Verdict::Reached) => "reached",
+        Some(Verdict::Short) | None => "",
+    };
+    let Peers {
+        nuttx,
+        linux,
+        sel4,
+        reach,
+        stretch,
+        ..
+    } = peers;
+    line([&row.id, &row.value, sel4, linux, nuttx, reach, stretch, verdict])
+}
+
+fn line(cells: [&str; 8]) -> String {
+    let [id, figures @ .., verdict] = cells;
+    let figures = figures.map(|figure| format!("{figure:>9}")).join(" ");
+    format!("{}\n", format!("{id:<26} {figures}  {verdict}").trim_end())
 }
 
 fn measure(workspace: &Workspace) -> Result<String> {
@@ -95,7 +138,27 @@ fn guest_row(line: &str) -> Option<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::guest_rows;
+    use super::{Row, guest_rows, table};
+
+    fn row(id: &str, value: &str) -> Row {
+        Row {
+            id: id.into(),
+            value: value.into(),
+        }
+    }
+
+    #[test]
+    fn the_table_has_what_others_cost_and_says_what_is_reached_and_what_is_missing() {
+        let table = table(&[row("ipc_null_call", "50"), row("another", "7")]);
+        let lines: Vec<Vec<_>> = table
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let expected = ["ipc_null_call", "50", "92", "238", "271", "60", "45", "reached"];
+        assert_eq!(lines[1], expected);
+        assert_eq!(lines[2], ["another", "7"]);
+        assert!(table.contains("Not measured yet: ipc_rtt_0w,"), "{table}");
+    }
 
     #[test]
     fn figures_are_the_lines_that_say_bench_with_an_id_and_a_value() {

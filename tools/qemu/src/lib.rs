@@ -36,6 +36,7 @@ pub mod flash;
 pub mod guest;
 pub mod initrd;
 pub mod machine;
+pub mod peers;
 pub mod rpi4_boot;
 pub mod rpi4_firmware;
 pub mod rpi4_tree;
