@@ -151,7 +151,7 @@ impl RegionTables {
         Some(table)
     }
 
-    /// Takes up to `limit` frames and tables out, lowest index first and a table after what
+    /// Takes up to `limit` frames and tables out, fewer where many entries are empty, lowest index first and a table after what
     /// was in it, and tells `visit` of each. For regions that nobody has attached any more: no
     /// TLB holds anything of them, so there is nothing to invalidate.
     pub fn dismantle(
@@ -160,9 +160,12 @@ impl RegionTables {
         limit: usize,
         mut visit: impl FnMut(Frame),
     ) -> Dismantled {
-        let mut left = limit;
+        let mut left = Left {
+            frames: limit,
+            entries: MOST_ENTRIES,
+        };
         if empty(memory, self.root, self.height.top(), &mut left, &mut visit) == Dismantled::Partly
-            || left == 0
+            || left.frames == 0
         {
             return Dismantled::Partly;
         }
@@ -181,15 +184,29 @@ impl RegionTables {
     }
 }
 
+/// Entries that one call looks at, all of them from the start again. More than the way to one frame can take
+/// (three tables), so that each call gets on.
+const MOST_ENTRIES: usize = 4 * crate::ENTRIES as usize;
+
+/// What a call may still do.
+struct Left {
+    frames: usize,
+    entries: usize,
+}
+
 /// Empties a table; depth is bounded by the height.
 fn empty(
     memory: &mut impl TableMemory,
     table: Frame,
     level: Level,
-    left: &mut usize,
+    left: &mut Left,
     visit: &mut impl FnMut(Frame),
 ) -> Dismantled {
     for index in TableIndex::all() {
+        let Some(entries) = left.entries.checked_sub(1) else {
+            return Dismantled::Partly;
+        };
+        left.entries = entries;
         let raw = memory.load(table, index);
         let below = match Shape::of(raw, level) {
             Shape::Invalid => continue,
@@ -203,12 +220,12 @@ fn empty(
                 frame
             }
         };
-        if *left == 0 {
+        if left.frames == 0 {
             return Dismantled::Partly;
         }
         memory.store(table, index, INVALID);
         visit(below);
-        *left -= 1;
+        left.frames -= 1;
     }
     Dismantled::Wholly
 }

@@ -87,6 +87,32 @@ fn a_frame_is_not_put_over_another() {
     region.install(9);
 }
 
+#[test]
+fn a_step_through_tables_that_are_nearly_empty_is_short_and_gets_on() {
+    let mut region = Region::new(Height::Three);
+    for gib in 0..64 {
+        region.install((gib << 18) + (1 << 18) - 1);
+    }
+    let mut given_back = 0;
+    loop {
+        region.memory.loads.set(0);
+        let before = given_back;
+        let done = region
+            .tables
+            .dismantle(&mut region.memory, 64, |_| given_back += 1);
+        assert!(
+            region.memory.loads.get() <= 2048,
+            "{:?} loads",
+            region.memory.loads
+        );
+        assert!(given_back > before, "each step gets on");
+        if done == Dismantled::Wholly {
+            break;
+        }
+    }
+    assert_eq!(given_back, 64 + region.frames.used());
+}
+
 fn any_region() -> impl Strategy<Value = (Height, BTreeSet<u64>)> {
     prop_oneof![
         (proptest::collection::btree_set(0..512u64, 0..40)).prop_map(|set| (Height::One, set)),

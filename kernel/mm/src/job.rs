@@ -245,6 +245,11 @@ impl<M: Mmu> MemoryManager<M> {
         let (present, before) = (contents.present(), held(contents));
         let emptied = contents.dismantle(mmu, frames, most, &proof);
         let given_back = before - held(contents);
+        // Unfinished, it took all the time it may, if not for frames, for empty entries.
+        let cost = match emptied {
+            Emptied::Partly => most,
+            Emptied::Wholly => given_back as usize,
+        };
         *shared_present -= present - contents.present();
         if emptied == Emptied::Wholly {
             let next = region.next_dead;
@@ -253,7 +258,7 @@ impl<M: Mmu> MemoryManager<M> {
             }
             regions.remove(id);
         }
-        given_back as usize
+        cost
     }
 
     /// Puts what waits for a place into it, or makes one of those go that are there.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 use addr::{Frame, Page, PageCount, PageRange};
+use std::cell::Cell;
 use std::collections::HashMap;
 use vmsa::{TableIndex, TableMemory};
 
@@ -14,10 +15,13 @@ pub struct TestMemory {
     tables: HashMap<Frame, [u64; 512]>,
     /// How often a valid descriptor was overwritten by another valid one.
     pub replaced: usize,
+    /// How many descriptors were looked at.
+    pub loads: Cell<usize>,
 }
 
 impl TableMemory for TestMemory {
     fn load(&self, table: Frame, index: TableIndex) -> u64 {
+        self.loads.update(|loads| loads + 1);
         self.tables
             .get(&table)
             .map_or(GARBAGE, |table| table[index.get()])

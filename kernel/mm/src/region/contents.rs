@@ -164,7 +164,8 @@ impl Contents {
     /// published as they come. This is for tables that are linked to be executed: all that is in a
     /// table, or comes to be in it, can be.
     pub fn publish<M: Mmu>(&mut self, mmu: &mut M, end: u64) -> Published {
-        for _ in 0..STEP_FRAMES {
+        let mut left = STEP_FRAMES as u64;
+        while left > 0 {
             let next = |tree| mmu.shared_next(tree, self.published, end);
             let Some(index) = self.tree().and_then(next) else {
                 self.published = self.published.max(end);
@@ -173,6 +174,7 @@ impl Contents {
             if let Some(frame) = self.lookup(mmu, index) {
                 mmu.publish_code(frame);
             }
+            left = left.saturating_sub(1 + entries_between(self.published, index) / ENTRIES_OF_A_FRAME);
             self.published = index + 1;
         }
         Published::Partly
@@ -224,6 +226,19 @@ impl Contents {
             }
         }
     }
+}
+
+/// Looking at so many entries takes as long as publishing a frame.
+const ENTRIES_OF_A_FRAME: u64 = 16;
+
+/// Entries that a search from page `from` looks at before it comes to page `to`: what is left of one table
+/// of each level, and the beginning of another.
+fn entries_between(from: u64, to: u64) -> u64 {
+    const OF_TWO_TABLES: u64 = 2 << 9;
+    [0, 9, 18]
+        .map(|shift| ((to >> shift) - (from >> shift)).min(OF_TWO_TABLES))
+        .iter()
+        .sum()
 }
 
 /// Tables of a tree for `pages` pages.

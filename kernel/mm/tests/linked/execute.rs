@@ -70,6 +70,32 @@ fn publishing_a_large_table_takes_several_faults_of_a_bounded_step_each() {
 }
 
 #[test]
+fn publishing_scattered_pages_counts_the_empty_entries_between_them() {
+    let mut world = world();
+    let (writer, runner) = (world.process(), world.process());
+    let slots = 8;
+    let id = world
+        .get(writer, 7, slots * SLOT_BYTES, create_with(0o700))
+        .expect("created");
+    attach(&mut world, writer, id);
+    for slot in 0..slots {
+        world.touch(writer, AT + slot * SLOT_BYTES + 511 * PAGE, 1);
+    }
+    world.attach(runner, id, AT, AttachFlags::EXEC).expect("free");
+    let last = AT + (slots - 1) * SLOT_BYTES + 511 * PAGE;
+    let mut faults = 0;
+    while !is_linked(&mut world, runner, last) {
+        let served = world.mm.fault(runner, VirtAddr::new(last), Access::Execute);
+        assert_eq!(served, Ok(()));
+        world.check();
+        faults += 1;
+    }
+    // The way from one page to the next, 512 entries, takes as long as 32 of the 64 frames of a step.
+    assert_eq!(faults, slots / 2 + 1);
+    world.jump(runner, last).expect("executable");
+}
+
+#[test]
 fn an_unshared_slot_stays_executable_and_is_published_page_by_page() {
     let mut world = world();
     let (writer, runner) = (world.process(), world.process());
