@@ -343,12 +343,12 @@ SHA256: 6f4ed2d1
     #[test]
     fn another_component_comes_from_the_mirror_of_this_debian_and_no_other_source() {
         let sources = "stable http://tools.example/
-bookworm-backports http://debian.example/debian/
-bookworm http://debian.example/debian/
+bookworm-backports http://mirror.example/stable/
+bookworm http://mirror.example/stable/
 bookworm http://other.example/debian/
 ";
         let found = mirror(sources, "bookworm").unwrap();
-        assert_eq!(found, ("bookworm".into(), "http://debian.example/debian/".into()));
+        assert_eq!(found, ("bookworm".into(), "http://mirror.example/stable/".into()));
         assert_eq!(mirror("sid http://a/", "forky").unwrap().0, "sid");
         assert_eq!(mirror(sources, "trixie"), None);
     }
