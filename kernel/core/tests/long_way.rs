@@ -1,7 +1,5 @@
 //! The scripts, with traps that have all registers stored first, as with bootarg `shortcut=no`.
 
-mod common;
 mod scripts;
-mod setup;
 
-const WAY: common::Way = common::Way::Long;
+const WAY: play::Way = play::Way::Long;

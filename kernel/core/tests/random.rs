@@ -5,13 +5,8 @@
 //! must find nothing, answers must have the form that the boundary promises, and who waits for
 //! nothing must find everything as it was. At the end everybody ends, and all frames are back.
 
-mod common;
-mod play;
-mod setup;
-
-use play::{OUTCOMES, PICKS, Play, Step};
+use play::{OUTCOMES, Play, Size};
 use proptest::prelude::{Strategy, any, proptest};
-use setup::Size;
 
 /// Worlds in which different things run out first.
 const SIZES: [Size; 4] = [
@@ -31,6 +26,22 @@ const SIZES: [Size; 4] = [
     },
 ];
 
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    kind: u8,
+    picks: [u64; PICKS],
+}
+
+impl Step {
+    fn play(&self, play: &mut Play) {
+        play.step(self.kind, &mut self.picks.iter().copied());
+    }
+}
+
+/// Numbers a step has.
+const PICKS: usize = 16;
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (any::<u8>(), proptest::array::uniform16(any::<u64>()))
         .prop_map(|(kind, picks)| Step { kind, picks });
@@ -42,7 +53,7 @@ proptest! {
     fn whatever_programs_do_the_kernel_keeps_its_promises(size in 0..SIZES.len(), steps in steps()) {
         let mut play = Play::new(SIZES[size]);
         for step in &steps {
-            play.step(step);
+            step.play(&mut play);
         }
         play.finish();
     }
@@ -79,7 +90,7 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         let mut random = Random(seed);
         let mut play = Play::new(SIZES[seed as usize % SIZES.len()]);
         for _ in 0..1500 {
-            play.step(&random.step());
+            random.step().play(&mut play);
             steps += usize::from(!play.is_over());
         }
         for (sum, times) in outcomes.iter_mut().zip(play.outcomes) {

@@ -1,12 +1,12 @@
 //! What hostile programs try, and do not get.
 
 use super::world;
-use crate::common::World;
 use abi::memory::{CountUsage, Map, Move, Protection, Unmap};
 use abi::process::{Close, Derive, Give, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 use addr::VirtAddr;
 use mm::Access;
+use play::World;
 
 const INIT: u32 = 0;
 const CHILD: u32 = 1;

@@ -4,12 +4,12 @@
 //! endpoint of its parent, which passes everything on. Both must get the same kind of answers.
 
 use super::world;
-use crate::common::{Back, World};
 use abi::memory::ShmIdArgument;
 use abi::memory::{CountUsage, Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmGet, Unmap};
 use abi::process::{Close, Derive, Exit, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Request, Rights, Tag, Words, Words6};
+use play::{Back, World};
 
 const INIT: u32 = 0;
 /// Has the kernel's memory manager.

@@ -2,7 +2,6 @@
 //! it learns what there is to learn.
 
 use super::world;
-use crate::common::World;
 use abi::console::Read;
 use abi::memory::{CountUsage, Map, Protection, Unmap};
 use abi::process::{Create, End, Exit, Give, Kill, Wait};
@@ -12,6 +11,7 @@ use kcore::audit::Population;
 use kcore::thread::{State, Work};
 use kcore::{Interrupt, Next};
 use mm::Access;
+use play::World;
 
 const INIT: u32 = 0;
 const VICTIM: u32 = 1;

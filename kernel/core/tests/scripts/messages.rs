@@ -1,9 +1,9 @@
 //! Messages between processes: who runs, what arrives, what happens when one side dies.
 
 use super::world;
-use crate::common::World;
 use abi::process::{Close, Derive, End, Exit, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag};
+use play::World;
 
 const CALL: u64 = Operation::Call as u64;
 const RECEIVE: u64 = Operation::Receive as u64;

@@ -8,10 +8,10 @@ mod lives;
 mod messages;
 mod no_room;
 
-use crate::common::World;
-use crate::setup::{self, Size};
+use play::Size;
+use play::World;
 
 /// A kernel whose first process runs.
 fn world() -> World {
-    setup::world_of(Size::USUAL, crate::WAY)
+    play::world_of(Size::USUAL, crate::WAY)
 }

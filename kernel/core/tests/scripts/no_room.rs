@@ -2,9 +2,9 @@
 //! blame is told.
 
 use super::world;
-use crate::common::World;
 use abi::process::{Close, Create, CreateEndpoint, Derive, Give};
 use abi::{Badge, Errno, Handle, IpcError, Operation, Rights, Tag};
+use play::World;
 
 const INIT: u32 = 0;
 const CHILD: u32 = 1;

@@ -5,10 +5,9 @@ mod choose;
 mod finale;
 mod program;
 
-pub use choose::PICKS;
-
-use crate::common::{Way, World};
+use crate::Way;
 use crate::setup::{Size, world_of};
+use crate::world::World;
 use abi::shm::ShmId;
 use abi::{Handle, MessagePage, Rights, Tag};
 use addr::Frame;
@@ -20,17 +19,9 @@ use kcore::{Interrupt, Next};
 use program::{Entry, Program, Sight};
 use std::collections::HashMap;
 
-/// Something that happens. What the numbers stand for depends on who runs and what it has, so
-/// that any numbers make sense.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    pub kind: u8,
-    pub picks: [u64; PICKS],
-}
-
 /// A world, and what its programs know.
 pub struct Play {
-    pub world: World,
+    world: World,
     programs: HashMap<u32, Program>,
     /// Segments that were ever made.
     segments: Vec<ShmId>,
@@ -47,6 +38,7 @@ const INIT: u32 = 0;
 pub const OUTCOMES: usize = 8;
 
 impl Play {
+    /// The first process has just begun.
     pub fn new(size: Size) -> Self {
         let mut play = Self {
             world: world_of(size, Way::Long),
@@ -65,33 +57,46 @@ impl Play {
         self.stopped || self.stuck
     }
 
-    /// Plays a step, then checks everything.
-    pub fn step(&mut self, step: &Step) {
+    /// Plays a step of this kind, then checks everything. What the numbers stand for depends on who runs and
+    /// what it has, so that any numbers make sense.
+    pub fn step(&mut self, kind: u8, numbers: &mut dyn Iterator<Item = u64>) {
         if self.is_over() {
             return;
         }
-        let mut picks = Picks::new(&step.picks);
+        let mut picks = Picks::new(numbers);
         let ends = picks.next();
         let plan = (0..6).map(|bit| ends >> (50 + 2 * bit) & 3 == 3);
         *self.world.kernel.platform.slice_ends.borrow_mut() = plan.collect();
         self.world.way = if ends & 1 == 0 { Way::Shorter } else { Way::Long };
+        self.act(kind, &mut picks);
+        self.check_machine();
+    }
+
+    fn act(&mut self, kind: u8, picks: &mut Picks<'_>) {
         if self.world.running.is_none() {
-            return self.disturb(&mut picks);
+            return self.disturb(picks);
         }
-        match step.kind % 64 {
-            0..=24 => self.request(&mut picks),
-            25..=29 => self.deal_with_child(&mut picks),
-            30..=44 => self.exchange(&mut picks),
-            45 => self.fill_table(&mut picks),
-            46..=49 => self.raise_child(&mut picks),
-            50..=53 => self.touch(&mut picks),
-            54 => self.touch_much(&mut picks),
-            55 => self.misbehave(&mut picks),
+        match kind % 64 {
+            0..=24 => self.request(picks),
+            25..=29 => self.deal_with_child(picks),
+            30..=44 => self.exchange(picks),
+            45 => self.fill_table(picks),
+            46..=49 => self.raise_child(picks),
+            50..=53 => self.touch(picks),
+            54 => self.touch_much(picks),
+            55 => self.misbehave(picks),
             56..=59 => self.interrupt(Interrupt::SliceEnd),
-            60..=61 => self.type_something(&mut picks),
+            60..=61 => self.type_something(picks),
             62 => self.world.kernel.platform.console_full ^= true,
-            _ => self.trap(&Trap::nonsense(&mut picks)),
+            _ => self.trap(&Trap::nonsense(picks)),
         }
+    }
+
+    /// No TLB grants what the tables do not, and nothing leads to a free frame.
+    fn check_machine(&self) {
+        let memory = &self.world.kernel.memory;
+        memory.mmu().audit();
+        memory.mmu().assert_all_free(|frame| memory.is_free(frame));
     }
 
     /// The running program traps. Whether it goes on at once.

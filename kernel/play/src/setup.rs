@@ -1,8 +1,7 @@
 //! A world with memory.
 
-#![allow(dead_code, reason = "every test file uses another part")]
-
-use crate::common::{Way, World, leak};
+use crate::Way;
+use crate::world::{World, leak};
 use addr::{Frame, FrameRange};
 use machine::{Machine, Speculation};
 use mm::{Limits, MemoryManager, Storage};
@@ -10,9 +9,13 @@ use mm::{Limits, MemoryManager, Storage};
 /// How much of everything a world has.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
+    /// Frames of RAM.
     pub frames: u64,
+    /// Address spaces.
     pub spaces: usize,
+    /// Segments.
     pub regions: usize,
+    /// Mappings of all processes.
     pub vmas: usize,
 }
 

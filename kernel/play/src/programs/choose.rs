@@ -9,19 +9,16 @@ use abi::system::{ShutDown, SystemRequest};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
 use kcore::Registers;
 
-/// Numbers a step has.
-pub const PICKS: usize = 16;
-
-/// The numbers of a step, one after the other; then zeroes.
-pub struct Picks<'a>(std::slice::Iter<'a, u64>);
+/// The numbers that a step is made of, one after the other; then zeroes.
+pub struct Picks<'a>(&'a mut dyn Iterator<Item = u64>);
 
 impl<'a> Picks<'a> {
-    pub fn new(numbers: &'a [u64]) -> Self {
-        Self(numbers.iter())
+    pub fn new(numbers: &'a mut dyn Iterator<Item = u64>) -> Self {
+        Self(numbers)
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0.next().copied().unwrap_or(0)
+        self.0.next().unwrap_or(0)
     }
 
     pub fn below(&mut self, limit: usize) -> usize {

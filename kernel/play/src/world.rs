@@ -1,17 +1,10 @@
 //! A kernel on a pretend machine: tests play the programs, one trap at a time.
 
-#![allow(dead_code, reason = "every test file uses another part")]
-
-mod vectors;
-
-pub use vectors::Way;
-
-use abi::process::{Pid, ProcessRequest};
+use crate::vectors::Way;
+use abi::process::Pid;
 use abi::system::Machine;
 use abi::time::Frequency;
-use abi::{
-    BUFFER_BYTES, Errno, Handle, IpcError, MAX_HANDLES, MessagePage, Operation, Request, Tag, Words, Words6,
-};
+use abi::{Errno, Handle, IpcError, MessagePage, Operation, Request, Tag, Words, Words6};
 use addr::Frame;
 use kcore::handle::Object;
 use kcore::kernel::Facts;
@@ -27,12 +20,19 @@ pub const TICKS: u64 = 100_000;
 
 /// The pretend machine's other half: registers, message pages, a console made of strings.
 pub struct Fake {
+    /// Those of each thread, by its number.
     pub registers: Vec<Registers>,
+    /// What is in the frames of message pages.
     pub pages: HashMap<Frame, MessagePage>,
+    /// Interrupts that wait to be taken.
     pub interrupts: VecDeque<Interrupt>,
+    /// Console input that waits to be read.
     pub typed: VecDeque<u8>,
+    /// All console output.
     pub printed: Vec<u8>,
+    /// The console takes no more.
     pub console_full: bool,
+    /// User addresses are translated.
     pub active: bool,
     /// The thread the machine is prepared for.
     pub prepared: Option<u32>,
@@ -40,6 +40,7 @@ pub struct Fake {
     pub marked: Vec<bool>,
     /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
     pub slice: bool,
+    /// How many began.
     pub slices_started: usize,
     /// For each time the kernel asks for interrupts in the middle of its work, first to last:
     /// whether the time slice has just ended. It never does when the list is empty.
@@ -130,14 +131,19 @@ impl Platform for Fake {
 /// What a trap came back with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Back {
+    /// x0: nothing, or why the message did not arrive.
     pub outcome: Option<IpcError>,
+    /// x1.
     pub tag: Tag,
+    /// x2 to x7.
     pub words: Words6,
+    /// x8.
     pub badge: u64,
 }
 
 /// A kernel and who runs on it.
 pub struct World {
+    /// The kernel.
     pub kernel: Kernel<Fake>,
     /// Number of the thread that runs.
     pub running: Option<u32>,
@@ -145,9 +151,11 @@ pub struct World {
     pub way: Way,
 }
 
-pub const THREADS: usize = 40;
+/// As many as there can be, of processes too.
+const THREADS: usize = 40;
 
-pub fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
+/// Slots that are never given back.
+pub(crate) fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
     (0..count).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak()
 }
 
@@ -219,7 +227,7 @@ impl World {
     }
 
     /// The machine does what the kernel has decided, and the kernel is as it should be then.
-    fn go_on(&mut self, next: Next) -> Next {
+    pub(crate) fn go_on(&mut self, next: Next) -> Next {
         assert_eq!(self.kernel.audit(), Ok(()));
         self.running = match next {
             Next::Run(thread) => Some(thread),
@@ -232,6 +240,7 @@ impl World {
         next
     }
 
+    /// The running thread's registers.
     pub fn registers(&mut self) -> &mut Registers {
         let thread = self.running.expect("somebody runs");
         self.kernel.platform.registers(thread)
@@ -296,6 +305,7 @@ impl World {
         self.call_with(handle, request, &[], &[])
     }
 
+    /// The same, with bytes and handles.
     pub fn call_with<R: Request>(
         &mut self,
         handle: Handle,
@@ -335,6 +345,7 @@ impl World {
         Ok((handles[0], handles[1]))
     }
 
+    /// Starts a child.
     pub fn start(&mut self, child: Handle) {
         let start = abi::process::Start {
             entry: 0x40_0000,
@@ -347,6 +358,7 @@ impl World {
         self.call(child, start).expect("starts");
     }
 
+    /// Makes an endpoint.
     pub fn create_endpoint(&mut self) -> Handle {
         self.call(Handle::SELF, abi::process::CreateEndpoint {})
             .expect("room");
@@ -371,22 +383,21 @@ impl World {
         self.run();
     }
 
+    /// The running thread gives the rest of its time slice away; then whoever goes on runs.
     pub fn yield_now(&mut self) {
         self.send(Handle::SELF, abi::process::Yield {}, &[], &[]);
     }
 
+    /// Frames that are neither in use nor promised.
     pub fn free_frames(&self) -> u64 {
         let counts = self.kernel.memory.frame_counts();
         counts.free - counts.promised
     }
 
+    /// All that the kernel has logged.
     pub fn log(&self) -> String {
         let mut bytes = vec![0; kcore::log::LOG_BYTES];
         let (_, count) = self.kernel.log.read(0, &mut bytes);
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     }
 }
-
-pub const MOST_BYTES: usize = BUFFER_BYTES;
-pub const MOST_HANDLES: usize = MAX_HANDLES;
-pub type Requests = ProcessRequest;

@@ -1,6 +1,6 @@
 //! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
 
-use super::World;
+use crate::world::World;
 use abi::Operation;
 use kcore::thread::ThreadId;
 use kcore::{Next, Registers};
