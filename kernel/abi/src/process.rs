@@ -20,6 +20,10 @@ impl Word for Pid {
 
 /// Most bytes of a process's name.
 pub const NAME_BYTES: usize = 32;
+/// Most supplementary groups of a process.
+pub const MOST_GROUPS: usize = 8;
+/// Bytes of a group in a message, the lowest first.
+pub const GROUP_BYTES: usize = 4;
 
 requests! {
     /// A request to a process. Those marked "Own" are a process's requests to itself; from anybody
@@ -102,6 +106,32 @@ requests! {
         Identify = 0x10a {} -> (Pid,);
         /// Own or child: what time it is.
         ReadClock = 0x10b {} -> ClockReading;
+        /// Own, or child before its start: sets user and group, and the supplementary groups to those in
+        /// the message's bytes, four bytes each, at most 8. A child begins with what its parent is. What
+        /// a process has attached, and the handles it has, stay.
+        ///
+        /// `EPERM` the caller is not user 0 and asks for anything but what it is itself; `EINVAL` a user
+        /// or group of -1, or bytes that are no groups; `EBUSY` the child has started.
+        SetCredential = 0x118 {
+            /// User.
+            uid: u32,
+            /// Group.
+            gid: u32,
+        } -> ();
+        /// Own or child: its user, group and, in the answer's bytes, supplementary groups.
+        ///
+        /// `ESRCH` it has ended.
+        ReadCredential = 0x119 {} -> UserAndGroup;
+    }
+}
+
+words! {
+    /// Whose permissions a process has. There are only effective ids.
+    UserAndGroup {
+        /// User. For user 0 permissions are no obstacle.
+        uid: u32,
+        /// Group.
+        gid: u32,
     }
 }
 

@@ -18,7 +18,7 @@ use kcore::process::{FirstStart, Name};
 use loader::archive::{self, ArchiveError};
 use loader::{LoadError, Segment};
 use mm::mmu::Mmu;
-use mm::{Access, Seconds, SpaceId};
+use mm::{Access, Credential, Seconds, SpaceId};
 
 /// The program that is started if bootarg `init=` names no other.
 const DEFAULT: &str = "init";
@@ -50,7 +50,7 @@ fn load<'a>(kernel: &mut Kernel<Machine>, board: &Board, name: &'a str) -> Resul
     let process_name = Name::new(name.as_bytes()).ok_or(NoFirstProgram::BadName(name))?;
 
     let (process, space) = kernel
-        .new_process(process_name, Pid(0))
+        .new_process(process_name, Pid(0), Credential::ROOT)
         .map_err(refused("make a process"))?;
     for segment in plan.segments() {
         fill(kernel, space, segment).map_err(refused("load its file"))?;

@@ -1,6 +1,6 @@
 //! On whose behalf a request is made.
 
-use abi::process::Pid;
+use abi::process::{MOST_GROUPS, Pid};
 
 /// A user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,9 +10,6 @@ pub struct Uid(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gid(pub u32);
 
-/// Most supplementary groups.
-pub const MOST_GROUPS: usize = 8;
-
 /// What permissions are decided by. The ids are the effective ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Credential {
@@ -20,7 +17,9 @@ pub struct Credential {
     pub uid: Uid,
     /// Group.
     pub gid: Gid,
+    /// Supplementary groups; those behind the first `group_count` are 0.
     groups: [Gid; MOST_GROUPS],
+    group_count: u8,
 }
 
 impl Credential {
@@ -32,15 +31,22 @@ impl Credential {
         Self {
             uid,
             gid,
-            groups: [gid; MOST_GROUPS],
+            groups: [Gid(0); MOST_GROUPS],
+            group_count: 0,
         }
     }
 
-    /// The same with supplementary groups; `None` if there are more than [`MOST_GROUPS`].
-    pub fn with_groups(mut self, groups: &[Gid]) -> Option<Self> {
-        self.groups = [self.gid; MOST_GROUPS];
-        self.groups.get_mut(..groups.len())?.copy_from_slice(groups);
-        Some(self)
+    /// The same with these supplementary groups; `None` if there are more than [`MOST_GROUPS`].
+    pub fn with_groups(self, groups: &[Gid]) -> Option<Self> {
+        let mut with = Self::new(self.uid, self.gid);
+        with.groups.get_mut(..groups.len())?.copy_from_slice(groups);
+        with.group_count = u8::try_from(groups.len()).ok()?;
+        Some(with)
+    }
+
+    /// Its supplementary groups.
+    pub fn groups(&self) -> &[Gid] {
+        &self.groups[..usize::from(self.group_count)]
     }
 
     /// Whether permissions are no obstacle (POSIX "appropriate privileges").
@@ -50,7 +56,7 @@ impl Credential {
 
     /// Whether `group` is the effective or a supplementary one.
     pub fn is_member_of(&self, group: Gid) -> bool {
-        self.gid == group || self.groups.contains(&group)
+        self.gid == group || self.groups().contains(&group)
     }
 }
 

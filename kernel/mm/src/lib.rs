@@ -102,7 +102,7 @@ mod vma;
 pub use audit::Broken;
 pub use fault::{Access, FaultCause, VmaFacts, VmaKind};
 pub use frame::{BadRam, MOST_RANGES, frame_words};
-pub use identity::{Credential, Gid, Identity, MOST_GROUPS, Seconds, Uid};
+pub use identity::{Credential, Gid, Identity, Seconds, Uid};
 pub use job::{Job, STEP_FRAMES};
 pub use limits::Limits;
 pub use manager::{BadStorage, MemoryManager, Storage};

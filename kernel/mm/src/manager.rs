@@ -1,7 +1,7 @@
 //! The memory manager as a whole: its parts, its storage, its counts.
 
 use crate::frame::{BadRam, Frames};
-use crate::identity::Identity;
+use crate::identity::{Credential, Identity};
 use crate::limits::Limits;
 use crate::mmu::Mmu;
 use crate::part::Tray;
@@ -123,6 +123,20 @@ impl<M: Mmu> MemoryManager<M> {
             tables: space.tables.present + 1,
             mappings: space.mappings.into(),
         })
+    }
+
+    /// On whose behalf requests of an address space are made, `None` if it is gone.
+    pub fn credential(&self, space: SpaceId) -> Option<Credential> {
+        self.spaces
+            .get(typed(space))
+            .map(|space| space.identity.credential)
+    }
+
+    /// Changes that for what is asked from now on: what is attached stays attached.
+    pub fn set_credential(&mut self, space: SpaceId, credential: Credential) {
+        if let Some(space) = self.spaces.get_mut(typed(space)) {
+            space.identity.credential = credential;
+        }
     }
 
     /// The hardware side of an address space, for the context switch.

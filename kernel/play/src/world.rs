@@ -198,7 +198,7 @@ impl World {
         };
         let mut kernel = Kernel::new(fake, memory, storage, facts);
         let (init, _) = kernel
-            .new_process(Name::new(b"init").expect("a name"), Pid(0))
+            .new_process(Name::new(b"init").expect("a name"), Pid(0), mm::Credential::ROOT)
             .expect("room");
         kernel.place_new(init, Handle::CONSOLE, Object::Console);
         kernel.place_new(init, Handle::PARENT, Object::System);

@@ -42,6 +42,7 @@ extern crate std;
 
 pub mod archive;
 mod call;
+mod credential;
 mod failure;
 pub mod handle;
 pub mod io;
@@ -68,6 +69,7 @@ mod panic;
 pub use svc::fake;
 
 pub use call::{Error, call, call_with, exchange};
+pub use credential::Credential;
 pub use failure::{Failure, Outcome};
 pub use message::{Incoming, Outgoing};
 pub use start::Start;

@@ -11,7 +11,7 @@ pub use ended::Ended;
 pub use process::{Child, Unstarted};
 
 use crate::archive::Archive;
-use crate::{Error, call, place};
+use crate::{Credential, Error, call, place};
 use abi::layout::{STACK_BYTES, STACK_TOP};
 use abi::memory::{Map, Protection};
 use abi::process::Start;
@@ -29,6 +29,7 @@ pub struct Command<'a> {
     text: String,
     handles: Vec<(u32, Handle)>,
     archive: Option<Archive>,
+    credential: Option<Credential>,
 }
 
 /// A process that has everything but its first instruction executed.
@@ -66,6 +67,7 @@ impl<'a> Command<'a> {
             text: String::new(),
             handles,
             archive: None,
+            credential: None,
         }
     }
 
@@ -98,6 +100,14 @@ impl<'a> Command<'a> {
         }
     }
 
+    /// Makes it another user's process, which only user 0 may.
+    pub fn credential(self, credential: Credential) -> Self {
+        Self {
+            credential: Some(credential),
+            ..self
+        }
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -122,6 +132,11 @@ impl<'a> Command<'a> {
             process
                 .give(place, handle)
                 .map_err(during("giving it a handle"))?;
+        }
+        if let Some(credential) = &self.credential {
+            credential
+                .give_to(process.handle())
+                .map_err(during("making it another user's"))?;
         }
         let (start, text) = (self.start_message(&plan), self.text.clone());
         Ok(Loaded { process, start, text })

@@ -3,6 +3,7 @@
 //! Each object has a file; it decodes its own labels and has one function a request.
 
 pub mod console;
+mod credential;
 pub mod memory;
 pub mod process;
 pub mod system;

@@ -35,6 +35,8 @@ impl<P: Platform> Kernel<P> {
                 let pid = self.process(target).pid;
                 Ok(self.answer(call.thread, (pid,)))
             }
+            ProcessRequest::SetCredential(set) => self.set_credential(&call, target, set),
+            ProcessRequest::ReadCredential(_) => self.read_credential(call.thread, target),
             _ if !own => Err(Errno::EPERM),
             ProcessRequest::Create(create) => self.create(&call, target, create),
             ProcessRequest::Exit(exit) => self.exit(target, exit.status),
@@ -50,8 +52,9 @@ impl<P: Platform> Kernel<P> {
         if self.process(parent).handles.room() < 2 {
             return Err(Errno::EMFILE);
         }
+        let credential = self.credential_of(parent).ok_or(Errno::ESRCH)?;
         let parent_pid = self.process(parent).pid;
-        let (child, space) = self.new_process(name, parent_pid)?;
+        let (child, space) = self.new_process(name, parent_pid, credential)?;
         let pid = self.process(child).pid;
         let capabilities = [
             Capability::to(Object::Process(child)),

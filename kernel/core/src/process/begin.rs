@@ -23,20 +23,22 @@ pub struct FirstStart<'a> {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Makes a process that has not started: an address space with a message page, a thread, and
-    /// handles 1 (itself) and 2 (its memory manager).
+    /// Makes a process of the user that `credential` says, which has not started: an address space with a
+    /// message page, a thread, and handles 1 (itself) and 2 (its memory manager).
     ///
     /// # Errors
     /// `ENFILE` there are too many processes; `ENOMEM` there is no memory. Nothing is left then.
-    pub fn new_process(&mut self, name: Name, parent: Pid) -> Result<(ProcessId, SpaceId), Errno> {
+    pub fn new_process(
+        &mut self,
+        name: Name,
+        parent: Pid,
+        credential: Credential,
+    ) -> Result<(ProcessId, SpaceId), Errno> {
         if self.processes.available() == 0 || self.threads.available() == 0 {
             return Err(Errno::ENFILE);
         }
         let pid = self.next_pid();
-        let space = self.memory.create_space(Identity {
-            credential: Credential::ROOT,
-            pid,
-        })?;
+        let space = self.memory.create_space(Identity { credential, pid })?;
         let page = match self.memory.map_message_page(space) {
             Ok(page) => page,
             Err(errno) => {

@@ -3,8 +3,8 @@
 use crate::call::{call, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
-    Close, Create, CreateEndpoint, Derive, End, Exit, Give, Identify, Kill, Pid, ReadClock, Start, Wait,
-    Yield,
+    Close, Create, CreateEndpoint, Derive, End, Exit, Give, Identify, Kill, Pid, ReadClock, ReadCredential,
+    SetCredential, Start, UserAndGroup, Wait, Yield,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Rights};
@@ -111,6 +111,22 @@ pub fn identify(process: Handle) -> Result<Pid, Error> {
 /// As [`ReadClock`].
 pub fn read_clock() -> Result<ClockReading, Error> {
     call(Handle::SELF, ReadClock {})
+}
+
+/// As [`SetCredential`]; `groups` are bytes as they go into the message.
+///
+/// # Errors
+/// As [`SetCredential`].
+pub fn set_credential(process: Handle, uid: u32, gid: u32, groups: &[u8]) -> Result<(), Error> {
+    call_with(process, SetCredential { uid, gid }, Outgoing::bytes(groups))
+}
+
+/// As [`ReadCredential`]; `groups` receives the supplementary groups.
+///
+/// # Errors
+/// As [`ReadCredential`].
+pub fn read_credential(process: Handle, groups: &mut Incoming) -> Result<UserAndGroup, Error> {
+    exchange(process, ReadCredential {}, Outgoing::NOTHING, groups)
 }
 
 fn one_handle<R: abi::Request>(request: R) -> Result<Handle, Error> {
