@@ -1,7 +1,7 @@
 //! Who a process is: inherited, set before the start, changed by user 0 alone.
 
 use super::world;
-use crate::common::World;
+use play::World;
 use abi::memory::{ShmAttach, ShmGet};
 use abi::process::{End, Exit, ReadCredential, SetCredential, UserAndGroup, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmId, ShmKey};
