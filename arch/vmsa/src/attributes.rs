@@ -48,11 +48,13 @@ impl Attributes {
     /// any permission brings [`Perms::READ`]. Memory that is not [`MemoryKind::Normal`] is never
     /// executable: fetches from device memory may be speculative (Arm ARM, "Device memory").
     ///
-    /// # Panics
-    /// If `perms` is empty: a page that nobody may use is not mapped at all.
+    /// A page without permissions keeps its frame, and every access of a program faults.
     pub const fn user(perms: Perms, kind: MemoryKind) -> Self {
-        assert!(!perms.is_empty(), "a page without permissions must not be mapped");
-        let perms = perms.union(Perms::READ);
+        let perms = if perms.is_empty() {
+            perms
+        } else {
+            perms.union(Perms::READ)
+        };
         let perms = match kind {
             MemoryKind::Normal => perms,
             MemoryKind::NormalNonCacheable | MemoryKind::Device => perms.difference(Perms::EXECUTE),
@@ -106,8 +108,10 @@ fn access_fields(access: Access) -> FieldValue<u64, LEAF::Register> {
         Access::User(perms) => {
             let data = if perms.contains(Perms::WRITE) {
                 LEAF::AP::ReadWrite
-            } else {
+            } else if perms.contains(Perms::READ) {
                 LEAF::AP::ReadOnly
+            } else {
+                LEAF::AP::PrivilegedReadOnly
             };
             let fetch = if perms.contains(Perms::EXECUTE) {
                 LEAF::UXN::CLEAR
@@ -139,6 +143,8 @@ fn access_of(leaf: LocalRegisterCopy<u64, LEAF::Register>) -> Access {
     match leaf.read_as_enum(LEAF::AP) {
         Some(LEAF::AP::Value::ReadWrite) => user(Perms::READ_WRITE),
         Some(LEAF::AP::Value::ReadOnly) => user(Perms::READ),
+        // The kernel's mappings are global.
+        Some(LEAF::AP::Value::PrivilegedReadOnly) if leaf.is_set(LEAF::NG) => user(Perms::empty()),
         Some(LEAF::AP::Value::PrivilegedReadWrite) => Access::Kernel(KernelAccess::ReadWrite),
         Some(LEAF::AP::Value::PrivilegedReadOnly) | None if leaf.is_set(LEAF::PXN) => {
             Access::Kernel(KernelAccess::ReadOnly)
@@ -186,7 +192,7 @@ mod tests {
     #[test]
     fn user_pages_come_back_as_they_went_in() {
         for kind in KINDS {
-            for perms in (1..8).map(Perms::from_bits_truncate) {
+            for perms in (0..8).map(Perms::from_bits_truncate) {
                 let attributes = Attributes::user(perms, kind);
                 let leaf = Leaf {
                     frame: Frame::from_number(0x1234_5678),
@@ -250,8 +256,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a page without permissions must not be mapped")]
-    fn a_user_page_without_permissions_is_refused() {
-        let _ = Attributes::user(Perms::empty(), MemoryKind::Normal);
+    fn a_user_page_without_permissions_is_closed_to_programs_and_to_kernel_fetches() {
+        let raw = raw(Attributes::user(Perms::empty(), MemoryKind::Normal));
+        assert_eq!(raw & (AP_EL0 | AP_READ_ONLY), AP_READ_ONLY);
+        assert_eq!(raw & (UXN | PXN | NG), UXN | PXN | NG);
     }
 }

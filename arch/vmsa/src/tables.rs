@@ -1,9 +1,10 @@
 //! The translation tables of one address space: what TTBR0 points to.
 //!
-//! A valid entry is never replaced, only made invalid, so that break-before-make is a matter of
-//! the order in which the caller removes, invalidates and installs (Arm ARM, "Using
+//! A valid entry is never made to lead elsewhere, only made invalid, so that break-before-make is a
+//! matter of the order in which the caller removes, invalidates and installs (Arm ARM, "Using
 //! break-before-make when updating translation table entries"). Installing over something is a
-//! mistake of the caller and panics.
+//! mistake of the caller and panics. Permissions are not among what that section names: those of a
+//! leaf change in place, by one store.
 
 use crate::descriptor::{INVALID, Shape};
 use crate::{
@@ -107,6 +108,40 @@ impl Tables {
         }
     }
 
+    /// Takes what is not in `perms` away from every leaf in `range`. Leaves that allowed no more stay
+    /// as they are, and are not in the answer.
+    ///
+    /// # Panics
+    /// If a linked slot lies in `range`: its leaves are everybody's.
+    pub fn protect(self, memory: &mut impl TableMemory, range: PageRange, perms: Perms) -> Extent {
+        let mut change = Narrowing {
+            memory,
+            perms,
+            hull: None,
+        };
+        change.table(self.root, Level::Zero, range);
+        change.hull.map_or(Extent::Nothing, Extent::Leaves)
+    }
+
+    /// Lets user programs do what is in `perms` with `page`, and nothing else. The frame and the
+    /// memory type stay.
+    ///
+    /// # Panics
+    /// If `page` is not mapped by a table of this tree.
+    pub fn permit(self, memory: &mut impl TableMemory, page: Page, perms: Perms) -> Extent {
+        let table = self.table_of(memory, page, Level::Three, || panic!("{page:?} is not mapped"));
+        let raw = memory.load(table, Level::Three.index(page));
+        assert!(
+            Shape::of(raw, Level::Three) == Shape::Leaf,
+            "{page:?} is not mapped"
+        );
+        if permit(memory, table, page, perms) {
+            Extent::Leaves(Level::Three.extent(page))
+        } else {
+            Extent::Nothing
+        }
+    }
+
     /// What `page` is mapped to; `None` too for what is no user page.
     pub fn lookup(self, memory: &impl TableMemory, page: Page) -> Option<Mapping> {
         if page.number() >= USER_PAGES {
@@ -157,7 +192,8 @@ impl Tables {
     }
 
     /// Links level-3 tables of `region` at `slots`, number `first` at the first slot: those that
-    /// exist and are not linked yet. Their leaves allow user programs no more than `perms` there.
+    /// exist and are not linked yet, with whatever permissions. Their leaves allow user programs no
+    /// more than `perms` there.
     ///
     /// # Panics
     /// If `slots` are not whole slots, or something else is mapped in one of them.
@@ -177,9 +213,10 @@ impl Tables {
                 continue;
             };
             let level_two = self.table_of(memory, slot.start(), Level::Two, &mut new_table);
-            let wanted = Descriptor::Table(Table { frame, link });
             let present = memory.load(level_two, Level::Two.index(slot.start()));
-            if present != wanted.encode(Level::Two) {
+            let is_there = Table::is_link(present) && Table::decode(present).frame == frame;
+            if !is_there {
+                let wanted = Descriptor::Table(Table { frame, link });
                 put(memory, level_two, slot.start(), Level::Two, wanted);
             }
         }
@@ -353,6 +390,56 @@ fn assert_whole_slots(range: PageRange) {
         ends.iter().all(|end| end.number().is_multiple_of(SLOT_PAGES)),
         "{range:?} are not whole slots"
     );
+}
+
+/// Gives the leaf of `page` in a level-3 table other permissions; answers whether it had others.
+fn permit(memory: &mut impl TableMemory, table: Frame, page: Page, perms: Perms) -> bool {
+    let index = Level::Three.index(page);
+    let raw = memory.load(table, index);
+    let Leaf { frame, attributes } = Leaf::decode(raw);
+    let attributes = Attributes::user(perms, attributes.kind);
+    let permitting = Descriptor::Leaf(Leaf { frame, attributes }).encode(Level::Three);
+    if permitting != raw {
+        memory.store(table, index, permitting);
+    }
+    permitting != raw
+}
+
+/// Permissions being taken away from leaves.
+struct Narrowing<'a, M> {
+    memory: &'a mut M,
+    perms: Perms,
+    /// The smallest range with all leaves that changed.
+    hull: Option<PageRange>,
+}
+
+impl<M: TableMemory> Narrowing<'_, M> {
+    /// Narrows the part `range` of what a table translates; depth is bounded by the levels.
+    fn table(&mut self, table: Frame, level: Level, range: PageRange) {
+        for part in level.entries(range) {
+            let raw = self.memory.load(table, level.index(part.start()));
+            match (Shape::of(raw, level), level.next()) {
+                (Shape::Invalid, _) => {}
+                (Shape::Leaf, None) => self.leaf(table, part, raw),
+                (Shape::Table, Some(below)) if !Table::is_link(raw) => {
+                    self.table(Table::decode(raw).frame, below, part);
+                }
+                (Shape::Table, _) => panic!("{part:?} lie in a linked slot"),
+                (Shape::Leaf, Some(_)) => panic!("{part:?} lie in a mapped block"),
+            }
+        }
+    }
+
+    /// Narrows the leaf of one page, which lies higher than all before it.
+    fn leaf(&mut self, table: Frame, page: PageRange, raw: u64) {
+        let Access::User(allowed) = Leaf::decode(raw).attributes.access else {
+            panic!("{page:?} is no user page");
+        };
+        if permit(self.memory, table, page.start(), allowed & self.perms) {
+            let start = self.hull.map_or(page.start(), PageRange::start);
+            self.hull = PageRange::between(start, page.end());
+        }
+    }
 }
 
 fn mapping(leaf: Leaf, allowed: Perms) -> Option<Mapping> {

@@ -57,6 +57,15 @@ impl Space {
         (extent, leaves)
     }
 
+    fn protect(&mut self, range: (u64, u64), perms: Perms) -> Extent {
+        self.tables
+            .protect(&mut self.memory, pages(range.0, range.1), perms)
+    }
+
+    fn permit(&mut self, at: u64, perms: Perms) -> Extent {
+        self.tables.permit(&mut self.memory, page(at), perms)
+    }
+
     /// Answers how many links went, too.
     fn unlink(&mut self, range: (u64, u64), vacant: (u64, u64)) -> (Extent, usize) {
         let (range, vacant) = (pages(range.0, range.1), pages(vacant.0, vacant.1));
@@ -320,12 +329,80 @@ fn a_slot_is_not_linked_to_another_table_before_it_is_unlinked() {
 }
 
 #[test]
-#[should_panic(expected = "is mapped already")]
 fn the_permissions_of_a_link_do_not_change_before_it_is_unlinked() {
     let mut space = Space::new();
     let region = space.region(Height::One, &[0]);
     space.link(0, region, 0, Perms::READ_WRITE);
     space.link(0, region, 0, Perms::READ);
+    assert_eq!(space.lookup(0).map(|found| found.perms), Some(Perms::READ_WRITE));
+}
+
+#[test]
+fn only_leaves_whose_permissions_change_have_to_be_forgotten() {
+    let mut space = Space::new();
+    for (at, perms) in [
+        (5, Perms::READ),
+        (6, Perms::READ_WRITE),
+        (8, Perms::READ_WRITE),
+        (9, Perms::READ),
+    ] {
+        space.install_with(at, at, perms);
+    }
+    assert_eq!(
+        space.protect((0, 512), Perms::READ_EXECUTE),
+        Extent::Leaves(pages(6, 3))
+    );
+    assert_eq!(space.protect((0, 512), Perms::READ_EXECUTE), Extent::Nothing);
+    assert_eq!(space.permit(6, Perms::READ), Extent::Nothing);
+    assert_eq!(space.permit(6, Perms::READ_WRITE), Extent::Leaves(pages(6, 1)));
+}
+
+#[test]
+fn a_page_that_nobody_may_use_keeps_its_frame_and_its_kind() {
+    let mut space = Space::new();
+    let leaf = Leaf {
+        frame: frame(42),
+        attributes: Attributes::user(Perms::READ_WRITE, MemoryKind::Device),
+    };
+    space
+        .tables
+        .install(&mut space.memory, page(7), leaf, || space.frames.take());
+    for perms in [Perms::empty(), Perms::READ_WRITE] {
+        space.protect((7, 1), Perms::empty());
+        space.permit(7, perms);
+        let expected = Mapping {
+            frame: frame(42),
+            perms,
+            kind: MemoryKind::Device,
+        };
+        assert_eq!(space.lookup(7), Some(expected));
+    }
+}
+
+#[test]
+#[should_panic(expected = "is not mapped")]
+fn nothing_is_permitted_with_a_page_that_is_absent() {
+    let mut space = Space::new();
+    space.install(7, 1);
+    space.permit(8, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "lies in a linked slot")]
+fn nothing_is_permitted_with_a_page_of_a_linked_slot() {
+    let mut space = Space::new();
+    let region = space.region(Height::One, &[3]);
+    space.link(0, region, 0, Perms::READ);
+    space.permit(3, Perms::READ_WRITE);
+}
+
+#[test]
+#[should_panic(expected = "lie in a linked slot")]
+fn nothing_is_taken_from_pages_of_a_linked_slot() {
+    let mut space = Space::new();
+    let region = space.region(Height::One, &[3]);
+    space.link(0, region, 0, Perms::READ_WRITE);
+    space.protect((3, 1), Perms::READ);
 }
 
 #[test]
@@ -396,6 +473,8 @@ fn tables_are_linked_at_slots_only() {
 enum Step {
     Install(u64, u64, u8),
     Remove(u64, u64),
+    Protect(u64, u64, u8),
+    Permit(u64, u8),
 }
 
 /// Pages that crowd around the borders of tables of each level.
@@ -418,6 +497,9 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (any_page(), 1..1000u64, 1..8u8).prop_map(|(page, frame, perms)| Step::Install(page, frame, perms)),
         1 => (any_page(), any_page()).prop_map(|(a, b)| Step::Remove(a.min(b), a.max(b) + 1 - a.min(b))),
+        1 => (any_page(), any_page(), 0..8u8)
+            .prop_map(|(a, b, perms)| Step::Protect(a.min(b), a.max(b) + 1 - a.min(b), perms)),
+        1 => (any_page(), 0..8u8).prop_map(|(page, perms)| Step::Permit(page, perms)),
     ]
 }
 
@@ -460,6 +542,25 @@ proptest! {
                     }
                     assert_eq!(leaves, gone);
                 }
+                Step::Protect(start, count, perms) => {
+                    let perms = Perms::from_bits_truncate(perms);
+                    let extent = space.protect((start, count), perms);
+                    for (page, (_, allowed)) in model.range_mut(start..start + count) {
+                        let left = *allowed & perms;
+                        // What may be stored to or executed can be loaded: taking READ alone does nothing.
+                        let left = if left.is_empty() { left } else { left | Perms::READ };
+                        let is_forgotten = matches!(extent, Extent::Leaves(hull) if hull.contains(common::page(*page)));
+                        assert!(is_forgotten || left == *allowed, "{extent:?}");
+                        *allowed = left;
+                    }
+                }
+                Step::Permit(at, perms) => {
+                    if let Some((_, allowed)) = model.get_mut(&at) {
+                        let perms = Perms::from_bits_truncate(perms);
+                        space.permit(at, perms);
+                        *allowed = if perms.is_empty() { perms } else { perms | Perms::READ };
+                    }
+                }
             }
             for (page, expected) in &model {
                 assert_eq!(space.lookup(*page).map(|found| (found.frame, found.perms)), Some(*expected));
@@ -477,6 +578,6 @@ proptest! {
         space.remove(WHOLE, WHOLE);
         assert!(space.tables.is_empty(&space.memory));
         assert_eq!(space.frames.used(), 1, "only the root is left");
-        assert_eq!(space.memory.replaced, 0, "no valid descriptor was replaced by another");
+        assert_eq!(space.memory.replaced, 0, "no valid descriptor was made to lead elsewhere");
     }
 }

@@ -14,8 +14,16 @@ pub(crate) struct Ledger {
     mapped: HashMap<Frame, usize>,
 }
 
+/// Whose a table is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    Space,
+    Region,
+}
+
 struct Table {
     level: Level,
+    owner: Owner,
     /// The space whose topmost table it is.
     root_of: Option<SpaceId>,
     /// Where it is linked.
@@ -25,8 +33,10 @@ struct Table {
 impl Ledger {
     /// Makes `frame` a table that no other table leads to.
     pub(crate) fn add_root(&mut self, frame: Frame, level: Level, root_of: Option<SpaceId>) {
+        let owner = root_of.map_or(Owner::Region, |_| Owner::Space);
         let table = Table {
             level,
+            owner,
             root_of,
             parents: BTreeSet::new(),
         };
@@ -39,6 +49,11 @@ impl Ledger {
 
     pub(crate) fn level(&self, frame: Frame) -> Option<Level> {
         self.tables.get(&frame).map(|table| table.level)
+    }
+
+    /// Whose `table` is.
+    pub(crate) fn owner(&self, table: Frame) -> Option<Owner> {
+        self.tables.get(&table).map(|table| table.owner)
     }
 
     pub(crate) fn table_count(&self) -> usize {
@@ -116,6 +131,8 @@ impl Ledger {
         let Some(below) = level.next() else {
             panic!("a table below the last level")
         };
+        // Who makes a table links it before anybody else does.
+        let owner = self.owner(place.0).unwrap_or(Owner::Space);
         let table = self.tables.entry(frame).or_insert_with(|| {
             assert!(
                 fresh(frame),
@@ -123,6 +140,7 @@ impl Ledger {
             );
             Table {
                 level: below,
+                owner,
                 root_of: None,
                 parents: BTreeSet::new(),
             }

@@ -125,6 +125,18 @@ impl Mmu for Machine {
         space.tables.next_mapped(self, range)
     }
 
+    fn protect(&mut self, space: &mut Space, range: PageRange, perms: Perms) -> Stale {
+        self.let_run(space.id);
+        let extent = space.tables.protect(self, range, perms);
+        self.owe_permissions(space.id, extent)
+    }
+
+    fn permit(&mut self, space: &mut Space, page: Page, perms: Perms) -> Stale {
+        self.let_run(space.id);
+        let extent = space.tables.permit(self, page, perms);
+        self.owe_permissions(space.id, extent)
+    }
+
     fn unmap(
         &mut self,
         space: &mut Space,
@@ -279,6 +291,14 @@ impl Machine {
             record.owed.push(extent);
         }
         Stale { extent }
+    }
+
+    /// What is owed after permissions were changed, or the mistake that nothing is.
+    fn owe_permissions(&mut self, space: SpaceId, extent: vmsa::Extent) -> Stale {
+        if self.sabotage == Sabotage::KeepOldPermissions {
+            return self.owe(space, vmsa::Extent::Nothing);
+        }
+        self.owe(space, extent)
     }
 
     fn leave_everywhere(&mut self, space: SpaceId) {

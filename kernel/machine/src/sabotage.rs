@@ -15,6 +15,8 @@ pub enum Sabotage {
     FlushOneAddressOfSlots,
     /// After slots were unlinked, the last-level-only form is used for each of their pages.
     FlushLeavesOfSlots,
+    /// After permissions of pages were changed, nothing is invalidated.
+    KeepOldPermissions,
     /// Frames that become tables are not zeroed.
     ForgetZeroingTables,
     /// CPUs keep their TLBs at a rollover of ASIDs.

@@ -1,9 +1,10 @@
 //! How table code reads and writes descriptors here: like any memory, but watched.
 
 use crate::adversary::Speculation;
+use crate::ledger::Owner;
 use crate::machine::Machine;
 use crate::sabotage::Sabotage;
-use crate::word::Word;
+use crate::word::{self, Word};
 use addr::Frame;
 use vmsa::{TableIndex, TableMemory};
 
@@ -24,8 +25,15 @@ impl TableMemory for Machine {
         let old = Word::read(old_descriptor, level);
         let new = Word::read(descriptor, level);
         match (old, new) {
-            (_, Word::Invalid) => self.before_removal(table, index),
+            (_, Word::Invalid) => self.before_change(table, index),
             (Word::Invalid, _) => self.assert_broken_before_made(table, index, descriptor),
+            (Word::Leaf { .. }, Word::Leaf { .. }) if word::permits_otherwise(old_descriptor, descriptor) => {
+                assert!(
+                    self.ledger.owner(table) == Some(Owner::Space),
+                    "descriptor {old_descriptor:#x} of a region is replaced by {descriptor:#x} for everybody"
+                );
+                self.before_change(table, index);
+            }
             _ => assert!(
                 old_descriptor == descriptor,
                 "descriptor {old_descriptor:#x} is replaced by {descriptor:#x} without a break"
@@ -50,8 +58,8 @@ impl TableMemory for Machine {
 }
 
 impl Machine {
-    /// Whatever is about to become unreachable may have been cached a moment ago.
-    fn before_removal(&mut self, table: Frame, index: TableIndex) {
+    /// Whatever is about to go, or to allow something else, may have been cached a moment ago.
+    fn before_change(&mut self, table: Frame, index: TableIndex) {
         if self.speculation == Speculation::Everything {
             self.cache_all_through(table, index);
         }

@@ -71,6 +71,12 @@ impl Word {
     }
 }
 
+/// Whether two leaves differ in what programs may do, and in nothing else: such a change needs no
+/// break (Arm ARM, "Using break-before-make when updating translation table entries").
+pub(crate) fn permits_otherwise(one: u64, other: u64) -> bool {
+    one != other && (one ^ other) & !(EL0 | READ_ONLY | UXN) == 0
+}
+
 const OUTPUT_ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 const EL0: u64 = 1 << 6;
 const READ_ONLY: u64 = 1 << 7;

@@ -4,7 +4,7 @@ mod common;
 
 use addr::{Frame, Perms, PhysAddr};
 use common::{Bench, at, everywhere, page, pages};
-use machine::{AccessKind, Sabotage, Space};
+use machine::{AccessKind, Fault, Sabotage, Space};
 use mm::mmu::{Extent, FrameSource, Mmu, SharedTree, Stale, TreeHeight};
 use vmsa::{Attributes, Descriptor, Leaf, Level, Link, Table, TableMemory};
 
@@ -133,11 +133,62 @@ fn permissions_widened_without_a_flush_between() {
 fn a_valid_descriptor_replaced_by_another() {
     let mut bench = Bench::new();
     let mut space = bench.space();
-    let frame = bench.map(&mut space, 5, Perms::READ);
+    bench.map(&mut space, 5, Perms::READ);
+    let other = bench.frames.take();
     let table = level_three(&bench, space.root());
     bench
         .machine
-        .store(table, Level::Three.index(page(5)), leaf(frame, Perms::READ_WRITE));
+        .store(table, Level::Three.index(page(5)), leaf(other, Perms::READ));
+}
+
+#[test]
+#[should_panic(expected = "a TLB still has")]
+fn permissions_taken_away_without_a_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ_WRITE);
+    bench.machine.sabotage(Sabotage::KeepOldPermissions);
+    bench.protect(&mut space, 5, 1, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "was never flushed")]
+fn permissions_taken_away_by_somebody_who_throws_the_token_away() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ_WRITE);
+    drop(bench.machine.protect(&mut space, pages(5, 1), Perms::READ));
+    bench.machine.audit();
+}
+
+#[test]
+fn permissions_given_without_a_flush_never_reach_the_program() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 5, Perms::READ);
+    bench.machine.sabotage(Sabotage::KeepOldPermissions);
+    bench.permit(&mut space, 5, Perms::READ_WRITE);
+    let refused = bench.machine.write_u64(&space, at(5), 1);
+    assert_eq!(refused, Err(Fault::Permission(Level::Three)));
+}
+
+#[test]
+#[should_panic(expected = "of a region is replaced")]
+fn permissions_of_a_shared_leaf_changed_for_everybody() {
+    let mut bench = Bench::new();
+    let (_space, tree) = linked(&mut bench, Perms::READ_WRITE);
+    let frame = bench.machine.shared_lookup(tree, 9).expect("shared");
+    bench
+        .machine
+        .store(tree.root, Level::Three.index(page(9)), leaf(frame, Perms::READ));
+}
+
+#[test]
+#[should_panic(expected = "lie in a linked slot")]
+fn permissions_of_a_linked_slot_changed_leaf_by_leaf() {
+    let mut bench = Bench::new();
+    let (mut space, _tree) = linked(&mut bench, Perms::READ_WRITE);
+    bench.protect(&mut space, 512, 512, Perms::READ);
 }
 
 #[test]

@@ -29,6 +29,17 @@ enum Step {
         page: u64,
         count: u64,
     },
+    Protect {
+        space: usize,
+        page: u64,
+        count: u64,
+        perms: Perms,
+    },
+    Permit {
+        space: usize,
+        page: u64,
+        perms: Perms,
+    },
     Link {
         space: usize,
         slot: usize,
@@ -65,10 +76,7 @@ fn any_page() -> impl Strategy<Value = u64> {
 }
 
 fn any_perms() -> impl Strategy<Value = Perms> {
-    prop_oneof![
-        proptest::strategy::Just(Perms::READ),
-        proptest::strategy::Just(Perms::READ_WRITE)
-    ]
+    proptest::sample::select(&[Perms::READ, Perms::READ_WRITE, Perms::READ_EXECUTE][..])
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -78,6 +86,10 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(space, page, perms)| Step::Map { space, page, perms }),
         2 => (space(), any_private_page(), 1..70u64)
             .prop_map(|(space, page, count)| Step::Unmap { space, page, count }),
+        2 => (space(), any_private_page(), 1..70u64, any_perms())
+            .prop_map(|(space, page, count, perms)| Step::Protect { space, page, count, perms }),
+        2 => (space(), any_private_page(), any_perms())
+            .prop_map(|(space, page, perms)| Step::Permit { space, page, perms }),
         2 => (space(), 0..2usize, any_perms())
             .prop_map(|(space, slot, perms)| Step::Link { space, slot, perms }),
         1 => (space(), 0..2usize).prop_map(|(space, slot)| Step::Unlink { space, slot }),
@@ -135,6 +147,13 @@ impl World {
         match *step {
             Step::Map { space, page, perms } => self.map(space, page, perms),
             Step::Unmap { space, page, count } => self.unmap(space, page, count),
+            Step::Protect {
+                space,
+                page,
+                count,
+                perms,
+            } => self.protect(space, page, count, perms),
+            Step::Permit { space, page, perms } => self.permit(space, page, perms),
             Step::Link { space, slot, perms } => self.link(space, SLOTS[slot], perms),
             Step::Unlink { space, slot } => self.unlink(space, SLOTS[slot]),
             Step::Touch { index } => self.touch(index),
@@ -165,6 +184,22 @@ impl World {
         let vacant = vacant_around(process, at, count);
         self.bench.discard(&mut process.space, at, count, vacant);
         process.private.retain(|page, _| !(at..at + count).contains(page));
+    }
+
+    fn protect(&mut self, process: usize, at: u64, count: u64, perms: Perms) {
+        let process = &mut self.processes[process];
+        self.bench.protect(&mut process.space, at, count, perms);
+        for (_, (_, allowed)) in process.private.range_mut(at..at + count) {
+            *allowed &= perms;
+        }
+    }
+
+    fn permit(&mut self, process: usize, at: u64, perms: Perms) {
+        let process = &mut self.processes[process];
+        if let Some((_, allowed)) = process.private.get_mut(&at) {
+            self.bench.permit(&mut process.space, at, perms);
+            *allowed = perms;
+        }
     }
 
     fn link(&mut self, process: usize, slot: u64, perms: Perms) {

@@ -73,7 +73,8 @@ pub enum VmaKind {
 
 impl<M: Mmu> MemoryManager<M> {
     /// Serves a fault of `space` at `address`. After success the access can be tried again; a
-    /// translation that is there by now and allows it is success too.
+    /// translation that is there by now and allows it is success too. One that allows less than its
+    /// VMA, which is how all permissions come to be wider than they were, is widened.
     ///
     /// # Errors
     /// [`FaultCause`] if the access cannot be allowed.
@@ -92,7 +93,8 @@ impl<M: Mmu> MemoryManager<M> {
         let id = find(space, vmas, page).ok_or(FaultCause::Unmapped)?;
         let vma = usable(space, vmas, id, page).ok_or(FaultCause::Unmapped)?;
         space.recent = Some(id);
-        if !vma.perms.contains(needed(access)) {
+        let needed = needed(access);
+        if !vma.perms.contains(needed) {
             return Err(FaultCause::NotPermitted);
         }
         let mut touch = Touch {
@@ -101,6 +103,7 @@ impl<M: Mmu> MemoryManager<M> {
             space,
             vma,
             page,
+            needed,
         };
         match vma.backing {
             Backing::Linked(attachment) => {

@@ -28,6 +28,9 @@
 //!    linked: 2 MiB or more, from where a 2 MiB slot starts. Else [`Mmu::install_shared`] maps the
 //!    page. Tables of the address space come from its own promise.
 //!
+//! A translation that is there and allows less than its VMA is widened by the same way: nothing is
+//! permitted before somebody asks for it.
+//!
 //! # What is always true
 //!
 //! * **Promises.** What may be needed later without failing is promised before: a region's

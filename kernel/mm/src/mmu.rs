@@ -10,9 +10,12 @@
 //!   `link` cannot fail.
 //! * Taking a translation away yields a [`Stale`]. Nothing that was reachable through it may be
 //!   reused until [`Mmu::flush`] has turned it into a [`Flushed`].
-//! * A valid entry is never replaced: `install` and `link` are called for absent entries only.
-//!   Change is `unmap`, `flush`, `install` (Arm ARM, "Using break-before-make when updating
-//!   translation table entries").
+//! * A valid entry is never made to lead elsewhere: `install` and `link` are called for absent
+//!   entries only. Change is `unmap`, `flush`, `install` (Arm ARM, "Using break-before-make when
+//!   updating translation table entries"). What a leaf permits is not among what that section
+//!   demands it for, so `protect` and `permit` change that in place; but a TLB keeps what was
+//!   permitted before until it is told otherwise (Arm ARM, "General TLB maintenance requirements"),
+//!   so these yield a [`Stale`] as well.
 
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 
@@ -147,6 +150,18 @@ pub trait Mmu {
     /// costs next to nothing, whatever its size: this is how long removals are cut into steps.
     fn next_mapped(&self, space: &Self::Space, range: PageRange) -> Option<Page>;
 
+    /// Takes what is not in `perms` away from the translations in `range`; none is left out for a page
+    /// that allows less already. With empty `perms`, a page keeps its frame and every access faults.
+    /// Linked slots are not in `range`.
+    fn protect(&mut self, space: &mut Self::Space, range: PageRange, perms: Perms) -> Stale;
+
+    /// Lets programs do what is in `perms` with `page`, which is mapped and not linked, and nothing
+    /// else.
+    ///
+    /// More than before has to be flushed too: nothing makes a CPU forget the entry by which it
+    /// refused an access, so the access would be refused for ever.
+    fn permit(&mut self, space: &mut Self::Space, page: Page, perms: Perms) -> Stale;
+
     /// Takes away every translation in `range` and tells `visit` of each. Tables whose whole
     /// extent lies in `vacant` are taken away as well (`vacant` includes `range` and reaches as
     /// far as nothing else is placed). Linked slots are not in `range`.
@@ -160,7 +175,7 @@ pub trait Mmu {
 
     /// Links level-3 tables of `tree` at `slots`, whole 2 MiB slots, with `perms` narrowing what
     /// their leaves allow: table number `first` at the first slot, and so on. Tables that do not
-    /// exist, and those that are linked there already, are passed over.
+    /// exist, and those that are linked there already, with whatever permissions, are passed over.
     fn link(
         &mut self,
         space: &mut Self::Space,

@@ -27,6 +27,8 @@ pub(crate) struct Touch<'a, M: Mmu> {
     pub space: &'a mut Space<M::Space>,
     pub vma: &'a Vma,
     pub page: Page,
+    /// What was about to be done.
+    pub needed: Perms,
 }
 
 /// When a region's page has come to have a frame.
@@ -38,7 +40,7 @@ enum Came {
 impl<M: Mmu> Touch<'_, M> {
     /// Maps the page to a frame of the address space's own, if it is not mapped.
     pub fn private(&mut self) {
-        if self.is_mapped() {
+        if self.is_served() {
             return;
         }
         let frame = self.space.pages.take(self.frames);
@@ -48,7 +50,7 @@ impl<M: Mmu> Touch<'_, M> {
 
     /// Maps the page to its frame, counted from that of its VMA's first page, if it is not mapped.
     pub fn physical(&mut self, first: Frame, kind: MemoryKind) {
-        if !self.is_mapped() {
+        if !self.is_served() {
             let offset = self.page.number() - self.vma.range().start().number();
             self.install(first.offset(offset), kind);
         }
@@ -62,12 +64,14 @@ impl<M: Mmu> Touch<'_, M> {
         shared_present: &mut u64,
     ) -> Result<(), FaultCause> {
         let came = self.shared_frame(attachment, region, shared_present)?;
+        // What had no frame had no translation.
+        if matches!(came, Came::Before(_)) && self.is_served() {
+            return Ok(());
+        }
         let (Came::Before(frame) | Came::Now(frame)) = came;
         let Some(tree) = region.contents.tree() else {
             // The only page of its region.
-            if !self.is_mapped() {
-                self.install(frame, MemoryKind::Normal);
-            }
+            self.install(frame, MemoryKind::Normal);
             return Ok(());
         };
         let perms = self.vma.perms;
@@ -88,7 +92,8 @@ impl<M: Mmu> Touch<'_, M> {
         Ok(())
     }
 
-    /// Sees to it that the region has a frame for the page, and that its table is linked.
+    /// Sees to it that the region has a frame for the page, and that its table is linked and allows what
+    /// the VMA does.
     pub fn linked(
         &mut self,
         attachment: Attachment,
@@ -96,11 +101,14 @@ impl<M: Mmu> Touch<'_, M> {
         shared_present: &mut u64,
     ) -> Result<(), FaultCause> {
         self.shared_frame(attachment, region, shared_present)?;
-        if self.mmu.is_linked(&self.space.hardware, self.page) {
-            return Ok(());
-        }
         let perms = self.vma.perms;
         let mut slots = self.around(SLOTS_AT_ONCE * SLOT_PAGES);
+        if let Some((_, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) {
+            if allowed.contains(self.needed) {
+                return Ok(());
+            }
+            self.unlink(slots);
+        }
         if perms.contains(Perms::EXECUTE) {
             slots = slot_of(self.page);
             let end = attachment.index_of(slots.end());
@@ -117,8 +125,38 @@ impl<M: Mmu> Touch<'_, M> {
         Ok(())
     }
 
-    fn is_mapped(&self) -> bool {
-        self.mmu.lookup(&self.space.hardware, self.page).is_some()
+    /// Whether the page has a translation, which then allows the access.
+    fn is_served(&mut self) -> bool {
+        let Some((frame, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) else {
+            return false;
+        };
+        if !allowed.contains(self.needed) {
+            self.widen(frame);
+        }
+        true
+    }
+
+    /// Lets the page's translation allow what its VMA does.
+    fn widen(&mut self, frame: Frame) {
+        let (page, perms) = (self.page, self.vma.perms);
+        let Self { mmu, space, .. } = self;
+        if perms.contains(Perms::EXECUTE) {
+            // Nobody may write any more when what was written is published.
+            let stale = mmu.protect(&mut space.hardware, only(page), perms);
+            drop(mmu.flush(&space.hardware, stale));
+            mmu.publish_code(frame);
+        }
+        let stale = mmu.permit(&mut space.hardware, page, perms);
+        // Nothing is given back.
+        drop(mmu.flush(&space.hardware, stale));
+    }
+
+    /// Takes links out that allow less than the VMA, so that others can take their places.
+    fn unlink(&mut self, slots: PageRange) {
+        let Self { mmu, space, .. } = self;
+        let stale = mmu.unlink(&mut space.hardware, slots, slots, |_| ());
+        // Nothing is given back: the frames are the region's, and the tables stay.
+        drop(mmu.flush(&space.hardware, stale));
     }
 
     /// The region's frame of the page. Only regions without a promise may find none.
@@ -164,4 +202,9 @@ impl<M: Mmu> Touch<'_, M> {
             .and_then(|window| window.intersection(self.vma.range()))
             .expect("the page is in both")
     }
+}
+
+/// A page as a range.
+fn only(page: Page) -> PageRange {
+    PageRange::between(page, Page::from_number(page.number() + 1)).expect("user pages end before all pages")
 }

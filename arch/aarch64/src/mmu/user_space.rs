@@ -175,6 +175,20 @@ impl Mmu for Hardware {
         space.tables.next_mapped(&DirectTables, range)
     }
 
+    fn protect(&mut self, space: &mut Space, range: PageRange, perms: Perms) -> Stale {
+        let extent = space.tables.protect(&mut DirectTables, range, perms);
+        Stale {
+            extent: of_mm(extent),
+        }
+    }
+
+    fn permit(&mut self, space: &mut Space, page: Page, perms: Perms) -> Stale {
+        let extent = space.tables.permit(&mut DirectTables, page, perms);
+        Stale {
+            extent: of_mm(extent),
+        }
+    }
+
     fn unmap(
         &mut self,
         space: &mut Space,

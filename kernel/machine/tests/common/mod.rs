@@ -99,6 +99,18 @@ impl Bench {
         );
     }
 
+    /// Takes permissions of `count` pages away and flushes.
+    pub fn protect(&mut self, space: &mut Space, at: u64, count: u64, perms: Perms) {
+        let stale = self.machine.protect(space, pages(at, count), perms);
+        drop(self.machine.flush(space, stale));
+    }
+
+    /// Gives a page these permissions and flushes.
+    pub fn permit(&mut self, space: &mut Space, at: u64, perms: Perms) {
+        let stale = self.machine.permit(space, page(at), perms);
+        drop(self.machine.flush(space, stale));
+    }
+
     /// Removes `count` pages without giving anything back.
     pub fn unmap(
         &mut self,

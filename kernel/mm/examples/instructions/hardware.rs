@@ -103,6 +103,14 @@ impl Mmu for Hardware {
         space.0.next_mapped(self, range)
     }
 
+    fn protect(&mut self, space: &mut Space, range: PageRange, perms: Perms) -> Stale {
+        stale(space.0.protect(self, range, perms))
+    }
+
+    fn permit(&mut self, space: &mut Space, page: Page, perms: Perms) -> Stale {
+        stale(space.0.permit(self, page, perms))
+    }
+
     fn unmap(
         &mut self,
         space: &mut Space,
