@@ -8,24 +8,6 @@
 use play::{OUTCOMES, Play, Size};
 use proptest::prelude::{Strategy, any, proptest};
 
-/// Worlds in which different things run out first.
-const SIZES: [Size; 4] = [
-    Size::USUAL,
-    Size {
-        frames: 120,
-        ..Size::USUAL
-    },
-    Size {
-        spaces: 6,
-        ..Size::USUAL
-    },
-    Size {
-        vmas: 16,
-        regions: 3,
-        ..Size::USUAL
-    },
-];
-
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
 struct Step {
@@ -50,8 +32,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn whatever_programs_do_the_kernel_keeps_its_promises(size in 0..SIZES.len(), steps in steps()) {
-        let mut play = Play::new(SIZES[size]);
+    fn whatever_programs_do_the_kernel_keeps_its_promises(size in 0..Size::SCARCE.len(), steps in steps()) {
+        let mut play = Play::new(Size::SCARCE[size]);
         for step in &steps {
             step.play(&mut play);
         }
@@ -88,7 +70,7 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
     let (mut steps, mut outcomes) = (0, [0; OUTCOMES]);
     for seed in 0.. {
         let mut random = Random(seed);
-        let mut play = Play::new(SIZES[seed as usize % SIZES.len()]);
+        let mut play = Play::new(Size::SCARCE[seed as usize % Size::SCARCE.len()]);
         for _ in 0..1500 {
             random.step().play(&mut play);
             steps += usize::from(!play.is_over());

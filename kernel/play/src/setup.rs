@@ -27,6 +27,24 @@ impl Size {
         regions: 32,
         vmas: 512,
     };
+
+    /// Worlds in which different things run out first.
+    pub const SCARCE: [Self; 4] = [
+        Self::USUAL,
+        Self {
+            frames: 120,
+            ..Self::USUAL
+        },
+        Self {
+            spaces: 6,
+            ..Self::USUAL
+        },
+        Self {
+            vmas: 16,
+            regions: 3,
+            ..Self::USUAL
+        },
+    ];
 }
 
 /// A kernel whose first process runs in a world of this size. Its TLB has always cached everything it may.

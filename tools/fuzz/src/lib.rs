@@ -32,6 +32,18 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// A folder of files that are good to begin with besides its own, by their extension.
     pub more_seeds: Option<(&'static str, &'static str)>,
+    /// What becomes of the memory that a run takes.
+    pub memory: Memory,
+}
+
+/// What becomes of the memory that a run takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Memory {
+    /// It is given back.
+    Returned,
+    /// Some of it stays taken: kernel objects live in slots that nobody gives back. The engine then runs in
+    /// processes that end after a while.
+    Kept,
 }
 
 /// The target with this name.

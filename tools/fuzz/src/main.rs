@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use granule_fuzz::{TARGETS, Target, by_name, root};
+use granule_fuzz::{Memory, TARGETS, Target, by_name, root};
 
 /// Feeds a reader of untrusted bytes with whatever mutation comes up with.
 #[derive(Parser)]
@@ -151,6 +151,9 @@ fn engine_command(engine: &Path, work: &Work, seconds: u32) -> Command {
         "-max_len=16384",
         "-print_final_stats=1",
     ]);
+    if work.target.memory == Memory::Kept {
+        command.arg("-fork=1");
+    }
     command
 }
 
@@ -227,8 +230,10 @@ impl Summary {
         let executions = log
             .lines()
             .find_map(|line| number(line, "stat::number_of_executed_units:"));
+        // With processes of its own, the engine only says so at the start of each line.
+        let so_far = || number(&status.replace(':', " "), "#");
         Ok(Self {
-            executions: executions.unwrap_or_default(),
+            executions: executions.or_else(so_far).unwrap_or_default(),
             edges: number(status, " cov: ").unwrap_or_default(),
             features: number(status, " ft: ").unwrap_or_default(),
         })
@@ -266,6 +271,17 @@ stat::average_exec_per_sec:     2121
             "4242 executions; 634 branches and 2181 combinations seen; 5 inputs in the corpus, 2 of them new"
         );
         assert!(Summary::of("cannot load library").is_err());
+    }
+
+    #[test]
+    fn the_summary_of_an_engine_in_processes_is_that_of_its_last_report() {
+        let log = "#185: cov: 2492 ft: 11431 corp: 614 exec/s: 92 job: 1\n\
+                   #400: cov: 2493 ft: 11444 corp: 619 exec/s: 71 job: 2\nINFO: exiting: 0 time: 33s\n";
+        let line = Summary::of(log).unwrap().line(614, 620);
+        assert!(
+            line.starts_with("400 executions; 2493 branches and 11444 combinations"),
+            "{line}"
+        );
     }
 
     #[test]
