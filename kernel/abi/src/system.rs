@@ -1,5 +1,6 @@
 //! What the system as a whole is asked. Only `init` has this handle at first.
 
+use crate::memory::Protection;
 use crate::process::Pid;
 use crate::request::{numbered, requests, words};
 
@@ -31,6 +32,23 @@ requests! {
             /// Bytes since the start; 0 finds the oldest text still kept.
             position: u64,
         } -> (u64,);
+        /// Ends the process with this number; the answer comes when it is gone. Whoever holds the system
+        /// may end any process but the first: its end would be everybody's.
+        ///
+        /// `ESRCH` no process has that number; `EPERM` it is the first; `EINVAL` it is the caller's own.
+        KillProcess = 0x405 {
+            /// Whom.
+            pid: Pid,
+        } -> ();
+        /// The mapping of a process that takes up `address`, or else the next one above.
+        ///
+        /// `ESRCH` no process has that number; `ENOENT` nothing is mapped from there on.
+        NextMapping = 0x406 {
+            /// Whose.
+            pid: Pid,
+            /// Start with 0, go on with the end of the last one.
+            address: u64,
+        } -> Mapping;
     }
 }
 
@@ -81,6 +99,42 @@ words! {
         asid: u32,
     }
 }
+
+words! {
+    /// A mapping of a process.
+    Mapping {
+        /// First address.
+        start: u64,
+        /// First address behind it.
+        end: u64,
+        /// Access.
+        protection: Protection,
+        /// What is behind it.
+        kind: MappingKind,
+        /// Identifier of the segment that is attached there, -1 if none is.
+        id: i32,
+        /// Its key, 0 if it has none, or none any more.
+        key: i32,
+    }
+}
+
+/// What is behind a mapping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum MappingKind {
+    /// Private pages.
+    Private = 1,
+    /// An attached segment, through tables of the process.
+    Paged = 2,
+    /// An attached segment, through its own tables, which all who have it attached share.
+    Linked = 3,
+    /// A thread's message page.
+    MessagePage = 4,
+    /// Memory that is no frame of the allocator: a device, or the archive of programs.
+    Physical = 5,
+}
+
+numbered!(MappingKind: Private, Paged, Linked, MessagePage, Physical);
 
 /// What a process does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -87,6 +87,7 @@ mod frame;
 mod identity;
 mod job;
 mod limits;
+mod list;
 mod manager;
 mod map;
 mod message;

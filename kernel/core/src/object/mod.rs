@@ -2,6 +2,7 @@
 //!
 //! Each object has a file; it decodes its own labels and has one function a request.
 
+mod by_number;
 pub mod console;
 mod credential;
 pub mod memory;

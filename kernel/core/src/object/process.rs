@@ -125,7 +125,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    fn kill(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
+    pub(super) fn kill(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
         if let Stage::Ended(_) = self.process(child).stage {
             return Ok(self.answer(thread, ()));
         }

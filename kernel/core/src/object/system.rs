@@ -20,6 +20,8 @@ impl<P: Platform> Kernel<P> {
             SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),
             SystemRequest::ShutDown(asked) => self.shut_down(asked),
             SystemRequest::ReadLog(read) => self.read_log(call.thread, read.position),
+            SystemRequest::KillProcess(kill) => self.kill_by_number(call.thread, kill.pid),
+            SystemRequest::NextMapping(next) => self.next_mapping(call.thread, next),
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::common::{CREATE, PAGE, PLAIN, World};
 use abi::memory::Protection;
 use abi::shm::{AttachFlags, ShmKey};
+use abi::system::MappingKind;
 use addr::{Perms, VirtAddr};
 use mm::{SpaceId, VmaFacts, VmaKind};
 
@@ -82,4 +83,48 @@ fn the_same_segment_shows_in_each_process_as_it_is_attached_there() {
         (perms(one, mine), perms(other, theirs)),
         (Perms::READ_WRITE, Perms::READ)
     );
+}
+
+#[test]
+fn mappings_are_listed_from_the_lowest_up_with_what_is_behind_them() {
+    let mut world = World::new();
+    let p = world.process();
+    let private = world.map(p, 0, 3 * PAGE, Protection::READ).expect("room");
+    let id = world.get(p, 42, 2 * PAGE + 1, CREATE).expect("created");
+    let paged = world.attach(p, id, 0, AttachFlags::RDONLY).expect("room");
+    let large = world.segment(p, 512 * PAGE + PAGE);
+    let linked = world.attach_anywhere(p, large);
+    world.mm.map_message_page(p).expect("room");
+    let list = |world: &World| {
+        let mut list = Vec::new();
+        let mut from = 0;
+        while let Some(mapping) = world.mm.next_mapping(p, VirtAddr::new(from)) {
+            assert!(from <= mapping.start && mapping.start < mapping.end);
+            from = mapping.end;
+            list.push(mapping);
+        }
+        list
+    };
+
+    let mut expected = [
+        (private, 3, MappingKind::Private, -1, 0),
+        (paged, 3, MappingKind::Paged, id.raw(), 42),
+        (linked, 513, MappingKind::Linked, large.raw(), 0),
+        (abi::layout::MESSAGE_PAGES, 1, MappingKind::MessagePage, -1, 0),
+    ];
+    expected.sort_by_key(|(start, ..)| *start);
+    let there: Vec<_> = list(&world)
+        .iter()
+        .map(|m| (m.start, (m.end - m.start) / PAGE, m.kind, m.id, m.key))
+        .collect();
+    assert_eq!(there, expected);
+
+    let inside = world
+        .mm
+        .next_mapping(p, VirtAddr::new(private + PAGE))
+        .expect("there");
+    assert_eq!((inside.start, inside.protection), (private, Protection::READ));
+    world.unmap(p, private, 3 * PAGE).expect("there");
+    assert!(list(&world).iter().all(|mapping| mapping.start != private));
+    assert_eq!(world.mm.next_mapping(p, VirtAddr::new(u64::MAX)), None);
 }
