@@ -101,6 +101,22 @@ pub struct Slots<T: 'static> {
     fresh: u32,
     free: Option<u32>,
     used: u32,
+    reserved: u32,
+}
+
+/// The right to put objects into a pool later, however many others do so meanwhile. One that is
+/// dropped while not empty is lost to everybody.
+#[must_use = "a reservation that is not used or released takes slots away from everybody"]
+#[derive(PartialEq, Eq, Debug)]
+pub struct Reserved {
+    slots: u32,
+}
+
+impl Reserved {
+    /// For how many objects it is.
+    pub const fn count(&self) -> u32 {
+        self.slots
+    }
 }
 
 impl<T> Slots<T> {
@@ -111,6 +127,7 @@ impl<T> Slots<T> {
             fresh: 0,
             free: None,
             used: 0,
+            reserved: 0,
         }
     }
 
@@ -124,9 +141,45 @@ impl<T> Slots<T> {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
-    /// How many more there can be.
+    /// How many more there can be, apart from those that slots are reserved for.
     pub fn available(&self) -> u32 {
-        self.capacity() - self.used
+        self.capacity() - self.used - self.reserved
+    }
+
+    /// Reserves slots for `count` objects.
+    ///
+    /// # Errors
+    /// [`Full`] if not as many are available.
+    pub fn reserve(&mut self, count: u32) -> Result<Reserved, Full> {
+        if self.available() < count {
+            return Err(Full);
+        }
+        self.reserved += count;
+        Ok(Reserved { slots: count })
+    }
+
+    /// Takes a reservation back.
+    pub fn release(&mut self, reserved: Reserved) {
+        self.reserved -= reserved.slots;
+    }
+
+    /// For how many objects slots are reserved.
+    pub fn reserved(&self) -> u32 {
+        self.reserved
+    }
+
+    /// Puts `value` into a reserved slot. Constant time.
+    ///
+    /// # Panics
+    /// If nothing is left of the reservation, or it was made for another pool.
+    pub fn insert_reserved(&mut self, reserved: &mut Reserved, value: T) -> Id<T> {
+        assert!(reserved.slots > 0, "nothing is left of the reservation");
+        reserved.slots -= 1;
+        self.reserved -= 1;
+        match self.insert(value) {
+            Ok(id) => id,
+            Err(Full) => panic!("the slot was reserved elsewhere"),
+        }
     }
 
     /// Puts `value` into a free slot. Constant time.
@@ -134,6 +187,9 @@ impl<T> Slots<T> {
     /// # Errors
     /// [`Full`] when no slot is free; `value` is dropped.
     pub fn insert(&mut self, value: T) -> Result<Id<T>, Full> {
+        if self.available() == 0 {
+            return Err(Full);
+        }
         let index = self.take_free().ok_or(Full)?;
         let slot = &mut self.slots[index as usize];
         slot.state = State::Used(value);
@@ -173,6 +229,25 @@ impl<T> Slots<T> {
                 generation,
                 state: State::Used(value),
             }) if *generation == id.generation => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Two objects for change, unless one of the identifiers is stale or they are the same.
+    pub fn pair_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
+        self.get(one).and(self.get(other))?;
+        let places = [one.index() as usize, other.index() as usize];
+        match self.slots.get_disjoint_mut(places).ok()? {
+            [
+                Slot {
+                    state: State::Used(one),
+                    ..
+                },
+                Slot {
+                    state: State::Used(other),
+                    ..
+                },
+            ] => Some((one, other)),
             _ => None,
         }
     }
@@ -258,5 +333,34 @@ mod tests {
         pool.remove(a);
         assert!(pool.insert(3).is_ok());
         assert_eq!(pool.iter().map(|(_, v)| *v).collect::<Vec<_>>(), [3, 2]);
+    }
+
+    #[test]
+    fn two_objects_can_be_changed_at_a_time_if_they_are_two() {
+        let mut pool = pool(3);
+        let (a, b) = (pool.insert(1).expect("room"), pool.insert(2).expect("room"));
+        if let Some((a, b)) = pool.pair_mut(b, a) {
+            core::mem::swap(a, b);
+        }
+        assert_eq!((pool.get(a), pool.get(b)), (Some(&2), Some(&1)));
+        assert_eq!(pool.pair_mut(a, a), None);
+        pool.remove(b);
+        assert_eq!(pool.pair_mut(a, b), None);
+    }
+
+    #[test]
+    fn a_reserved_slot_waits_for_its_object() {
+        let mut pool = pool(2);
+        let mut reserved = pool.reserve(1).expect("room");
+        assert_eq!((pool.available(), pool.reserve(2)), (1, Err(Full)));
+        pool.insert(1).expect("room");
+        assert_eq!(pool.insert(2), Err(Full));
+        let id = pool.insert_reserved(&mut reserved, 3);
+        assert_eq!((pool.get(id), reserved.count(), pool.used()), (Some(&3), 0, 2));
+        pool.release(reserved);
+        pool.remove(id);
+        let reserved = pool.reserve(1).expect("room again");
+        pool.release(reserved);
+        assert!(pool.insert(4).is_ok());
     }
 }
