@@ -5,7 +5,7 @@ use crate::machine::Machine;
 use crate::space::SpaceId;
 use crate::tlb::{Entry, Kind};
 use crate::walk::{Tag, Walk};
-use addr::Frame;
+use addr::{Frame, Perms};
 use mm::mmu::Extent;
 
 impl Machine {
@@ -69,6 +69,17 @@ impl Machine {
     pub(crate) fn assert_uncached(&self, frame: Frame) {
         for entry in self.cpus.iter().flat_map(Cpu::usable) {
             assert!(entry.frame != frame, "a TLB still leads to {frame:?}: {entry:?}");
+        }
+    }
+
+    /// Checks that no program can write to `frame` by what a TLB holds. It is being copied.
+    pub(crate) fn assert_not_writable(&self, frame: Frame) {
+        for entry in self.cpus.iter().flat_map(Cpu::usable) {
+            let writes = entry.kind == Kind::Leaf && entry.rights.user.contains(Perms::WRITE);
+            assert!(
+                entry.frame != frame || !writes,
+                "{frame:?} is copied while a TLB lets somebody write to it: {entry:?}"
+            );
         }
     }
 

@@ -20,6 +20,13 @@ impl Mmu for Machine {
         self.counts.dsb_stores += 1;
     }
 
+    fn copy(&mut self, from: Frame, to: Frame) {
+        self.assert_free(to);
+        self.assert_not_writable(from);
+        self.ram.copy(from, to);
+        self.counts.dsb_stores += 1;
+    }
+
     fn publish_code(&mut self, frame: Frame) {
         if self.sabotage != Sabotage::ForgetPublishing {
             self.ram.publish(frame);

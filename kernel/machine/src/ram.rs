@@ -32,6 +32,12 @@ impl Ram {
         self.contents_mut(frame).zeroed = true;
     }
 
+    pub(crate) fn copy(&mut self, from: Frame, to: Frame) {
+        let mut bytes = [0; BYTES];
+        self.read(from, 0, &mut bytes);
+        self.write(to, 0, &bytes);
+    }
+
     /// Reads inside of one frame.
     pub(crate) fn read(&self, frame: Frame, offset: usize, into: &mut [u8]) {
         match self.contents(frame) {

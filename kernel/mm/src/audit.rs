@@ -13,7 +13,7 @@ use crate::vma::{
     Attachment, Leaving, Manner, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing, tables_needed,
 };
 use abi::shm::ShmKey;
-use addr::{Frame, Page, PageRange};
+use addr::{Frame, Page, PageRange, Perms};
 
 /// An invariant that does not hold: a sentence about what should be.
 pub type Broken = &'static str;
@@ -37,6 +37,7 @@ impl<M: Mmu> MemoryManager<M> {
         for (id, region) in self.regions.iter() {
             self.audit_region(id, region)?;
         }
+        self.audit_sharers()?;
         self.audit_totals()
     }
 
@@ -84,13 +85,22 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn audit_charges(&self, space: &Space<M::Space>) -> Result<(), Broken> {
-        let (mut tables, mut owned, mut present, mut before) = (0, 0, 0, None);
+        let (mut tables, mut owned, mut before) = (0, 0, None);
+        let (mut present, mut shared) = (0, 0);
         for (id, vma) in self.vmas_of(space) {
             tables += tables_needed(vma.range(), vma.manner(), Neighbours { before, after: None });
             before = Some(vma.range());
             owned += vma.owned;
             if vma.backing.owns_frames() {
-                present += self.count_mapped(space, vma.range());
+                for (frame, perms) in self.mapped(space, vma.range()) {
+                    let sharers = self.frames.sharers(frame);
+                    present += u64::from(sharers == 0);
+                    shared += u64::from(sharers > 0);
+                    check(
+                        sharers == 0 || !perms.contains(Perms::WRITE),
+                        "nobody writes to a frame that is shared since a fork",
+                    )?;
+                }
             }
             self.audit_owned(id, vma)?;
         }
@@ -103,8 +113,8 @@ impl<M: Mmu> MemoryManager<M> {
             "a frame is charged for each private page",
         )?;
         check(
-            space.pages.present == present,
-            "present private pages are counted",
+            (space.pages.present, space.pages.shared) == (present, shared),
+            "present private pages are counted, shared ones apart",
         )
     }
 
@@ -138,13 +148,18 @@ impl<M: Mmu> MemoryManager<M> {
         all.filter(comes).map(|vma| vma.owned).sum()
     }
 
-    fn count_mapped(&self, space: &Space<M::Space>, range: PageRange) -> u64 {
-        let (mut count, mut rest) = (0, Some(range));
-        while let Some(page) = rest.and_then(|rest| self.mmu.next_mapped(&space.hardware, rest)) {
-            count += 1;
+    /// What the pages of a range are mapped to, as far as they are.
+    fn mapped<'a>(
+        &'a self,
+        space: &'a Space<M::Space>,
+        range: PageRange,
+    ) -> impl Iterator<Item = (Frame, Perms)> + 'a {
+        let mut rest = Some(range);
+        core::iter::from_fn(move || {
+            let page = self.mmu.next_mapped(&space.hardware, rest?)?;
             rest = PageRange::between(Page::from_number(page.number() + 1), range.end());
-        }
-        count
+            self.mmu.lookup(&space.hardware, page)
+        })
     }
 
     fn audit_attachments(&self, space: &Space<M::Space>) -> Result<(), Broken> {
@@ -304,11 +319,33 @@ impl<M: Mmu> MemoryManager<M> {
         in_set + usize::from(arriving.is_some_and(of_region))
     }
 
+    /// Those who share each frame since a fork are counted. To look for all of them for each frame would
+    /// take for ever: frames get weights at random, and sums of these are compared.
+    fn audit_sharers(&self) -> Result<(), Broken> {
+        let weight_of_space = |space: &Space<M::Space>| {
+            let private = self.vmas_of(space).filter(|(_, vma)| vma.backing.owns_frames());
+            let mapped = private.flat_map(|(_, vma)| self.mapped(space, vma.range()));
+            let shared = mapped.filter(|(frame, _)| self.frames.sharers(*frame) > 0);
+            shared.fold(0u64, |sum, (frame, _)| sum.wrapping_add(weight(frame)))
+        };
+        let found = self.spaces.iter().map(|(_, space)| weight_of_space(space));
+        let counted = self
+            .frames
+            .all_shared()
+            .map(|(frame, sharers)| weight(frame).wrapping_mul(sharers));
+        check(
+            found.fold(0, u64::wrapping_add) == counted.fold(0, u64::wrapping_add),
+            "those who share a frame since a fork are counted",
+        )
+    }
+
     fn audit_totals(&self) -> Result<(), Broken> {
-        let (mut used, mut promised, mut vmas) = (0, 0, 0);
+        let (mut used, mut promised, mut vmas, mut shares) = (0, 0, 0, 0);
         for (_, space) in self.spaces.iter() {
             used += 1 + space.tables.present + space.pages.present;
             promised += space.tables.promise.frames() + space.pages.promise.frames();
+            shares += space.pages.shared;
+            promised += space.birth.as_ref().map_or(0, |birth| birth.promise.frames());
             promised += space
                 .arriving
                 .as_ref()
@@ -325,6 +362,12 @@ impl<M: Mmu> MemoryManager<M> {
                 pages += region.pages.get();
             }
         }
+        let (shared, copies) = self.frames.shared();
+        check(
+            shares == shared + copies,
+            "a frame that is shared is there for one, and promised to all others",
+        )?;
+        let (used, promised) = (used + shared, promised + copies);
         let counts = Frames::counts(&self.frames);
         check(
             counts.total - counts.free == used,
@@ -339,6 +382,14 @@ impl<M: Mmu> MemoryManager<M> {
         )?;
         check(self.shared_present == present, "present shared pages are counted")
     }
+}
+
+/// A number that looks like any other (the finaliser of SplitMix64).
+fn weight(frame: Frame) -> u64 {
+    let mut weight = frame.number().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    weight = (weight ^ weight >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    weight = (weight ^ weight >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    weight ^ weight >> 31
 }
 
 /// The VMAs of one attachment.

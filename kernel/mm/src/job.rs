@@ -40,6 +40,8 @@ pub enum Job {
     Unmap(SpaceId, PageRange),
     /// Give back an address space and all it holds.
     Destroy(SpaceId),
+    /// Make a child, this one, a copy of its parent.
+    Fork(SpaceId),
 }
 
 /// One piece of work.
@@ -66,6 +68,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// Begins the end of an address space, on which no CPU runs any more. When the job is done,
     /// nothing of it is left, and its attachments have ended with its pid and that time.
     pub fn destroy_space(&mut self, space: SpaceId, now: Seconds) -> Job {
+        self.end_birth(space);
         if let Some(ending) = self.spaces.get_mut(typed(space)) {
             ending.state = SpaceState::Ending;
             if let Some(arriving) = ending.arriving.take() {
@@ -81,7 +84,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn work(&mut self, job: &mut Job, most: usize, now: Seconds) -> Work {
-        let (Job::Sweep(id) | Job::Unmap(id, _) | Job::Destroy(id)) = *job;
+        let (Job::Sweep(id) | Job::Unmap(id, _) | Job::Destroy(id) | Job::Fork(id)) = *job;
         let Some(space) = self.spaces.get(typed(id)) else {
             return Work::NothingLeft;
         };
@@ -97,6 +100,7 @@ impl<M: Mmu> MemoryManager<M> {
         match *job {
             Job::Sweep(_) => Work::NothingLeft,
             Job::Unmap(_, range) => self.unmap_next(id, range, job),
+            Job::Fork(_) => self.inherit_next(id, most).map_or(Work::NothingLeft, Work::Did),
             Job::Destroy(_) => self.unmap_any(id).unwrap_or_else(|| self.end_space(id)),
         }
     }

@@ -83,6 +83,7 @@ mod create;
 mod cut;
 mod detach;
 mod fault;
+mod fork;
 mod frame;
 mod identity;
 mod job;

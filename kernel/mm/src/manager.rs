@@ -119,7 +119,7 @@ impl<M: Mmu> MemoryManager<M> {
         let space = self.spaces.get(typed(space))?;
         Some(Usage {
             mapped: space.mapped,
-            private: space.pages.present,
+            private: space.pages.present + space.pages.shared,
             tables: space.tables.present + 1,
             mappings: space.mappings.into(),
         })
@@ -139,6 +139,13 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
+    /// Lets `new` act for the process that `old` has acted for, which still does so until its end.
+    pub fn succeed(&mut self, old: SpaceId, new: SpaceId) {
+        if let Some((old, new)) = self.spaces.pair_mut(typed(old), typed(new)) {
+            new.identity = old.identity;
+        }
+    }
+
     /// The hardware side of an address space, for the context switch.
     pub fn mmu_space_mut(&mut self, space: SpaceId) -> Option<(&mut M, &mut M::Space)> {
         let space = self.spaces.get_mut(typed(space))?;
@@ -155,13 +162,13 @@ impl<M: Mmu> MemoryManager<M> {
         &mut self.mmu
     }
 
-    /// An address space whose process lives.
+    /// An address space whose process lives, and is not being copied.
     pub(crate) fn alive(&self, space: SpaceId) -> Result<&Space<M::Space>, Errno> {
         let space = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
-        if space.state == SpaceState::Alive {
-            Ok(space)
-        } else {
-            Err(Errno::ESRCH)
+        match space.state {
+            SpaceState::Alive => Ok(space),
+            SpaceState::Forking => Err(Errno::EAGAIN),
+            SpaceState::Ending => Err(Errno::ESRCH),
         }
     }
 }

@@ -104,6 +104,10 @@ pub trait Mmu {
     /// Fills `frame` with zeroes. Visible to every observer that later sees a translation to it.
     fn zero(&mut self, frame: Frame);
 
+    /// Fills `to` with what is in `from`, to which nobody writes meanwhile. Visible as after
+    /// [`zero`](Self::zero).
+    fn copy(&mut self, from: Frame, to: Frame);
+
     /// Makes data written to `frame` visible to instruction fetches on every CPU (Arm ARM,
     /// "Concurrent modification and execution of instructions"). Called before a frame becomes
     /// executable.

@@ -31,7 +31,7 @@ impl Tray {
         links: 0,
     };
 
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.pages.count = 0;
         self.tables.count = 0;
         self.links = 0;
@@ -142,7 +142,7 @@ impl<T: Copy, const MOST: usize> Batch<T, MOST> {
 
     /// # Panics
     /// If it is full: a step was given too large a part.
-    fn push(&mut self, thing: T) {
+    pub fn push(&mut self, thing: T) {
         self.things[self.count] = thing;
         self.count += 1;
     }

@@ -1,5 +1,6 @@
 //! Address spaces: what one process has mapped, and the frames that are its alone.
 
+use crate::fork::Birth;
 use crate::frame::{Frames, Promise, TableSource, Unreachable};
 use crate::identity::Identity;
 use crate::region::RegionId;
@@ -40,12 +41,16 @@ pub struct Space<H> {
     pub(crate) dead: Option<RegionId>,
     /// The attachment that takes the place of some of the VMAs being emptied (`SHM_REMAP`).
     pub(crate) arriving: Option<Arriving>,
+    /// What it still inherits, if it is being made by a fork.
+    pub(crate) birth: Option<Birth>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SpaceState {
     /// Its process lives.
     Alive,
+    /// It is being copied, or is the copy: nothing can be mapped or unmapped.
+    Forking,
     /// All of it is being given back.
     Ending,
 }
@@ -62,17 +67,20 @@ pub(crate) struct Arriving {
 pub(crate) struct Stock {
     pub promise: Promise,
     pub present: u64,
+    /// Frames that are there, but that others have too, since a fork.
+    pub shared: u64,
 }
 
 impl Stock {
     pub const EMPTY: Self = Self {
         promise: Promise::none(),
         present: 0,
+        shared: 0,
     };
 
     /// Frames there are or may be, in all.
     pub fn charged(&self) -> u64 {
-        self.present + self.promise.frames()
+        self.present + self.shared + self.promise.frames()
     }
 
     /// Takes one of the promised frames.
@@ -81,17 +89,69 @@ impl Stock {
         frames.take(&mut self.promise)
     }
 
-    /// Gives a frame back, which may be needed again.
+    /// Gives a frame back, which may be needed again. One that others share stays with them.
     pub fn put_back(&mut self, frames: &mut Frames, frame: Frame, proof: &impl Unreachable) {
+        if self.shared > 0 && !self.leave(frames, frame) {
+            return;
+        }
         self.present -= 1;
         frames.exchange(frame, proof, &mut self.promise);
     }
 
-    /// Moves `count` frames, `present` of which are there, to another stock of the same use.
-    pub fn hand_over(&mut self, count: u64, present: u64, to: &mut Self) {
-        to.promise.merge(self.promise.split(count - present));
+    /// Moves `count` frames to another stock of the same use. Of these, `present` are there and
+    /// `shared` are there and shared.
+    pub fn hand_over(&mut self, count: u64, present: u64, shared: u64, to: &mut Self) {
+        to.promise.merge(self.promise.split(count - present - shared));
         self.present -= present;
         to.present += present;
+        self.shared -= shared;
+        to.shared += shared;
+    }
+
+    /// Makes a frame of this stock one that others can share.
+    pub fn lend(&mut self, frames: &mut Frames, frame: Frame) {
+        if frames.sharers(frame) == 0 {
+            frames.begin_sharing(frame);
+            self.present -= 1;
+            self.shared += 1;
+        }
+    }
+
+    /// Takes a share of a frame that somebody has lent, in place of a promised one.
+    pub fn borrow(&mut self, frames: &mut Frames, frame: Frame) {
+        frames.add_sharer(frame, self.promise.split(1));
+        self.shared += 1;
+    }
+
+    /// Exchanges the share of a frame, which others have too, for a frame of its own.
+    pub fn part(&mut self, frames: &mut Frames, frame: Frame) -> Frame {
+        let mut promise = frames.remove_sharer(frame);
+        self.shared -= 1;
+        self.present += 1;
+        frames.take(&mut promise)
+    }
+
+    /// Keeps a frame as its own whose only sharer it is.
+    pub fn keep(&mut self, frames: &mut Frames, frame: Frame) {
+        frames.end_sharing(frame);
+        self.shared -= 1;
+        self.present += 1;
+    }
+
+    /// Gives up a share of `frame`, if it is shared. True if it is this stock's alone now.
+    fn leave(&mut self, frames: &mut Frames, frame: Frame) -> bool {
+        match frames.sharers(frame) {
+            0 => true,
+            1 => {
+                self.keep(frames, frame);
+                true
+            }
+            _ => {
+                self.shared -= 1;
+                self.promise.merge(frames.remove_sharer(frame));
+                false
+            }
+        }
     }
 
     /// Gives up `count` frames that are not there.
@@ -127,6 +187,7 @@ impl<H> Space<H> {
             leaving: None,
             dead: None,
             arriving: None,
+            birth: None,
         }
     }
 

@@ -38,14 +38,45 @@ enum Came {
 }
 
 impl<M: Mmu> Touch<'_, M> {
-    /// Maps the page to a frame of the address space's own, if it is not mapped.
+    /// Maps the page to a frame of the address space's own, if it is not mapped. A frame that it shares
+    /// with others since a fork does as long as nobody writes.
     pub fn private(&mut self) {
-        if self.is_served() {
-            return;
+        match self.mmu.lookup(&self.space.hardware, self.page) {
+            None => {
+                let frame = self.space.pages.take(self.frames);
+                self.mmu.zero(frame);
+                self.install(frame, MemoryKind::Normal);
+            }
+            Some((_, allowed)) if allowed.contains(self.needed) => {}
+            Some((frame, _)) if self.needed.contains(Perms::WRITE) => self.separate(frame),
+            Some((frame, _)) => self.widen(frame),
         }
-        let frame = self.space.pages.take(self.frames);
-        self.mmu.zero(frame);
-        self.install(frame, MemoryKind::Normal);
+    }
+
+    /// Lets the program write to its page without others seeing it.
+    fn separate(&mut self, frame: Frame) {
+        match self.frames.sharers(frame) {
+            0 => self.widen(frame),
+            1 => {
+                self.space.pages.keep(self.frames, frame);
+                self.widen(frame);
+            }
+            _ => self.replace(frame),
+        }
+    }
+
+    /// Maps the page to a copy of the frame that it is mapped to, which stays with those who share it.
+    fn replace(&mut self, shared: Frame) {
+        let page = only(self.page);
+        let Self {
+            mmu, frames, space, ..
+        } = self;
+        let stale = mmu.unmap(&mut space.hardware, page, page, |_| ());
+        // Nothing is given back.
+        drop(mmu.flush(&space.hardware, stale));
+        let own = space.pages.part(frames, shared);
+        mmu.copy(shared, own);
+        self.install(own, MemoryKind::Normal);
     }
 
     /// Maps the page to its frame, counted from that of its VMA's first page, if it is not mapped.
@@ -138,7 +169,7 @@ impl<M: Mmu> Touch<'_, M> {
 
     /// Lets the page's translation allow what its VMA does.
     fn widen(&mut self, frame: Frame) {
-        let (page, perms) = (self.page, self.vma.perms);
+        let (page, perms) = (self.page, self.frames.allowed(frame, self.vma.perms));
         let Self { mmu, space, .. } = self;
         if perms.contains(Perms::EXECUTE) {
             // Nobody may write any more when what was written is published.

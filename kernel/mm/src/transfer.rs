@@ -19,7 +19,7 @@ use crate::space::{SpaceId, Stock};
 use crate::vma::{Backing, Heir, Neighbours, VmaId, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
-use addr::{GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
+use addr::{Frame, GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
 
 /// Most pages of one request (4 MiB), so that there is a bound to how many mappings they are.
 pub const MOST_MOVED_PAGES: u64 = 1024;
@@ -28,7 +28,10 @@ impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn transfer(&mut self, call: &mut Call<'_>, request: Move) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let from = call.source.ok_or(Errno::EBADF)?;
-        self.alive(from).map_err(|_| Errno::EBADF)?;
+        self.alive(from).map_err(|errno| match errno {
+            Errno::ESRCH => Errno::EBADF,
+            other => other,
+        })?;
         let source = pages_of(request.source, request.length).ok_or(Errno::EINVAL)?;
         let range = pages_of(request.destination, request.length).ok_or(Errno::EINVAL)?;
         if from == call.space || !mappable().contains_range(range) || !self.is_private(from, source)? {
@@ -119,28 +122,37 @@ impl<M: Mmu> MemoryManager<M> {
         let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
         let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
 
-        let (pages, present) = (part.range.end().number() - from.number(), tray.pages.count());
-        self.hand_over(space_id, id, heir, pages, present as u64);
+        let pages = part.range.end().number() - from.number();
+        self.hand_over(space_id, id, heir, pages);
         self.move_in(heir, range.start());
         self.end_part(space_id, id, neighbours, &part, &flushed, now)
     }
 
-    /// Charges the heir for `pages` pages, `present` of which are there, in place of the VMA they
-    /// were in. With the last ones it can be used.
-    fn hand_over(&mut self, space: SpaceId, id: VmaId, heir: Heir, pages: u64, present: u64) {
-        let Self { spaces, vmas, .. } = self;
+    /// Charges the heir for `pages` pages, of which those on the tray are there, in place of the VMA
+    /// they were in. With the last ones it can be used. A share of a frame is handed over as such.
+    fn hand_over(&mut self, space: SpaceId, id: VmaId, heir: Heir, pages: u64) {
+        let Self {
+            frames,
+            spaces,
+            vmas,
+            tray,
+            ..
+        } = self;
         existing_mut(vmas, id).owned -= pages;
         let waiting = existing_mut(vmas, heir.vma);
         waiting.owned += pages;
         if waiting.owned == waiting.range().count().get() {
             waiting.state = VmaState::Live;
         }
+        let is_shared = |&(_, frame): &(Page, Frame)| frames.sharers(frame) > 0;
+        let shared = tray.pages.iter().filter(is_shared).count() as u64;
+        let present = tray.pages.count() as u64 - shared;
         let mut stock = Stock::EMPTY;
         if let Some(source) = spaces.get_mut(typed(space)) {
-            source.pages.hand_over(pages, present, &mut stock);
+            source.pages.hand_over(pages, present, shared, &mut stock);
         }
         if let Some(destination) = spaces.get_mut(typed(heir.space)) {
-            stock.hand_over(pages, present, &mut destination.pages);
+            stock.hand_over(pages, present, shared, &mut destination.pages);
         }
     }
 
@@ -164,6 +176,7 @@ impl<M: Mmu> MemoryManager<M> {
             }
             let offset = page.number() - start.number();
             let page = Page::from_number(heir.first.number() + offset);
+            let perms = frames.allowed(frame, perms);
             let mut tables = destination.tables.source(frames);
             let hardware = &mut destination.hardware;
             mmu.install(hardware, page, frame, perms, MemoryKind::Normal, &mut tables);

@@ -116,6 +116,19 @@ pub(crate) fn zero(frame: Frame) {
     barrier::dsb(barrier::ISHST);
 }
 
+/// Fills `to` with what is in `from`, before every later store for all observers, as in [`zero`].
+pub(crate) fn copy(from: Frame, to: Frame) {
+    let words = (GRANULE / 8) as usize;
+    let (from, to) = (
+        pointer(from.start()).cast::<u64>(),
+        pointer(to.start()).cast::<u64>(),
+    );
+    // SAFETY: Both are whole frames in the direct map. The caller owns `to`, to which nothing leads yet, and says
+    // that no program can write to `from`: it is shared, and TLBs have forgotten that anybody could.
+    unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), words) };
+    barrier::dsb(barrier::ISHST);
+}
+
 /// Makes code in `frame` visible to instruction fetches.
 pub(crate) fn publish_code(frame: Frame) {
     cache::publish_code(pointer(frame.start()), GRANULE as usize);

@@ -102,6 +102,10 @@ impl Mmu for Hardware {
         direct_map::zero(frame);
     }
 
+    fn copy(&mut self, from: Frame, to: Frame) {
+        direct_map::copy(from, to);
+    }
+
     fn publish_code(&mut self, frame: Frame) {
         direct_map::publish_code(frame);
     }

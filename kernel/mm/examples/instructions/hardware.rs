@@ -47,6 +47,8 @@ impl Mmu for Hardware {
 
     fn zero(&mut self, _: Frame) {}
 
+    fn copy(&mut self, _: Frame, _: Frame) {}
+
     fn publish_code(&mut self, _: Frame) {}
 
     fn create_space(&mut self, root: Frame) -> Space {

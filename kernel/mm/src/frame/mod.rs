@@ -9,8 +9,10 @@ mod bits;
 mod buddy;
 mod ram;
 mod run;
+mod sharers;
 
 pub use ram::{BadRam, MOST_RANGES};
+pub(crate) use sharers::MOST_SHARERS;
 
 use crate::mmu::{Flushed, FrameSource};
 use abi::Errno;
@@ -19,6 +21,7 @@ use addr::{Frame, FrameRange};
 use buddy::{Buddy, ORDERS};
 use ram::Ram;
 use run::Run;
+use sharers::Sharers;
 
 /// How many frames the allocator is asked for at a time, as a power of two.
 const ORDER_AT_HAND: usize = 5;
@@ -27,12 +30,16 @@ const ORDER_AT_HAND: usize = 5;
 const LARGEST_BLOCK: u64 = 1 << (ORDERS - 1);
 
 /// How many words [`Storage::frame_words`](crate::Storage::frame_words) must have for `ranges`
-/// of RAM: about a quarter of a byte a frame, holes not counted.
+/// of RAM: about three quarters of a byte a frame, holes not counted.
 ///
 /// # Errors
 /// [`BadRam`] if there are too many ranges, or they are not in order.
 pub fn frame_words(ranges: &[FrameRange]) -> Result<usize, BadRam> {
-    Ram::new(ranges).map(|ram| Buddy::words_for(ram.positions()))
+    Ram::new(ranges).map(|ram| words_for(ram.positions()))
+}
+
+fn words_for(positions: usize) -> usize {
+    Buddy::words_for(positions) + Sharers::words_for(positions)
 }
 
 /// Not as many frames are free and not promised.
@@ -104,14 +111,18 @@ pub(crate) struct Frames {
     free: u64,
     /// Never more than `free`.
     promised: u64,
+    sharers: Sharers,
 }
 
 impl Frames {
     /// The frames of `ranges`, all free. `words` are [`frame_words`] or more.
     pub fn new(words: &'static mut [u64], ranges: &[FrameRange]) -> Result<Self, BadRam> {
         let ram = Ram::new(ranges)?;
-        let needed = Buddy::words_for(ram.positions());
-        let (words, _) = words.split_at_mut_checked(needed).ok_or(BadRam::TooFewWords)?;
+        if words.len() < words_for(ram.positions()) {
+            return Err(BadRam::TooFewWords);
+        }
+        let (words, rest) = words.split_at_mut(Buddy::words_for(ram.positions()));
+        let (counts, _) = rest.split_at_mut(Sharers::words_for(ram.positions()));
         let mut buddy = Buddy::new(words, ram.positions());
         for range in ram.ranges() {
             let position = ram.position(range.start()).ok_or(BadRam::NotSorted)?;
@@ -125,6 +136,7 @@ impl Frames {
             total,
             free: total,
             promised: 0,
+            sharers: Sharers::new(counts),
         })
     }
 

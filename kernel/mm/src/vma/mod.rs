@@ -96,6 +96,15 @@ impl Vma {
         }
     }
 
+    /// One like it for another address space, alone so far.
+    pub(crate) fn inherited(&self) -> Self {
+        Self {
+            node: Node::ALONE,
+            ring: None,
+            ..*self
+        }
+    }
+
     /// The pages it takes up. If it is linked, these may be more than the region has.
     pub(crate) fn range(&self) -> PageRange {
         self.range
@@ -193,8 +202,9 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
     new
 }
 
-/// Puts `new` into the ring of `id`, if that is part of an attachment.
-fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
+/// Puts `new`, which is next above it of the same attachment, into the ring of `id`, if that is part
+/// of one.
+pub(crate) fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
     if existing(vmas, id).attachment().is_none() {
         return;
     }
@@ -219,6 +229,18 @@ fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
 /// The next VMA of the same attachment; `id` itself if it is the only one.
 pub(crate) fn after_in_ring(vmas: &Vmas, id: VmaId) -> VmaId {
     existing(vmas, id).ring.map_or(id, |ring| ring.after)
+}
+
+/// The next VMA below `id` that can be used, of the same attachment. A ring leads upwards, and from
+/// the highest VMA back to the lowest.
+pub(crate) fn piece_below(vmas: &Vmas, id: VmaId) -> Option<VmaId> {
+    let below = |id: VmaId| {
+        let ring = existing(vmas, id).ring?;
+        let is_below = existing(vmas, ring.before).range.start() < existing(vmas, id).range.start();
+        is_below.then_some(ring.before)
+    };
+    let mut pieces = core::iter::successors(below(id), |&id| below(id));
+    pieces.find(|&id| existing(vmas, id).state == VmaState::Live)
 }
 
 /// What is left of an attachment when a VMA of it goes.

@@ -78,6 +78,33 @@ impl World {
         self.finish(Some(job));
     }
 
+    /// A child that is a copy of a process.
+    pub fn fork(&mut self, parent: SpaceId) -> Result<SpaceId, Errno> {
+        let (child, job) = self.begin_fork(parent)?;
+        self.finish(Some(job));
+        Ok(child)
+    }
+
+    /// A child that will be a copy of a process when the job is done.
+    pub fn begin_fork(&mut self, parent: SpaceId) -> Result<(SpaceId, Job), Errno> {
+        let pid = Pid(self.next_pid);
+        let credential = self.mm.credential(parent).ok_or(Errno::ESRCH)?;
+        let child = self.mm.create_space(Identity { credential, pid })?;
+        let job = self.mm.fork(parent, child);
+        self.check();
+        match job {
+            Ok(job) => {
+                self.next_pid += 1;
+                self.pids.push((child, pid));
+                Ok((child, job))
+            }
+            Err(errno) => {
+                self.exit(child);
+                Err(errno)
+            }
+        }
+    }
+
     /// Sends a request that needs no bytes and no handle.
     pub fn ask(&mut self, process: SpaceId, request: MemoryRequest) -> Result<Words6, Errno> {
         self.ask_with(process, request, &[], None).map(|(words, _)| words)

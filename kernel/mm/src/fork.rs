@@ -1,0 +1,308 @@
+//! `fork`: makes an empty address space a copy of another one.
+//!
+//! Private pages become common to both: neither may write to their frames any more, and who does all
+//! the same gets a copy (`touch.rs`). Attachments become attachments of the child at the same
+//! addresses, and physical mappings mappings; of these it gets no translation, its touches find
+//! what is there. A message page is nobody else's, so the child has one of its own before.
+//!
+//! All that the child may ever need is set aside at first. Then VMAs and pages are taken over in
+//! steps, lowest first, while nothing can be mapped or unmapped in either space. The parent's
+//! translations are narrowed and its TLB entries invalidated in the step that shares their frames,
+//! so before the child can run.
+
+use crate::frame::{Frames, MOST_SHARERS, Promise};
+use crate::job::Job;
+use crate::manager::{MemoryManager, typed};
+use crate::mmu::Mmu;
+use crate::space::{Space, SpaceId, SpaceState};
+use crate::vma::{
+    Backing, Neighbours, Vma, VmaId, VmaState, Vmas, existing, join_ring, piece_below, tables_needed,
+};
+use abi::Errno;
+use addr::{MemoryKind, Page, PageRange, Perms};
+use slots::Reserved;
+
+/// What a child has not taken over yet.
+pub(crate) struct Birth {
+    parent: SpaceId,
+    /// What lies below has been taken over.
+    next: Page,
+    vmas: Reserved,
+    /// For private pages, and for tables.
+    pub promise: Promise,
+}
+
+/// What a copy of an address space takes.
+#[derive(Default)]
+struct Needs {
+    vmas: u32,
+    frames: u64,
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// Begins to make `child`, in which nothing or just a message page is mapped, a copy of
+    /// `parent`. Both can be used again when the job is done.
+    ///
+    /// # Errors
+    /// `ENOMEM` if there are not enough frames, or VMA slots; `EAGAIN` if pages are moving into the
+    /// parent, or an attachment with `SHM_REMAP` waits for its place; `ESRCH` if one of the two
+    /// is gone. Nothing has changed then.
+    pub fn fork(&mut self, parent: SpaceId, child: SpaceId) -> Result<Job, Errno> {
+        let top = self.top_of(child)?;
+        let Needs { vmas, frames } = needs(self.alive(parent)?, &self.vmas, top)?;
+        let vmas = self.vmas.reserve(vmas).map_err(|_| Errno::ENOMEM)?;
+        let promise = match self.frames.promise(frames) {
+            Ok(promise) => promise,
+            Err(out) => {
+                self.vmas.release(vmas);
+                return Err(out.into());
+            }
+        };
+        for space in [parent, child] {
+            if let Some(space) = self.spaces.get_mut(typed(space)) {
+                space.state = SpaceState::Forking;
+            }
+        }
+        if let Some(space) = self.spaces.get_mut(typed(child)) {
+            space.birth = Some(Birth {
+                parent,
+                next: Page::from_number(0),
+                vmas,
+                promise,
+            });
+        }
+        Ok(Job::Fork(child))
+    }
+
+    /// What is mapped in a space that is to become a child: its message page.
+    fn top_of(&self, child: SpaceId) -> Result<Option<PageRange>, Errno> {
+        let child = self.alive(child)?;
+        debug_assert!(child.set.count() <= 1, "a child is empty at first");
+        Ok(child.set.last().map(|id| existing(&self.vmas, id).range()))
+    }
+
+    /// Takes over the next VMA of the parent, or up to `most` pages of one. `None` when the child has
+    /// everything; answers what it cost otherwise.
+    pub(crate) fn inherit_next(&mut self, child: SpaceId, most: usize) -> Option<usize> {
+        let birth = self.spaces.get(typed(child))?.birth.as_ref()?;
+        let (parent, from) = (birth.parent, birth.next);
+        let Some(vma) = self.next_heirloom(parent, from) else {
+            self.end_birth(child);
+            return None;
+        };
+        let (range, backing) = (
+            existing(&self.vmas, vma).range(),
+            existing(&self.vmas, vma).backing,
+        );
+        let mut cost = 0;
+        if range.start() >= from {
+            self.inherit_vma(parent, child, vma);
+            cost += 1;
+        }
+        let mut next = range.end();
+        if backing.owns_frames()
+            && let Some(rest) = PageRange::between(range.start().max(from), range.end())
+        {
+            let (shared, end) = self.share_pages((parent, child), vma, rest, most);
+            cost += shared;
+            next = end;
+        }
+        if let Some(birth) = self
+            .spaces
+            .get_mut(typed(child))
+            .and_then(|space| space.birth.as_mut())
+        {
+            birth.next = next;
+        }
+        Some(cost)
+    }
+
+    /// The lowest VMA with pages from `from` on that a child of `parent` gets; `None` too if the
+    /// parent has ended.
+    fn next_heirloom(&self, parent: SpaceId, from: Page) -> Option<VmaId> {
+        let parent = self.spaces.get(typed(parent))?;
+        let first = parent.set.first_ending_after(&self.vmas, from);
+        let mut rest = core::iter::successors(first, |&id| existing(&self.vmas, id).after());
+        let is_forking = parent.state == SpaceState::Forking;
+        rest.find(|&id| is_forking && is_heirloom(existing(&self.vmas, id)))
+    }
+
+    /// Gives the child a VMA like `id` of the parent, which is higher than all it has inherited.
+    fn inherit_vma(&mut self, parent: SpaceId, child: SpaceId, id: VmaId) {
+        let Self {
+            spaces,
+            regions,
+            vmas,
+            ..
+        } = self;
+        let piece = spaces
+            .get(typed(parent))
+            .and_then(|_| piece_below(vmas, id))
+            .map(|below| existing(vmas, below).range().start());
+        let Some(space) = spaces.get_mut(typed(child)) else {
+            return;
+        };
+        let Some(birth) = &mut space.birth else {
+            return;
+        };
+        let vma = existing(vmas, id).inherited();
+        let (range, owned, attachment) = (vma.range(), vma.owned, vma.attachment());
+        let spot = space
+            .set
+            .spot_below(vmas, space.set.first_ending_after(vmas, range.start()));
+        let tables = tables_needed(range, vma.manner(), Neighbours::at(vmas, spot));
+        let tables = birth.promise.split(tables);
+        space.pages.promise.merge(birth.promise.split(owned));
+        let is_head = vma.is_head();
+        let new = vmas.insert_reserved(&mut birth.vmas, vma);
+        space.count_in(existing(vmas, new));
+        space.place(vmas, new, spot, tables);
+        let Some(attachment) = attachment else {
+            return;
+        };
+        match piece.and_then(|piece| space.set.containing(vmas, piece)) {
+            Some(below) => join_ring(vmas, below, new),
+            None => {
+                space.attachments += 1;
+                space.headless += u32::from(!is_head);
+                if let Some(region) = regions.get_mut(attachment.region) {
+                    region.attached += 1;
+                }
+            }
+        }
+    }
+
+    /// Shares up to `most` pages of a private VMA, the first ones in `rest`. Answers what that cost,
+    /// and up to where it went.
+    fn share_pages(
+        &mut self,
+        (parent, child): (SpaceId, SpaceId),
+        vma: VmaId,
+        rest: PageRange,
+        most: usize,
+    ) -> (usize, Page) {
+        let perms = existing(&self.vmas, vma).perms;
+        let Some(part) = self.lend_pages(parent, rest, most) else {
+            return (0, rest.end());
+        };
+        let Self {
+            mmu,
+            frames,
+            spaces,
+            tray,
+            ..
+        } = self;
+        if let Some(space) = spaces.get_mut(typed(child)) {
+            for (page, lent) in tray.pages.iter() {
+                let frame = space.take_share(mmu, frames, lent);
+                if frame != lent && perms.contains(Perms::EXECUTE) {
+                    mmu.publish_code(frame);
+                }
+                let mut tables = space.tables.source(frames);
+                let perms = perms.difference(Perms::WRITE);
+                mmu.install(
+                    &mut space.hardware,
+                    page,
+                    frame,
+                    perms,
+                    MemoryKind::Normal,
+                    &mut tables,
+                );
+            }
+        }
+        // As in `Part::cost`: absent pages are looked at, too.
+        let cost = tray.pages.count().max(part.count().get() as usize / 16);
+        (cost, part.end())
+    }
+
+    /// Puts up to `most` pages of `rest` on the tray, with their frames, to which the parent can no
+    /// longer write. `None` if there are none; else in which part of `rest` they are.
+    fn lend_pages(&mut self, parent: SpaceId, rest: PageRange, most: usize) -> Option<PageRange> {
+        let Self {
+            mmu,
+            frames,
+            spaces,
+            tray,
+            ..
+        } = self;
+        tray.clear();
+        let space = spaces.get_mut(typed(parent))?;
+        let first = mmu.next_mapped(&space.hardware, rest)?;
+        let end = rest.end().min(Page::from_number(first.number() + most as u64));
+        let part = PageRange::between(first, end)?;
+        for page in part.iter() {
+            if let Some((frame, _)) = mmu.lookup(&space.hardware, page) {
+                space.pages.lend(frames, frame);
+                tray.pages.push((page, frame));
+            }
+        }
+        let stale = mmu.protect(&mut space.hardware, part, Perms::READ | Perms::EXECUTE);
+        // Nothing is given back.
+        drop(mmu.flush(&space.hardware, stale));
+        Some(part)
+    }
+
+    /// The child has all it will get, or its parent is gone.
+    pub(crate) fn end_birth(&mut self, child: SpaceId) {
+        let Some(space) = self.spaces.get_mut(typed(child)) else {
+            return;
+        };
+        let Some(birth) = space.birth.take() else {
+            return;
+        };
+        let Birth {
+            parent,
+            vmas,
+            promise,
+            ..
+        } = birth;
+        self.vmas.release(vmas);
+        self.frames.release(promise);
+        for space in [parent, child] {
+            if let Some(space) = self.spaces.get_mut(typed(space))
+                && space.state == SpaceState::Forking
+            {
+                space.state = SpaceState::Alive;
+            }
+        }
+    }
+}
+
+impl<H> Space<H> {
+    /// Takes a share of a lent frame; a copy of it, if it has as many sharers as there can be.
+    fn take_share<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, lent: addr::Frame) -> addr::Frame {
+        if frames.sharers(lent) < MOST_SHARERS {
+            self.pages.borrow(frames, lent);
+            return lent;
+        }
+        let own = self.pages.take(frames);
+        mmu.copy(lent, own);
+        own
+    }
+}
+
+/// What a child of `parent` takes beyond `top`, which it has.
+fn needs<H>(parent: &Space<H>, vmas: &Vmas, top: Option<PageRange>) -> Result<Needs, Errno> {
+    let is_filling = |vma: &Vma| vma.state == VmaState::Filling;
+    if parent.arriving.is_some() {
+        return Err(Errno::EAGAIN);
+    }
+    let (mut needs, mut before) = (Needs::default(), None);
+    for vma in parent.set.iter(vmas).map(|id| existing(vmas, id)) {
+        if is_filling(vma) {
+            return Err(Errno::EAGAIN);
+        }
+        if is_heirloom(vma) {
+            let neighbours = Neighbours { before, after: top };
+            needs.vmas += 1;
+            needs.frames += vma.owned + tables_needed(vma.range(), vma.manner(), neighbours);
+            before = Some(vma.range());
+        }
+    }
+    Ok(needs)
+}
+
+/// Whether a child gets one like it.
+fn is_heirloom(vma: &Vma) -> bool {
+    vma.state == VmaState::Live && vma.backing != Backing::MessagePage
+}
