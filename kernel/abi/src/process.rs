@@ -106,6 +106,41 @@ requests! {
         Identify = 0x10a {} -> (Pid,);
         /// Own or child: what time it is.
         ReadClock = 0x10b {} -> ClockReading;
+        /// Own: makes a child that is a copy of the caller and goes on where the caller does, with
+        /// the same registers. The caller is answered the child's number and one handle, the child;
+        /// the child is answered 0. Private memory is copied when one of the two writes to it;
+        /// attachments are attachments of both. Handles that name the caller or its memory manager
+        /// name the child's own there; endpoints can be called and not received from; other
+        /// processes and their memory managers are left out. All others are the same, at the same
+        /// places.
+        ///
+        /// `ENOMEM` what the child may write to cannot be promised, or there is no slot for a mapping;
+        /// `ENFILE`, `EMFILE` too many processes, or too many handles of the caller; `EPERM` handle 2
+        /// is not the caller's own memory manager: whoever stands in between would take the
+        /// child's requests for the caller's; `EAGAIN` memory is being moved to the caller.
+        Fork = 0x110 {} -> (Pid,);
+        /// Own: becomes the process whose handle is the one of the message, and which has not started:
+        /// takes over its memory, its handles and its name, and starts as it would, with the
+        /// message's bytes in its message page. Number, parent, credential, and the handles by which
+        /// others know the caller, stay. What the caller had is given back before, its attachments
+        /// too; no answer comes.
+        ///
+        /// `EINVAL` not one handle; `EBADF` no process; `EPERM` the handle lacks the right to call it;
+        /// `EBUSY` it has started. Then all is as before.
+        Become = 0x111 {
+            /// As in `Start`.
+            entry: u64,
+            /// As in `Start`.
+            stack: u64,
+            /// Word for x2.
+            word0: u64,
+            /// Word for x3.
+            word1: u64,
+            /// Word for x4.
+            word2: u64,
+            /// Word for x5.
+            word3: u64,
+        } -> ();
         /// Own, or child before its start: sets user and group, and the supplementary groups to those in
         /// the message's bytes, four bytes each, at most 8. A child begins with what its parent is. What
         /// a process has attached, and the handles it has, stay.

@@ -240,7 +240,7 @@ impl<P: Platform> Kernel<P> {
                 "a living process has a thread and an address space",
             ),
             Stage::Ending(_) => match state {
-                Some(State::Working(Work::Memory(..) | Work::Leave)) => check(
+                Some(State::Working(Work::Memory(..) | Work::Fork(..) | Work::Leave)) => check(
                     has_space,
                     "an ending process keeps its address space until it has left",
                 ),

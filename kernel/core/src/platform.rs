@@ -22,6 +22,10 @@ pub trait Platform {
     /// has ended. The next thread of that number must find none of it.
     fn forget_thread(&mut self, thread: u32);
 
+    /// Gives thread number `to`, which has not started, a copy of what else the machine keeps for thread
+    /// number `from` (FP/SIMD registers), wherever that is just now.
+    fn copy_thread(&mut self, from: u32, to: u32);
+
     /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
     /// program may change them meanwhile, so what is looked at is the copy.
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage);

@@ -55,6 +55,8 @@ pub enum EndAnswer {
     How,
     /// That it ended.
     Done,
+    /// Nothing: the thread has not started, and does so then.
+    Nothing,
 }
 
 /// Something long that the kernel does for a thread, piece by piece.
@@ -63,6 +65,8 @@ pub enum Work {
     /// A memory operation that is committed and has pieces left; then the thread goes on, with the
     /// answer that it has already.
     Memory(mm::Job),
+    /// The same, at the end of which this child starts, a copy of the thread's process.
+    Fork(mm::Job, Id<Process>),
     /// The end of the thread's process: first its ties to others are cut.
     Leave,
     /// Then its address space is taken apart.

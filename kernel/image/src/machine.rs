@@ -159,6 +159,10 @@ impl Platform for Machine {
         *self.registers(thread) = Registers::ZERO;
     }
 
+    fn copy_thread(&mut self, from: u32, to: u32) {
+        self.fp.copy(from, to);
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         direct_map::read(frame, 0, &mut to.bytes[..bytes]);
         let mut raw = [0; MAX_HANDLES * 4];

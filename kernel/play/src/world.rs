@@ -64,6 +64,10 @@ impl Platform for Fake {
         self.marked[thread as usize] = false;
     }
 
+    fn copy_thread(&mut self, from: u32, to: u32) {
+        self.marked[to as usize] = self.marked[from as usize];
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
         to.bytes[..bytes].copy_from_slice(&page.bytes[..bytes]);

@@ -4,20 +4,23 @@
 //! No byte is copied twice, and this program can no longer reach them.
 
 mod ended;
+mod fork;
 mod process;
 mod staged;
 
 pub use ended::Ended;
+pub use fork::fork;
 pub use process::{Child, Unstarted};
 
 use crate::archive::Archive;
-use crate::{Credential, Error, call, place};
+use crate::{Credential, Error, call, place, sys};
 use abi::layout::{STACK_BYTES, STACK_TOP};
 use abi::memory::{Map, Protection};
-use abi::process::Start;
+use abi::process::{Become, Start};
 use abi::{BUFFER_BYTES, Handle};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 use core::fmt;
 use loader::{LoadError, Plan};
 
@@ -44,6 +47,31 @@ impl Loaded {
     /// The process, to give it more.
     pub fn process(&self) -> &Unstarted {
         &self.process
+    }
+
+    /// Lets this process become it.
+    ///
+    /// # Errors
+    /// As [`Become`].
+    pub fn exec(self) -> Result<Infallible, SpawnError> {
+        let Start {
+            entry,
+            stack,
+            word0,
+            word1,
+            word2,
+            word3,
+        } = self.start;
+        let request = Become {
+            entry,
+            stack,
+            word0,
+            word1,
+            word2,
+            word3,
+        };
+        sys::process::become_prepared(self.process.handle(), request, self.text.as_bytes())
+            .map_err(during("becoming it"))
     }
 
     /// Starts it.
@@ -114,6 +142,16 @@ impl<'a> Command<'a> {
     /// The reason. Nothing is left of the process then.
     pub fn spawn(&self) -> Result<Child, SpawnError> {
         self.load()?.start()
+    }
+
+    /// Lets this process become it, as `exec` does: what this program has mapped, attached and open
+    /// goes, and the new one starts with what was given to it. Number, parent and credential
+    /// stay.
+    ///
+    /// # Errors
+    /// The reason. This program goes on as if nothing had been tried.
+    pub fn exec(&self) -> Result<Infallible, SpawnError> {
+        self.load()?.exec()
     }
 
     /// Makes the process and fills its memory, but does not start it yet.

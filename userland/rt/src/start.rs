@@ -6,6 +6,7 @@
 //! 3. What that returns becomes the exit status.
 
 use crate::message::Incoming;
+use crate::{Outcome, eprintln, sys};
 use abi::Words6;
 
 /// The message a program starts with.
@@ -59,11 +60,22 @@ macro_rules! program {
     };
 }
 
+/// Ends this process with what its program, or its part of one, returned.
+pub(crate) fn end(outcome: Outcome) -> ! {
+    match outcome {
+        Ok(()) => sys::process::exit(0),
+        Err(failure) => {
+            eprintln!("{failure}");
+            sys::process::exit(1)
+        }
+    }
+}
+
 #[cfg(target_os = "none")]
 mod entry {
     use super::Start;
+    use crate::Outcome;
     use crate::message::Incoming;
-    use crate::{Outcome, eprintln, sys};
     use abi::Tag;
     use core::arch::global_asm;
 
@@ -107,13 +119,7 @@ mod entry {
             incoming.take(tag);
         }
         let words = [w0, w1, w2, w3, w4, w5];
-        match granule_main(&Start { words, incoming }) {
-            Ok(()) => sys::process::exit(0),
-            Err(failure) => {
-                eprintln!("{failure}");
-                sys::process::exit(1)
-            }
-        }
+        super::end(granule_main(&Start { words, incoming }))
     }
 }
 

@@ -89,6 +89,15 @@ impl<'a> FpUnit<'a> {
         }
     }
 
+    /// Gives `to`, which has not started, what `from` has in the registers.
+    pub fn copy(&mut self, from: u32, to: u32) {
+        if self.owner == Some(from) {
+            // SAFETY: As in `save_owner`. The registers keep what they hold, for `from` goes on.
+            unsafe { fp_save(&raw mut self.states[from as usize]) };
+        }
+        self.states[to as usize] = self.states[from as usize];
+    }
+
     /// Forgets what `thread`, which has ended, had in the registers.
     pub fn forget(&mut self, thread: u32) {
         self.states[thread as usize] = FpState::UNUSED;

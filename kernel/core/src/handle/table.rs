@@ -68,6 +68,34 @@ impl HandleTable {
         self.places.iter().filter_map(|place| place.capability)
     }
 
+    /// A table for another process with what `of` makes of each handle, at the same places. A handle
+    /// without a counterpart is stale there.
+    pub(crate) fn map(&self, of: impl Fn(Capability) -> Option<Capability>) -> Self {
+        let mut table = Self::EMPTY;
+        for (new, old) in table.places.iter_mut().zip(&self.places) {
+            *new = *old;
+            new.capability = old.capability.and_then(&of);
+            if old.capability.is_some() && new.capability.is_none() {
+                new.generation = (old.generation + 1) % GENERATIONS;
+            }
+            table.used += u16::from(new.capability.is_some());
+        }
+        table
+    }
+
+    /// Lets all handles that name one object name another one. Answers how many these are.
+    pub(crate) fn rename(&mut self, from: Object, to: Object) -> u32 {
+        let capabilities = self
+            .places
+            .iter_mut()
+            .filter_map(|place| place.capability.as_mut());
+        let named = capabilities.filter(|capability| capability.object == from);
+        named.fold(0, |count, capability| {
+            capability.object = to;
+            count + 1
+        })
+    }
+
     /// Whether as many handles are there as are counted, and none at place 0. For checks.
     pub(crate) fn is_counted(&self) -> bool {
         self.places[0].capability.is_none() && self.iter().count() == usize::from(self.used)

@@ -10,7 +10,7 @@ use abi::process::{Create, Derive, End, Give, ProcessRequest, Start};
 use abi::{Badge, Errno, Handle, Rights};
 
 /// `Errno` that a handle named in a request deserves.
-fn bad_handle(error: abi::IpcError) -> Errno {
+pub(crate) fn bad_handle(error: abi::IpcError) -> Errno {
     match error {
         abi::IpcError::NotPermitted => Errno::EPERM,
         _ => Errno::EBADF,
@@ -38,6 +38,8 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::SetCredential(set) => self.set_credential(&call, target, set),
             ProcessRequest::ReadCredential(_) => self.read_credential(call.thread, target),
             _ if !own => Err(Errno::EPERM),
+            ProcessRequest::Fork(_) => self.fork(call.thread, target),
+            ProcessRequest::Become(request) => self.become_prepared(&call, target, request),
             ProcessRequest::Create(create) => self.create(&call, target, create),
             ProcessRequest::Exit(exit) => self.exit(target, exit.status),
             ProcessRequest::CreateEndpoint(_) => self.create_endpoint(call.thread),

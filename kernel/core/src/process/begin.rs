@@ -8,6 +8,7 @@ use crate::platform::Platform;
 use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::Pid;
 use abi::{Badge, Errno, Handle, Label, Tag, Words6};
+use addr::Frame;
 use mm::{Credential, Identity, SpaceId};
 
 /// Where the first program's parts are: what a parent would say in `Start`.
@@ -34,18 +35,45 @@ impl<P: Platform> Kernel<P> {
         parent: Pid,
         credential: Credential,
     ) -> Result<(ProcessId, SpaceId), Errno> {
+        let pid = self.pid_for_another()?;
+        let (space, page) = self.new_space(Identity { credential, pid })?;
+        let process = self.insert_process(name, (pid, parent), space, page);
+        self.place_new(process, Handle::SELF, Object::Process(process));
+        self.place_new(process, Handle::MEMORY, Object::Memory(space));
+        Ok((process, space))
+    }
+
+    /// A number for another process, if there is room for it.
+    pub(super) fn pid_for_another(&mut self) -> Result<Pid, Errno> {
         if self.processes.available() == 0 || self.threads.available() == 0 {
             return Err(Errno::ENFILE);
         }
-        let pid = self.next_pid();
-        let space = self.memory.create_space(Identity { credential, pid })?;
-        let page = match self.memory.map_message_page(space) {
-            Ok(page) => page,
+        Ok(self.next_pid())
+    }
+
+    /// Makes an address space with a message page. Answers the frame of that, too.
+    pub(super) fn new_space(&mut self, identity: Identity) -> Result<(SpaceId, Frame), Errno> {
+        let space = self.memory.create_space(identity)?;
+        match self.memory.map_message_page(space) {
+            Ok(page) => Ok((space, page)),
             Err(errno) => {
                 self.discard_space(space);
-                return Err(errno);
+                Err(errno)
             }
-        };
+        }
+    }
+
+    /// Makes a process that has not started, without handles, of an address space.
+    ///
+    /// # Panics
+    /// If there is no room for it: [`Self::pid_for_another`] has looked.
+    pub(super) fn insert_process(
+        &mut self,
+        name: Name,
+        (pid, parent): (Pid, Pid),
+        space: SpaceId,
+        page: Frame,
+    ) -> ProcessId {
         let process = Process {
             pid,
             serial: self.processes_made,
@@ -58,17 +86,16 @@ impl<P: Platform> Kernel<P> {
             references: 0,
             waiters: Queue::EMPTY,
         };
-        let process = self.processes.insert(process).map_err(|_| Errno::ENFILE)?;
+        let Ok(process) = self.processes.insert(process) else {
+            panic!("there is no room for the process that there was room for");
+        };
         self.processes_made += 1;
-        let thread = self
-            .threads
-            .insert(Thread::new(process, page))
-            .map_err(|_| Errno::ENFILE)?;
+        let Ok(thread) = self.threads.insert(Thread::new(process, page)) else {
+            panic!("there is no room for the thread that there was room for");
+        };
         *self.registers(thread) = crate::Registers::ZERO;
         self.process(process).thread = Some(thread);
-        self.place_new(process, Handle::SELF, Object::Process(process));
-        self.place_new(process, Handle::MEMORY, Object::Memory(space));
-        Ok((process, space))
+        process
     }
 
     /// Gives a process that has not started a handle at a place that is free.
@@ -101,6 +128,19 @@ impl<P: Platform> Kernel<P> {
         words: Words6,
         bytes: usize,
     ) {
+        self.prepare_start(thread, entry, stack, words, bytes);
+        self.wake(thread);
+    }
+
+    /// Gives a new thread the registers that it starts with.
+    pub(super) fn prepare_start(
+        &mut self,
+        thread: ThreadId,
+        entry: u64,
+        stack: u64,
+        words: Words6,
+        bytes: usize,
+    ) {
         let registers = self.registers(thread);
         registers.pc = entry;
         registers.sp = stack;
@@ -108,11 +148,10 @@ impl<P: Platform> Kernel<P> {
         let tag = Tag::new(Label::DONE);
         let tag = tag.with_bytes(bytes).unwrap_or(tag);
         self.deliver(thread, Message { tag, words: &words }, Badge(0));
-        self.wake(thread);
     }
 
     /// Gives back an address space that nobody has seen: a few tables, so all in one go.
-    fn discard_space(&mut self, space: SpaceId) {
+    pub(super) fn discard_space(&mut self, space: SpaceId) {
         let now = self.seconds();
         let mut job = Some(self.memory.destroy_space(space, now));
         while let Some(next) = job {

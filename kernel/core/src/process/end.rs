@@ -97,9 +97,14 @@ impl<P: Platform> Kernel<P> {
             .and_then(|process| process.waiters.pop(&mut self.threads))
         {
             match self.thread(waiter).state {
-                State::WaitingEnd(_, EndAnswer::How) => self.answer(waiter, end),
-                _ => self.answer(waiter, ()),
-            };
+                State::WaitingEnd(_, EndAnswer::How) => {
+                    self.answer(waiter, end);
+                }
+                State::WaitingEnd(_, EndAnswer::Done) => {
+                    self.answer(waiter, ());
+                }
+                _ => {}
+            }
             self.wake(waiter);
         }
     }

@@ -2,6 +2,8 @@
 
 mod begin;
 mod end;
+mod exec;
+mod fork;
 
 pub use begin::FirstStart;
 

@@ -143,6 +143,13 @@ impl<P: Platform> Kernel<P> {
                 Some(job) => self.thread(thread).state = State::Working(Work::Memory(job)),
                 None => self.finish_work(thread),
             },
+            Work::Fork(job, child) => match self.step(job) {
+                Some(job) => self.thread(thread).state = State::Working(Work::Fork(job, child)),
+                None => {
+                    self.finish_fork(thread, child);
+                    self.finish_work(thread);
+                }
+            },
             Work::Leave => self.leave(thread),
             Work::Teardown(job) => match self.step(job) {
                 Some(job) => self.thread(thread).state = State::Working(Work::Teardown(job)),

@@ -1,11 +1,11 @@
 //! Whoever holds the system can end any process but the first, and see what it has mapped.
 
 use super::world;
-use play::World;
 use abi::memory::{Map, Protection};
 use abi::process::{Close, End, Kill, Pid, Wait};
 use abi::system::{KillProcess, Mapping, MappingKind, NextMapping};
 use abi::{Errno, Handle};
+use play::World;
 
 const INIT: u32 = 0;
 const SYSTEM: Handle = Handle::PARENT;

@@ -1,11 +1,11 @@
 //! Who a process is: inherited, set before the start, changed by user 0 alone.
 
 use super::world;
-use play::World;
 use abi::memory::{ShmAttach, ShmGet};
 use abi::process::{End, Exit, ReadCredential, SetCredential, UserAndGroup, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmId, ShmKey};
 use abi::{Errno, Handle};
+use play::World;
 
 const INIT: u32 = 0;
 const CHILD: u32 = 1;

@@ -64,6 +64,10 @@ impl Unstarted {
 }
 
 impl Child {
+    pub(super) const fn new(process: OwnedHandle, pid: Pid) -> Self {
+        Self { process, pid }
+    }
+
     /// Its handle.
     pub fn handle(&self) -> Handle {
         self.process.get()

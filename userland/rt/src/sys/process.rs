@@ -3,11 +3,12 @@
 use crate::call::{call, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
-    Close, Create, CreateEndpoint, Derive, End, Exit, Give, Identify, Kill, Pid, ReadClock, ReadCredential,
-    SetCredential, Start, UserAndGroup, Wait, Yield,
+    Become, Close, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadClock,
+    ReadCredential, SetCredential, Start, UserAndGroup, Wait, Yield,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Rights};
+use core::convert::Infallible;
 
 /// As [`Create`]. Returns the child, its memory manager and its number.
 ///
@@ -37,6 +38,31 @@ pub fn give(child: Handle, place: u32, handle: Handle) -> Result<(), Error> {
 /// As [`Start`].
 pub fn start(child: Handle, request: Start, bytes: &[u8]) -> Result<(), Error> {
     call_with(child, request, Outgoing::bytes(bytes))
+}
+
+/// As [`Fork`]: comes back twice. Returns the child and its number; `None` in the child.
+///
+/// # Errors
+/// As [`Fork`].
+pub fn fork() -> Result<Option<(Handle, Pid)>, Error> {
+    let mut incoming = Incoming::new();
+    let (pid,) = exchange(Handle::SELF, Fork {}, Outgoing::NOTHING, &mut incoming)?;
+    match *incoming.handles() {
+        [] => Ok(None),
+        [child] => Ok(Some((child, pid))),
+        _ => Err(Error::Garbled),
+    }
+}
+
+/// As [`Become`]: does not come back if it is done.
+///
+/// # Errors
+/// As [`Become`].
+pub fn become_prepared(prepared: Handle, request: Become, bytes: &[u8]) -> Result<Infallible, Error> {
+    let handles = &[prepared];
+    let outgoing = Outgoing { bytes, handles };
+    call_with(Handle::SELF, request, outgoing)?;
+    Err(Error::Garbled)
 }
 
 /// As [`Exit`].

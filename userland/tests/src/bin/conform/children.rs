@@ -20,7 +20,6 @@ pub const RULES: &[Rule] = &[
     rule(&["F-05"], being_ended_by_a_fault_detaches),
     rule(&["F-07"], segments_outlive_their_creator),
     rule(&["F-16"], the_last_attacher_takes_a_removed_segment_along),
-    rule(&["D-21"], detaching_in_one_process_leaves_the_other_attached),
 ];
 
 /// What a child tells by its exit status.
@@ -95,11 +94,8 @@ pub fn play(part: &str, id: Option<&str>) -> Outcome {
             segment.attach()?.words()[0].store(6, Ordering::Relaxed);
             Ok(())
         }
-        "attach-and-detach" => {
-            let attachment = shm.attach()?;
-            expect(attachment.words()[0].load(Ordering::Relaxed) == 8)?;
-            Ok(attachment.detach()?)
-        }
+        "execed" => crate::fork::execed(shm),
+        "find-nothing" => Ok(()),
         _ => Err(Failure::new(format!("conform: there is no part {part}"))),
     }
 }
@@ -186,13 +182,4 @@ fn the_last_attacher_takes_a_removed_segment_along(family: &Family) -> Outcome {
     equal("shm_nattch", segment.attached()?, 1)?;
     attachment.detach()?;
     dead(segment.id())
-}
-
-fn detaching_in_one_process_leaves_the_other_attached(family: &Family) -> Outcome {
-    let segment = Temporary::private(PAGE)?;
-    let attachment = segment.attach()?;
-    attachment.words()[0].store(8, Ordering::Relaxed);
-    run_child(family, "attach-and-detach", segment.id())?;
-    equal("shm_nattch", segment.attached()?, 1)?;
-    equal("the word", attachment.words()[0].load(Ordering::Relaxed), 8)
 }

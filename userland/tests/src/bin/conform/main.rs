@@ -15,6 +15,7 @@ mod control;
 mod create;
 mod detach;
 mod expect;
+mod fork;
 mod list;
 mod remove;
 
@@ -43,6 +44,7 @@ const RULES: &[&[Rule]] = &[
     remove::RULES,
     list::RULES,
     children::RULES,
+    fork::RULES,
 ];
 
 rt::program!(run);

@@ -1,0 +1,90 @@
+//! `fork`: a child that is a copy of its parent.
+//!
+//! The child is made with all it needs before anything is copied; the memory manager then copies in
+//! pieces, while the parent's thread waits. The registers come last, for only then is it certain that
+//! all of them have been saved.
+
+use super::{ProcessId, Stage};
+use crate::handle::{Capability, HandleTable, Object};
+use crate::kernel::Kernel;
+use crate::object::Outcome;
+use crate::platform::Platform;
+use crate::thread::{State, ThreadId, Work};
+use abi::process::Pid;
+use abi::{Errno, Handle, Rights};
+use mm::{Identity, SpaceId};
+
+impl<P: Platform> Kernel<P> {
+    /// Begins to make a copy of `parent`, the process of `thread`.
+    pub(crate) fn fork(&mut self, thread: ThreadId, parent: ProcessId) -> Result<Outcome, Errno> {
+        let process = self.process(parent);
+        let (parent_pid, name) = (process.pid, process.name);
+        let space = own_space(process.space, &process.handles).ok_or(Errno::EPERM)?;
+        if process.handles.room() < 1 {
+            return Err(Errno::EMFILE);
+        }
+        let pid = self.pid_for_another()?;
+        let credential = self.memory.credential(space).ok_or(Errno::ESRCH)?;
+        let (child_space, page) = self.new_space(Identity { credential, pid })?;
+        let job = match self.memory.fork(space, child_space) {
+            Ok(job) => job,
+            Err(errno) => {
+                self.discard_space(child_space);
+                return Err(errno);
+            }
+        };
+        let child = self.insert_process(name, (pid, parent_pid), child_space, page);
+        self.inherit_handles((parent, space), (child, child_space));
+        self.answer_with_handles(thread, (pid,), [Capability::to(Object::Process(child))]);
+        self.thread(thread).state = State::Working(Work::Fork(job, child));
+        Ok(Outcome::Waits)
+    }
+
+    /// The child has its memory: it goes on where its parent does.
+    pub(crate) fn finish_fork(&mut self, parent: ThreadId, child: ProcessId) {
+        self.process(child).stage = Stage::Alive;
+        if let Some(thread) = self.process(child).thread {
+            *self.registers(thread) = *self.registers(parent);
+            self.platform.copy_thread(parent.index(), thread.index());
+            self.answer(thread, (Pid(0),));
+            self.wake(thread);
+        }
+    }
+
+    fn inherit_handles(&mut self, from: (ProcessId, SpaceId), to: (ProcessId, SpaceId)) {
+        let heirlooms = self
+            .process(from.0)
+            .handles
+            .map(|capability| heirloom(capability, from, to));
+        for capability in heirlooms.iter() {
+            self.retain(capability);
+        }
+        self.process(to.0).handles = heirlooms;
+    }
+}
+
+/// The address space of a process whose memory manager is the kernel's, acting for just that.
+fn own_space(space: Option<SpaceId>, handles: &HandleTable) -> Option<SpaceId> {
+    let manager = handles.find(Handle::MEMORY, Rights::empty()).ok()?;
+    space.filter(|&space| manager.object == Object::Memory(space))
+}
+
+/// What a child has in place of a capability of its parent.
+fn heirloom(
+    capability: Capability,
+    (parent, parent_space): (ProcessId, SpaceId),
+    (child, child_space): (ProcessId, SpaceId),
+) -> Option<Capability> {
+    let object = match capability.object {
+        Object::Process(process) => (process == parent).then_some(Object::Process(child))?,
+        Object::Memory(space) => (space == parent_space).then_some(Object::Memory(child_space))?,
+        other => other,
+    };
+    // Who serves stays who served: callers of a parent that is gone shall learn that.
+    let rights = capability.rights.difference(Rights::RECEIVE);
+    (!rights.is_empty()).then_some(Capability {
+        object,
+        rights,
+        ..capability
+    })
+}
