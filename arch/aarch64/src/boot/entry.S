@@ -34,7 +34,17 @@ boot_entry:
     b.eq    boot_from_el2
     ldr     x9, ={SCTLR_EL1_MMU_OFF}
     msr     sctlr_el1, x9
-    isb
+
+    // FEAT_TCR2 and FEAT_SCTLR2: their registers hold anything after reset (Arm ARM, "TCR2_EL1"). From EL2 and EL3
+    // we come with both switched off, in HCRX_EL2 and SCR_EL3.
+    mrs     x9, S3_0_C0_C7_3        // ID_AA64MMFR3_EL1
+    tst     x9, #0xf
+    b.eq    1f
+    msr     S3_0_C2_C0_3, xzr       // TCR2_EL1
+1:  tst     x9, #0xf0
+    b.eq    2f
+    msr     S3_0_C1_C0_3, xzr       // SCTLR2_EL1
+2:  isb
     b       boot_at_el1
 
 // EL3: the loader left no firmware behind. We go on in *secure* EL1: only a secure kernel may put
