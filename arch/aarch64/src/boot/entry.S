@@ -56,7 +56,31 @@ boot_from_el3:
     msr     scr_el3, x9
     msr     cptr_el3, xzr           // no traps of FP, trace or CPACR_EL1
     msr     mdcr_el3, xzr           // no traps of debug and performance monitors
-    isb
+
+    // What the CPU's design wants of firmware. These take part in coherency only when told to, and must before a cache
+    // goes on, with other CPUs or without (Technical Reference Manuals, "CPU Extended Control Register").
+    mrs     x9, midr_el1
+    lsr     x10, x9, #24
+    cmp     x10, #0x41              // Arm's own
+    b.ne    2f
+    ubfx    x10, x9, #4, #12
+    cmp     x10, #0xd03             // Cortex-A53
+    b.eq    1f
+    sub     x10, x10, #0xd07        // Cortex-A57, A72, A73
+    cmp     x10, #2
+    b.hi    2f
+1:  mrs     x11, S3_1_C15_C2_1      // CPUECTLR_EL1
+    orr     x11, x11, #(1 << 6)     // SMPEN
+    msr     S3_1_C15_C2_1, x11
+    cmp     x10, #1
+    b.ne    2f
+    tst     x9, #(0xf << 20)        // Cortex-A72 up to r0p3: erratum 859971
+    b.ne    2f
+    mrs     x11, S3_1_C15_C2_0      // CPUACTLR_EL1
+    orr     x11, x11, #(1 << 32)    // no instruction prefetch
+    msr     S3_1_C15_C2_0, x11
+2:  isb
+
     mrs     x10, id_aa64pfr0_el1
     ubfx    x9, x10, #8, #4         // is there an EL2, whose offset the virtual count obeys?
     cbz     x9, 1f
