@@ -13,6 +13,8 @@ fn main() {
             "cargo::rustc-link-arg-bins=-zmax-page-size={}",
             from_runtime("PAGE_BYTES")
         );
+        // On a Cortex-A53 up to r0p4, ADRP at the end of a page can give a wrong address.
+        println!("cargo::rustc-link-arg-bins=--fix-cortex-a53-843419");
     }
 }
 
