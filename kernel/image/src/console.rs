@@ -8,41 +8,72 @@ use aarch64::boot::Handover;
 use aarch64::cpu;
 use addr::{Frame, FrameRange, GRANULE, VirtAddr};
 use alloc::boxed::Box;
-use boards::console::{AnyConsole, AnyRegisters, Console, PrimeCellRegisters, last_words_uarts};
+use alloc::vec::Vec;
+use boards::console::{
+    AnyConsole, AnyRegisters, Console, Pl011Registers, PrimeCellRegisters, last_words_uarts,
+};
 use boards::{Board, ConsoleDevice, ConsoleKind, RegisterBlock, rpi4};
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The port for last words.
-static LAST_WORDS: AtomicPtr<AnyRegisters> = AtomicPtr::new(core::ptr::null_mut());
+static LAST_WORDS: AtomicPtr<Port> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Lets last words go where a console most likely is. A board that we don't know may have something else
-/// there; but then it has nobody to hear of it either.
+enum Port {
+    /// The device tree names it.
+    Known(AnyRegisters),
+    /// One of these has a PL011, on the boards that we know; the first that says so, or the last, which cannot.
+    Likely(Vec<LikelyPl011>),
+}
+
+struct LikelyPl011 {
+    identification: &'static PrimeCellRegisters,
+    registers: &'static Pl011Registers,
+}
+
+/// Lets last words go where a console most likely is. On a board that we don't know something else is there, so
+/// nothing is read or written before there are last words; they have nobody to hear of them anyway.
 pub fn guess(handover: &mut Handover) {
     let mut spare = spare_tables(handover);
     let mut table = || match spare.next() {
         Some(frame) => frame,
-        None => panic!("a page of registers takes three tables at most"),
+        None => panic!("pages of registers in a row take three tables at most"),
     };
     let image = handover.image().start().start();
-    let Some((last, others)) = last_words_uarts(image).split_last() else {
-        return;
-    };
-    let found = others.iter().find(|uart| is_pl011(uart, handover, &mut table));
-    // SAFETY: A guess that holds on all boards we know; nothing is read or written before there are last
-    // words.
-    let registers = unsafe { device::map_block(*found.unwrap_or(last), &mut handover.map, &mut table) };
-    if let Ok(registers) = registers {
-        remember(AnyRegisters::Pl011(registers));
-    }
+    let likely = last_words_uarts(image)
+        .iter()
+        .filter_map(|uart| likely_pl011(*uart, handover, &mut table));
+    remember(Port::Likely(likely.collect()));
 }
 
-/// Whether there is a PL011 that says so.
-fn is_pl011(uart: &RegisterBlock, handover: &mut Handover, table: &mut dyn FnMut() -> Frame) -> bool {
-    // SAFETY: On the boards we know, these are a PL011's registers, or RAM: reading is harmless.
-    let page = unsafe { device::map_block::<PrimeCellRegisters>(*uart, &mut handover.map, table) };
-    page.is_ok_and(PrimeCellRegisters::is_pl011)
+fn likely_pl011(
+    uart: RegisterBlock,
+    handover: &mut Handover,
+    table: &mut dyn FnMut() -> Frame,
+) -> Option<LikelyPl011> {
+    // SAFETY: On the boards that we know, these are a PL011's registers, or RAM: reading is harmless.
+    let identification = unsafe { device::map_block(uart, &mut handover.map, table) };
+    // SAFETY: As above, and the last one of the row is written to only where none before it is a PL011.
+    let registers = unsafe { device::map_block(uart, &mut handover.map, table) };
+    Some(LikelyPl011 {
+        identification: identification.ok()?,
+        registers: registers.ok()?,
+    })
+}
+
+impl Port {
+    fn open(&self) -> Option<AnyConsole> {
+        let registers = match self {
+            Self::Known(registers) => *registers,
+            Self::Likely(ports) => {
+                let (last, others) = ports.split_last()?;
+                let found = others.iter().find(|port| port.identification.is_pl011());
+                AnyRegisters::Pl011(found.unwrap_or(last).registers)
+            }
+        };
+        Some(registers.open(None))
+    }
 }
 
 /// Opens the console that the device tree names.
@@ -54,7 +85,7 @@ pub fn open(board: &Board, devices: &mut Registers<'_>) -> AnyConsole {
     };
     route_pins(board, device.kind, devices);
     let registers = map(device, devices);
-    remember(registers);
+    remember(Port::Known(registers));
     registers.open(device.clock_hz)
 }
 
@@ -76,14 +107,14 @@ fn map(device: ConsoleDevice, devices: &mut Registers<'_>) -> AnyRegisters {
     }
 }
 
-fn remember(registers: AnyRegisters) {
-    LAST_WORDS.store(Box::leak(Box::new(registers)), Ordering::Release);
+fn remember(port: Port) {
+    LAST_WORDS.store(Box::leak(Box::new(port)), Ordering::Release);
 }
 
 fn for_last_words() -> Option<AnyConsole> {
     // SAFETY: `remember` stored it, for ever; nobody writes to it.
-    let registers = unsafe { LAST_WORDS.load(Ordering::Acquire).as_ref() }?;
-    Some(registers.open(None))
+    let port = unsafe { LAST_WORDS.load(Ordering::Acquire).as_ref() }?;
+    port.open()
 }
 
 /// Prints a line, whoever else uses the console: nothing runs afterwards that minds.
