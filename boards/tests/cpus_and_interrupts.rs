@@ -4,7 +4,7 @@ mod support;
 
 use boards::EnableMethod;
 use support::board;
-use support::writer::{Writer, pl011, root};
+use support::writer::{Value, Writer, pl011, root};
 
 fn cpu(node: Writer, reg: u32, method: &str) -> Writer {
     node.text("device_type", "cpu")
@@ -107,6 +107,64 @@ fn an_interrupt_is_ours_if_it_goes_to_the_gic() {
     assert_eq!(with_gic(|uart| uart.cells("interrupts", &[0, 988, 4])), None);
     assert_eq!(with_gic(|uart| uart.cells("interrupts", &[0, 1])), None);
     assert_eq!(with_gic(|uart| uart), None);
+}
+
+/// The interrupt of a UART whose `interrupts` is `number`, two buses below one with this mask and map.
+fn through_map(number: u32, mask: &[u32], map: &[u32]) -> Option<u32> {
+    let bus = |node: Writer| {
+        node.cells("#address-cells", &[2])
+            .cells("#size-cells", &[2])
+            .property("ranges", Value::Bytes(&[]))
+    };
+    let tree = root(|root| {
+        root.cells("interrupt-parent", &[1])
+            .node("gic", |node| {
+                node.text("compatible", "arm,gic-v3")
+                    .cells("phandle", &[1])
+                    .cells("#interrupt-cells", &[3])
+                    .cells("#address-cells", &[2])
+            })
+            .node("other", |node| {
+                node.cells("phandle", &[2]).cells("#interrupt-cells", &[3])
+            })
+            .node("bus", |node| {
+                bus(node)
+                    .cells("#interrupt-cells", &[1])
+                    .cells("interrupt-map-mask", mask)
+                    .cells("interrupt-map", map)
+                    .node("motherboard", |node| {
+                        bus(node).node("uart", |uart| pl011(uart, 0x1000).cells("interrupts", &[number]))
+                    })
+            })
+    });
+    board(&tree.finish())
+        .console
+        .expect("a console")
+        .irq
+        .map(boards::Irq::intid)
+}
+
+#[test]
+fn an_interrupt_goes_through_the_map_of_a_bus() {
+    const MASK: [u32; 3] = [0, 0, 0x3f];
+    // Address, interrupt, controller, its address, its interrupt.
+    const MAP: [u32; 18] = [0, 0, 4, 1, 0, 0, 0, 40, 4, 0, 0, 5, 1, 0, 0, 0, 50, 4];
+    assert_eq!(through_map(5, &MASK, &MAP), Some(82));
+    assert_eq!(through_map(0x44, &MASK, &MAP), Some(72), "the mask hides bit 6");
+    assert_eq!(through_map(6, &MASK, &MAP), None);
+    assert_eq!(through_map(5, &MASK, &MAP[..17]), None, "it is cut off");
+    assert_eq!(
+        through_map(5, &[0, 0xf800, 0x3f], &MAP),
+        None,
+        "it goes by addresses"
+    );
+    assert_eq!(through_map(5, &[], &MAP), None);
+    assert_eq!(through_map(5, &MASK, &[]), None);
+    let another = [0, 0, 6, 2, 0, 60, 4];
+    assert_eq!(through_map(6, &MASK, &another), None, "it leads to no GIC");
+    let both = [&MAP[..9], &another].concat();
+    assert_eq!(through_map(4, &MASK, &both), Some(72));
+    assert_eq!(through_map(6, &MASK, &both), None);
 }
 
 #[test]

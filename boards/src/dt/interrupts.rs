@@ -41,18 +41,71 @@ pub(super) fn timer(tree: &Tree<'_>) -> Option<TimerIrqs> {
     })
 }
 
-/// The interrupt number `at` of a device, if it goes straight to a GIC.
+/// The interrupt number `at` of a device, if it goes to a GIC, straight or by way of one map.
 pub(super) fn irq(tree: &Tree<'_>, node: &Node<'_>, at: usize) -> Option<Irq> {
     if node.property("interrupts-extended").is_some() {
         return extended_irq(tree, node, at);
     }
-    let phandle = node
-        .with_ancestors()
-        .find_map(|node| node.cell("interrupt-parent"))?;
-    let width = interrupt_cells(&tree.by_phandle(phandle)?)?;
+    let parent = interrupt_parent(tree, node)?;
+    let width = usize::try_from(parent.cell("#interrupt-cells")?).ok()?;
     let mut cells = node.cells("interrupts");
     skip(&mut cells, width.checked_mul(at)?)?;
-    intid(cells)
+    if interrupt_cells(&parent).is_some() {
+        intid(cells)
+    } else {
+        mapped(tree, &parent, cells)
+    }
+}
+
+/// The controller that the node or one above it names, or the bus with a map of interrupts that comes before.
+fn interrupt_parent<'a>(tree: &Tree<'a>, node: &Node<'a>) -> Option<Node<'a>> {
+    let is_map = |above: &Node<'a>| above != node && above.property("interrupt-map").is_some();
+    let names = |above: &Node<'a>| above.property("interrupt-parent").is_some();
+    let above = node
+        .with_ancestors()
+        .find(|above| is_map(above) || names(above))?;
+    if is_map(&above) {
+        return Some(above);
+    }
+    tree.by_phandle(above.cell("interrupt-parent")?)
+}
+
+/// What a bus between device and GIC makes of `interrupt` (Devicetree Specification, "Interrupt Nexus and Interrupt
+/// Mapping"). Maps that go by a device's address as well are for PCI, and those to several controllers are not
+/// followed.
+fn mapped(tree: &Tree<'_>, bus: &Node<'_>, interrupt: Cells<'_>) -> Option<Irq> {
+    let address = usize::try_from(bus.address_cells()).ok()?;
+    let width = usize::try_from(bus.cell("#interrupt-cells")?).ok()?;
+    let mut mask = bus.cells("interrupt-map-mask");
+    (0..address).try_for_each(|_| (mask.next_cell()? == 0).then_some(()))?;
+
+    let mut map = bus.cells("interrupt-map");
+    let mut first = map;
+    skip(&mut first, address.checked_add(width)?)?;
+    let phandle = first.next_cell()?;
+    let controller = tree.by_phandle(phandle)?;
+    let controller_address = usize::try_from(controller.cell("#address-cells").unwrap_or(0)).ok()?;
+    let controller_width = interrupt_cells(&controller)?;
+    while !map.is_empty() {
+        skip(&mut map, address)?;
+        let is_wanted = matches(&mut map, width, interrupt, mask)?;
+        if map.next_cell()? != phandle {
+            return None;
+        }
+        skip(&mut map, controller_address)?;
+        if is_wanted {
+            return intid(map);
+        }
+        skip(&mut map, controller_width)?;
+    }
+    None
+}
+
+/// Whether the next `width` cells of `map` are `wanted`, as far as `mask` goes.
+fn matches(map: &mut Cells<'_>, width: usize, mut wanted: Cells<'_>, mut mask: Cells<'_>) -> Option<bool> {
+    (0..width).try_fold(true, |same, _| {
+        Some(same & (map.next_cell()? == wanted.next_cell()? & mask.next_cell()?))
+    })
 }
 
 /// As above, where each interrupt names its own controller.
