@@ -10,7 +10,7 @@ programs := `printf -- '--package %s ' $(ls userland)` + '--target aarch64-unkno
 _list:
     @just --list --unsorted
 
-# Boot on an emulated board, virt, raspi4b or rpi4, and show its console; `just run virt --help` lists options
+# Boot on an emulated board, virt, raspi4b, rpi4 or versal, and show its console; `just run virt --help` lists options
 [no-exit-message]
 run board='virt' *options:
     @{{ granule }} run {{ board }} {{ options }}

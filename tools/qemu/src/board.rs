@@ -15,6 +15,8 @@ pub enum Board {
         /// 1, 2, 4 or 8.
         gib: u32,
     },
+    /// QEMU's Xilinx Versal: a board that nothing was written for, to show that nothing has to be.
+    Versal,
 }
 
 impl Default for Board {
@@ -78,6 +80,7 @@ impl Board {
             Self::Virt(_) => "virt",
             Self::Raspi4b => "raspi4b",
             Self::Rpi4 { .. } => "rpi4",
+            Self::Versal => "versal",
         }
     }
 
@@ -86,7 +89,7 @@ impl Board {
     pub fn ram_start(&self) -> u64 {
         match self {
             Self::Virt(_) => 0x4000_0000,
-            Self::Raspi4b | Self::Rpi4 { .. } => 0,
+            Self::Raspi4b | Self::Rpi4 { .. } | Self::Versal => 0,
         }
     }
 
@@ -98,6 +101,8 @@ impl Board {
             Self::Raspi4b => words("-M raspi4b"),
             // The kernel has the non-secure view of the interrupt controller.
             Self::Rpi4 { .. } => words("-M raspi4b -global arm_gic.has-security-extensions=on"),
+            // RAM in two ranges, the second one above 4 GiB.
+            Self::Versal => words("-M xlnx-versal-virt -m 3G"),
         }
     }
 
@@ -106,7 +111,7 @@ impl Board {
     pub fn label(&self) -> String {
         match self {
             Self::Virt(virt) => virt.differences().join(","),
-            Self::Raspi4b | Self::Rpi4 { gib: 2 } => self.name().into(),
+            Self::Raspi4b | Self::Rpi4 { gib: 2 } | Self::Versal => self.name().into(),
             Self::Rpi4 { gib } => format!("{},memory={gib}G", self.name()),
         }
     }
@@ -209,5 +214,6 @@ mod tests {
         assert_eq!(Board::Raspi4b.label(), "raspi4b");
         assert_eq!(Board::Rpi4 { gib: 2 }.label(), "rpi4");
         assert_eq!(Board::Rpi4 { gib: 8 }.label(), "rpi4,memory=8G");
+        assert_eq!(Board::Versal.label(), "versal");
     }
 }

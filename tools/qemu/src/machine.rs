@@ -74,14 +74,14 @@ impl Boot {
 }
 
 impl Machine {
-    /// The device tree to boot with: a Raspberry Pi's; QEMU makes that of a `virt`.
+    /// The device tree to boot with: a Raspberry Pi's; QEMU makes those of the others.
     ///
     /// # Errors
     ///
     /// When it is not on this host and cannot be fetched.
     pub fn device_tree(&self, workspace: &Workspace) -> Result<Option<PathBuf>> {
         match self.board {
-            Board::Virt(_) => Ok(None),
+            Board::Virt(_) | Board::Versal => Ok(None),
             Board::Raspi4b | Board::Rpi4 { .. } => rpi4_tree::obtain(workspace).map(Some),
         }
     }
@@ -120,7 +120,7 @@ impl Machine {
             Console::Stream => command.args("-display none -serial stdio -monitor none".split(' ')),
         };
         match self.board {
-            Board::Virt(_) | Board::Raspi4b => {
+            Board::Virt(_) | Board::Raspi4b | Board::Versal => {
                 command.arg("-kernel").arg(&boot.image);
             }
             // The CPUs start at address 0, where the firmware's code lies (`rpi4_boot.rs`).

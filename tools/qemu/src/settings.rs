@@ -58,6 +58,8 @@ fn number(text: &str) -> Result<u64> {
     Ok(number?)
 }
 
+const RASPBERRY_PI: &str = "4 Cortex-A72 entered at EL2, 2 GiB of RAM, a GICv2";
+const VERSAL: &str = "2 Cortex-A72 entered at EL2, 3 GiB of RAM, a GICv3";
 const VIRT: &str = "Options of virt, the other boards being what they are (rpi4 takes --memory)";
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum, Deserialize)]
@@ -70,6 +72,8 @@ enum BoardName {
     Raspi4b,
     /// The same, booted as by the board's firmware.
     Rpi4,
+    /// QEMU's Xilinx Versal, which nothing was written for (docs/porting.md).
+    Versal,
 }
 
 impl TryFrom<Settings> for Machine {
@@ -89,6 +93,7 @@ impl TryFrom<Settings> for Machine {
             BoardName::Virt => Board::Virt(settings.virt()),
             BoardName::Raspi4b => settings.raspi4b()?,
             BoardName::Rpi4 => settings.rpi4()?,
+            BoardName::Versal => settings.versal()?,
         };
         Ok(Self {
             board,
@@ -115,12 +120,17 @@ impl Settings {
     }
 
     fn raspi4b(&self) -> Result<Board> {
-        self.ensure_unchosen("raspi4b", &[("memory", self.memory.is_some())])?;
+        self.ensure_unchosen("raspi4b", RASPBERRY_PI, &[("memory", self.memory.is_some())])?;
         Ok(Board::Raspi4b)
     }
 
+    fn versal(&self) -> Result<Board> {
+        self.ensure_unchosen("versal", VERSAL, &[("memory", self.memory.is_some())])?;
+        Ok(Board::Versal)
+    }
+
     fn rpi4(&self) -> Result<Board> {
-        self.ensure_unchosen("rpi4", &[])?;
+        self.ensure_unchosen("rpi4", RASPBERRY_PI, &[])?;
         let gib = match self.memory.as_deref() {
             Some("1G") => 1,
             Some("2G") | None => 2,
@@ -131,7 +141,7 @@ impl Settings {
         Ok(Board::Rpi4 { gib })
     }
 
-    fn ensure_unchosen(&self, board: &str, also: &[(&str, bool)]) -> Result<()> {
+    fn ensure_unchosen(&self, board: &str, is: &str, also: &[(&str, bool)]) -> Result<()> {
         let fixed = [
             ("cpu", self.cpu.is_some()),
             ("smp", self.smp.is_some()),
@@ -148,8 +158,7 @@ impl Settings {
             .collect();
         ensure!(
             chosen.is_empty(),
-            "{board} is a fixed board (4 Cortex-A72 entered at EL2, 2 GiB of RAM, a GICv2), so `{}` cannot be chosen; \
-             leave it out, or use virt",
+            "{board} is a fixed board ({is}), so `{}` cannot be chosen; leave it out, or use virt",
             chosen.join("`, `")
         );
         Ok(())
@@ -178,14 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn a_raspberry_pi_is_asked_for_by_name() {
+    fn a_fixed_board_is_asked_for_by_name() {
         let named = machine("board = 'raspi4b'\nicount = 'shift=3'").unwrap();
         assert_eq!(named.board, Board::Raspi4b);
+        assert_eq!(machine("board = 'versal'").unwrap().board, Board::Versal);
         assert_eq!(named.icount.as_deref(), Some("shift=3"));
     }
 
     #[test]
-    fn what_a_raspberry_pi_does_not_let_one_choose_is_named() {
+    fn what_a_fixed_board_does_not_let_one_choose_is_named() {
         for (setting, name) in [
             ("cpu = 'max'", "cpu"),
             ("smp = 2", "smp"),
@@ -195,7 +205,7 @@ mod tests {
             ("secure = true", "secure"),
             ("rtc = '2026-11-28'", "rtc"),
         ] {
-            for board in ["raspi4b", "rpi4"] {
+            for board in ["raspi4b", "rpi4", "versal"] {
                 if (board, name) == ("rpi4", "memory") {
                     continue;
                 }

@@ -83,7 +83,7 @@ fn machines() -> Vec<Vec<Chosen>> {
     boards
         .filter_map(|board| match board {
             Board::Virt(virt) => chosen(virt),
-            Board::Raspi4b | Board::Rpi4 { .. } => None,
+            Board::Raspi4b | Board::Rpi4 { .. } | Board::Versal => None,
         })
         .collect()
 }
