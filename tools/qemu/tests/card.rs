@@ -66,7 +66,7 @@ fn machine(board: Board) -> Machine {
 
 type Test = fn(&Card) -> Result<()>;
 
-const TRIALS: [(&str, &[&str], Test); 6] = [
+const TRIALS: [(&str, &[&str], Test); 7] = [
     ("card_is_the_same_each_time", &[], is_the_same_each_time),
     (
         "card_has_one_partition_that_boots",
@@ -88,7 +88,12 @@ const TRIALS: [(&str, &[&str], Test); 6] = [
         &[],
         has_a_kernel_as_long_as_it_is_in_memory,
     ),
-    ("card_boots_what_is_on_it", &["mcopy"], boots_what_is_on_it),
+    ("card_boots_what_is_on_it", &["mcopy"], |card| {
+        plays(card, "demonstration")
+    }),
+    ("card_keeps_the_rules_of_shared_memory", &["mcopy"], |card| {
+        plays(card, "conform")
+    }),
 ];
 
 fn trial(name: &'static str, tools: &'static [&'static str], test: Test, subject: &Subject) -> Trial {
@@ -215,13 +220,14 @@ fn has_a_kernel_as_long_as_it_is_in_memory(it: &Card) -> Result<()> {
     Ok(())
 }
 
-/// With the words of the card's own command line, and two that end the machine.
-fn boots_what_is_on_it(it: &Card) -> Result<()> {
+/// Boots what is on it and plays the case of this name, with the words of the card's own command line and those of
+/// the case.
+fn plays(it: &Card, name: &str) -> Result<()> {
     ensure_qemu()?;
     let folder = it.unpack()?;
     let cases = cases(&it.workspace)?;
-    let demonstration = cases.iter().find(|case| case.name == "demonstration");
-    let case = demonstration.context("there is no case demonstration")?;
+    let case = cases.iter().find(|case| case.name == name);
+    let case = case.with_context(|| format!("there is no case {name}"))?;
     let words = fs::read_to_string(folder.join("cmdline.txt"))?;
     let machine = machine(Board::Raspi4b);
     let boot = Boot {
