@@ -110,7 +110,7 @@ pub fn memory_manager(
         vmas: ram.take_slots(counts.mappings),
         keys: ram.take_slice(counts.regions, || KeyBucket::EMPTY),
     };
-    match MemoryManager::new(storage, ram.ranges(), hardware, limits(board)) {
+    match MemoryManager::new(storage, ram.ranges(), hardware, limits(board, counts)) {
         Ok(memory) => memory,
         Err(BadStorage::Ram(error)) => panic!("the memory manager cannot manage this RAM: {error:?}"),
         Err(BadStorage::NoKeyBuckets) => panic!("the memory manager needs a bucket for keys"),
@@ -118,7 +118,8 @@ pub fn memory_manager(
 }
 
 /// What `bootargs` say, within what there is room for.
-fn limits(board: &Board) -> Limits {
+fn limits(board: &Board, counts: Counts) -> Limits {
+    let mappings = u32::try_from(counts.mappings / 4).map_or(u32::MAX, |some| some.max(MAPPINGS_PER_PROCESS));
     let options = board.options();
     let number = |name: &str| options.option(name).and_then(|value| value.parse().ok());
     let count = |name: &str| number(name).map(|value: u64| u32::try_from(value).unwrap_or(u32::MAX));
@@ -126,10 +127,10 @@ fn limits(board: &Board) -> Limits {
         shmmni: count("shmmni").unwrap_or(Limits::WIDEST.shmmni),
         shmmax: number("shmmax").unwrap_or(Limits::WIDEST.shmmax),
         shmall: number("shmall").unwrap_or(Limits::WIDEST.shmall),
-        shmseg: count("shmseg").unwrap_or(MAPPINGS_PER_PROCESS),
-        mappings: MAPPINGS_PER_PROCESS,
+        shmseg: count("shmseg").unwrap_or(mappings),
+        mappings,
     }
 }
 
-/// So that one process cannot take all slots.
+/// A quarter of all, so that one process cannot take them away from the others, but not less than this.
 const MAPPINGS_PER_PROCESS: u32 = 1024;

@@ -33,6 +33,7 @@ pub mod debug;
 pub mod expect;
 pub mod fetch;
 pub mod flash;
+pub mod growth;
 pub mod guest;
 pub mod initrd;
 pub mod machine;

@@ -14,7 +14,7 @@ use granule_qemu::machine::{Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
 use granule_qemu::settings::Settings;
 use granule_qemu::workspace::Workspace;
-use granule_qemu::{bench, build, card, conformance, debug, flash, suite};
+use granule_qemu::{bench, build, card, conformance, debug, flash, growth, suite};
 
 /// Builds, runs, tests, measures and debugs Granule.
 #[derive(Parser)]
@@ -80,6 +80,9 @@ enum Verb {
         /// Print tab-separated id and value alone.
         #[arg(long)]
         tsv: bool,
+        /// Measure how costs grow with what there is instead, and draw plots of it in docs/costs.
+        #[arg(long, conflicts_with = "tsv")]
+        growth: bool,
     },
 }
 
@@ -141,7 +144,11 @@ fn execute(verb: Verb) -> Result<ExitCode> {
                 &options,
             )
         }
-        Verb::Bench { tsv } => {
+        Verb::Bench { growth: true, .. } => {
+            ensure_qemu()?;
+            growth::growth(&built()?)
+        }
+        Verb::Bench { tsv, .. } => {
             ensure_qemu()?;
             let form = if tsv { bench::Form::Tsv } else { bench::Form::Table };
             bench::bench(&built()?, form)

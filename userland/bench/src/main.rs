@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod basics;
+mod growth;
 mod ipc;
 mod measure;
 mod private;
@@ -25,12 +26,17 @@ rt::program!(run);
 
 fn run(start: &Start) -> Outcome {
     match start.arg(0) {
-        Some("serve") => return ipc::serve(),
+        Some(ipc::SERVE) => return ipc::serve(|| ()),
+        Some(ipc::SERVE_WITH_FP) => return ipc::serve(ipc::use_fp),
         Some("yield") => return processes::yield_forever(),
         Some("touch") => return tables::touch(start),
+        Some(growth::attachers::ARGUMENT) => return growth::attachers::attach(start),
         _ => {}
     }
     let archive = Archive::from_start(start).ok_or_else(|| Failure::new("bench: no archive"))?;
+    if start.arg(0) == Some("growth") {
+        return growth::measure(archive);
+    }
     basics::measure()?.iter().for_each(print);
     ipc::measure(archive)?.iter().for_each(print);
     processes::measure(archive)?.iter().for_each(print);

@@ -33,22 +33,27 @@ impl Row {
         }
     }
 
-    /// `operation`, `count` times, after a few times without looking at the clock.
+    /// What `operation` costs on average over so many times.
     pub fn measure(
         id: &'static str,
         count: u64,
-        mut operation: impl FnMut() -> Result<(), Error>,
+        operation: impl FnMut() -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        for _ in 0..count.min(4) {
-            operation()?;
-        }
-        let start = Instant::now();
-        for _ in 0..count {
-            operation()?;
-        }
-        let whole = nanoseconds(start);
-        Ok(Self::new(id, whole.saturating_sub(loop_cost(count)) / count))
+        each(count, operation).map(|value| Self::new(id, value))
     }
+}
+
+/// The average of `count` times `operation`, after a few times without looking at the clock.
+pub fn each(count: u64, mut operation: impl FnMut() -> Result<(), Error>) -> Result<u64, Error> {
+    for _ in 0..count.min(4) {
+        operation()?;
+    }
+    let start = Instant::now();
+    for _ in 0..count {
+        operation()?;
+    }
+    let whole = nanoseconds(start);
+    Ok(whole.saturating_sub(loop_cost(count)) / count)
 }
 
 /// What looking at the clock and counting costs.

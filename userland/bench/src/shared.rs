@@ -17,12 +17,14 @@ const RW: Mode = Mode::from_bits(0o600);
 /// Measures looking up, creating, attaching and touching them.
 pub fn measure() -> Result<Vec<Row>, Error> {
     let mut rows = look_up()?.to_vec();
+    rows.push(look_up_among_many()?);
     rows.push(create_and_remove("shm_create_remove_1p", PAGE)?);
     rows.push(create_and_remove("shm_create_remove_4m", 4 * MIB)?);
     rows.push(attach_and_detach("shm_attach_detach_1p", PAGE)?);
     rows.push(attach_and_detach("shm_attach_detach_64m", 64 * MIB)?);
     rows.push(attach_and_detach("shm_attach_detach_1g", 1024 * MIB)?);
     rows.push(first_touch()?);
+    rows.extend(range()?);
     rows.extend(large()?);
     Ok(rows)
 }
@@ -39,6 +41,58 @@ fn look_up() -> Result<[Row; 2], Error> {
     });
     segment.remove()?;
     Ok([find?, stat?])
+}
+
+/// One of 4,000 keys after the other.
+fn look_up_among_many() -> Result<Row, Error> {
+    let key = |number: u64| ShmKey(KEY.0 + number as i32);
+    let segments = (0..4000).map(|number| Shm::create(key(number), PAGE, RW));
+    let segments: Vec<Shm> = segments.collect::<Result<_, _>>()?;
+    let mut number = 0;
+    let row = Row::measure("shmget_lookup_4000", COUNT, || {
+        number = (number + 1999) % segments.len() as u64;
+        shm_get(key(number), PAGE, GetFlags::empty()).map(|_| ())
+    });
+    segments.into_iter().try_for_each(Shm::remove)?;
+    row
+}
+
+/// Mapping 64 pages that somebody else has touched, and unmapping them: attach, read all, and detach.
+fn range() -> Result<[Row; 2], Error> {
+    const PAGES: u64 = 64;
+    const ROUNDS: u64 = 100;
+    let segment = Shm::create(ShmKey::PRIVATE, PAGES * PAGE, RW)?;
+    let first = segment.attach()?;
+    touch(&first);
+    let [mut map, mut unmap] = [0; 2];
+    for _ in 0..ROUNDS {
+        let mut again = 0;
+        let whole = time(|| {
+            let attachment = segment.attach()?;
+            touch(&attachment);
+            again = time(|| {
+                touch(&attachment);
+                Ok(())
+            })?;
+            unmap += time(|| attachment.detach())?;
+            Ok(())
+        })?;
+        map += whole.saturating_sub(2 * again);
+    }
+    drop(first);
+    segment.remove()?;
+    let pages = ROUNDS * PAGES;
+    Ok([
+        Row::share("map_range_page", map - unmap, pages),
+        Row::share("unmap_range_page", unmap, pages),
+    ])
+}
+
+/// Writes to all pages.
+fn touch(attachment: &rt::shm::Attachment) {
+    for word in attachment.words().iter().step_by(512) {
+        word.store(1, Ordering::Relaxed);
+    }
 }
 
 fn create_and_remove(id: &'static str, bytes: u64) -> Result<Row, Error> {
@@ -61,14 +115,12 @@ fn first_touch() -> Result<Row, Error> {
     let pages = MIB / PAGE;
     let segment = Shm::create(ShmKey::PRIVATE, MIB, RW)?;
     let attachment = segment.attach()?;
-    let touch = || {
-        for word in attachment.words().iter().step_by(512) {
-            word.store(1, Ordering::Relaxed);
-        }
+    let touch_all = || {
+        touch(&attachment);
         Ok(())
     };
-    let first = time(touch)?;
-    let again = time(touch)?;
+    let first = time(touch_all)?;
+    let again = time(touch_all)?;
     drop(attachment);
     segment.remove()?;
     Ok(Row::new(
@@ -91,11 +143,7 @@ fn large() -> Result<[Row; 3], Error> {
         })
     };
     let first = segment.attach()?;
-    first
-        .words()
-        .iter()
-        .step_by(512)
-        .for_each(|word| word.store(1, Ordering::Relaxed));
+    touch(&first);
 
     let mut cost_of_pages = 0;
     let second = time(|| {
