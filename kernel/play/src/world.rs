@@ -38,6 +38,8 @@ pub struct Fake {
     pub prepared: Option<u32>,
     /// Threads that have used what [`Platform::forget_thread`] is about.
     pub marked: Vec<bool>,
+    /// Threads that began as copies of such ones.
+    pub inherited: Vec<bool>,
     /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
     pub slice: bool,
     /// How many began.
@@ -62,10 +64,12 @@ impl Platform for Fake {
     fn forget_thread(&mut self, thread: u32) {
         self.registers[thread as usize] = Registers::ZERO;
         self.marked[thread as usize] = false;
+        self.inherited[thread as usize] = false;
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {
         self.marked[to as usize] = self.marked[from as usize];
+        self.inherited[to as usize] = self.marked[from as usize];
     }
 
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
@@ -177,6 +181,7 @@ impl World {
             active: false,
             prepared: None,
             marked: vec![false; THREADS],
+            inherited: vec![false; THREADS],
             slice: false,
             slices_started: 0,
             slice_ends: RefCell::default(),

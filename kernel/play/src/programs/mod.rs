@@ -177,9 +177,10 @@ impl Play {
         {
             return;
         }
-        let marked = self.world.kernel.platform.marked[id.index() as usize];
+        let platform = &self.world.kernel.platform;
+        let place = id.index() as usize;
         assert!(
-            !marked || self.world.running == Some(id.index()),
+            !platform.marked[place] || platform.inherited[place] || self.world.running == Some(id.index()),
             "the machine has forgotten who was here before"
         );
         self.programs.insert(id.index(), Program::new(id, sight.clone()));
