@@ -70,7 +70,26 @@ bitflags::bitflags! {
         const RECEIVE = 2;
         /// Pass the handle on to others, or derive handles with fewer rights from it.
         const PASS = 4;
+        /// Attach a region for reading, and be told about it.
+        const READ = 8;
+        /// Attach a region for writing, too.
+        const WRITE = 16;
+        /// Attach a region for executing.
+        const EXECUTE = 32;
+        /// Change a region as its owner may: `IPC_SET`, `IPC_RMID`, `SHM_LOCK`, or publish it.
+        const CONTROL = 64;
     }
+}
+
+impl Rights {
+    /// What an endpoint can be used for.
+    pub const ENDPOINT: Self = Self::CALL.union(Self::RECEIVE).union(Self::PASS);
+    /// What a region can be used for.
+    pub const REGION: Self = Self::READ
+        .union(Self::WRITE)
+        .union(Self::EXECUTE)
+        .union(Self::CONTROL)
+        .union(Self::PASS);
 }
 
 impl Word for Rights {

@@ -2,7 +2,7 @@
 
 use crate::request::requests;
 use crate::shm::{AttachFlags, GetFlags, ShmId, ShmKey};
-use crate::{Errno, Word};
+use crate::{Errno, Rights, Word};
 
 bitflags::bitflags! {
     /// What may be done to mapped pages (POSIX `sys/mman.h`, same values).
@@ -130,6 +130,57 @@ requests! {
         } -> ();
         /// Counts of this address space: see [`Usage`].
         CountUsage = 0x207 {} -> Usage;
+        /// Creates a segment that has neither key nor identifier. The answer carries a handle to it, with
+        /// all rights. It goes when no handle to it is left and nobody has it attached, unless it has been
+        /// published by then. A handle travels in messages to memory managers too, so without the right to
+        /// pass it on it only keeps the segment.
+        ///
+        /// `EINVAL`, `ENOSPC`, `ENOMEM` as for a new segment of `ShmGet`; `EMFILE` too many handles.
+        RegionCreate = 0x220 {
+            /// Bytes.
+            size: u64,
+            /// Mode bits, for when it is published; others as for `ShmGet`.
+            flags: GetFlags,
+        } -> ();
+        /// Makes a handle of an identifier. The answer carries it. It keeps its rights whatever becomes of
+        /// the mode, and the segment stays while it is there, even when that is removed.
+        ///
+        /// `EINVAL` no such segment, or rights that are no region's or none at all; `EACCES`, `EPERM` the
+        /// segment does not grant what the rights allow; `EMFILE` too many handles.
+        RegionOpen = 0x221 {
+            /// Segment.
+            id: ShmId,
+            /// What the handle is for. It can always be passed on.
+            rights: Rights,
+        } -> ();
+        /// As `ShmAttach`, for the one handle of the message. Its rights count, and not the mode.
+        ///
+        /// `EBADF` no handle to a segment came along; `EACCES` it lacks the right; else as for `ShmAttach`.
+        RegionAttach = 0x222 {
+            /// Wanted address, 0 for any.
+            address: u64,
+            /// As for `ShmAttach`.
+            flags: AttachFlags,
+        } -> (u64,);
+        /// As `ShmControl`, for the one handle of the message. `IPC_STAT` answers the identifier, -1 if there
+        /// is none. `IPC_RMID` takes key and identifier away; without any it does nothing.
+        ///
+        /// `EBADF` no handle to a segment came along; `EINVAL` no such command, or one that is not about
+        /// a segment; `EACCES`, `EPERM` the handle lacks the right to read, or to control; `EFAULT`
+        /// `IPC_SET` without a whole structure.
+        RegionControl = 0x223 {
+            /// `IPC_STAT`, `IPC_SET`, `IPC_RMID`, `SHM_LOCK` or `SHM_UNLOCK`.
+            command: i32,
+        } -> (i32,);
+        /// Lets a key and an identifier find the segment of the one handle of the message, from now on and
+        /// until it is removed, as if `shmget` had created it. Answers the identifier.
+        ///
+        /// `EBADF` no handle to a segment came along; `EPERM` it lacks the right to control; `EEXIST` the
+        /// segment has an identifier, or another segment has the key.
+        RegionPublish = 0x224 {
+            /// Key, or `IPC_PRIVATE` for none.
+            key: ShmKey,
+        } -> (ShmId,);
     }
 }
 

@@ -39,6 +39,7 @@ impl<P: Platform> Kernel<P> {
     /// The first one that does not hold.
     pub fn audit(&self) -> Result<(), Broken> {
         self.memory.audit()?;
+        self.audit_regions()?;
         for (id, thread) in self.threads.iter() {
             self.audit_place(id, thread)?;
             self.audit_ties(id, thread)?;
@@ -193,6 +194,20 @@ impl<P: Platform> Kernel<P> {
             !in_vain,
             "nobody waits at an endpoint that nobody can receive from",
         )
+    }
+
+    fn audit_regions(&self) -> Result<(), Broken> {
+        let named = |id| move |held: &Capability| held.object == Object::Region(id);
+        let mut counted = 0;
+        for (id, handles) in self.memory.handles_to_regions() {
+            let naming = self.handles().filter(named(id)).count();
+            check(handles as usize == naming, "handles to a region are counted")?;
+            counted += naming;
+        }
+        let all = self
+            .handles()
+            .filter(|held| matches!(held.object, Object::Region(_)));
+        check(counted == all.count(), "a region stays while a handle names it")
     }
 
     fn audit_process(&self, id: ProcessId, process: &Process) -> Result<(), Broken> {

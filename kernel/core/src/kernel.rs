@@ -1,9 +1,10 @@
 //! The state of the kernel, in one place.
 
 use crate::clock::Clock;
-use crate::handle::Capability;
+use crate::handle::{Capability, Object};
 use crate::ipc::Endpoint;
 use crate::log::Log;
+use crate::object::Outcome;
 use crate::object::console::Console;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId};
@@ -12,7 +13,7 @@ use crate::thread::{Queue, Thread, ThreadId};
 use abi::MessagePage;
 use abi::process::Pid;
 use abi::system::Machine;
-use mm::{MemoryManager, Seconds, SpaceId};
+use mm::{MemoryManager, RegionId, Seconds, SpaceId};
 use slots::{Slot, Slots};
 
 /// Room for the kernel's objects, taken from RAM at boot.
@@ -151,21 +152,42 @@ impl<P: Platform> Kernel<P> {
 
     /// Counts one more handle to what `capability` names.
     pub(crate) fn retain(&mut self, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, System};
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, System};
         match capability.object {
             Process(process) => self.process(process).references += 1,
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
+            Region(region) => self.memory.retain_region(region),
             Memory(_) | Console | System => {}
         }
     }
 
-    /// Counts one handle fewer; an object that nothing names any more ends.
-    pub(crate) fn release(&mut self, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, System};
+    /// Counts one handle of `holder` fewer; an object that nothing names any more ends. If it is a region,
+    /// the address space of `holder` has to be swept, or destroyed.
+    pub(crate) fn release(&mut self, holder: ProcessId, capability: Capability) {
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, System};
         match capability.object {
             Process(process) => self.release_process(process),
             Endpoint(endpoint) => self.release_endpoint(endpoint, capability.rights),
+            Region(region) => self.release_region(holder, region),
             Memory(_) | Console | System => {}
         }
+    }
+
+    fn release_region(&mut self, holder: ProcessId, region: RegionId) {
+        match self.process(holder).space {
+            Some(space) => self.memory.release_region(region, space),
+            None => panic!("{holder:?} had a handle without an address space"),
+        }
+    }
+
+    /// What is to be done before whoever gave up a handle to `object` goes on: the frames of a region that
+    /// nothing names any more are given back.
+    pub(crate) fn after_release(&mut self, holder: ProcessId, object: Object) -> Outcome {
+        let Object::Region(_) = object else {
+            return Outcome::Answered;
+        };
+        let (now, space) = (self.seconds(), self.process(holder).space);
+        let job = space.and_then(|space| self.memory.sweep(space, now));
+        job.map_or(Outcome::Answered, Outcome::Works)
     }
 }

@@ -10,14 +10,15 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::{Fit, mappable};
-use crate::region::{Region, RegionId, Wanted};
+use crate::region::{RegionId, Wanted};
 use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::{Arriving, Space};
+use crate::subject::Subject;
 use crate::unmap::{Purpose, is_filled_across};
 use crate::vma::{Attachment, Backing, Neighbours, Vma, VmaState, Vmas, existing, tables_needed};
 use abi::Errno;
 use abi::layout::SHMLBA;
-use abi::memory::ShmAttach;
+use abi::memory::{RegionAttach, ShmAttach};
 use abi::shm::AttachFlags;
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 
@@ -35,11 +36,30 @@ enum Wish {
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_attach(&mut self, call: &mut Call<'_>, request: ShmAttach) -> Result<Reply, Errno> {
         let ShmAttach { id, address, flags } = request;
+        self.attach(call, Subject::Named(id), address, flags)
+    }
+
+    pub(crate) fn region_attach(
+        &mut self,
+        call: &mut Call<'_>,
+        request: RegionAttach,
+    ) -> Result<Reply, Errno> {
+        let RegionAttach { address, flags } = request;
+        self.attach(call, call.region_passed()?, address, flags)
+    }
+
+    fn attach(
+        &mut self,
+        call: &Call<'_>,
+        subject: Subject,
+        address: u64,
+        flags: AttachFlags,
+    ) -> Result<Reply, Errno> {
         let wish = wish(address, flags)?;
-        let region_id = self.regions.by_identifier(id).ok_or(Errno::EINVAL)?;
+        let (perms, wanted) = access(flags);
+        let region_id = self.accessible(call, subject, wanted)?;
         let region = self.regions.get(region_id).ok_or(Errno::EINVAL)?;
         let space = self.alive(call.space)?;
-        let perms = permitted(space, region, flags)?;
         if space.attachments >= self.limits.shmseg {
             return Err(Errno::EMFILE);
         }
@@ -160,17 +180,15 @@ fn wish(address: u64, flags: AttachFlags) -> Result<Wish, Errno> {
     })
 }
 
-/// The access the flags ask for, if the region grants it. There is no write-only attachment.
-fn permitted<H>(space: &Space<H>, region: &Region, flags: AttachFlags) -> Result<Perms, Errno> {
-    let (perms, wanted) = if flags.contains(AttachFlags::EXEC) {
+/// The access the flags ask for. There is no write-only attachment.
+fn access(flags: AttachFlags) -> (Perms, Wanted) {
+    if flags.contains(AttachFlags::EXEC) {
         (Perms::READ_EXECUTE, Wanted::READ_EXECUTE)
     } else if flags.contains(AttachFlags::RDONLY) {
         (Perms::READ, Wanted::READ)
     } else {
         (Perms::READ_WRITE, Wanted::READ_WRITE)
-    };
-    let granted = region.ownership.grants(&space.identity.credential, wanted);
-    if granted { Ok(perms) } else { Err(Errno::EACCES) }
+    }
 }
 
 /// `pages` pages from `start` on, if a program may map there.

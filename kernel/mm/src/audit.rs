@@ -255,7 +255,9 @@ impl<M: Mmu> MemoryManager<M> {
         )?;
         let charged = contents.present() + contents.tables() + contents.promise().frames();
         let expected = match (region.reserve, region.state) {
-            (Reserve::Promised, RegionState::Live | RegionState::Removed) => Contents::needs(region.pages),
+            (Reserve::Promised, RegionState::Unnamed | RegionState::Live | RegionState::Removed) => {
+                Contents::needs(region.pages)
+            }
             (Reserve::OnTouch, _) | (_, RegionState::Dead) => contents.present() + contents.tables(),
         };
         check(
@@ -270,16 +272,21 @@ impl<M: Mmu> MemoryManager<M> {
                 )?;
             }
             RegionState::Live => {}
+            RegionState::Unnamed => {
+                let kept = region.attached > 0 || region.handles > 0;
+                check(kept, "a region without a name has a handle or is attached")?;
+            }
             RegionState::Removed => check(region.attached > 0, "a removed region is attached")?,
             RegionState::Dead => {
-                check(region.attached == 0, "a dead region is not attached")?;
+                let kept = region.attached > 0 || region.handles > 0;
+                check(!kept, "a dead region has no handle and is not attached")?;
                 check(self.is_to_be_dismantled(id), "somebody takes a dead region apart")?;
             }
         }
         let found = self.regions.by_identifier(RegionTable::identifier(id));
         check(
-            found == (region.state != RegionState::Dead).then_some(id),
-            "an identifier finds a region until it is dead",
+            found == matches!(region.state, RegionState::Live | RegionState::Removed).then_some(id),
+            "an identifier finds a region that has not lost it",
         )
     }
 
@@ -352,15 +359,17 @@ impl<M: Mmu> MemoryManager<M> {
                 .map_or(0, |arriving| arriving.tables.frames());
             vmas += space.set.count() + u32::from(space.arriving.is_some());
         }
-        let (mut identified, mut pages, mut present) = (0, 0, 0);
+        let (mut identified, mut unnamed, mut pages, mut present) = (0, 0, 0, 0);
         for (_, region) in self.regions.iter() {
             used += region.contents.present() + region.contents.tables();
             promised += region.contents.promise().frames();
             present += region.contents.present();
-            if region.state != RegionState::Dead {
-                identified += 1;
-                pages += region.pages.get();
+            match region.state {
+                RegionState::Unnamed => unnamed += 1,
+                RegionState::Live | RegionState::Removed => identified += 1,
+                RegionState::Dead => continue,
             }
+            pages += region.pages.get();
         }
         let (shared, copies) = self.frames.shared();
         check(
@@ -377,9 +386,10 @@ impl<M: Mmu> MemoryManager<M> {
         check(counts.promised <= counts.free, "what is promised is there")?;
         check(self.vmas.used() == vmas, "every VMA is in a set or about to be")?;
         check(
-            self.regions.identified() == identified && self.regions.pages() == pages,
+            self.regions.identified() == identified && self.regions.found() == identified + unnamed,
             "regions are counted",
         )?;
+        check(self.regions.pages() == pages, "the pages of regions are counted")?;
         check(self.shared_present == present, "present shared pages are counted")
     }
 }

@@ -8,8 +8,9 @@ use crate::identity::{Gid, Uid};
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::region::{Lock, Region, RegionId, RegionState, RegionTable, Wanted};
-use abi::memory::ShmControl;
+use crate::region::{Lock, RegionId, RegionTable, Wanted};
+use crate::subject::Subject;
+use abi::memory::{RegionControl, ShmControl};
 use abi::shm::{Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmidDs};
 use abi::{Errno, Words};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -18,48 +19,68 @@ impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_control(&mut self, call: &mut Call<'_>, request: ShmControl) -> Result<Reply, Errno> {
         let id = ShmId::from_raw(request.id.0).ok_or(Errno::EINVAL)?;
         match ShmCommand::decode(request.command)? {
-            ShmCommand::Stat => self.stat(call, id),
             ShmCommand::StatIndex => self.stat_index(call, id),
             ShmCommand::StatAny => self.stat_any(call, id),
-            ShmCommand::Set => self.set(call, id),
-            ShmCommand::Remove => self.remove(call, id),
-            ShmCommand::Lock => self.lock(call, id, Lock::Locked),
-            ShmCommand::Unlock => self.lock(call, id, Lock::Unlocked),
             ShmCommand::Limits => self.report_limits(call),
             ShmCommand::Totals => self.report_totals(call),
+            command => self.control(call, Subject::Named(id), command),
         }
     }
 
-    fn stat(&self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
-        let region = self.find_region(id)?;
-        self.check_readable(call, region)?;
-        Ok(self.answer_stat(call, region, 0))
+    pub(crate) fn region_control(
+        &mut self,
+        call: &mut Call<'_>,
+        request: RegionControl,
+    ) -> Result<Reply, Errno> {
+        let held = call.region_passed()?;
+        self.control(call, held, ShmCommand::decode(request.command)?)
+    }
+
+    /// A command about one region, however that is found.
+    fn control(
+        &mut self,
+        call: &mut Call<'_>,
+        subject: Subject,
+        command: ShmCommand,
+    ) -> Result<Reply, Errno> {
+        match command {
+            ShmCommand::Stat => self.stat(call, subject),
+            ShmCommand::Set => self.set(call, subject),
+            ShmCommand::Remove => self.remove(call, subject),
+            ShmCommand::Lock => self.lock(call, subject, Lock::Locked),
+            ShmCommand::Unlock => self.lock(call, subject, Lock::Unlocked),
+            ShmCommand::StatIndex | ShmCommand::StatAny | ShmCommand::Limits | ShmCommand::Totals => {
+                Err(Errno::EINVAL)
+            }
+        }
+    }
+
+    /// Answers 0, or the identifier to who has a handle, who may not know it.
+    fn stat(&self, call: &mut Call<'_>, subject: Subject) -> Result<Reply, Errno> {
+        let region = self.accessible(call, subject, Wanted::READ)?;
+        let word = match subject {
+            Subject::Named(_) => 0,
+            Subject::Held(..) => self.identifier_of(region),
+        };
+        Ok(self.answer_stat(call, region, word))
     }
 
     /// Takes an index for the identifier, and answers the identifier.
     fn stat_index(&self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
         let region = self.regions.by_index(id.index()).ok_or(Errno::EINVAL)?;
-        self.check_readable(call, region)?;
-        Ok(self.answer_stat(call, region, identifier(region)))
+        if !self.grants(call, region, Wanted::READ)? {
+            return Err(Errno::EACCES);
+        }
+        Ok(self.answer_stat(call, region, self.identifier_of(region)))
     }
 
     /// The same without asking for permission.
     fn stat_any(&self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
         let region = self.regions.by_index(id.index()).ok_or(Errno::EINVAL)?;
-        Ok(self.answer_stat(call, region, identifier(region)))
+        Ok(self.answer_stat(call, region, self.identifier_of(region)))
     }
 
-    fn check_readable(&self, call: &Call<'_>, id: RegionId) -> Result<(), Errno> {
-        let credential = &self.alive(call.space)?.identity.credential;
-        let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
-        if region.ownership.grants(credential, Wanted::READ) {
-            Ok(())
-        } else {
-            Err(Errno::EACCES)
-        }
-    }
-
-    fn answer_stat(&self, call: &mut Call<'_>, id: RegionId, word: u64) -> Reply {
+    fn answer_stat(&self, call: &mut Call<'_>, id: RegionId, word: i32) -> Reply {
         let described = self
             .regions
             .get(id)
@@ -67,44 +88,45 @@ impl<M: Mmu> MemoryManager<M> {
         answer(call, (word,), &described.unwrap_or_default())
     }
 
+    /// What programs can name a region by, -1 if that would find nothing.
+    fn identifier_of(&self, region: RegionId) -> i32 {
+        let id = RegionTable::identifier(region);
+        self.regions.by_identifier(id).map_or(-1, |_| id.raw())
+    }
+
     /// Takes owner, group and mode from the message's bytes and nothing else.
-    fn set(&mut self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
+    fn set(&mut self, call: &mut Call<'_>, subject: Subject) -> Result<Reply, Errno> {
         let bytes = call.message.bytes.get(..call.bytes).ok_or(Errno::EFAULT)?;
         let (wanted, _) = ShmidDs::read_from_prefix(bytes).map_err(|_| Errno::EFAULT)?;
-        let now = call.now;
-        let region = self.controlled(call, id)?;
+        let found = self.controlled(call, subject)?;
         let wanted = wanted.shm_perm;
         // The value that POSIX `chown` takes for "leave it", which no user and no group has.
         if wanted.uid == u32::MAX || wanted.gid == u32::MAX {
             return Err(Errno::EINVAL);
         }
+        let region = self.regions.get_mut(found).ok_or(Errno::EINVAL)?;
         region.ownership.uid = Uid(wanted.uid);
         region.ownership.gid = Gid(wanted.gid);
         region.ownership.mode = Mode::from_bits(wanted.mode);
-        region.times.change = now;
+        region.times.change = call.now;
         Ok(Reply::new((0,)))
     }
 
     /// Removes a region: at once if nobody has it attached, else with its last attachment. Its
-    /// key is free in both cases.
-    fn remove(&mut self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
-        let region = self.controlled(call, id)?;
-        let unattached = region.attached == 0;
-        if !unattached {
-            region.state = RegionState::Removed;
-        }
-        let region = self.find_region(id)?;
-        if unattached {
-            self.kill_region(call.space, region);
-        } else {
-            self.regions.forget_key(region);
-        }
+    /// key is free in both cases. Those who have handles keep what they have.
+    fn remove(&mut self, call: &mut Call<'_>, subject: Subject) -> Result<Reply, Errno> {
+        let region = self.controlled(call, subject)?;
+        self.regions.retire(region);
+        self.settle_region(call.space, region);
         Ok(Reply::after((0,), self.sweep(call.space, call.now)))
     }
 
     /// Nothing is ever swapped out, so this only shows in the mode.
-    fn lock(&mut self, call: &Call<'_>, id: ShmId, lock: Lock) -> Result<Reply, Errno> {
-        self.controlled(call, id)?.lock = lock;
+    fn lock(&mut self, call: &Call<'_>, subject: Subject, lock: Lock) -> Result<Reply, Errno> {
+        let region = self.controlled(call, subject)?;
+        if let Some(region) = self.regions.get_mut(region) {
+            region.lock = lock;
+        }
         Ok(Reply::new((0,)))
     }
 
@@ -130,26 +152,6 @@ impl<M: Mmu> MemoryManager<M> {
         };
         Ok(answer(call, (u64::from(self.regions.highest_index()),), &report))
     }
-
-    fn find_region(&self, id: ShmId) -> Result<RegionId, Errno> {
-        self.regions.by_identifier(id).ok_or(Errno::EINVAL)
-    }
-
-    /// A region that the caller may change: as its owner, its creator, or user 0.
-    fn controlled(&mut self, call: &Call<'_>, id: ShmId) -> Result<&mut Region, Errno> {
-        let credential = self.alive(call.space)?.identity.credential;
-        let found = self.find_region(id)?;
-        let region = self.regions.get_mut(found).ok_or(Errno::EINVAL)?;
-        if region.ownership.may_control(&credential) {
-            Ok(region)
-        } else {
-            Err(Errno::EPERM)
-        }
-    }
-}
-
-fn identifier(region: RegionId) -> u64 {
-    RegionTable::identifier(region).raw().cast_unsigned().into()
 }
 
 /// An answer with a structure in the message's bytes. Every byte of it is written, padding too.

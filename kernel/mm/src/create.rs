@@ -17,7 +17,7 @@ use addr::PageCount;
 
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_get(&mut self, call: &mut Call<'_>, request: ShmGet) -> Result<Reply, Errno> {
-        let ShmGet { key, flags, .. } = request;
+        let ShmGet { key, size, flags } = request;
         let existing = if key == ShmKey::PRIVATE {
             None
         } else {
@@ -27,7 +27,7 @@ impl<M: Mmu> MemoryManager<M> {
             Some(_) if flags.contains(GetFlags::CREAT | GetFlags::EXCL) => return Err(Errno::EEXIST),
             Some(id) => self.find(call, id, request)?,
             None if key == ShmKey::PRIVATE || flags.contains(GetFlags::CREAT) => {
-                self.create(call, request)?
+                self.create(call, key, size, flags, RegionState::Live)?
             }
             None => return Err(Errno::ENOENT),
         };
@@ -42,18 +42,25 @@ impl<M: Mmu> MemoryManager<M> {
         id: RegionId,
         ShmGet { size, flags, .. }: ShmGet,
     ) -> Result<RegionId, Errno> {
-        let credential = &self.alive(call.space)?.identity.credential;
         let region = self.regions.get(id).ok_or(Errno::ENOENT)?;
         if size > region.bytes {
             return Err(Errno::EINVAL);
         }
-        if !region.ownership.grants(credential, Wanted::by(flags.mode())) {
+        if !self.grants(call, id, Wanted::by(flags.mode()))? {
             return Err(Errno::EACCES);
         }
         Ok(id)
     }
 
-    fn create(&mut self, call: &Call<'_>, ShmGet { key, size, flags }: ShmGet) -> Result<RegionId, Errno> {
+    /// A new region, which something finds if it is to be [`RegionState::Live`].
+    pub(crate) fn create(
+        &mut self,
+        call: &Call<'_>,
+        key: ShmKey,
+        size: u64,
+        flags: GetFlags,
+        state: RegionState,
+    ) -> Result<RegionId, Errno> {
         let identity = self.alive(call.space)?.identity;
         let pages = PageCount::covering(size)
             .filter(|_| size <= self.limits.shmmax)
@@ -63,8 +70,7 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::EINVAL);
         }
         let all_pages = self.regions.pages().checked_add(pages.get());
-        if all_pages.is_none_or(|all| all > self.limits.shmall)
-            || self.regions.identified() >= self.limits.shmmni
+        if all_pages.is_none_or(|all| all > self.limits.shmall) || self.regions.found() >= self.limits.shmmni
         {
             return Err(Errno::ENOSPC);
         }
@@ -86,7 +92,7 @@ impl<M: Mmu> MemoryManager<M> {
             ownership: Ownership::of_creator(&identity.credential, flags.mode()),
             bytes: size,
             pages,
-            state: RegionState::Live,
+            state,
             lock: Lock::Unlocked,
             reserve,
             times: Times {
@@ -97,6 +103,7 @@ impl<M: Mmu> MemoryManager<M> {
             creator: identity.pid,
             last_user: None,
             attached: 0,
+            handles: 0,
             contents: Contents::new(pages, promise),
             below: [None; 2],
             next_dead: None,

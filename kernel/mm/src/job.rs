@@ -16,7 +16,7 @@ use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{Flushed, Mmu};
 use crate::part::Part;
-use crate::region::{Emptied, RegionId, RegionState};
+use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
     Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
@@ -76,11 +76,6 @@ impl<M: Mmu> MemoryManager<M> {
             }
         }
         Job::Destroy(space)
-    }
-
-    /// The first step of what `space` has to give back. Short operations are done by it.
-    pub(crate) fn sweep(&mut self, space: SpaceId, now: Seconds) -> Option<Job> {
-        self.step(Job::Sweep(space), now)
     }
 
     fn work(&mut self, job: &mut Job, most: usize, now: Seconds) -> Work {
@@ -198,7 +193,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Notes that an attachment is gone from `space`. A removed region dies with its last one.
+    /// Notes that an attachment is gone from `space`.
     fn end_attachment(&mut self, space_id: SpaceId, id: RegionId, now: Seconds) {
         let Self { spaces, regions, .. } = self;
         let (Some(space), Some(region)) = (spaces.get_mut(typed(space_id)), regions.get_mut(id)) else {
@@ -208,9 +203,7 @@ impl<M: Mmu> MemoryManager<M> {
         region.attached -= 1;
         region.times.detach = now;
         region.last_user = Some(space.identity.pid);
-        if region.attached == 0 && region.state == RegionState::Removed {
-            self.kill_region(space_id, id);
-        }
+        self.settle_region(space_id, id);
     }
 
     /// Makes a region that nobody has attached impossible to find, and `space` the one who takes

@@ -4,9 +4,11 @@ use crate::identity::Seconds;
 use crate::job::Job;
 use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
+use crate::region::RegionId;
 use crate::space::SpaceId;
+use crate::subject::Subject;
 use abi::memory::MemoryRequest;
-use abi::{Errno, MessagePage, Words, Words6};
+use abi::{Errno, MessagePage, Rights, Words, Words6};
 
 /// What is to be answered to a request that was not refused, and what has to be done before.
 #[must_use = "a job has to be stepped to its end before the reply is given"]
@@ -16,8 +18,19 @@ pub struct Reply {
     pub words: Words6,
     /// How many bytes of the message page belong to it.
     pub bytes: usize,
+    /// The region that the answer carries a handle to, with these rights. That handle is counted.
+    pub region: Option<(RegionId, Rights)>,
     /// What is left to do.
     pub job: Option<Job>,
+}
+
+/// What a handle that came along with a request stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Companion {
+    /// The memory manager of this address space.
+    Space(SpaceId),
+    /// A region, and what may be done with it.
+    Region(RegionId, Rights),
 }
 
 /// What comes with every request.
@@ -27,9 +40,27 @@ pub(crate) struct Call<'a> {
     pub message: &'a mut MessagePage,
     /// How many of the message's bytes count.
     pub bytes: usize,
-    /// The address space whose memory manager came along.
-    pub source: Option<SpaceId>,
+    /// What came along.
+    pub companion: Option<Companion>,
     pub now: Seconds,
+}
+
+impl Call<'_> {
+    /// The address space whose memory manager came along.
+    pub fn space_passed(&self) -> Result<SpaceId, Errno> {
+        match self.companion {
+            Some(Companion::Space(space)) => Ok(space),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// The region that came along.
+    pub fn region_passed(&self) -> Result<Subject, Errno> {
+        match self.companion {
+            Some(Companion::Region(region, rights)) => Ok(Subject::Held(region, rights)),
+            _ => Err(Errno::EBADF),
+        }
+    }
 }
 
 impl Reply {
@@ -43,7 +74,16 @@ impl Reply {
         Self {
             words: answer.into_words(),
             bytes: 0,
+            region: None,
             job,
+        }
+    }
+
+    /// An answer of nothing but a handle.
+    pub(crate) fn with_region(region: RegionId, rights: Rights) -> Self {
+        Self {
+            region: Some((region, rights)),
+            ..Self::new(())
         }
     }
 
@@ -52,6 +92,7 @@ impl Reply {
         Self {
             words: answer.into_words(),
             bytes,
+            region: None,
             job: None,
         }
     }
@@ -59,8 +100,8 @@ impl Reply {
 
 impl<M: Mmu> MemoryManager<M> {
     /// Does what `request` asks, for `space` and with its credential. `message` is the sender's
-    /// message page, of which `bytes` bytes count; `source` is the address space whose memory
-    /// manager handle came along.
+    /// message page, of which `bytes` bytes count; `companion` is what the handle stands for
+    /// that came along.
     ///
     /// # Errors
     /// Why it is refused: then it has changed nothing. `ESRCH` for an address space that is gone or
@@ -71,7 +112,7 @@ impl<M: Mmu> MemoryManager<M> {
         request: &MemoryRequest,
         message: &mut MessagePage,
         bytes: usize,
-        source: Option<SpaceId>,
+        companion: Option<Companion>,
         now: Seconds,
     ) -> Result<Reply, Errno> {
         self.alive(space)?;
@@ -79,7 +120,7 @@ impl<M: Mmu> MemoryManager<M> {
             space,
             message,
             bytes,
-            source,
+            companion,
             now,
         };
         match *request {
@@ -90,6 +131,11 @@ impl<M: Mmu> MemoryManager<M> {
             MemoryRequest::Map(map) => self.map(call, map),
             MemoryRequest::Unmap(unmap) => self.unmap(call, unmap),
             MemoryRequest::Move(transfer) => self.transfer(call, transfer),
+            MemoryRequest::RegionCreate(create) => self.region_create(call, create),
+            MemoryRequest::RegionOpen(open) => self.region_open(call, open),
+            MemoryRequest::RegionAttach(attach) => self.region_attach(call, attach),
+            MemoryRequest::RegionControl(control) => self.region_control(call, control),
+            MemoryRequest::RegionPublish(publish) => self.region_publish(call, publish),
             MemoryRequest::CountUsage(_) => self.usage(call.space).map(Reply::new).ok_or(Errno::ESRCH),
         }
     }

@@ -27,7 +27,7 @@ pub const MOST_MOVED_PAGES: u64 = 1024;
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn transfer(&mut self, call: &mut Call<'_>, request: Move) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
-        let from = call.source.ok_or(Errno::EBADF)?;
+        let from = call.space_passed()?;
         self.alive(from).map_err(|errno| match errno {
             Errno::ESRCH => Errno::EBADF,
             other => other,

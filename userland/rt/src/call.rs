@@ -63,6 +63,19 @@ pub fn exchange<R: Request>(
     Ok(answer)
 }
 
+/// Sends a request of words whose answer is one handle.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) fn one_handle<R: Request>(object: Handle, request: R) -> Result<Handle, Error> {
+    let mut incoming = Incoming::new();
+    exchange(object, request, Outgoing::NOTHING, &mut incoming)?;
+    match *incoming.handles() {
+        [handle] => Ok(handle),
+        _ => Err(Error::Garbled),
+    }
+}
+
 /// Sends a message. What it answers is up to the object: a tag, whose label says whether it did
 /// what was asked, and words.
 #[inline]

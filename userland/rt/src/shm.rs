@@ -13,18 +13,23 @@
 //! # }
 //! ```
 //!
+//! A [`Region`] is a segment by a handle, which needs no name.
+//!
 //! Other processes may change what is attached at any time, so there is no `&[u8]` of it: words
 //! are atomics, and bytes are copied.
 
 mod attachment;
 mod list;
+mod region;
 
 pub use attachment::{Attachment, ReadOnly};
 pub use list::{Segments, limits, segments, totals};
+pub use region::Region;
 
-use crate::sys::memory::{shm_control, shm_get};
+use crate::sys::memory::{shm_attach, shm_control, shm_get};
 use crate::{Error, Incoming};
-use abi::shm::{GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
+use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
+use attachment::Segment;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// A shared memory segment, by its identifier. It outlives this value, and all processes, until
@@ -67,7 +72,7 @@ impl Shm {
     /// # Errors
     /// As [`abi::memory::ShmAttach`].
     pub fn attach(self) -> Result<Attachment, Error> {
-        Attachment::new(self, 0)
+        Attachment::new(&self, 0)
     }
 
     /// Attaches it for reading and writing at `address`, where nothing may be yet.
@@ -75,7 +80,7 @@ impl Shm {
     /// # Errors
     /// As [`abi::memory::ShmAttach`].
     pub fn attach_at(self, address: u64) -> Result<Attachment, Error> {
-        Attachment::new(self, address)
+        Attachment::new(&self, address)
     }
 
     /// Attaches it for reading, at an address that the kernel chooses.
@@ -83,7 +88,7 @@ impl Shm {
     /// # Errors
     /// As [`abi::memory::ShmAttach`].
     pub fn attach_read_only(self) -> Result<ReadOnly, Error> {
-        ReadOnly::new(self)
+        ReadOnly::new(&self)
     }
 
     /// `IPC_STAT`.
@@ -113,6 +118,16 @@ impl Shm {
     fn control(self, command: ShmCommand, outgoing: &[u8]) -> Result<(), Error> {
         let mut incoming = Incoming::new();
         shm_control(self.id.raw(), command as i32, outgoing, &mut incoming).map(|_| ())
+    }
+}
+
+impl Segment for Shm {
+    fn bytes(&self) -> Result<u64, Error> {
+        self.stat().map(|state| state.shm_segsz)
+    }
+
+    fn attach(&self, address: u64, flags: AttachFlags) -> Result<u64, Error> {
+        shm_attach(self.id, address, flags)
     }
 }
 

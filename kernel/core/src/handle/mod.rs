@@ -7,7 +7,7 @@ pub use table::{HANDLES, HandleTable};
 use crate::ipc::Endpoint;
 use crate::process::Process;
 use abi::{Badge, Rights};
-use mm::SpaceId;
+use mm::{RegionId, SpaceId};
 use slots::Id;
 
 /// A kernel object.
@@ -23,6 +23,8 @@ pub enum Object {
     System,
     /// Where messages meet.
     Endpoint(Id<Endpoint>),
+    /// Memory that is shared without a name.
+    Region(RegionId),
 }
 
 /// What a handle stands for: an object, and what may be done to it.
@@ -46,11 +48,20 @@ impl Capability {
         }
     }
 
+    /// `region` with these rights. It is used in messages to memory managers, and not called itself.
+    pub const fn to_region(region: RegionId, rights: Rights) -> Self {
+        Self {
+            object: Object::Region(region),
+            rights,
+            badge: Badge(0),
+        }
+    }
+
     /// `endpoint` with all rights.
     pub const fn to_new_endpoint(endpoint: Id<Endpoint>) -> Self {
         Self {
             object: Object::Endpoint(endpoint),
-            rights: Rights::all(),
+            rights: Rights::ENDPOINT,
             badge: Badge(0),
         }
     }

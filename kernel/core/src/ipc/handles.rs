@@ -75,6 +75,11 @@ impl<P: Platform> Kernel<P> {
     /// Gives the process of `thread` a handle, for which there is room.
     pub(crate) fn grant(&mut self, thread: ThreadId, capability: Capability) -> Handle {
         self.retain(capability);
+        self.add_handle(thread, capability)
+    }
+
+    /// The same with one that is counted already.
+    pub(crate) fn add_handle(&mut self, thread: ThreadId, capability: Capability) -> Handle {
         match self.process_of(thread).1.handles.add(capability) {
             Some(handle) => handle,
             None => panic!("a handle was granted without room for it"),

@@ -1,44 +1,58 @@
 //! The memory manager as an object: a message becomes an operation on one address space.
 
 use super::{Call, Outcome};
-use crate::handle::Object;
+use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use abi::memory::MemoryRequest;
 use abi::{Errno, Handle, Rights};
-use mm::SpaceId;
+use mm::{Companion, SpaceId};
 
 impl<P: Platform> Kernel<P> {
     pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
         let request = &MemoryRequest::decode(call.tag.label(), call.words)?;
-        let source = self.space_passed(&call);
+        if is_answered_with_a_handle(request) && self.process_of(call.thread).1.handles.room() < 1 {
+            return Err(Errno::EMFILE);
+        }
+        let companion = self.companion(&call);
         let now = self.seconds();
         let bytes = call.tag.bytes();
         let done = self
             .memory
-            .perform(space, request, &mut self.message, bytes, source, now);
+            .perform(space, request, &mut self.message, bytes, companion, now);
         let reply = done.as_ref().map_err(|errno| *errno)?;
-        let answered = self.answer_with_bytes(call.thread, reply.words, reply.bytes);
+        let answered = match reply.region {
+            None => self.answer_with_bytes(call.thread, reply.words, reply.bytes),
+            Some((region, rights)) => {
+                let capability = Capability::to_region(region, rights);
+                self.answer_with_counted(call.thread, reply.words, [capability])
+            }
+        };
         Ok(match reply.job {
             Some(job) => Outcome::Works(job),
             None => answered,
         })
     }
 
-    /// The address space whose memory manager came along with the message. It is acted upon, so
-    /// the right to pass it on is not enough.
-    fn space_passed(&mut self, call: &Call<'_>) -> Option<SpaceId> {
+    /// What came along with the message, if it is something that a request can be about. A memory
+    /// manager is acted upon, so the right to pass it on is not enough.
+    fn companion(&mut self, call: &Call<'_>) -> Option<Companion> {
         if call.tag.handles() != 1 {
             return None;
         }
         let handle = Handle::from_raw(self.message.handles[0]);
-        match self
-            .capability(call.thread, handle, Rights::PASS | Rights::CALL)
-            .ok()?
-            .object
-        {
-            Object::Memory(space) => Some(space),
+        let passed = self.capability(call.thread, handle, Rights::PASS).ok()?;
+        match passed.object {
+            Object::Memory(space) if passed.rights.contains(Rights::CALL) => Some(Companion::Space(space)),
+            Object::Region(region) => Some(Companion::Region(region, passed.rights)),
             _ => None,
         }
     }
+}
+
+fn is_answered_with_a_handle(request: &MemoryRequest) -> bool {
+    matches!(
+        request,
+        MemoryRequest::RegionCreate(_) | MemoryRequest::RegionOpen(_)
+    )
 }

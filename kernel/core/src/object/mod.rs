@@ -66,7 +66,7 @@ impl<P: Platform> Kernel<P> {
             Object::Process(process) => self.call_process(call, process),
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
-            Object::Endpoint(_) => Err(Errno::ENOSYS),
+            Object::Endpoint(_) | Object::Region(_) => Err(Errno::ENOSYS),
         };
         match outcome {
             Ok(Outcome::Answered | Outcome::Waits) => {}
@@ -96,8 +96,21 @@ impl<P: Platform> Kernel<P> {
         words: impl Words,
         capabilities: [Capability; N],
     ) -> Outcome {
+        for capability in capabilities {
+            self.retain(capability);
+        }
+        self.answer_with_counted(thread, words, capabilities)
+    }
+
+    /// The same with handles that are counted already.
+    pub(crate) fn answer_with_counted<const N: usize>(
+        &mut self,
+        thread: ThreadId,
+        words: impl Words,
+        capabilities: [Capability; N],
+    ) -> Outcome {
         for (place, capability) in capabilities.into_iter().enumerate() {
-            self.message.handles[place] = self.grant(thread, capability).raw();
+            self.message.handles[place] = self.add_handle(thread, capability).raw();
         }
         self.write_message(thread, 0, N);
         let tag = Tag::new(Label::DONE);

@@ -85,10 +85,13 @@ impl<P: Platform> Kernel<P> {
             .place(give.place, capability)
             .map_err(|_| Errno::EINVAL)?;
         self.retain(capability);
-        if let Some(before) = before {
-            self.release(before);
-        }
-        Ok(self.answer(call.thread, ()))
+        self.answer(call.thread, ());
+        let Some(before) = before else {
+            return Ok(Outcome::Answered);
+        };
+        let (giver, _) = self.process_of(call.thread);
+        self.release(giver, before);
+        Ok(self.after_release(giver, before.object))
     }
 
     /// Whether `given`, held by `child`, might make a ring of processes that have not started,
@@ -178,14 +181,11 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn close(&mut self, thread: ThreadId, handle: Handle) -> Result<Outcome, Errno> {
-        let capability = self
-            .process_of(thread)
-            .1
-            .handles
-            .remove(handle)
-            .ok_or(Errno::EBADF)?;
-        self.release(capability);
-        Ok(self.answer(thread, ()))
+        let (holder, process) = self.process_of(thread);
+        let capability = process.handles.remove(handle).ok_or(Errno::EBADF)?;
+        self.release(holder, capability);
+        self.answer(thread, ());
+        Ok(self.after_release(holder, capability.object))
     }
 
     fn yield_now(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {

@@ -37,7 +37,7 @@ impl<P: Platform> Kernel<P> {
         self.abandon_caller(thread);
         let process = self.thread(thread).process;
         while let Some(capability) = self.process(process).handles.remove_any() {
-            self.release(capability);
+            self.release(process, capability);
         }
         let Some(space) = self.process(process).space.take() else {
             panic!("{process:?} ends without an address space");

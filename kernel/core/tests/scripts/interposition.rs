@@ -5,7 +5,10 @@
 
 use super::world;
 use abi::memory::ShmIdArgument;
-use abi::memory::{CountUsage, Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmGet, Unmap};
+use abi::memory::{
+    CountUsage, Map, MemoryRequest, Move, Protection, RegionAttach, RegionCreate, ShmAttach, ShmControl,
+    ShmGet, Unmap,
+};
 use abi::process::{Close, Derive, Exit, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Request, Rights, Tag, Words, Words6};
@@ -27,6 +30,8 @@ struct Guard {
     child: Handle,
     /// Its real memory manager.
     memory: Handle,
+    /// Handles that came with an answer and were passed on.
+    passed: Vec<Handle>,
 }
 
 /// What a message consists of.
@@ -72,6 +77,7 @@ impl Guard {
             endpoint,
             child,
             memory,
+            passed: Vec::new(),
         }
     }
 
@@ -86,12 +92,22 @@ impl Guard {
         see(&mut self.world)
     }
 
+    /// What came with the last answer is not wanted.
+    fn close_all(&mut self) {
+        for handle in self.world.handles() {
+            self.world
+                .call(Handle::SELF, Close { handle })
+                .expect("it came along");
+        }
+    }
+
     /// The parent passes the message it has just received on, and then the answer.
     fn pass_on(&mut self) {
         let Self {
             world,
             endpoint,
             memory,
+            passed,
             ..
         } = self;
         assert_eq!(world.running, Some(INIT), "the message arrives");
@@ -105,10 +121,15 @@ impl Guard {
         };
         send(world, *memory, &message);
         let answer = see(world);
-        for handle in handles {
+        let answered = world.handles();
+        for handle in handles.into_iter().chain(core::mem::take(passed)) {
             world.call(Handle::SELF, Close { handle }).expect("it came along");
         }
         world.page().bytes[..answer.bytes.len()].copy_from_slice(&answer.bytes);
+        for (place, handle) in world.page().handles.iter_mut().zip(&answered) {
+            *place = handle.raw();
+        }
+        *passed = answered;
         let tag = answer.back.tag.encode();
         world.trap(
             Operation::ReplyReceive as u64,
@@ -121,7 +142,9 @@ impl Guard {
     /// Both children ask; what they see is the same.
     fn compare(&mut self, message: &Message<'_>) -> Seen {
         let plain = self.ask(PLAIN, message);
+        self.close_all();
         let guarded = self.ask(GUARDED, message);
+        self.close_all();
         assert_eq!(plain, guarded, "{:?} {:x?}", message.label, message.words);
         guarded
     }
@@ -300,6 +323,53 @@ fn a_handle_that_comes_along_reaches_the_real_memory_manager() {
     };
     assert_eq!(answer::<Move>(&guard.ask(GUARDED, &own)), Err(Errno::EBADF));
     assert_eq!(answer::<Move>(&guard.ask(PLAIN, &own)), Err(Errno::EINVAL));
+}
+
+#[test]
+fn regions_and_handles_to_them_pass_through() {
+    let mut guard = Guard::new();
+    let create = Message {
+        label: RegionCreate::LABEL,
+        words: RegionCreate {
+            size: 3 * PAGE,
+            flags: GetFlags::empty(),
+        }
+        .into_words(),
+        bytes: &[],
+        handles: &[],
+    };
+    let attach = RegionAttach {
+        address: 0,
+        flags: AttachFlags::empty(),
+    };
+    let seen = [PLAIN, GUARDED].map(|program| {
+        let made = guard.ask(program, &create);
+        assert_eq!(made.back.tag.handles(), 1, "a handle comes back");
+        let region = guard.world.handles();
+        let attached = guard.ask(
+            program,
+            &Message {
+                label: RegionAttach::LABEL,
+                words: attach.into_words(),
+                bytes: &[],
+                handles: &region,
+            },
+        );
+        let (address,) = answer::<RegionAttach>(&attached).expect("all rights");
+        let usage = guard.ask(
+            program,
+            &Message {
+                label: CountUsage::LABEL,
+                words: [0; 6],
+                bytes: &[],
+                handles: &[],
+            },
+        );
+        let mapped = answer::<CountUsage>(&usage).expect("counts").mapped;
+        (address, mapped, region)
+    });
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0].1, 4, "with the message page");
 }
 
 #[test]

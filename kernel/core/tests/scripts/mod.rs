@@ -9,6 +9,7 @@ mod kills;
 mod lives;
 mod messages;
 mod no_room;
+mod regions;
 
 use play::Size;
 use play::World;

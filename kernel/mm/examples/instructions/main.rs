@@ -18,7 +18,8 @@ use abi::{MessagePage, Words, Words6};
 use addr::{Frame, FrameRange, VirtAddr};
 use hardware::{Hardware, Space};
 use mm::{
-    Access, Credential, Identity, KeyBucket, Limits, MemoryManager, Seconds, SpaceId, Storage, frame_words,
+    Access, Companion, Credential, Identity, KeyBucket, Limits, MemoryManager, Seconds, SpaceId, Storage,
+    frame_words,
 };
 use slots::Slot;
 
@@ -221,7 +222,14 @@ impl Desk {
         let now = Seconds(1);
         let reply = self
             .memory
-            .perform(space, &request, &mut self.message, 0, source, now)
+            .perform(
+                space,
+                &request,
+                &mut self.message,
+                0,
+                source.map(Companion::Space),
+                now,
+            )
             .expect("a request that makes sense");
         let mut job = reply.job;
         while let Some(rest) = job {

@@ -17,8 +17,8 @@ use abi::shm::{IpcPerm, SHM_DEST, SHM_LOCKED, ShmId, ShmKey, ShmidDs};
 use addr::PageCount;
 use slots::Id;
 
-/// Names a region inside the memory manager.
-pub(crate) type RegionId = Id<Region>;
+/// Names a region, for whoever has a handle to it. User programs know a [`ShmId`] instead.
+pub type RegionId = Id<Region>;
 
 /// A region: frames that address spaces attach.
 pub struct Region {
@@ -37,6 +37,8 @@ pub struct Region {
     pub(crate) last_user: Option<Pid>,
     /// Attachments whose last translation is not gone yet.
     pub(crate) attached: u32,
+    /// Handles that name it.
+    pub(crate) handles: u32,
     pub(crate) contents: Contents,
     /// Others with keys of the same hash.
     pub(crate) below: keys::Below,
@@ -47,6 +49,8 @@ pub struct Region {
 /// How far a region's life has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum RegionState {
+    /// Found through its handles alone. Goes with the last handle and attachment.
+    Unnamed,
     /// Found by key and identifier.
     Live,
     /// Removed while attached (`SHM_DEST`): found by identifier until the last detach.

@@ -4,6 +4,7 @@
 //! decides alone, so an owner without rights is refused even if others have them.
 
 use crate::identity::{Credential, Gid, Uid};
+use abi::Rights;
 use abi::shm::Mode;
 
 /// Owner, creator and mode.
@@ -24,6 +25,17 @@ impl Wanted {
     pub const READ: Self = Self(4);
     pub const READ_WRITE: Self = Self(6);
     pub const READ_EXECUTE: Self = Self(5);
+
+    /// What a handle with these rights is for.
+    pub fn of(rights: Rights) -> Self {
+        let bit = |right, bit| if rights.contains(right) { bit } else { 0 };
+        Self(bit(Rights::READ, 4) | bit(Rights::WRITE, 2) | bit(Rights::EXECUTE, 1))
+    }
+
+    /// Whether a handle with these rights is for all of it.
+    pub fn is_within(self, rights: Rights) -> bool {
+        self.0 & !Self::of(rights).0 == 0
+    }
 
     /// What the mode bits of `shmget` ask for: all three digits count alike.
     pub fn by(mode: Mode) -> Self {

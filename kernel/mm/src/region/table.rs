@@ -14,7 +14,9 @@ pub(crate) struct RegionTable {
     keys: Keys,
     /// Regions that an identifier finds.
     identified: u32,
-    /// Pages of these.
+    /// Regions that only handles find.
+    unnamed: u32,
+    /// Pages of all these.
     pages: u64,
     /// No region in use has a higher index than this.
     highest: u32,
@@ -26,6 +28,7 @@ impl RegionTable {
             slots: Slots::new(slots),
             keys: Keys::new(buckets),
             identified: 0,
+            unnamed: 0,
             pages: 0,
             highest: 0,
         }
@@ -36,7 +39,12 @@ impl RegionTable {
         self.identified
     }
 
-    /// Pages of all regions that an identifier finds.
+    /// Regions that something finds.
+    pub fn found(&self) -> u32 {
+        self.identified + self.unnamed
+    }
+
+    /// Pages of all regions that something finds.
     pub fn pages(&self) -> u64 {
         self.pages
     }
@@ -64,17 +72,17 @@ impl RegionTable {
         self.slots.iter()
     }
 
-    /// The region with this identifier, unless it is dead.
+    /// The region with this identifier, if an identifier finds it.
     pub fn by_identifier(&self, id: ShmId) -> Option<RegionId> {
         self.by_index(id.index())
             .filter(|&found| Self::identifier(found) == id)
     }
 
-    /// The region at this index, unless it is dead.
+    /// The region at this index, if an identifier finds it.
     pub fn by_index(&self, index: u32) -> Option<RegionId> {
         let found = self.slots.id_at(index)?;
         let region = self.slots.get(found)?;
-        (region.state != RegionState::Dead).then_some(found)
+        matches!(region.state, RegionState::Live | RegionState::Removed).then_some(found)
     }
 
     /// The region with this key.
@@ -92,19 +100,33 @@ impl RegionTable {
     /// # Errors
     /// [`Full`] if no slot is free.
     pub fn insert(&mut self, region: Region) -> Result<RegionId, Full> {
-        let (key, pages) = (region.key, region.pages.get());
+        let (key, pages, state) = (region.key, region.pages.get(), region.state);
         let id = self.slots.insert(region)?;
-        self.identified += 1;
         self.pages += pages;
-        self.highest = self.highest.max(id.index());
+        *self.count_of(state) += 1;
+        if state != RegionState::Unnamed {
+            self.highest = self.highest.max(id.index());
+        }
         if key != ShmKey::PRIVATE {
             self.keys.insert(&mut self.slots, id, key);
         }
         Ok(id)
     }
 
+    /// Lets an identifier, and this key if it is one, find an unnamed region from now on.
+    pub fn publish(&mut self, id: RegionId, key: ShmKey) {
+        self.turn(id, RegionState::Live);
+        self.highest = self.highest.max(id.index());
+        if key != ShmKey::PRIVATE {
+            self.keys.insert(&mut self.slots, id, key);
+        }
+        if let Some(region) = self.slots.get_mut(id) {
+            region.key = key;
+        }
+    }
+
     /// Makes the key find nothing from now on.
-    pub fn forget_key(&mut self, id: RegionId) {
+    fn forget_key(&mut self, id: RegionId) {
         let Some(key) = self.slots.get(id).map(|region| region.key) else {
             return;
         };
@@ -116,13 +138,49 @@ impl RegionTable {
         }
     }
 
-    /// Makes key and identifier find nothing from now on.
+    /// Makes the key of a region find nothing, and its identifier only until the last detach.
+    pub fn retire(&mut self, id: RegionId) {
+        if self
+            .slots
+            .get(id)
+            .is_some_and(|region| region.state == RegionState::Live)
+        {
+            self.forget_key(id);
+            self.turn(id, RegionState::Removed);
+        }
+    }
+
+    /// Makes its identifier find nothing from now on, too.
+    pub fn forget_identifier(&mut self, id: RegionId) {
+        self.turn(id, RegionState::Unnamed);
+    }
+
+    /// Makes nothing find a region from now on.
     pub fn forget(&mut self, id: RegionId) {
         self.forget_key(id);
-        if let Some(region) = self.slots.get_mut(id) {
-            region.state = RegionState::Dead;
-            self.identified -= 1;
+        self.turn(id, RegionState::Dead);
+        if let Some(region) = self.slots.get(id) {
             self.pages -= region.pages.get();
+        }
+    }
+
+    /// Puts a region that is not dead into another state.
+    fn turn(&mut self, id: RegionId, to: RegionState) {
+        let Some(region) = self.slots.get_mut(id) else {
+            return;
+        };
+        let from = core::mem::replace(&mut region.state, to);
+        *self.count_of(from) -= 1;
+        if to != RegionState::Dead {
+            *self.count_of(to) += 1;
+        }
+    }
+
+    /// The count of regions that are found as those in this state are. The dead are not counted.
+    fn count_of(&mut self, state: RegionState) -> &mut u32 {
+        match state {
+            RegionState::Unnamed => &mut self.unnamed,
+            RegionState::Live | RegionState::Removed | RegionState::Dead => &mut self.identified,
         }
     }
 

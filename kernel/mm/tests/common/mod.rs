@@ -15,10 +15,12 @@ use abi::process::Pid;
 use abi::shm::{
     AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmKey, ShmidDs,
 };
-use abi::{Errno, MessagePage, Words, Words6};
+use abi::{Errno, MessagePage, Rights, Words, Words6};
 use addr::VirtAddr;
 use machine::{Fault, Machine};
-use mm::{Access, Credential, FaultCause, Gid, Identity, Job, Reply, Seconds, SpaceId, Uid};
+use mm::{
+    Access, Companion, Credential, FaultCause, Gid, Identity, Job, RegionId, Reply, Seconds, SpaceId, Uid,
+};
 pub use setup::{Size, World};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -32,6 +34,9 @@ pub const FIND: GetFlags = GetFlags::empty();
 pub const PLAIN: AttachFlags = AttachFlags::empty();
 /// No key.
 pub const PRIVATE: i32 = 0;
+
+/// What a handle to a region stands for.
+pub type Held = (RegionId, Rights);
 
 /// Words and bytes of an answer.
 pub type Answer = Result<(Words6, Vec<u8>), Errno>;
@@ -131,6 +136,18 @@ impl World {
         bytes: &[u8],
         source: Option<SpaceId>,
     ) -> (Answer, Option<Job>) {
+        let (answer, _, job) = self.begin_with(process, request, bytes, source.map(Companion::Space));
+        (answer, job)
+    }
+
+    /// The same with whatever comes along, and the region that the answer carries a handle to.
+    pub fn begin_with(
+        &mut self,
+        process: SpaceId,
+        request: MemoryRequest,
+        bytes: &[u8],
+        companion: Option<Companion>,
+    ) -> (Answer, Option<Held>, Option<Job>) {
         // What the page held before must not show in any answer.
         let mut message = MessagePage {
             bytes: [0xa5; abi::BUFFER_BYTES],
@@ -140,11 +157,16 @@ impl World {
         let now = Seconds(self.now);
         let done = self
             .mm
-            .perform(process, &request, &mut message, bytes.len(), source, now);
+            .perform(process, &request, &mut message, bytes.len(), companion, now);
         self.check();
         match done {
-            Ok(Reply { words, bytes, job }) => (Ok((words, message.bytes[..bytes].to_vec())), job),
-            Err(errno) => (Err(errno), None),
+            Ok(Reply {
+                words,
+                bytes,
+                region,
+                job,
+            }) => (Ok((words, message.bytes[..bytes].to_vec())), region, job),
+            Err(errno) => (Err(errno), None, None),
         }
     }
 

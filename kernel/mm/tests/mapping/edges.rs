@@ -70,7 +70,14 @@ fn send(world: &mut World, p: SpaceId, source: Option<SpaceId>, label: abi::Labe
         bytes: [0xff; 512],
         handles: [0; 4],
     };
-    let done = world.mm.perform(p, &request, &mut page, 112, source, Seconds(1));
+    let done = world.mm.perform(
+        p,
+        &request,
+        &mut page,
+        112,
+        source.map(mm::Companion::Space),
+        Seconds(1),
+    );
     let mut job: Option<Job> = done.as_ref().ok().and_then(|reply| reply.job);
     while let Some(rest) = job {
         job = world.mm.step(rest, Seconds(1));

@@ -2,7 +2,7 @@
 
 use super::program::Program;
 use abi::console::ConsoleRequest;
-use abi::memory::{Map, MemoryRequest, Move, Protection, Unmap};
+use abi::memory::{Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, Unmap};
 use abi::process::{Create, CreateEndpoint, Derive, Exit, Give, Kill, ProcessRequest, Start, Wait};
 use abi::shm::ShmId;
 use abi::system::{ShutDown, SystemRequest};
@@ -192,7 +192,11 @@ impl Trap {
         trap.fill_page(picks, program);
         match row.label {
             Create::LABEL => trap.bytes = 1 + picks.next() % 33,
-            Give::LABEL | Move::LABEL if !picks.next().is_multiple_of(8) => trap.count = 1,
+            Give::LABEL | Move::LABEL | RegionAttach::LABEL | RegionControl::LABEL | RegionPublish::LABEL
+                if !picks.next().is_multiple_of(8) =>
+            {
+                trap.count = 1
+            }
             _ => {}
         }
         trap
@@ -284,12 +288,13 @@ fn fields(row: Row, picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]
 fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]) -> u64 {
     match field {
         "handle" => program.some_handle(picks).raw().into(),
-        "rights" => picks.of(&[7, 5, 3, 1, 4, 0]),
+        "rights" => picks.of(&[7, 5, 3, 1, 4, 0, 0x7c, 0x1c, 8, 12, 64]),
         "badge" => picks.of(&[0, 0, 1, 77]),
         "place" => 1 + picks.next() % 12,
         "address" | "source" | "destination" => picks.address(program),
         "length" => picks.of(&[1, 2, 3, 5, 8, 150, 1 << 20]) * layout::PAGE_BYTES,
         "size" => picks.of(&[4096, 1, 3 * 4096, 100_000, 2 << 20, 3 << 20]),
+        "uid" | "gid" => picks.of(&[0, 0, 0, 1, 2, u64::from(u32::MAX)]),
         "key" => picks.next() % 4,
         "flags" => picks.of(&[
             0o1666, 0, 0o1600, 0o3666, 0o11666, 0o10000, 0o20000, 0o40000, 0o100_000,

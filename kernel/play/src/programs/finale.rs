@@ -7,7 +7,7 @@ use abi::shm::ShmCommand;
 use abi::{Errno, MessagePage};
 use kcore::Next;
 use kcore::audit::Population;
-use mm::{Seconds, SpaceId};
+use mm::{Credential, Seconds, SpaceId};
 
 impl Play {
     /// Ends every process and removes every segment; then all frames are back.
@@ -70,7 +70,9 @@ impl Play {
         (id, process.space.expect("and lives"))
     }
 
+    /// The first process may not be user 0 any more; it is again.
     fn remove_segments(&mut self, space: SpaceId) {
+        self.world.kernel.memory.set_credential(space, Credential::ROOT);
         for index in 0..64 {
             let mut control = |id, command: ShmCommand| {
                 let request = ShmControl {

@@ -1,8 +1,7 @@
 //! Attached segments, and the views of them that stay sound while others write.
 
-use super::Shm;
 use crate::Error;
-use crate::sys::memory::{shm_attach, shm_detach};
+use crate::sys::memory::shm_detach;
 use abi::shm::AttachFlags;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -18,6 +17,14 @@ pub struct ReadOnly {
     place: Place,
 }
 
+/// What can be attached, however it is found.
+pub(super) trait Segment {
+    /// Its size.
+    fn bytes(&self) -> Result<u64, Error>;
+    /// `shmat`.
+    fn attach(&self, address: u64, flags: AttachFlags) -> Result<u64, Error>;
+}
+
 /// Where a segment is attached. The bytes stay mapped as long as this value lives.
 #[derive(Debug)]
 struct Place {
@@ -26,7 +33,7 @@ struct Place {
 }
 
 impl Attachment {
-    pub(super) fn new(segment: Shm, address: u64) -> Result<Self, Error> {
+    pub(super) fn new(segment: &impl Segment, address: u64) -> Result<Self, Error> {
         Place::attach(segment, address, AttachFlags::empty()).map(|place| Self { place })
     }
 
@@ -80,7 +87,7 @@ impl Attachment {
 }
 
 impl ReadOnly {
-    pub(super) fn new(segment: Shm) -> Result<Self, Error> {
+    pub(super) fn new(segment: &impl Segment) -> Result<Self, Error> {
         Place::attach(segment, 0, AttachFlags::RDONLY).map(|place| Self { place })
     }
 
@@ -131,10 +138,10 @@ unsafe impl Shared for AtomicU32 {}
 unsafe impl Shared for AtomicU64 {}
 
 impl Place {
-    fn attach(segment: Shm, address: u64, flags: AttachFlags) -> Result<Self, Error> {
+    fn attach(segment: &impl Segment, address: u64, flags: AttachFlags) -> Result<Self, Error> {
         // A segment's size never changes, so it does not matter which comes first.
-        let length = usize::try_from(segment.stat()?.shm_segsz).map_err(|_| Error::Garbled)?;
-        let address = shm_attach(segment.id(), address, flags)?;
+        let length = usize::try_from(segment.bytes()?).map_err(|_| Error::Garbled)?;
+        let address = segment.attach(address, flags)?;
         Ok(Self { address, length })
     }
 
@@ -169,8 +176,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::Shm;
     use crate::fake;
+    use crate::shm::Shm;
     use abi::Tag;
     use abi::shm::{ShmId, ShmidDs};
     use std::boxed::Box;

@@ -3,13 +3,14 @@
 //! Each has a twin with another name in [`crate::shm`] where that is about shared memory. To act
 //! for another process, [`call`] its memory manager.
 
-use crate::call::{call, call_with, exchange};
+use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
-use abi::Handle;
 use abi::memory::{
-    CountUsage, Map, Move, Protection, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage,
+    CountUsage, Map, Move, Protection, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish,
+    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage,
 };
 use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey};
+use abi::{Handle, Rights};
 
 /// As [`Map`].
 ///
@@ -82,4 +83,59 @@ pub fn shm_control(id: i32, command: i32, outgoing: &[u8], incoming: &mut Incomi
         command,
     };
     exchange(Handle::MEMORY, request, Outgoing::bytes(outgoing), incoming).map(|(value,)| value)
+}
+
+/// As [`RegionCreate`].
+///
+/// # Errors
+/// As [`RegionCreate`].
+pub fn region_create(size: u64, flags: GetFlags) -> Result<Handle, Error> {
+    one_handle(Handle::MEMORY, RegionCreate { size, flags })
+}
+
+/// As [`RegionOpen`].
+///
+/// # Errors
+/// As [`RegionOpen`].
+pub fn region_open(id: ShmId, rights: Rights) -> Result<Handle, Error> {
+    one_handle(Handle::MEMORY, RegionOpen { id, rights })
+}
+
+/// As [`RegionAttach`].
+///
+/// # Errors
+/// As [`RegionAttach`].
+pub fn region_attach(region: Handle, address: u64, flags: AttachFlags) -> Result<u64, Error> {
+    let request = RegionAttach { address, flags };
+    call_with(Handle::MEMORY, request, Outgoing::handles(&[region])).map(|(address,)| address)
+}
+
+/// As [`RegionControl`]; `outgoing` is what C passes in the structure, `incoming` what it gets back.
+///
+/// # Errors
+/// As [`RegionControl`].
+pub fn region_control(
+    region: Handle,
+    command: i32,
+    outgoing: &[u8],
+    incoming: &mut Incoming,
+) -> Result<i32, Error> {
+    let outgoing = Outgoing {
+        bytes: outgoing,
+        handles: &[region],
+    };
+    exchange(Handle::MEMORY, RegionControl { command }, outgoing, incoming).map(|(value,)| value)
+}
+
+/// As [`RegionPublish`].
+///
+/// # Errors
+/// As [`RegionPublish`].
+pub fn region_publish(region: Handle, key: ShmKey) -> Result<ShmId, Error> {
+    call_with(
+        Handle::MEMORY,
+        RegionPublish { key },
+        Outgoing::handles(&[region]),
+    )
+    .map(|(id,)| id)
 }

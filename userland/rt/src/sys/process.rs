@@ -1,6 +1,6 @@
 //! Requests to processes, one's own and children: [`abi::process`].
 
-use crate::call::{call, call_with, exchange};
+use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
     Become, Close, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadClock,
@@ -94,7 +94,7 @@ pub fn kill(child: Handle) -> Result<(), Error> {
 /// # Errors
 /// As [`CreateEndpoint`].
 pub fn create_endpoint() -> Result<Handle, Error> {
-    one_handle(CreateEndpoint {})
+    one_handle(Handle::SELF, CreateEndpoint {})
 }
 
 /// As [`Derive`].
@@ -102,11 +102,12 @@ pub fn create_endpoint() -> Result<Handle, Error> {
 /// # Errors
 /// As [`Derive`].
 pub fn derive(handle: Handle, rights: Rights, badge: Badge) -> Result<Handle, Error> {
-    one_handle(Derive {
+    let request = Derive {
         handle,
         rights,
         badge,
-    })
+    };
+    one_handle(Handle::SELF, request)
 }
 
 /// As [`Close`].
@@ -153,13 +154,4 @@ pub fn set_credential(process: Handle, uid: u32, gid: u32, groups: &[u8]) -> Res
 /// As [`ReadCredential`].
 pub fn read_credential(process: Handle, groups: &mut Incoming) -> Result<UserAndGroup, Error> {
     exchange(process, ReadCredential {}, Outgoing::NOTHING, groups)
-}
-
-fn one_handle<R: abi::Request>(request: R) -> Result<Handle, Error> {
-    let mut incoming = Incoming::new();
-    exchange(Handle::SELF, request, Outgoing::NOTHING, &mut incoming)?;
-    match *incoming.handles() {
-        [handle] => Ok(handle),
-        _ => Err(Error::Garbled),
-    }
 }

@@ -31,6 +31,7 @@ fn region(key: i32) -> Region {
         creator: Pid(1),
         last_user: None,
         attached: 0,
+        handles: 0,
         contents: Contents::new(pages, Promise::none()),
         below: [None; 2],
         next_dead: None,

@@ -1,0 +1,92 @@
+//! Regions as handles: made without a name, made of a name, and given a name later.
+//!
+//! Whoever keeps handles counts them here, each of them once. A region goes when neither a name nor a
+//! handle nor an attachment is left. A region names nothing itself, so these counts cannot go round.
+
+use crate::identity::Seconds;
+use crate::job::Job;
+use crate::manager::MemoryManager;
+use crate::message::{Call, Reply};
+use crate::mmu::Mmu;
+use crate::region::{RegionId, RegionState, RegionTable, Wanted};
+use crate::space::SpaceId;
+use crate::subject::Subject;
+use abi::memory::{RegionCreate, RegionOpen, RegionPublish};
+use abi::shm::ShmKey;
+use abi::{Errno, Rights};
+
+impl<M: Mmu> MemoryManager<M> {
+    pub(crate) fn region_create(&mut self, call: &Call<'_>, request: RegionCreate) -> Result<Reply, Errno> {
+        let RegionCreate { size, flags } = request;
+        let region = self.create(call, ShmKey::PRIVATE, size, flags, RegionState::Unnamed)?;
+        self.retain_region(region);
+        Ok(Reply::with_region(region, Rights::REGION))
+    }
+
+    /// The permissions are asked for now, and never again.
+    pub(crate) fn region_open(&mut self, call: &Call<'_>, request: RegionOpen) -> Result<Reply, Errno> {
+        let RegionOpen { id, rights } = request;
+        let uses = rights - Rights::PASS;
+        if uses.is_empty() || !Rights::REGION.contains(rights) {
+            return Err(Errno::EINVAL);
+        }
+        let named = Subject::Named(id);
+        let region = self.accessible(call, named, Wanted::of(rights))?;
+        if rights.contains(Rights::CONTROL) {
+            self.controlled(call, named)?;
+        }
+        self.retain_region(region);
+        Ok(Reply::with_region(region, rights | Rights::PASS))
+    }
+
+    pub(crate) fn region_publish(&mut self, call: &Call<'_>, request: RegionPublish) -> Result<Reply, Errno> {
+        let RegionPublish { key } = request;
+        let id = self.controlled(call, call.region_passed()?)?;
+        let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
+        let is_taken = key != ShmKey::PRIVATE && self.regions.by_key(key).is_some();
+        if region.state != RegionState::Unnamed || is_taken {
+            return Err(Errno::EEXIST);
+        }
+        self.regions.publish(id, key);
+        Ok(Reply::new((RegionTable::identifier(id),)))
+    }
+
+    /// Counts one more handle to a region, which somebody has a handle to or which has a name.
+    pub fn retain_region(&mut self, id: RegionId) {
+        if let Some(region) = self.regions.get_mut(id) {
+            region.handles += 1;
+        }
+    }
+
+    /// Counts one handle fewer. If nothing is left of the region, [`Self::sweep`] of this space takes it
+    /// apart, or its end.
+    pub fn release_region(&mut self, id: RegionId, space: SpaceId) {
+        if let Some(region) = self.regions.get_mut(id) {
+            region.handles -= 1;
+            self.settle_region(space, id);
+        }
+    }
+
+    /// The first step of what `space` has to give back. Short operations are done by it.
+    pub fn sweep(&mut self, space: SpaceId, now: Seconds) -> Option<Job> {
+        self.step(Job::Sweep(space), now)
+    }
+
+    /// All regions that something finds, and how many handles name each. For checks.
+    pub fn handles_to_regions(&self) -> impl Iterator<Item = (RegionId, u32)> {
+        self.regions.iter().map(|(id, region)| (id, region.handles))
+    }
+
+    /// Lets a region go that has lost its name, an attachment or a handle, as far as nothing keeps it.
+    /// Its identifier is good until the last detach, whoever has handles (POSIX knows none).
+    pub(crate) fn settle_region(&mut self, space: SpaceId, id: RegionId) {
+        let Some(region) = self.regions.get(id).filter(|region| region.attached == 0) else {
+            return;
+        };
+        match (region.state, region.handles) {
+            (RegionState::Unnamed | RegionState::Removed, 0) => self.kill_region(space, id),
+            (RegionState::Removed, _) => self.regions.forget_identifier(id),
+            (RegionState::Live | RegionState::Unnamed | RegionState::Dead, _) => {}
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Which region a request is about, and whether the caller may.
+//!
+//! By its identifier, a region's mode decides against the caller's credential. By a handle, the handle's
+//! rights decide: whoever made it was asked then.
+
+use crate::manager::MemoryManager;
+use crate::message::Call;
+use crate::mmu::Mmu;
+use crate::region::{RegionId, Wanted};
+use abi::shm::ShmId;
+use abi::{Errno, Rights};
+
+/// Which region a request is about.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject {
+    /// The one that this identifier finds, if any.
+    Named(ShmId),
+    /// One that the caller has a handle to, which keeps it.
+    Held(RegionId, Rights),
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// The region, if it grants the access.
+    ///
+    /// # Errors
+    /// `EINVAL` there is none; `EACCES` it does not.
+    #[inline]
+    pub(crate) fn accessible(
+        &self,
+        call: &Call<'_>,
+        subject: Subject,
+        wanted: Wanted,
+    ) -> Result<RegionId, Errno> {
+        let (found, granted) = match subject {
+            Subject::Named(id) => {
+                let found = self.find_region(id)?;
+                (found, self.grants(call, found, wanted)?)
+            }
+            Subject::Held(held, rights) => (held, wanted.is_within(rights)),
+        };
+        if granted { Ok(found) } else { Err(Errno::EACCES) }
+    }
+
+    /// The region, if the caller may change it: as its owner, its creator, or user 0, or by its handle.
+    ///
+    /// # Errors
+    /// `EINVAL` there is none; `EPERM` it may not.
+    pub(crate) fn controlled(&self, call: &Call<'_>, subject: Subject) -> Result<RegionId, Errno> {
+        let (found, may) = match subject {
+            Subject::Named(id) => {
+                let found = self.find_region(id)?;
+                let region = self.regions.get(found).ok_or(Errno::EINVAL)?;
+                let credential = &self.alive(call.space)?.identity.credential;
+                (found, region.ownership.may_control(credential))
+            }
+            Subject::Held(held, rights) => (held, rights.contains(Rights::CONTROL)),
+        };
+        if may { Ok(found) } else { Err(Errno::EPERM) }
+    }
+
+    /// Whether a region's mode grants the access to whoever calls.
+    pub(crate) fn grants(&self, call: &Call<'_>, region: RegionId, wanted: Wanted) -> Result<bool, Errno> {
+        let region = self.regions.get(region).ok_or(Errno::EINVAL)?;
+        let credential = &self.alive(call.space)?.identity.credential;
+        Ok(region.ownership.grants(credential, wanted))
+    }
+
+    fn find_region(&self, id: ShmId) -> Result<RegionId, Errno> {
+        self.regions.by_identifier(id).ok_or(Errno::EINVAL)
+    }
+}
