@@ -1,7 +1,7 @@
 //! What a memory manager is asked.
 
 use crate::request::requests;
-use crate::shm::{AttachFlags, GetFlags, ShmId, ShmKey};
+use crate::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use crate::{Errno, Rights, Word};
 
 bitflags::bitflags! {
@@ -41,7 +41,8 @@ requests! {
         /// `IPC_CREAT | IPC_EXCL` is set; `EINVAL` the size is 0 or above shmmax for a new
         /// segment, or larger than an existing one, or a new one is to have `SHM_HUGETLB`, since
         /// there are no huge pages; `EACCES` the existing one does not grant the
-        /// mode asked for; `ENOSPC` shmmni or shmall is reached; `ENOMEM` the pages cannot be
+        /// mode asked for; `ENOSPC` shmmni or shmall is reached, or shmusermni or
+        /// shmuserall by this user, or too many users have segments; `ENOMEM` the pages cannot be
         /// promised.
         ShmGet = 0x200 {
             /// Key, or `IPC_PRIVATE`.
@@ -181,6 +182,28 @@ requests! {
             /// Key, or `IPC_PRIVATE` for none.
             key: ShmKey,
         } -> (ShmId,);
+        /// A limit or switch of shared memory.
+        ///
+        /// `EINVAL` there is no such setting.
+        ReadShmSetting = 0x225 {
+            /// Which.
+            setting: ShmSetting,
+        } -> (u64,);
+        /// Changes one, for everybody. What exists stays as it is, except that `shm_rmid_forced` of 1
+        /// destroys the segments that it would have destroyed before.
+        ///
+        /// `EPERM` not user 0; `EINVAL` there is no such setting, or a switch that is neither 0 nor 1.
+        ChangeShmSetting = 0x226 {
+            /// Which.
+            setting: ShmSetting,
+            /// To what. A limit higher than can be is as high as can be.
+            value: u64,
+        } -> ();
+        /// What segments a user has created that still exist, as the limits for users count them.
+        CountShmUser = 0x227 {
+            /// User.
+            uid: u32,
+        } -> UserUsage;
     }
 }
 
@@ -196,6 +219,24 @@ crate::request::words! {
         /// Mappings.
         mappings: u64,
     }
+}
+
+crate::request::words! {
+    /// Segments of a user.
+    UserUsage {
+        /// Segments, with a name or without.
+        segments: u32,
+        /// Pages of these, present or not.
+        pages: u64,
+    }
+}
+
+impl UserUsage {
+    /// What most users have.
+    pub const NOTHING: Self = Self {
+        segments: 0,
+        pages: 0,
+    };
 }
 
 /// The first argument of `shmctl`: any C `int`, for some commands an index and not an identifier.

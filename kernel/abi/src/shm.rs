@@ -2,6 +2,7 @@
 //!
 //! Values and layouts are those of Linux on AArch64, so that C programs compiled for it agree.
 
+use crate::request::numbered;
 use crate::{Errno, Word};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -202,6 +203,57 @@ impl ShmCommand {
             15 => Self::StatAny,
             _ => return Err(Errno::EINVAL),
         })
+    }
+}
+
+/// A limit or switch of shared memory. Bootargs set them too, by the same names in small letters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum ShmSetting {
+    /// `shmmni`: most segments.
+    Shmmni = 1,
+    /// `shmmax`: most bytes of a segment.
+    Shmmax = 2,
+    /// `shmall`: most pages of all segments together.
+    Shmall = 3,
+    /// `shmseg`: most attachments of a process.
+    Shmseg = 4,
+    /// `shmusermni`: most segments that a user other than 0 has created.
+    Shmusermni = 5,
+    /// `shmuserall`: most pages of these together.
+    Shmuserall = 6,
+    /// `shm_rmid_forced`: 1 if a segment goes when it is detached for the last time, or with its creator
+    /// if it was never attached; 0 if it stays until it is removed.
+    ShmRmidForced = 7,
+}
+
+numbered!(
+    ShmSetting: Shmmni, Shmmax, Shmall, Shmseg, Shmusermni, Shmuserall, ShmRmidForced,
+);
+
+impl ShmSetting {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Shmmni,
+        Self::Shmmax,
+        Self::Shmall,
+        Self::Shmseg,
+        Self::Shmusermni,
+        Self::Shmuserall,
+        Self::ShmRmidForced,
+    ];
+
+    /// What bootargs call it, and people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shmmni => "shmmni",
+            Self::Shmmax => "shmmax",
+            Self::Shmall => "shmall",
+            Self::Shmseg => "shmseg",
+            Self::Shmusermni => "shmusermni",
+            Self::Shmuserall => "shmuserall",
+            Self::ShmRmidForced => "shm_rmid_forced",
+        }
     }
 }
 

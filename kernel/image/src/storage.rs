@@ -5,6 +5,7 @@ use crate::machine::Machine;
 use crate::ram::{Ram, frames_for};
 use aarch64::context::FpState;
 use aarch64::mmu::{self, Hardware};
+use abi::shm::ShmSetting;
 use addr::GRANULE;
 use boards::Board;
 use kcore::ipc::Endpoint;
@@ -17,7 +18,7 @@ use slots::Slot;
 /// How many of everything there can be.
 #[derive(Clone, Copy)]
 pub struct Counts {
-    /// Processes, threads and address spaces.
+    /// Processes, threads, address spaces, and users that have segments.
     pub processes: usize,
     endpoints: usize,
     regions: usize,
@@ -50,6 +51,7 @@ impl Counts {
             frames_for::<Slot<Endpoint>>(self.endpoints),
             frames_for::<Slot<mm::Region>>(self.regions),
             frames_for::<KeyBucket>(self.regions),
+            frames_for::<Slot<mm::Account>>(self.processes),
             frames_for::<Slot<mm::Vma>>(self.mappings),
             frames_for::<Kernel<Machine>>(1),
         ];
@@ -108,6 +110,7 @@ pub fn memory_manager(
         spaces: ram.take_slots(counts.processes),
         regions: ram.take_slots(counts.regions),
         vmas: ram.take_slots(counts.mappings),
+        accounts: ram.take_slots(counts.processes),
         keys: ram.take_slice(counts.regions, || KeyBucket::EMPTY),
     };
     match MemoryManager::new(storage, ram.ranges(), hardware, limits(board, counts)) {
@@ -122,14 +125,15 @@ fn limits(board: &Board, counts: Counts) -> Limits {
     let mappings = u32::try_from(counts.mappings / 4).map_or(u32::MAX, |some| some.max(MAPPINGS_PER_PROCESS));
     let options = board.options();
     let number = |name: &str| options.option(name).and_then(|value| value.parse().ok());
-    let count = |name: &str| number(name).map(|value: u64| u32::try_from(value).unwrap_or(u32::MAX));
-    Limits {
-        shmmni: count("shmmni").unwrap_or(Limits::WIDEST.shmmni),
-        shmmax: number("shmmax").unwrap_or(Limits::WIDEST.shmmax),
-        shmall: number("shmall").unwrap_or(Limits::WIDEST.shmall),
-        shmseg: count("shmseg").unwrap_or(mappings),
+    let limits = Limits {
+        shmseg: mappings,
         mappings,
-    }
+        ..Limits::WIDEST
+    };
+    ShmSetting::ALL.into_iter().fold(limits, |limits, setting| {
+        let value = number(setting.name()).and_then(|value| limits.with(setting, value).ok());
+        value.unwrap_or(limits)
+    })
 }
 
 /// A quarter of all, so that one process cannot take them away from the others, but not less than this.

@@ -12,6 +12,7 @@ use crate::space::{Arriving, Space};
 use crate::vma::{
     Attachment, Leaving, Manner, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing, tables_needed,
 };
+use abi::memory::UserUsage;
 use abi::shm::ShmKey;
 use addr::{Frame, Page, PageRange, Perms};
 
@@ -38,7 +39,32 @@ impl<M: Mmu> MemoryManager<M> {
             self.audit_region(id, region)?;
         }
         self.audit_sharers()?;
+        self.audit_accounts()?;
         self.audit_totals()
+    }
+
+    /// Each user's regions and their pages are counted, and who has none has no account.
+    fn audit_accounts(&self) -> Result<(), Broken> {
+        let mut all = 0;
+        for uid in self.accounts.users() {
+            let (mut segments, mut pages) = (0, 0);
+            for (_, region) in self.regions.iter() {
+                if region.state != RegionState::Dead && region.ownership.creator_uid == uid {
+                    segments += 1;
+                    pages += region.pages.get();
+                }
+            }
+            check(segments > 0, "only who has regions has an account")?;
+            check(
+                self.accounts.usage(uid) == UserUsage { segments, pages },
+                "what a user has is counted",
+            )?;
+            all += segments;
+        }
+        check(
+            all == self.regions.found(),
+            "every region is charged to its creator",
+        )
     }
 
     /// Whether the allocator holds `frame`, so that nothing may lead to it.

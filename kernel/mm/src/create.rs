@@ -3,7 +3,7 @@
 //! POSIX `shmget`. Where it leaves the order of errors open, the order is Linux's: for an
 //! existing key `EEXIST`, then `EINVAL`, then `EACCES`.
 
-use crate::identity::Seconds;
+use crate::identity::{Credential, Seconds};
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
@@ -11,7 +11,7 @@ use crate::region::{
     Contents, Lock, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Wanted,
 };
 use abi::Errno;
-use abi::memory::ShmGet;
+use abi::memory::{ShmGet, UserUsage};
 use abi::shm::{GetFlags, ShmKey};
 use addr::PageCount;
 
@@ -69,6 +69,7 @@ impl<M: Mmu> MemoryManager<M> {
         if flags.contains(GetFlags::HUGETLB) {
             return Err(Errno::EINVAL);
         }
+        self.check_share(&identity.credential, pages)?;
         let all_pages = self.regions.pages().checked_add(pages.get());
         if all_pages.is_none_or(|all| all > self.limits.shmall) || self.regions.found() >= self.limits.shmmni
         {
@@ -101,6 +102,7 @@ impl<M: Mmu> MemoryManager<M> {
                 change: call.now,
             },
             creator: identity.pid,
+            created_in: call.space,
             last_user: None,
             attached: 0,
             handles: 0,
@@ -108,6 +110,25 @@ impl<M: Mmu> MemoryManager<M> {
             below: [None; 2],
             next_dead: None,
         };
-        self.regions.insert(region).map_err(|_| Errno::ENOSPC)
+        let id = self.regions.insert(region).map_err(|_| Errno::ENOSPC)?;
+        self.accounts.charge(identity.credential.uid, pages.get());
+        Ok(id)
+    }
+
+    /// Whether a user may have one more region, of `pages` pages. User 0 may always.
+    fn check_share(&self, credential: &Credential, pages: PageCount) -> Result<(), Errno> {
+        let UserUsage {
+            segments: regions,
+            pages: charged,
+        } = self.accounts.usage(credential.uid);
+        let too_many = regions >= self.limits.shmusermni
+            || charged
+                .checked_add(pages.get())
+                .is_none_or(|all| all > self.limits.shmuserall);
+        let bounded = too_many && !credential.is_privileged();
+        if bounded || !self.accounts.is_open_to(credential.uid) {
+            return Err(Errno::ENOSPC);
+        }
+        Ok(())
     }
 }

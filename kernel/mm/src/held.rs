@@ -5,6 +5,7 @@
 
 use crate::identity::Seconds;
 use crate::job::Job;
+use crate::limits::Orphans;
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
@@ -85,6 +86,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         match (region.state, region.handles) {
             (RegionState::Unnamed | RegionState::Removed, 0) => self.kill_region(space, id),
+            (RegionState::Live, 0) if self.limits.orphans == Orphans::Go => self.kill_region(space, id),
             (RegionState::Removed, _) => self.regions.forget_identifier(id),
             (RegionState::Live | RegionState::Unnamed | RegionState::Dead, _) => {}
         }

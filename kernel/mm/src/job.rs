@@ -45,7 +45,7 @@ pub enum Job {
 }
 
 /// One piece of work.
-enum Work {
+pub(crate) enum Work {
     /// It took as long as this many frames do.
     Did(usize),
     NothingLeft,
@@ -75,6 +75,7 @@ impl<M: Mmu> MemoryManager<M> {
                 self.turn_back(space, arriving, now);
             }
         }
+        self.begin_search(space);
         Job::Destroy(space)
     }
 
@@ -89,7 +90,11 @@ impl<M: Mmu> MemoryManager<M> {
         if let Some(region) = space.dead {
             return Work::Did(self.dismantle_region(id, region, most));
         }
+        let search_from = space.search_from;
         if let Some(work) = self.arrive(id) {
+            return work;
+        }
+        if let Some(work) = search_from.and_then(|from| self.search(id, from)) {
             return work;
         }
         match *job {
@@ -213,10 +218,12 @@ impl<M: Mmu> MemoryManager<M> {
             frames,
             spaces,
             regions,
+            accounts,
             ..
         } = self;
         regions.forget(id);
         if let (Some(space), Some(region)) = (spaces.get_mut(typed(space)), regions.get_mut(id)) {
+            accounts.discharge(region.ownership.creator_uid, region.pages.get());
             region.contents.release_promise(frames);
             region.next_dead = space.dead.replace(id);
         }

@@ -76,6 +76,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod account;
 mod attach;
 mod audit;
 mod control;
@@ -94,24 +95,28 @@ mod manager;
 mod map;
 mod message;
 pub mod mmu;
+mod orphan;
 mod part;
 mod place;
 mod region;
+mod setting;
 mod slot;
 mod space;
 mod subject;
 mod touch;
 mod transfer;
+mod trie;
 mod unmap;
 mod unshare;
 mod vma;
 
+pub use account::Account;
 pub use audit::Broken;
 pub use fault::{Access, FaultCause, VmaFacts, VmaKind};
 pub use frame::{BadRam, MOST_RANGES, frame_words};
 pub use identity::{Credential, Gid, Identity, Seconds, Uid};
 pub use job::{Job, STEP_FRAMES};
-pub use limits::Limits;
+pub use limits::{Limits, Orphans};
 pub use manager::{BadStorage, MemoryManager, Storage};
 pub use message::{Companion, Reply};
 pub use mmu::Mmu;

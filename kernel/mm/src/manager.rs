@@ -1,5 +1,6 @@
 //! The memory manager as a whole: its parts, its storage, its counts.
 
+use crate::account::{Account, Accounts};
 use crate::frame::{BadRam, Frames};
 use crate::identity::{Credential, Identity};
 use crate::limits::Limits;
@@ -20,6 +21,8 @@ pub struct Storage<H: 'static> {
     pub frame_words: &'static mut [u64],
     /// One for each address space.
     pub spaces: &'static mut [Slot<Space<H>>],
+    /// One for each user that has regions. The next one gets none when all are used.
+    pub accounts: &'static mut [Slot<Account>],
     /// One for each region; those that are being taken apart keep theirs for a while.
     pub regions: &'static mut [Slot<Region>],
     /// One for each VMA of any address space.
@@ -43,6 +46,7 @@ pub struct MemoryManager<M: Mmu> {
     pub(crate) frames: Frames,
     pub(crate) spaces: Slots<Space<M::Space>>,
     pub(crate) regions: RegionTable,
+    pub(crate) accounts: Accounts,
     pub(crate) vmas: Vmas,
     pub(crate) limits: Limits,
     /// Pages of regions that have a frame.
@@ -65,6 +69,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Storage {
             frame_words,
             spaces,
+            accounts,
             regions,
             vmas,
             keys,
@@ -79,6 +84,7 @@ impl<M: Mmu> MemoryManager<M> {
             spaces: Slots::new(spaces),
             limits: limits.within(regions.capacity()),
             regions,
+            accounts: Accounts::new(accounts),
             vmas: Slots::new(vmas),
             shared_present: 0,
             tray: Tray::EMPTY,

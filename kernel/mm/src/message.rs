@@ -136,6 +136,9 @@ impl<M: Mmu> MemoryManager<M> {
             MemoryRequest::RegionAttach(attach) => self.region_attach(call, attach),
             MemoryRequest::RegionControl(control) => self.region_control(call, control),
             MemoryRequest::RegionPublish(publish) => self.region_publish(call, publish),
+            MemoryRequest::ReadShmSetting(read) => Ok(self.read_setting(read)),
+            MemoryRequest::ChangeShmSetting(change) => self.change_setting(call, change),
+            MemoryRequest::CountShmUser(count) => Ok(self.count_user(count)),
             MemoryRequest::CountUsage(_) => self.usage(call.space).map(Reply::new).ok_or(Errno::ESRCH),
         }
     }

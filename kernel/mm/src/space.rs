@@ -39,6 +39,8 @@ pub struct Space<H> {
     pub(crate) leaving: Option<VmaId>,
     /// Regions that have to be taken apart.
     pub(crate) dead: Option<RegionId>,
+    /// From which index on it has to look for regions that nobody uses.
+    pub(crate) search_from: Option<u32>,
     /// The attachment that takes the place of some of the VMAs being emptied (`SHM_REMAP`).
     pub(crate) arriving: Option<Arriving>,
     /// What it still inherits, if it is being made by a fork.
@@ -186,6 +188,7 @@ impl<H> Space<H> {
             mapped: 0,
             leaving: None,
             dead: None,
+            search_from: None,
             arriving: None,
             birth: None,
         }

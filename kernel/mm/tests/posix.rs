@@ -15,5 +15,7 @@ mod posix {
     mod info;
     mod limit;
     mod memory;
+    mod orphan;
     mod permission;
+    mod share;
 }

@@ -56,6 +56,7 @@ pub fn world_of(size: Size, way: Way) -> World {
         spaces: leak(size.spaces),
         regions: leak(size.regions),
         vmas: leak(size.vmas),
+        accounts: leak(4),
         keys: (0..size.regions)
             .map(|_| mm::KeyBucket::EMPTY)
             .collect::<Vec<_>>()

@@ -194,6 +194,7 @@ impl Desk {
             spaces: slots::<mm::Space<Space>>(4),
             regions: slots(256),
             vmas: slots(1024),
+            accounts: (0..16).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak(),
             keys: (0..256).map(|_| KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
         };
         let limits = Limits {

@@ -12,6 +12,8 @@ pub(crate) use table::RegionTable;
 
 use crate::frame::Unreachable;
 use crate::identity::Seconds;
+use crate::space::SpaceId;
+use crate::trie::Below;
 use abi::process::Pid;
 use abi::shm::{IpcPerm, SHM_DEST, SHM_LOCKED, ShmId, ShmKey, ShmidDs};
 use addr::PageCount;
@@ -33,6 +35,8 @@ pub struct Region {
     pub(crate) reserve: Reserve,
     pub(crate) times: Times,
     pub(crate) creator: Pid,
+    /// The address space it was created in, which may be gone.
+    pub(crate) created_in: SpaceId,
     /// Who attached or detached last.
     pub(crate) last_user: Option<Pid>,
     /// Attachments whose last translation is not gone yet.
@@ -41,7 +45,7 @@ pub struct Region {
     pub(crate) handles: u32,
     pub(crate) contents: Contents,
     /// Others with keys of the same hash.
-    pub(crate) below: keys::Below,
+    pub(crate) below: Below<Self>,
     /// The next one that the same address space has to take apart.
     pub(crate) next_dead: Option<RegionId>,
 }

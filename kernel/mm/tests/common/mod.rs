@@ -8,12 +8,12 @@
 pub mod setup;
 
 use abi::memory::{
-    CountUsage, Map, MemoryRequest, Move, Protection, ShmAttach, ShmControl, ShmDetach, ShmGet,
-    ShmIdArgument, Unmap, Usage,
+    ChangeShmSetting, CountShmUser, CountUsage, Map, MemoryRequest, Move, Protection, ReadShmSetting,
+    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage,
 };
 use abi::process::Pid;
 use abi::shm::{
-    AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmKey, ShmidDs,
+    AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmKey, ShmSetting, ShmidDs,
 };
 use abi::{Errno, MessagePage, Rights, Words, Words6};
 use addr::VirtAddr;
@@ -291,6 +291,27 @@ impl World {
             .control(process, 0, ShmCommand::Totals as i32, &[])
             .expect("totals");
         (word, structure(&bytes))
+    }
+
+    /// Changes a limit or switch.
+    pub fn change(&mut self, process: SpaceId, setting: ShmSetting, value: u64) -> Result<(), Errno> {
+        let request = ChangeShmSetting { setting, value };
+        self.ask(process, MemoryRequest::ChangeShmSetting(request))
+            .map(|_| ())
+    }
+
+    /// A limit or switch.
+    pub fn setting(&mut self, setting: ShmSetting) -> u64 {
+        let request = MemoryRequest::ReadShmSetting(ReadShmSetting { setting });
+        self.ask(self.root, request).expect("a setting")[0]
+    }
+
+    /// What segments a user has created, and their pages.
+    pub fn share(&mut self, uid: u32) -> (u32, u64) {
+        let request = MemoryRequest::CountShmUser(CountShmUser { uid });
+        let words = self.ask(self.root, request).expect("counts");
+        let usage = UserUsage::from_words(&words).expect("counts");
+        (usage.segments, usage.pages)
     }
 
     /// Segments and their pages, as `SHM_INFO` counts them.

@@ -26,6 +26,9 @@ const RAM_START: Frame = Frame::from_number(0x4_0000);
 /// How many frames of RAM behind those of the allocator are not the allocator's.
 const KEPT: PageCount = PageCount::new(8).expect("some");
 
+/// How many users can have segments.
+pub const ACCOUNTS: usize = 8;
+
 /// How large a world is.
 #[derive(Clone, Copy)]
 pub struct Size {
@@ -120,6 +123,7 @@ fn storage(size: Size, ram: FrameRange) -> Storage<machine::Space> {
             .map(|_| Slot::<Vma>::EMPTY)
             .collect::<Vec<_>>()
             .leak(),
+        accounts: (0..ACCOUNTS).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak(),
         keys: (0..16).map(|_| KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
     }
 }

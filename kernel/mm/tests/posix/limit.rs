@@ -112,6 +112,7 @@ fn lower_limits_touch_nothing_that_exists() {
         shmall: 1,
         shmseg: 0,
         mappings: 0,
+        ..Limits::WIDEST
     };
     world.mm.set_limits(low);
     assert_eq!(world.get(p, 7, 4 * PAGE, FIND), Ok(id));

@@ -295,6 +295,8 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         "length" => picks.of(&[1, 2, 3, 5, 8, 150, 1 << 20]) * layout::PAGE_BYTES,
         "size" => picks.of(&[4096, 1, 3 * 4096, 100_000, 2 << 20, 3 << 20]),
         "uid" | "gid" => picks.of(&[0, 0, 0, 1, 2, u64::from(u32::MAX)]),
+        "setting" => picks.next() % 8,
+        "value" => picks.of(&[u64::MAX, u64::MAX, u64::MAX, 1 << 20, 5, 1, 1, 0]),
         "key" => picks.next() % 4,
         "flags" => picks.of(&[
             0o1666, 0, 0o1600, 0o3666, 0o11666, 0o10000, 0o20000, 0o40000, 0o100_000,

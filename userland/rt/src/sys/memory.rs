@@ -6,10 +6,11 @@
 use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::memory::{
-    CountUsage, Map, Move, Protection, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish,
-    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage,
+    ChangeShmSetting, CountShmUser, CountUsage, Map, Move, Protection, ReadShmSetting, RegionAttach,
+    RegionControl, RegionCreate, RegionOpen, RegionPublish, ShmAttach, ShmControl, ShmDetach, ShmGet,
+    ShmIdArgument, Unmap, Usage, UserUsage,
 };
-use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey};
+use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use abi::{Handle, Rights};
 
 /// As [`Map`].
@@ -138,4 +139,28 @@ pub fn region_publish(region: Handle, key: ShmKey) -> Result<ShmId, Error> {
         Outgoing::handles(&[region]),
     )
     .map(|(id,)| id)
+}
+
+/// As [`ReadShmSetting`].
+///
+/// # Errors
+/// As [`ReadShmSetting`].
+pub fn read_shm_setting(setting: ShmSetting) -> Result<u64, Error> {
+    call(Handle::MEMORY, ReadShmSetting { setting }).map(|(value,)| value)
+}
+
+/// As [`ChangeShmSetting`].
+///
+/// # Errors
+/// As [`ChangeShmSetting`].
+pub fn change_shm_setting(setting: ShmSetting, value: u64) -> Result<(), Error> {
+    call(Handle::MEMORY, ChangeShmSetting { setting, value })
+}
+
+/// As [`CountShmUser`].
+///
+/// # Errors
+/// As [`CountShmUser`].
+pub fn count_shm_user(uid: u32) -> Result<UserUsage, Error> {
+    call(Handle::MEMORY, CountShmUser { uid })
 }
