@@ -1,8 +1,10 @@
 //! What the commands do.
 
 use abi::process::{End, Pid};
+use abi::shm::ShmSetting;
 use abi::system::MachineEnd;
 use abi::{Errno, Handle};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use rt::archive::Archive;
 use rt::log::KernelLog;
@@ -10,9 +12,11 @@ use rt::shm::{Shm, segments, totals};
 use rt::spawn::Ended;
 use rt::sys::process::read_clock;
 use rt::time::SystemTime;
-use rt::{Error, Failure, Incoming, Outcome, println, spawn, sys};
+use rt::{Credential, Error, Failure, Incoming, Outcome, println, spawn, sys};
 use shell::parse::{COMMANDS, Columns, Command, DateFormat, Which};
-use shell::table::{PROCESS_HEADER, ProcessLine, SEGMENT_HEADER, SegmentLine};
+use shell::table::{
+    PROCESS_HEADER, ProcessLine, SEGMENT_HEADER, SegmentLine, SettingLine, USAGE_HEADER, UsageLine,
+};
 use shell::times::{NO_DATE, SEGMENT_TIMES_HEADER, SegmentTimesLine, UptimeLine};
 
 /// The system, which `init` gives to the shell.
@@ -34,13 +38,16 @@ impl Session {
             Command::Help => help(),
             Command::ListSegments(Columns::State) => list_segments(),
             Command::ListSegments(Columns::Times) => list_segment_times(),
+            Command::ShowLimits => show_limits(),
+            Command::ShowUsage => show_usage(),
+            Command::ShowUser => show_user(),
             Command::RemoveSegment(which) => remove_segment(which),
             Command::ShowFrames => show_frames(),
             Command::ListProcesses => list_processes(),
             Command::ShowDate(format) => show_date(format),
             Command::ShowUptime => show_uptime(),
             Command::ListPrograms => self.list_programs(),
-            Command::Run { name, args } => self.run(name, args),
+            Command::Run { user, name, args } => self.run(user, name, args),
         }
     }
 
@@ -52,7 +59,7 @@ impl Session {
         Ok(())
     }
 
-    fn run(&self, name: &str, args: &str) -> Outcome {
+    fn run(&self, user: Option<Credential>, name: &str, args: &str) -> Outcome {
         let found = self
             .archive
             .and_then(|archive| Some((archive, archive.program(name)?)));
@@ -61,7 +68,10 @@ impl Session {
                 "there is no program `{name}`; `run` lists those there are"
             ))
         })?;
-        let command = spawn::Command::new(name, file).args(args.split_ascii_whitespace());
+        let mut command = spawn::Command::new(name, file).args(args.split_ascii_whitespace());
+        if let Some(user) = user {
+            command = command.credential(user);
+        }
         let mut log = KernelLog::from_now_on(SYSTEM);
         let end = command.archive(archive).spawn()?.wait()?;
         log.print_new();
@@ -93,6 +103,34 @@ fn list_segments() -> Outcome {
     let totals = totals()?;
     let (used, pages, present) = (totals.used_ids, totals.shm_tot, totals.shm_rss);
     println!("{used} segments of {pages} pages, of which {present} are in memory");
+    Ok(())
+}
+
+fn show_limits() -> Outcome {
+    for setting in ShmSetting::ALL {
+        let value = sys::memory::read_shm_setting(setting)?;
+        println!("{}", SettingLine { setting, value });
+    }
+    Ok(())
+}
+
+/// Of those who have created a segment that has a name, and of this user.
+fn show_usage() -> Outcome {
+    let mut users = BTreeSet::from([Credential::of(Handle::SELF)?.uid]);
+    for segment in segments()? {
+        let (_, state) = segment?;
+        users.insert(state.shm_perm.cuid);
+    }
+    println!("{USAGE_HEADER}");
+    for uid in users {
+        let usage = sys::memory::count_shm_user(uid)?;
+        println!("{}", UsageLine { uid, usage });
+    }
+    Ok(())
+}
+
+fn show_user() -> Outcome {
+    println!("{}", Credential::of(Handle::SELF)?);
     Ok(())
 }
 

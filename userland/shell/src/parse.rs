@@ -2,9 +2,10 @@
 
 use abi::shm::{ShmId, ShmKey};
 use core::fmt;
+use rt::Credential;
 
 /// What to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command<'a> {
     /// Nothing: the line is empty.
     Nothing,
@@ -12,6 +13,10 @@ pub enum Command<'a> {
     Help,
     /// List the shared memory segments.
     ListSegments(Columns),
+    /// Show the limits of shared memory.
+    ShowLimits,
+    /// Show what shared memory users have.
+    ShowUsage,
     /// Remove a segment.
     RemoveSegment(Which),
     /// Show how much memory is free.
@@ -24,8 +29,12 @@ pub enum Command<'a> {
     ShowUptime,
     /// List the programs.
     ListPrograms,
+    /// Show which user this is.
+    ShowUser,
     /// Run a program.
     Run {
+        /// As which user, if not this one.
+        user: Option<Credential>,
         /// Its name.
         name: &'a str,
         /// The rest of the line: its arguments, between spaces.
@@ -80,9 +89,12 @@ pub enum ParseError<'a> {
     NotAnId(&'a str),
     /// Not the key of a segment.
     NotAKey(&'a str),
+    /// Not a user with groups.
+    NotAUser(&'a str),
 }
 
 const IPCRM: &str = "ipcrm [-m] SHMID | -M KEY";
+const RUN_AS: &str = "run -u UID[:GID[,GROUP...]] NAME [ARGUMENT...]";
 
 /// Commands and what they do, for `help`.
 pub const COMMANDS: &[(&str, &str)] = &[
@@ -90,6 +102,10 @@ pub const COMMANDS: &[(&str, &str)] = &[
     (
         "ipcs [-m] [-t]",
         "list the shared memory segments; -t: their times",
+    ),
+    (
+        "ipcs -l | -u",
+        "show limits of shared memory; -u: what users have of it",
     ),
     (IPCRM, "remove a shared memory segment"),
     ("free", "show how much memory is free"),
@@ -101,6 +117,11 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("uptime", "show since when the machine runs"),
     ("run", "list the programs"),
     ("run NAME [ARGUMENT...]", "run a program and wait for its end"),
+    (
+        "run -u USER NAME [ARGUMENT...]",
+        "the same, as user UID[:GID[,GROUP...]]",
+    ),
+    ("id", "show which user this is"),
     ("exit", "power the machine off"),
     ("reboot", "restart the machine"),
 ];
@@ -114,23 +135,53 @@ pub fn parse(line: &str) -> Result<Command<'_>, ParseError<'_>> {
     match command {
         "" => Ok(Command::Nothing),
         "help" => alone(Command::Help, rest),
-        "ipcs" => list_segments(rest),
+        "ipcs" => show_shared(rest),
         "ipcrm" => remove(rest),
         "free" => alone(Command::ShowFrames, rest),
         "ps" => alone(Command::ListProcesses, rest),
         "date" => date(rest),
         "uptime" => alone(Command::ShowUptime, rest),
-        "run" => Ok(run(rest)),
+        "run" => run(rest),
+        "id" => alone(Command::ShowUser, rest),
         "exit" => alone(Command::Exit, rest),
         "reboot" => alone(Command::Reboot, rest),
         unknown => Err(ParseError::Unknown(unknown)),
     }
 }
 
-fn run(rest: &str) -> Command<'_> {
+fn run(rest: &str) -> Result<Command<'_>, ParseError<'_>> {
+    let (user, rest) = match split_word(rest) {
+        ("-u", rest) => {
+            let (word, rest) = split_word(rest);
+            let user = credential(word).ok_or(ParseError::NotAUser(word))?;
+            (Some(user), rest)
+        }
+        _ => (None, rest),
+    };
+    match (split_word(rest), user) {
+        (("", _), None) => Ok(Command::ListPrograms),
+        (("", _), Some(_)) => Err(ParseError::Missing { usage: RUN_AS }),
+        ((name, args), user) => Ok(Command::Run { user, name, args }),
+    }
+}
+
+/// `UID`, whose group has the same number, `UID:GID`, or that with `,GROUP` for each supplementary group.
+fn credential(word: &str) -> Option<Credential> {
+    let Some((uid, groups)) = word.split_once(':') else {
+        let uid = word.parse().ok()?;
+        return Some(Credential::new(uid, uid));
+    };
+    let mut groups = groups.split(',').map(str::parse);
+    let credential = Credential::new(uid.parse().ok()?, groups.next()?.ok()?);
+    let groups = groups.collect::<Result<_, _>>().ok()?;
+    Some(Credential { groups, ..credential })
+}
+
+fn show_shared(rest: &str) -> Result<Command<'_>, ParseError<'_>> {
     match split_word(rest) {
-        ("", _) => Command::ListPrograms,
-        (name, args) => Command::Run { name, args },
+        ("-l", rest) => alone(Command::ShowLimits, rest),
+        ("-u", rest) => alone(Command::ShowUsage, rest),
+        _ => list_segments(rest),
     }
 }
 
@@ -220,6 +271,7 @@ impl fmt::Display for ParseError<'_> {
             Self::Missing { usage } => write!(f, "something is missing: `{usage}`"),
             Self::TooMuch(rest) => write!(f, "`{rest}` is too much"),
             Self::NotAKey(key) => write!(f, "`{key}` is no key; `ipcs` lists those there are"),
+            Self::NotAUser(user) => write!(f, "`{user}` is no user: `{RUN_AS}`"),
             Self::NotAnId(id) => write!(f, "`{id}` is no shmid; `ipcs` lists those there are"),
         }
     }
@@ -229,7 +281,7 @@ impl fmt::Display for ParseError<'_> {
 mod tests {
     extern crate std;
 
-    use super::{COMMANDS, Columns, Command, DateFormat, ParseError, Which, parse};
+    use super::{COMMANDS, Columns, Command, Credential, DateFormat, ParseError, Which, parse};
     use abi::shm::{ShmId, ShmKey};
     use std::string::{String, ToString};
     use std::vec::Vec;
@@ -246,6 +298,7 @@ mod tests {
     /// The shortest and the longest line of a usage, for each alternative.
     fn usages(usage: &str) -> Vec<String> {
         let usage = usage.replace("SHMID", "5").replace("KEY", "0x1267");
+        let usage = usage.replace("USER", "1000:100,7");
         let command = usage.split(' ').next().expect("a command");
         let alternatives = usage
             .split(" | ")
@@ -291,6 +344,9 @@ mod tests {
         for line in ["ipcs -t", "ipcs -m -t", "ipcs -mt"] {
             assert_eq!(parse(line), Ok(Command::ListSegments(Columns::Times)));
         }
+        assert_eq!(parse("ipcs -l"), Ok(Command::ShowLimits));
+        assert_eq!(parse("ipcs -u "), Ok(Command::ShowUsage));
+        assert_eq!(parse("ipcs -l -t"), Err(ParseError::TooMuch("-t")));
         for line in ["date", "date -u"] {
             assert_eq!(parse(line), Ok(Command::ShowDate(DateFormat::Calendar)));
         }
@@ -303,10 +359,31 @@ mod tests {
     fn a_program_gets_the_rest_of_the_line() {
         assert_eq!(parse("run"), Ok(Command::ListPrograms));
         let command = Command::Run {
+            user: None,
             name: "hostile",
             args: "random 7  100",
         };
         assert_eq!(parse("run hostile  random 7  100 "), Ok(command));
+    }
+
+    #[test]
+    fn a_program_runs_as_the_user_and_in_the_groups_that_are_named() {
+        let of = |line| match parse(line) {
+            Ok(Command::Run { user, name, args }) => (user, name, args),
+            other => panic!("{line}: {other:?}"),
+        };
+        let user = Credential::new(1000, 100);
+        assert_eq!(of("run -u 7 x y"), (Some(Credential::new(7, 7)), "x", "y"));
+        assert_eq!(of("run -u 1000:100 x"), (Some(user.clone()), "x", ""));
+        let groups = [5, 6].into();
+        let member = Credential { groups, ..user };
+        assert_eq!(of("run  -u 1000:100,5,6  x"), (Some(member), "x", ""));
+        for word in ["x", "-1", "1:", ":1", "1:2,", "1:2,x", "4294967296"] {
+            let line = std::format!("run -u {word} x");
+            assert_eq!(parse(&line), Err(ParseError::NotAUser(word)), "{line}");
+        }
+        assert_eq!(parse("run -u"), Err(ParseError::NotAUser("")));
+        assert!(matches!(parse("run -u 1"), Err(ParseError::Missing { .. })));
     }
 
     #[test]
