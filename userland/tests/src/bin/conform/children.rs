@@ -1,7 +1,7 @@
 //! Checks that need a second process, and what that process does.
 
 use crate::expect::{KEY, PAGE, Temporary, dead, equal, holds};
-use crate::{Rule, rule};
+use crate::{Rule, rule, users};
 use abi::memory::Protection;
 use abi::process::{End, FaultKind};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmId};
@@ -75,6 +75,7 @@ pub fn play(part: &str, id: Option<&str>) -> Outcome {
             }
             Ok(())
         }
+        "become-another" => users::become_another(shm),
         "leave-attached" => {
             let attachments = [shm.attach()?, shm.attach()?];
             attachments[1].words()[0].store(3, Ordering::Relaxed);

@@ -1,8 +1,7 @@
 //! Checks rules of the shared memory catalogue on the real kernel, through the whole way from a
 //! program's call to the MMU.
 //!
-//! Prints `ok ID` or `FAIL ID: why` for each rule. Rules about permission classes are not here:
-//! all programs are user 0 so far.
+//! Prints `ok ID` or `FAIL ID: why` for each rule.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
@@ -16,8 +15,10 @@ mod create;
 mod detach;
 mod expect;
 mod fork;
+mod limits;
 mod list;
 mod remove;
+mod users;
 
 use alloc::format;
 use rt::{Failure, Outcome, Start, println};
@@ -43,8 +44,10 @@ const RULES: &[&[Rule]] = &[
     control::RULES,
     remove::RULES,
     list::RULES,
+    limits::RULES,
     children::RULES,
     fork::RULES,
+    users::RULES,
 ];
 
 rt::program!(run);
@@ -52,6 +55,7 @@ rt::program!(run);
 fn run(start: &Start) -> Outcome {
     match start.arg(0) {
         None => check_all(&Family::new("conform", start)?),
+        Some("as") => users::act(start.arg(1), start.arg(2)),
         Some(part) => children::play(part, start.arg(1)),
     }
 }
