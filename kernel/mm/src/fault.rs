@@ -165,8 +165,9 @@ fn find<H>(space: &Space<H>, vmas: &Vmas, page: Page) -> Option<VmaId> {
 /// A VMA of a space, if `page` can be used through it.
 fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, id: VmaId, page: Page) -> Option<&'a Vma> {
     let vma = existing(vmas, id);
-    let usable =
-        space.state == SpaceState::Alive && vma.state == VmaState::Live && vma.content().contains(page);
+    // A child is not complete before it is born. Its parent may have other threads.
+    let is_alive = space.state != SpaceState::Ending && space.birth.is_none();
+    let usable = is_alive && vma.state == VmaState::Live && vma.content().contains(page);
     usable.then_some(vma)
 }
 

@@ -90,3 +90,22 @@ fn a_parent_can_move_what_it_shares_into_its_child() {
     assert_eq!(world.load(child, PLACE + PAGE), Ok(2));
     world.exit(parent);
 }
+
+#[test]
+fn a_write_by_another_thread_while_its_process_is_copied_is_its_alone() {
+    let mut world = World::new();
+    let parent = world.process();
+    let at = world.map_anywhere(parent, 200 * PAGE);
+    world.touch(parent, at, 150);
+    let (child, job) = world.begin_fork(parent).expect("room");
+    let job = world.mm.step(job, mm::Seconds(1));
+    for page in [0, 100, 150, 199] {
+        world.store(parent, at + page * PAGE, 9).expect("writable");
+    }
+    let early = world.load(child, at + 140 * PAGE);
+    assert_eq!(early, Err(FaultCause::Unmapped), "it is not born yet");
+    world.finish(job);
+    world.store(parent, at + 100 * PAGE, 10).expect("writable");
+    assert_eq!(world.load(child, at), Ok(0));
+    assert_eq!(world.load(child, at + 100 * PAGE), Ok(9));
+}

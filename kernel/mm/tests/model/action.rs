@@ -77,6 +77,11 @@ pub enum Action {
     Exit {
         process: usize,
     },
+    /// Ends a process; a copy of another one takes its place.
+    Fork {
+        process: usize,
+        child: usize,
+    },
 }
 
 /// Where the slots begin in which large segments are attached and cut.
@@ -164,5 +169,6 @@ fn action_of(
         3 => (p(), at()).prop_map(|(process, address)| Action::Load { process, address }),
         5 => (p(), at(), any::<u64>()).prop_map(|(process, address, value)| Action::Store { process, address, value }),
         1 => p().prop_map(|process| Action::Exit { process }),
+        2 => (p(), p()).prop_map(|(process, child)| Action::Fork { process, child }),
     ]
 }

@@ -207,6 +207,7 @@ impl Crowd {
                     self.world.store(self.processes[process], address, value).ok();
                 }
             }
+            Action::Fork { process, child } => self.fork(process, child),
             Action::Exit { process } => {
                 let job = self.world.mm.destroy_space(self.processes[process], Seconds(2));
                 self.world.check();
@@ -223,6 +224,29 @@ impl Crowd {
                 }
             }
         }
+    }
+
+    /// The copy takes the place of `child`, which may be the process itself: then that ends while it is
+    /// being copied.
+    fn fork(&mut self, process: usize, child: usize) {
+        let identity = Identity {
+            credential: Credential::ROOT,
+            pid: Pid(8),
+        };
+        let Ok(space) = self.world.mm.create_space(identity) else {
+            return;
+        };
+        self.world.mm.map_message_page(space).ok();
+        let job = self.world.mm.fork(self.processes[process], space);
+        let refused = job.is_err();
+        self.jobs.extend(job);
+        let ending = if refused {
+            space
+        } else {
+            core::mem::replace(&mut self.processes[child], space)
+        };
+        self.jobs.push(self.world.mm.destroy_space(ending, Seconds(2)));
+        self.world.check();
     }
 
     fn step(&mut self, choice: usize) {

@@ -26,7 +26,7 @@ pub enum What {
     },
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Process {
     pub pages: BTreeMap<u64, Page>,
 }

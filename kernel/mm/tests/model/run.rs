@@ -168,9 +168,23 @@ impl Run {
                 self.processes[process] = self.world.process();
                 self.reference.processes[process].pages.clear();
             }
+            Action::Fork { process, child } => self.fork(process, child, action),
         }
         self.reference.settle();
         self.compare();
+    }
+
+    fn fork(&mut self, process: usize, child: usize, action: Action) {
+        if process == child {
+            return;
+        }
+        self.world.exit(self.processes[child]);
+        self.reference.processes[child].pages.clear();
+        let answer = self.world.fork(self.processes[process]);
+        if self.agree(&answer, Ok(()), &action) {
+            self.reference.processes[child] = self.reference.processes[process].clone();
+        }
+        self.processes[child] = answer.unwrap_or_else(|_| self.world.process());
     }
 
     fn get(&mut self, process: usize, place: usize, pages: u64, action: Action) {

@@ -218,6 +218,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("attach over nothing behind a linked attachment", 1, 2, |s| {
         attach(s, LARGE + LARGE_PAGES * PAGE, AttachFlags::REMAP)
     }),
+    // A root; two tables to PLACE and its neighbours, one more to LARGE; six private pages.
+    operation("fork", 1 + 3 + 1 + 6, 3, |s| s.world.fork(s.p).map(|_| ())),
     operation("detach what is linked", 0, 0, |s| s.world.detach(s.p, LARGE)),
     operation("detach", 0, 0, |s| s.world.detach(s.p, PLACE)),
     operation("remove", 0, 0, |s| s.world.remove(s.p, s.id)),
