@@ -8,6 +8,7 @@ use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId, Stage};
+use crate::sched::{Cpu, CpuId};
 use crate::thread::{Queue, State, Thread, ThreadId, Work};
 use abi::Rights;
 use mm::SpaceId;
@@ -53,7 +54,10 @@ impl<P: Platform> Kernel<P> {
             self.audit_process(id, process)?;
             self.audit_stage(id, process)?;
         }
-        self.audit_running()
+        for id in self.cpus.ids() {
+            self.audit_cpu(id)?;
+        }
+        Ok(())
     }
 
     /// How many objects there are.
@@ -95,7 +99,9 @@ impl<P: Platform> Kernel<P> {
                 .ok_or("the endpoint a thread waits at exists")
         };
         Ok(match thread.state {
-            State::Ready | State::Working(_) => (self.current != Some(id)).then_some(&self.ready),
+            State::Ready | State::Working(_) => {
+                (!self.is_current(id)).then_some(self.cpus[thread.home].ready.queue())
+            }
             State::Calling { endpoint: at, .. } => Some(&endpoint(at)?.callers),
             State::Receiving(at) => Some(&endpoint(at)?.receivers),
             State::WaitingEnd(process, _) => {
@@ -118,7 +124,8 @@ impl<P: Platform> Kernel<P> {
             .flat_map(|(_, endpoint)| [&endpoint.callers, &endpoint.receivers]);
         let of_processes = self.processes.iter().map(|(_, process)| &process.waiters);
         let mut members = 0;
-        for queue in of_endpoints.chain(of_processes).chain([&self.ready]) {
+        let of_cpus = self.cpus.ids().map(|id| self.cpus[id].ready.queue());
+        for queue in of_endpoints.chain(of_processes).chain(of_cpus) {
             check(
                 queue.leads_to_its_end(&self.threads),
                 "a queue can be followed to its end",
@@ -290,32 +297,45 @@ impl<P: Platform> Kernel<P> {
         })
     }
 
-    fn audit_running(&self) -> Result<(), Broken> {
-        if let Some(current) = self.current {
+    fn audit_cpu(&self, id: CpuId) -> Result<(), Broken> {
+        let cpu = &self.cpus[id];
+        let waiting = cpu.ready.queue().members(&self.threads);
+        check(
+            waiting
+                .chain(cpu.current)
+                .all(|thread| self.threads.get(thread).is_some_and(|thread| thread.home == id)),
+            "a thread runs and waits at home",
+        )?;
+        check(
+            cpu.ready.is_counted(&self.threads),
+            "threads that wait for a CPU are counted",
+        )?;
+        if let Some(current) = cpu.current {
             let thread = self.threads.get(current).ok_or("the running thread exists")?;
             let runs = matches!(thread.state, State::Ready | State::Working(_));
             check(runs, "the running thread waits for nothing")?;
-            check(self.slice_runs, "who runs does so on a time slice")?;
+            check(cpu.slice_runs, "who runs does so on a time slice")?;
         } else {
             check(
-                self.ready.is_empty() || self.stop.is_some(),
-                "the CPU is idle only if nobody is ready",
+                cpu.ready.is_empty() || cpu.alerted || self.stop.is_some(),
+                "a CPU is idle only if nobody is ready, or it has been alerted",
             )?;
         }
         check(
-            self.active.is_none_or(|space| self.exists(space)),
-            "the active address space exists",
+            cpu.active.is_none_or(|space| self.exists(space)),
+            "an active address space exists",
         )?;
-        self.prepared.map_or(Ok(()), |thread| self.audit_prepared(thread))
+        cpu.prepared
+            .map_or(Ok(()), |thread| self.audit_prepared(thread, cpu))
     }
 
     /// Going on with this thread takes nothing but loading its registers.
-    fn audit_prepared(&self, id: ThreadId) -> Result<(), Broken> {
+    fn audit_prepared(&self, id: ThreadId, cpu: &Cpu) -> Result<(), Broken> {
         let thread = self.threads.get(id).ok_or("the prepared thread exists")?;
         let process = self.processes.get(thread.process);
         let space = process.and_then(|process| process.space);
         check(
-            space.is_some() && space == self.active,
+            space.is_some() && space == cpu.active,
             "the prepared thread's address space is the active one",
         )
     }

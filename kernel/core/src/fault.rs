@@ -12,7 +12,7 @@ impl<P: Platform> Kernel<P> {
     /// The running thread touched `address` and the MMU had no translation for it, or one that
     /// does not allow the access.
     pub fn memory_fault(&mut self, address: VirtAddr, access: Access) {
-        let thread = self.running();
+        let Some(thread) = self.running() else { return };
         let Some(space) = self.process_of(thread).1.space else {
             return;
         };
@@ -36,7 +36,9 @@ impl<P: Platform> Kernel<P> {
     /// The running thread did something else that ends it. `address` is what it was about, or
     /// the instruction.
     pub fn other_fault(&mut self, kind: FaultKind, address: u64, what: &dyn fmt::Display) {
-        self.end_faulting(self.running(), kind, address, what);
+        if let Some(thread) = self.running() {
+            self.end_faulting(thread, kind, address, what);
+        }
     }
 
     fn end_faulting(&mut self, thread: ThreadId, kind: FaultKind, address: u64, what: &dyn fmt::Display) {

@@ -8,12 +8,12 @@ use crate::object::Outcome;
 use crate::object::console::Console;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId};
-use crate::sched::Stop;
-use crate::thread::{Queue, Thread, ThreadId};
+use crate::sched::{Cpu, CpuId, Cpus, Stop};
+use crate::thread::{Thread, ThreadId};
 use abi::MessagePage;
 use abi::process::Pid;
 use abi::system::Machine;
-use mm::{MemoryManager, RegionId, Seconds, SpaceId};
+use mm::{MemoryManager, RegionId, Seconds};
 use slots::{Slot, Slots};
 
 /// Room for the kernel's objects, taken from RAM at boot.
@@ -47,14 +47,7 @@ pub struct Kernel<P: Platform> {
     pub(crate) processes: Slots<Process>,
     pub(crate) threads: Slots<Thread>,
     pub(crate) endpoints: Slots<Endpoint>,
-    pub(crate) ready: Queue,
-    /// The thread that runs, or that the kernel works for.
-    pub(crate) current: Option<ThreadId>,
-    /// The space user addresses are translated in.
-    pub(crate) active: Option<SpaceId>,
-    /// The thread that the machine is prepared for: all that is left is to load its registers.
-    pub(crate) prepared: Option<ThreadId>,
-    pub(crate) slice_runs: bool,
+    pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
     pub(crate) facts: Facts,
@@ -67,7 +60,7 @@ pub struct Kernel<P: Platform> {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// A kernel without processes.
+    /// A kernel without processes, on as many CPUs as `facts` say run.
     pub fn new(platform: P, memory: MemoryManager<P::Mmu>, storage: Storage, facts: Facts) -> Self {
         Self {
             platform,
@@ -76,11 +69,7 @@ impl<P: Platform> Kernel<P> {
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
-            ready: Queue::EMPTY,
-            current: None,
-            active: None,
-            prepared: None,
-            slice_runs: false,
+            cpus: Cpus::new(facts.machine.running),
             stop: None,
             console: Console::EMPTY,
             facts,
@@ -91,15 +80,23 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// The thread whose trap is served.
-    ///
-    /// # Panics
-    /// If none runs: traps come from running threads.
-    pub(crate) fn running(&self) -> ThreadId {
-        match self.current {
-            Some(thread) => thread,
-            None => panic!("a trap without a running thread"),
-        }
+    /// The kernel as `cpu` enters it, holding the lock.
+    #[inline]
+    pub fn on(&mut self, cpu: CpuId) -> &mut Self {
+        self.cpus.here = cpu;
+        self
+    }
+
+    /// What is kept for the CPU that runs this code.
+    #[inline]
+    pub(crate) fn cpu(&mut self) -> &mut Cpu {
+        self.cpus.this()
+    }
+
+    /// The thread whose trap is served; `None` if another CPU has ended it on its way here.
+    #[inline]
+    pub(crate) fn running(&mut self) -> Option<ThreadId> {
+        self.cpu().current
     }
 
     /// A thread that the kernel's own structures name.

@@ -38,4 +38,4 @@ pub use clock::Clock;
 pub use kernel::{Kernel, Storage};
 pub use platform::{Interrupt, Platform};
 pub use registers::Registers;
-pub use sched::Next;
+pub use sched::{CpuId, MAX_CPUS, Next};

@@ -1,12 +1,13 @@
 //! What the portable kernel asks of the machine it runs on.
 
 use crate::Registers;
+use crate::sched::CpuId;
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::Frame;
 use mm::mmu::Mmu;
 
-/// A machine: implemented by the image with the architecture layer, and by a fake for tests.
+/// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
 pub trait Platform {
     /// Its translation tables.
     type Mmu: Mmu;
@@ -15,8 +16,11 @@ pub trait Platform {
     fn registers(&mut self, thread: u32) -> &mut Registers;
 
     /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which
-    /// runs next; another ran before.
+    /// runs next on this CPU; another ran before, whose own are put away.
     fn prepare_thread(&mut self, thread: u32);
+
+    /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
+    fn put_away(&mut self);
 
     /// Forgets what else the machine keeps for thread number `thread` (FP/SIMD registers), which
     /// has ended. The next thread of that number must find none of it.
@@ -40,7 +44,7 @@ pub trait Platform {
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
 
-    /// Leaves whatever space is active, so that it can be destroyed.
+    /// Leaves whatever space is active on this CPU.
     fn deactivate(&mut self, mmu: &mut Self::Mmu);
 
     /// Lets [`Interrupt::SliceEnd`] come one time slice from now. A slice that runs already is
@@ -49,6 +53,9 @@ pub trait Platform {
 
     /// Lets it not come, because nobody runs.
     fn stop_slice(&mut self);
+
+    /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
+    fn alert(&mut self, cpu: CpuId);
 
     /// Whether an interrupt waits to be taken. Cheap.
     fn interrupt_pending(&self) -> bool;
@@ -73,4 +80,6 @@ pub enum Interrupt {
     SliceEnd,
     /// The console has input.
     ConsoleInput,
+    /// Another CPU wants this one to look around.
+    Alert,
 }

@@ -2,6 +2,7 @@
 
 use crate::ipc::Endpoint;
 use crate::process::Process;
+use crate::sched::CpuId;
 use abi::Badge;
 use addr::Frame;
 use slots::{Id, Slots};
@@ -17,6 +18,8 @@ pub struct Thread {
     pub state: State,
     /// The frame of its message page.
     pub page: Frame,
+    /// The CPU that it runs on, or waits for.
+    pub home: CpuId,
     /// Whose call it received last and has not answered.
     pub caller: Option<ThreadId>,
     link: Link,
@@ -80,6 +83,7 @@ impl Thread {
             process,
             state: State::New,
             page,
+            home: CpuId::BOOT,
             caller: None,
             link: Link::default(),
         }

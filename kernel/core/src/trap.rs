@@ -15,7 +15,7 @@ use abi::{Badge, Handle, IpcError, Label, Operation, Rights, Words6};
 impl<P: Platform> Kernel<P> {
     /// Serves the trap of the running thread, whose registers are saved.
     pub fn trap(&mut self) {
-        let thread = self.running();
+        let Some(thread) = self.running() else { return };
         let registers = self.registers(thread);
         // Nothing of the kernel's would be in them, but the two ways of a trap must look alike.
         registers.x[9..18].fill(0);
@@ -30,7 +30,7 @@ impl<P: Platform> Kernel<P> {
     /// only x0 to x8 are touched, and none of them is looked at.
     #[inline]
     pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) {
-        let thread = self.running();
+        let Some(thread) = self.running() else { return };
         if let Err(error) = self.perform(thread, operation, handle, tag, words) {
             self.refuse(thread, error);
         }
@@ -95,6 +95,6 @@ impl<P: Platform> Kernel<P> {
     /// Lets a thread that waited go on.
     pub(crate) fn wake(&mut self, thread: ThreadId) {
         self.thread(thread).state = State::Ready;
-        self.ready.push(&mut self.threads, thread);
+        self.make_ready(thread);
     }
 }

@@ -3,3 +3,4 @@
 mod scripts;
 
 const WAY: play::Way = play::Way::Long;
+const CPUS: usize = 1;

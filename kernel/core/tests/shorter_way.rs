@@ -4,3 +4,4 @@
 mod scripts;
 
 const WAY: play::Way = play::Way::Shorter;
+const CPUS: usize = 1;

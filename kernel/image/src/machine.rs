@@ -16,7 +16,7 @@ use addr::Frame;
 use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
-use kcore::{Interrupt, Platform, Registers};
+use kcore::{CpuId, Interrupt, Platform, Registers};
 use vmsa::asid::AsidBits;
 
 /// A time slice is this part of a second.
@@ -154,6 +154,10 @@ impl Platform for Machine {
         self.fp.switch_to(thread);
     }
 
+    fn put_away(&mut self) {
+        self.fp.put_away();
+    }
+
     fn forget_thread(&mut self, thread: u32) {
         self.fp.forget(thread);
         *self.registers(thread) = Registers::ZERO;
@@ -198,6 +202,8 @@ impl Platform for Machine {
     fn stop_slice(&mut self) {
         timer::disarm();
     }
+
+    fn alert(&mut self, _: CpuId) {}
 
     fn interrupt_pending(&self) -> bool {
         cpu::interrupt_pending()

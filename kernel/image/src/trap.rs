@@ -7,7 +7,7 @@
 use crate::console::say;
 use crate::exit;
 use crate::machine::Machine;
-use aarch64::cpu::{self, MAX_CPUS};
+use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
 use aarch64::sync::{Guard, Held, Lock, level};
@@ -87,13 +87,8 @@ extern "C" fn kernel_continue() -> *mut Registers {
     through_kernel(|_| ()).as_ptr()
 }
 
-/// `serve_in_place` gives the lock back while most of the caller's registers are in this CPU alone. The vectors
-/// store them afterwards, so no other CPU may resume or end that thread.
-const _: () = assert!(
-    MAX_CPUS == 1,
-    "docs/locking.md says what this takes of other CPUs"
-);
-
+/// The lock is given back while most of the caller's registers are in this CPU alone, and the vectors store
+/// them afterwards if another thread goes on: until then no other CPU takes the caller ([`Kernel::at_once`]).
 #[inline]
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: &Words6) -> *mut Registers {
     let mut held = Held::nothing();
@@ -119,40 +114,57 @@ extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registe
 
 /// Does `first`, then decides who goes on, sleeping while nobody can. The registers returned belong
 /// to a thread that runs from now on: they are the vectors' until its next exception.
+#[inline]
 fn through_kernel(first: impl FnOnce(&mut Kernel<Machine>)) -> NonNull<Registers> {
-    let mut held = Held::nothing();
-    {
-        let (mut guard, _) = KERNEL.lock(&mut held);
-        let kernel = kernel(&mut guard);
-        first(kernel);
-        if let Some(registers) = next(kernel) {
-            return registers;
-        }
+    match after(first) {
+        GoesOn::Thread(registers) => registers,
+        other => in_the_end(other),
     }
+}
+
+/// Works and sleeps until a thread goes on.
+#[inline(never)] // so that a short trap does not pay for it
+fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
     loop {
-        cpu::wait_for_interrupt();
-        let (mut guard, _) = KERNEL.lock(&mut held);
-        let kernel = kernel(&mut guard);
-        kernel.interrupt();
-        if let Some(registers) = next(kernel) {
-            return registers;
+        goes_on = match goes_on {
+            GoesOn::Thread(registers) => return registers,
+            GoesOn::Kernel => after(|_| ()),
+            GoesOn::Nobody => {
+                cpu::wait_for_interrupt();
+                after(Kernel::interrupt)
+            }
         }
     }
 }
 
+/// Who goes on, on this CPU.
+enum GoesOn {
+    Thread(NonNull<Registers>),
+    /// With more work, when all CPUs that wait for the lock have had it.
+    Kernel,
+    Nobody,
+}
+
+/// Takes the lock, does `first`, and decides who goes on.
+#[inline]
+fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
+    let mut held = Held::nothing();
+    let (mut guard, _) = KERNEL.lock(&mut held);
+    let kernel = kernel(&mut guard);
+    first(kernel);
+    match kernel.run() {
+        Next::Run(thread) => GoesOn::Thread(kernel.platform.frame(thread)),
+        Next::Again => GoesOn::Kernel,
+        Next::Idle => GoesOn::Nobody,
+        Next::Stop(stop) => end(stop, &kernel.log),
+    }
+}
+
+/// The kernel, entered by this CPU.
 fn kernel<'a>(guard: &'a mut Guard<'_, Option<&'static mut Kernel<Machine>>>) -> &'a mut Kernel<Machine> {
     match guard.as_mut() {
-        Some(kernel) => kernel,
+        Some(kernel) => kernel.on(PerCpu::current().id()),
         None => panic!("a program runs, and there is no kernel yet"),
-    }
-}
-
-/// The registers of the thread that goes on; `None` if all wait.
-fn next(kernel: &mut Kernel<Machine>) -> Option<NonNull<Registers>> {
-    match kernel.run() {
-        Next::Run(thread) => Some(kernel.platform.frame(thread)),
-        Next::Idle => None,
-        Next::Stop(stop) => end(stop, &kernel.log),
     }
 }
 

@@ -47,8 +47,8 @@ impl Size {
     ];
 }
 
-/// A kernel whose first process runs in a world of this size. Its TLB has always cached everything it may.
-pub fn world_of(size: Size, way: Way) -> World {
+/// A kernel whose first process runs, on the first of `cpus` CPUs, in a world of this size. Its TLB has always cached everything it may.
+pub fn world_of(size: Size, way: Way, cpus: usize) -> World {
     let ram = FrameRange::new(Frame::from_number(0x40000), size.frames).expect("not empty");
     let words = mm::frame_words(&[ram]);
     let storage = Storage {
@@ -65,8 +65,10 @@ pub fn world_of(size: Size, way: Way) -> World {
     let memory = MemoryManager::new(
         storage,
         &[ram],
-        Machine::new(ram).with_speculation(Speculation::Everything),
+        Machine::new(ram)
+            .with_cpus(cpus)
+            .with_speculation(Speculation::Everything),
         Limits::WIDEST,
     );
-    World::new(memory.expect("good storage"), way)
+    World::new(memory.expect("good storage"), way, cpus)
 }

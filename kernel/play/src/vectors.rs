@@ -27,7 +27,7 @@ impl World {
                 self.trap_in_place(operation)
             }
             _ => {
-                self.kernel.trap();
+                self.kernel().trap();
                 self.run()
             }
         }
@@ -42,8 +42,9 @@ impl World {
         let identity = self.identity(thread);
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
-        self.kernel.serve(operation, handle, tag, &in_cpu.words());
-        let goes_on = self.kernel.at_once();
+        let kernel = self.kernel();
+        kernel.serve(operation, handle, tag, &in_cpu.words());
+        let goes_on = kernel.at_once();
 
         assert_eq!(
             self.identity(thread),

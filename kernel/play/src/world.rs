@@ -9,7 +9,7 @@ use addr::Frame;
 use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::process::{FirstStart, Name};
-use kcore::{Clock, Interrupt, Kernel, Next, Platform, Registers, Storage};
+use kcore::{Clock, CpuId, Interrupt, Kernel, Next, Platform, Registers, Storage};
 use mm::mmu::Mmu;
 use slots::Slot;
 use std::cell::{Cell, RefCell};
@@ -24,30 +24,55 @@ pub struct Fake {
     pub registers: Vec<Registers>,
     /// What is in the frames of message pages.
     pub pages: HashMap<Frame, MessagePage>,
-    /// Interrupts that wait to be taken.
-    pub interrupts: VecDeque<Interrupt>,
+    /// Each CPU's own.
+    pub cpus: Vec<FakeCpu>,
+    /// The CPU that is in the kernel.
+    pub here: usize,
     /// Console input that waits to be read.
     pub typed: VecDeque<u8>,
     /// All console output.
     pub printed: Vec<u8>,
     /// The console takes no more.
     pub console_full: bool,
-    /// User addresses are translated.
-    pub active: bool,
-    /// The thread the machine is prepared for.
-    pub prepared: Option<u32>,
     /// Threads that have used what [`Platform::forget_thread`] is about.
     pub marked: Vec<bool>,
     /// Threads that began as copies of such ones.
     pub inherited: Vec<bool>,
-    /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
-    pub slice: bool,
-    /// How many began.
+    /// How many time slices began.
     pub slices_started: usize,
     /// For each time the kernel asks for interrupts in the middle of its work, first to last:
     /// whether the time slice has just ended. It never does when the list is empty.
     pub slice_ends: RefCell<VecDeque<bool>>,
     slice_ended: Cell<bool>,
+}
+
+/// What one CPU has.
+#[derive(Default)]
+pub struct FakeCpu {
+    /// The thread whose program runs.
+    pub running: Option<u32>,
+    pub interrupts: VecDeque<Interrupt>,
+    /// The thread it is prepared for: what that one has in its other registers is in this CPU alone.
+    pub prepared: Option<u32>,
+    /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
+    pub slice: bool,
+}
+
+impl Fake {
+    /// The CPU that is in the kernel.
+    pub fn cpu(&mut self) -> &mut FakeCpu {
+        &mut self.cpus[self.here]
+    }
+
+    /// No other CPU has anything of this thread's.
+    fn assert_nowhere_else(&self, thread: u32) {
+        let has = |cpu: &FakeCpu| cpu.prepared == Some(thread) || cpu.running == Some(thread);
+        let others = self.cpus.iter().enumerate().filter(|(cpu, _)| *cpu != self.here);
+        assert!(
+            others.into_iter().all(|(_, cpu)| !has(cpu)),
+            "registers of thread {thread} are in another CPU"
+        );
+    }
 }
 
 impl Platform for Fake {
@@ -58,10 +83,16 @@ impl Platform for Fake {
     }
 
     fn prepare_thread(&mut self, thread: u32) {
-        self.prepared = Some(thread);
+        self.assert_nowhere_else(thread);
+        self.cpu().prepared = Some(thread);
+    }
+
+    fn put_away(&mut self) {
+        self.cpu().prepared = None;
     }
 
     fn forget_thread(&mut self, thread: u32) {
+        self.assert_nowhere_else(thread);
         self.registers[thread as usize] = Registers::ZERO;
         self.marked[thread as usize] = false;
         self.inherited[thread as usize] = false;
@@ -84,39 +115,46 @@ impl Platform for Fake {
         page.handles[..handles].copy_from_slice(&from.handles[..handles]);
     }
 
-    fn activate(&mut self, _: &mut Self::Mmu, _: &mut <Self::Mmu as Mmu>::Space, _: Pid) {
-        self.active = true;
+    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid) {
+        mmu.run(self.here, space);
     }
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
         1
     }
 
-    fn deactivate(&mut self, _: &mut Self::Mmu) {
-        self.active = false;
+    fn deactivate(&mut self, mmu: &mut Self::Mmu) {
+        mmu.park(self.here);
     }
 
     fn start_slice(&mut self) {
-        self.slice = true;
+        self.cpu().slice = true;
         self.slices_started += 1;
     }
 
     fn stop_slice(&mut self) {
-        self.slice = false;
+        self.cpu().slice = false;
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        self.cpus[cpu.index()].interrupts.push_back(Interrupt::Alert);
     }
 
     fn interrupt_pending(&self) -> bool {
         let ends = self.slice_ends.borrow_mut().pop_front().unwrap_or(false);
-        self.slice_ended.set(self.slice && ends);
-        self.slice_ended.get() || !self.interrupts.is_empty()
+        let cpu = &self.cpus[self.here];
+        self.slice_ended.set(cpu.slice && ends);
+        self.slice_ended.get() || !cpu.interrupts.is_empty()
     }
 
     fn take_interrupt(&mut self) -> Option<Interrupt> {
-        if self.slice_ended.take() {
-            self.interrupts.push_front(Interrupt::SliceEnd);
+        let ended = self.slice_ended.take();
+        let cpu = self.cpu();
+        if ended {
+            cpu.interrupts.push_front(Interrupt::SliceEnd);
         }
-        let interrupt = self.interrupts.pop_front();
-        self.slice &= interrupt != Some(Interrupt::SliceEnd);
+        let interrupt = cpu.interrupts.pop_front();
+        cpu.slice &= interrupt != Some(Interrupt::SliceEnd);
         interrupt
     }
 
@@ -153,8 +191,10 @@ pub struct Back {
 pub struct World {
     /// The kernel.
     pub kernel: Kernel<Fake>,
-    /// Number of the thread that runs.
+    /// Number of the thread that runs, on the CPU whose turn it is.
     pub running: Option<u32>,
+    /// Whether that CPU gives others a turn between two pieces of the kernel's work.
+    pub interleaved: bool,
     /// How the next trap comes in.
     pub way: Way,
 }
@@ -170,19 +210,17 @@ pub(crate) fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
 impl World {
     /// A kernel whose first process runs, and whose traps come in one way. Its handles: itself, memory,
     /// console, system.
-    pub fn new(memory: mm::MemoryManager<machine::Machine>, way: Way) -> Self {
+    pub fn new(memory: mm::MemoryManager<machine::Machine>, way: Way, cpus: usize) -> Self {
         let fake = Fake {
             registers: vec![Registers::ZERO; THREADS],
             pages: HashMap::new(),
-            interrupts: VecDeque::new(),
+            cpus: (0..cpus).map(|_| FakeCpu::default()).collect(),
+            here: 0,
             typed: VecDeque::new(),
             printed: Vec::new(),
             console_full: false,
-            active: false,
-            prepared: None,
             marked: vec![false; THREADS],
             inherited: vec![false; THREADS],
-            slice: false,
             slices_started: 0,
             slice_ends: RefCell::default(),
             slice_ended: Cell::default(),
@@ -193,8 +231,8 @@ impl World {
             endpoints: leak(16),
         };
         let machine = Machine {
-            cpus: 1,
-            running: 1,
+            cpus: cpus as u32,
+            running: cpus as u32,
             ram: 0,
             image: 0,
             clock_hz: 1,
@@ -223,16 +261,27 @@ impl World {
         let mut world = Self {
             kernel,
             running: None,
+            interleaved: false,
             way,
         };
         world.run();
         world
     }
 
+    /// The kernel, entered by the CPU whose turn it is.
+    pub fn kernel(&mut self) -> &mut Kernel<Fake> {
+        self.kernel
+            .on(CpuId::new(self.kernel.platform.here).expect("there is such a CPU"))
+    }
+
     /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
-        let next = self.kernel.run();
-        self.go_on(next)
+        loop {
+            let next = self.kernel().run();
+            if next != Next::Again || self.interleaved {
+                return self.go_on(next);
+            }
+        }
     }
 
     /// The machine does what the kernel has decided, and the kernel is as it should be then.
@@ -242,8 +291,10 @@ impl World {
             Next::Run(thread) => Some(thread),
             _ => None,
         };
+        self.kernel.platform.cpu().running = self.running;
         if let Some(thread) = self.running {
-            assert_eq!(self.kernel.platform.prepared, Some(thread));
+            self.kernel.platform.assert_nowhere_else(thread);
+            assert_eq!(self.kernel.platform.cpu().prepared, Some(thread));
             self.kernel.platform.marked[thread as usize] = true;
         }
         next
@@ -387,9 +438,25 @@ impl World {
 
     /// The time slice ends; then whoever goes on runs.
     pub fn end_slice(&mut self) {
-        self.kernel.platform.interrupts.push_back(Interrupt::SliceEnd);
-        self.kernel.interrupt();
-        self.run();
+        self.take(Interrupt::SliceEnd);
+    }
+
+    /// The interrupt comes; then whoever goes on runs.
+    pub fn take(&mut self, interrupt: Interrupt) -> Next {
+        self.kernel.platform.cpu().interrupts.push_back(interrupt);
+        self.kernel().interrupt();
+        self.run()
+    }
+
+    /// From now on it is the turn of `cpu`.
+    pub fn turn_to(&mut self, cpu: usize) {
+        self.kernel.platform.here = cpu;
+        self.running = self.kernel.platform.cpu().running;
+    }
+
+    /// How many CPUs there are.
+    pub fn cpus(&self) -> usize {
+        self.kernel.platform.cpus.len()
     }
 
     /// The running thread gives the rest of its time slice away; then whoever goes on runs.

@@ -5,10 +5,12 @@
 //! are saved and loaded whenever another thread takes its place, so that no thread's values are in
 //! the CPU while another runs that could get at them.
 
+use crate::cpu::PerCpu;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::CPACR_EL1;
 use core::arch::global_asm;
 use core::mem::offset_of;
+use kcore::MAX_CPUS;
 use tock_registers::interfaces::Writeable;
 
 /// The FP/SIMD registers of one thread.
@@ -51,18 +53,21 @@ unsafe extern "C" {
     fn fp_load(state: *const FpState);
 }
 
-/// The FP/SIMD registers of one CPU, and what every thread keeps of them, by thread number.
+/// The FP/SIMD registers of all CPUs, and what every thread keeps of them, by thread number. Each method is
+/// about the registers of the CPU that runs it.
 pub struct FpUnit<'a> {
     states: &'a mut [FpState],
-    /// Whose values the registers hold, and who alone has access to them.
-    owner: Option<u32>,
+    /// By CPU: whose values the registers hold, and who alone has access to them.
+    owners: [Option<u32>; MAX_CPUS],
 }
 
 impl<'a> FpUnit<'a> {
-    /// Closed to programs; `states` has an entry for each thread.
+    /// Closed to programs on every CPU, as they are when it starts; `states` has an entry for each thread.
     pub fn new(states: &'a mut [FpState]) -> Self {
-        close();
-        Self { states, owner: None }
+        Self {
+            states,
+            owners: [None; MAX_CPUS],
+        }
     }
 
     /// Opens the registers to `thread`, which runs and has trapped. It finds zeroes in them.
@@ -77,11 +82,10 @@ impl<'a> FpUnit<'a> {
 
     /// Prepares for `thread` to run.
     pub fn switch_to(&mut self, thread: u32) {
-        if self.owner == Some(thread) {
+        if *self.owner() == Some(thread) {
             return;
         }
-        let was_open = self.owner.is_some();
-        self.save_owner();
+        let was_open = self.save_owner();
         match self.states[thread as usize].usage {
             Usage::Used => self.open_to(thread),
             Usage::Never if was_open => close(),
@@ -101,23 +105,37 @@ impl<'a> FpUnit<'a> {
     /// Forgets what `thread`, which has ended, had in the registers.
     pub fn forget(&mut self, thread: u32) {
         self.states[thread as usize] = FpState::UNUSED;
-        if self.owner == Some(thread) {
-            self.owner = None;
+        if *self.owner() == Some(thread) {
+            *self.owner() = None;
             close();
         }
     }
 
-    fn save_owner(&mut self) {
-        if let Some(owner) = self.owner.take() {
-            // SAFETY: The registers may be read by EL1; they are stored to memory that is borrowed.
-            unsafe { fp_save(&raw mut self.states[owner as usize]) };
+    /// Saves what the thread that ran last has in the registers, so that it can go on elsewhere.
+    pub fn put_away(&mut self) {
+        if self.save_owner() {
+            close();
         }
+    }
+
+    fn owner(&mut self) -> &mut Option<u32> {
+        &mut self.owners[PerCpu::current().id().index()]
+    }
+
+    /// Whether anybody had access to the registers; nobody has any more.
+    fn save_owner(&mut self) -> bool {
+        let Some(owner) = self.owner().take() else {
+            return false;
+        };
+        // SAFETY: The registers may be read by EL1; they are stored to memory that is borrowed.
+        unsafe { fp_save(&raw mut self.states[owner as usize]) };
+        true
     }
 
     fn open_to(&mut self, thread: u32) {
         // SAFETY: No compiled code of the kernel keeps anything in these registers.
         unsafe { fp_load(&raw const self.states[thread as usize]) };
-        self.owner = Some(thread);
+        *self.owner() = Some(thread);
         CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
         barrier::isb(barrier::SY);
     }

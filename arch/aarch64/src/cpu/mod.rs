@@ -9,7 +9,7 @@ pub(crate) mod stack;
 
 pub use control::{PrivilegedAccess, open_cycle_counter, privileged_access};
 pub use features::{asid_bits, physical_addresses};
-pub use per_cpu::{CpuId, MAX_CPUS, PerCpu};
+pub use per_cpu::PerCpu;
 
 use aarch64_cpu::asm::{barrier, wfe, wfi};
 use aarch64_cpu::registers::MIDR_EL1;

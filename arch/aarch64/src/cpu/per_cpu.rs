@@ -3,22 +3,9 @@
 use crate::cpu::stack::{BOOT_STACKS, Stacks};
 use aarch64_cpu::registers::{MPIDR_EL1, TPIDR_EL1};
 use core::sync::atomic::{AtomicU64, Ordering};
+use kcore::CpuId;
 use tock_registers::interfaces::{Readable, Writeable};
 use vmsa::asid::CpuAsid;
-
-/// A CPU, counted from 0 in the order in which they were started.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CpuId(u32);
-
-impl CpuId {
-    /// Its number.
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-/// CPUs that run the kernel. All others stay where firmware parked them.
-pub const MAX_CPUS: usize = 1;
 
 /// One CPU's own data. `vectors.S` reads and writes the first fields.
 #[repr(C)]
@@ -39,7 +26,7 @@ pub struct PerCpu {
     pub(crate) asid: CpuAsid,
 }
 
-static CPUS: [PerCpu; MAX_CPUS] = [PerCpu::new(CpuId(0), &BOOT_STACKS)];
+static CPUS: [PerCpu; 1] = [PerCpu::new(CpuId::BOOT, &BOOT_STACKS)];
 
 /// Aff3, Aff2, Aff1 and Aff0.
 const AFFINITY: u64 = 0xff_00ff_ffff;

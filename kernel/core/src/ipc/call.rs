@@ -4,6 +4,7 @@ use super::Endpoint;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
+use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
 use abi::{Badge, IpcError};
 use slots::Id;
@@ -34,14 +35,14 @@ impl<P: Platform> Kernel<P> {
             Some(receiver) => {
                 self.transfer(caller, receiver, message, badge)?;
                 self.endpoint_receivers_remove(endpoint, receiver);
-                self.hand_over(caller, receiver);
-                self.switch_to(receiver);
+                let home = self.hand_over(caller, receiver);
+                self.switch_to(receiver, home);
             }
             None => {
                 self.registers(caller).set_message(message);
                 self.thread(caller).state = State::Calling { endpoint, badge };
                 self.endpoint_callers_push(endpoint, caller);
-                self.current = None;
+                self.cpu().current = None;
             }
         }
         Ok(())
@@ -66,12 +67,13 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    /// `caller` waits for `server`, which has its message now and goes on.
-    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId) {
+    /// `caller` waits for `server`, which has its message now and goes on. Returns the server's home.
+    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId) -> CpuId {
         self.thread(caller).state = State::AwaitingAnswer(server);
         let server = self.thread(server);
         server.caller = Some(caller);
         server.state = State::Ready;
+        server.home
     }
 
     fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {

@@ -5,6 +5,7 @@ use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
+use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
 use abi::{Badge, Handle, IpcError, Rights};
 use slots::Id;
@@ -37,15 +38,18 @@ impl<P: Platform> Kernel<P> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
         self.check_handles(server, message.tag)?;
         let caller = self.thread(server).caller.ok_or(IpcError::NoCaller)?;
-        let answered = self.waits_for(caller, server);
-        if answered {
+        let answered = if self.waits_for(caller, server) {
             self.transfer(server, caller, message, Badge(0))?;
-            self.thread(caller).state = State::Ready;
-        }
+            let caller = self.thread(caller);
+            caller.state = State::Ready;
+            Some(caller.home)
+        } else {
+            None
+        };
         self.thread(server).caller = None;
         self.take_or_wait(server, endpoint);
-        if answered {
-            self.resume_after_answer(caller);
+        if let Some(home) = answered {
+            self.resume_after_answer(caller, home);
         }
         Ok(())
     }
@@ -86,7 +90,7 @@ impl<P: Platform> Kernel<P> {
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.receivers.push(&mut self.threads, server);
         }
-        self.current = None;
+        self.cpu().current = None;
     }
 
     /// Receives the message of `caller`, which has left the endpoint's queue.
@@ -102,11 +106,11 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    fn resume_after_answer(&mut self, caller: ThreadId) {
-        if self.current.is_none() {
-            self.switch_to(caller);
+    fn resume_after_answer(&mut self, caller: ThreadId, home: CpuId) {
+        if self.cpu().current.is_none() {
+            self.switch_to(caller, home);
         } else {
-            self.ready.push(&mut self.threads, caller);
+            self.make_ready(caller);
         }
     }
 }

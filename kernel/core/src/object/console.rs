@@ -98,7 +98,7 @@ impl<P: Platform> Kernel<P> {
         }
         self.console.reader = Some(thread);
         self.thread(thread).state = State::Reading(most);
-        self.current = None;
+        self.cpu().current = None;
         Ok(Outcome::Waits)
     }
 

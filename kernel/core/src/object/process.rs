@@ -144,7 +144,7 @@ impl<P: Platform> Kernel<P> {
         if let Some(child) = self.processes.get_mut(child) {
             child.waiters.push(&mut self.threads, thread);
         }
-        self.current = None;
+        self.cpu().current = None;
         Outcome::Waits
     }
 

@@ -128,6 +128,7 @@ impl<P: Platform> Kernel<P> {
         words: Words6,
         bytes: usize,
     ) {
+        self.thread(thread).home = self.cpus.least_loaded();
         self.prepare_start(thread, entry, stack, words, bytes);
         self.wake(thread);
     }

@@ -27,8 +27,11 @@ impl<P: Platform> Kernel<P> {
         }
         self.leave_queue(thread);
         self.thread(thread).state = State::Working(Work::Leave);
-        if self.current != Some(thread) {
-            self.ready.push(&mut self.threads, thread);
+        let home = self.thread(thread).home;
+        if self.cpus[home].current != Some(thread) {
+            self.make_ready(thread);
+        } else if home != self.cpus.here {
+            self.interrupt_running(thread, home);
         }
     }
 
@@ -42,10 +45,10 @@ impl<P: Platform> Kernel<P> {
         let Some(space) = self.process(process).space.take() else {
             panic!("{process:?} ends without an address space");
         };
-        if self.active == Some(space) {
+        let cpu = self.cpu();
+        if cpu.active == Some(space) {
+            (cpu.active, cpu.prepared) = (None, None);
             self.platform.deactivate(self.memory.mmu_mut());
-            self.active = None;
-            self.prepared = None;
         }
         let now = self.seconds();
         let job = self.memory.destroy_space(space, now);
@@ -57,7 +60,7 @@ impl<P: Platform> Kernel<P> {
         let id = self.thread(thread).process;
         self.threads.remove(thread);
         self.platform.forget_thread(thread.index());
-        self.current = None;
+        self.cpu().current = None;
         let process = self.process(id);
         process.thread = None;
         let Stage::Ending(end) = process.stage else {
@@ -111,28 +114,32 @@ impl<P: Platform> Kernel<P> {
 
     /// Takes `thread` out of the queue it is in.
     fn leave_queue(&mut self, id: ThreadId) {
+        let is_current = self.is_current(id);
         let threads = &mut self.threads;
-        match threads.get(id).map(|thread| thread.state) {
-            Some(State::Ready) if self.current != Some(id) => self.ready.remove(threads, id),
-            Some(State::Calling { endpoint, .. }) => {
+        let Some((state, home)) = threads.get(id).map(|thread| (thread.state, thread.home)) else {
+            return;
+        };
+        match state {
+            State::Ready if !is_current => self.cpus[home].ready.remove(threads, id),
+            State::Calling { endpoint, .. } => {
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
                     endpoint.callers.remove(threads, id);
                 }
             }
-            Some(State::Receiving(endpoint)) => {
+            State::Receiving(endpoint) => {
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
                     endpoint.receivers.remove(threads, id);
                 }
             }
-            Some(State::WaitingEnd(process, _)) => {
+            State::WaitingEnd(process, _) => {
                 if let Some(process) = self.processes.get_mut(process) {
                     process.waiters.remove(threads, id);
                 }
             }
-            Some(State::Reading(_)) => self.console.forget_reader(id),
+            State::Reading(_) => self.console.forget_reader(id),
             // Running, new, working, or waiting for an answer: in no queue. A server that still
             // holds this thread as its caller finds that it is gone.
-            Some(State::New | State::Ready | State::Working(_) | State::AwaitingAnswer(_)) | None => {}
+            State::New | State::Ready | State::Working(_) | State::AwaitingAnswer(_) => {}
         }
     }
 }

@@ -1,20 +1,32 @@
 //! Who runs next: round robin with time slices, and the kernel's own work in between.
+//!
+//! Each thread has a home, the CPU that it runs on, and waits for in that CPU's queue. It gets another
+//! home when that one lets it go ([`Cpu::lets_go`]): because another CPU has nothing to do, or because it
+//! is sent a message, or an answer, there.
+
+mod cpu;
+
+pub(crate) use cpu::{Cpu, Cpus};
+pub use cpu::{CpuId, MAX_CPUS};
 
 use crate::kernel::Kernel;
 use crate::platform::{Interrupt, Platform};
 use crate::process::Stage;
-use crate::thread::{State, ThreadId, Work};
+use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::End;
 use abi::system::MachineEnd;
 use addr::Frame;
+use slots::Slots;
 
-/// What the CPU does when the kernel is done.
+/// What a CPU does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
     /// Goes on with this thread.
     Run(u32),
     /// Waits for an interrupt.
     Idle,
+    /// Comes back at once, with more work of the kernel's: other CPUs that wait for it go first.
+    Again,
     /// Nothing: the system ends.
     Stop(Stop),
 }
@@ -29,46 +41,59 @@ pub enum Stop {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Decides what the CPU does, and does the kernel's own work on the way, serving interrupts
-    /// between its pieces.
+    /// Decides what this CPU does, or does a piece of the kernel's own work. All registers of the thread
+    /// that ran here are in memory.
     pub fn run(&mut self) -> Next {
-        loop {
-            if let Some(stop) = self.stop {
-                return Next::Stop(stop);
+        let cpu = self.cpu();
+        (cpu.leaving, cpu.alerted) = (None, false);
+        if let Some(stop) = self.stop {
+            return Next::Stop(stop);
+        }
+        let Some(thread) = self.pick() else {
+            self.keep_nothing();
+            return Next::Idle;
+        };
+        match self.thread(thread).state {
+            State::Working(work) => {
+                self.work(thread, work);
+                if self.platform.interrupt_pending() {
+                    self.interrupt();
+                }
+                Next::Again
             }
-            let Some(thread) = self.pick() else {
-                return Next::Idle;
-            };
-            match self.thread(thread).state {
-                State::Working(work) => {
-                    self.work(thread, work);
-                    if self.platform.interrupt_pending() {
-                        self.interrupt();
-                    }
-                }
-                _ => {
-                    self.enter(thread);
-                    return Next::Run(thread.index());
-                }
+            _ => {
+                self.enter(thread);
+                Next::Run(thread.index())
             }
         }
     }
 
     /// The thread that goes on, if that is clear without any work: it is the current one, ready.
     /// Otherwise [`Self::run`] has to decide.
+    ///
+    /// Unless it is the one whose trap was served, the registers of that one need not be in memory yet: no
+    /// other CPU takes it before this one has come to the kernel again.
     #[inline]
     pub fn at_once(&mut self) -> Option<u32> {
-        let thread = self.current?;
-        let ready = self.stop.is_none() && matches!(self.thread(thread).state, State::Ready);
-        ready.then(|| {
-            self.enter(thread);
-            thread.index()
-        })
+        let cpu = self.cpus.this();
+        let trapped = cpu.prepared;
+        if let Some(thread) = cpu.current
+            && self.stop.is_none()
+            && is_ready(&self.threads, thread)
+        {
+            if trapped != Some(thread) {
+                cpu.leaving = trapped;
+                self.prepare(thread);
+            }
+            return Some(thread.index());
+        }
+        cpu.leaving = trapped;
+        None
     }
 
     /// The frame of the running thread's message page, for those who play its program.
     pub fn message_frame(&mut self) -> Option<Frame> {
-        let thread = self.current?;
+        let thread = self.cpu().current?;
         Some(self.thread(thread).page)
     }
 
@@ -77,47 +102,146 @@ impl<P: Platform> Kernel<P> {
         while let Some(interrupt) = self.platform.take_interrupt() {
             match interrupt {
                 Interrupt::SliceEnd => {
-                    self.slice_runs = false;
+                    self.cpu().slice_runs = false;
                     self.rotate();
                 }
                 Interrupt::ConsoleInput => self.console_input(),
+                // Whoever takes interrupts runs afterwards, and looks around then.
+                Interrupt::Alert => {}
             }
         }
     }
 
     /// The running thread goes to the end of the queue.
     pub(crate) fn rotate(&mut self) {
-        if let Some(thread) = self.current.take() {
-            self.ready.push(&mut self.threads, thread);
+        let cpu = self.cpus.this();
+        if let Some(thread) = cpu.current.take() {
+            cpu.ready.push(&mut self.threads, thread);
         }
     }
 
-    /// Runs `thread`, which is ready and in no queue, in place of the current one, on what is
-    /// left of its time slice.
-    pub(crate) fn switch_to(&mut self, thread: ThreadId) {
-        self.current = Some(thread);
+    /// Runs `thread`, which is ready, in no queue, and at home at `home`, in place of the current one, on what
+    /// is left of its time slice.
+    #[inline]
+    pub(crate) fn switch_to(&mut self, thread: ThreadId, home: CpuId) {
+        if home == self.cpus.here {
+            self.cpu().current = Some(thread);
+        } else {
+            self.fetch(thread, home);
+        }
     }
 
-    /// The current thread, or else the next in the queue, on a time slice of its own: what its
+    /// The same for one with another home. If that does not let it go, it goes on there in its turn.
+    #[cold]
+    fn fetch(&mut self, thread: ThreadId, home: CpuId) {
+        if self.cpus[home].lets_go(thread) {
+            self.thread(thread).home = self.cpus.here;
+            self.cpu().current = Some(thread);
+        } else {
+            self.cpu().current = None;
+            self.make_ready(thread);
+        }
+    }
+
+    /// Lets `thread`, which is in no queue and does not run, wait for its turn: at home, or on a CPU that has
+    /// nothing to do.
+    pub(crate) fn make_ready(&mut self, thread: ThreadId) {
+        let home = self.thread(thread).home;
+        let stays = self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread);
+        let to = self.cpus.idle().filter(|_| !stays).unwrap_or(home);
+        let was_idle = self.cpus[to].is_idle();
+        self.thread(thread).home = to;
+        self.cpus[to].ready.push(&mut self.threads, thread);
+        if was_idle {
+            self.alert(to);
+        }
+    }
+
+    /// Whether `thread` is the current one of its home.
+    pub(crate) fn is_current(&self, thread: ThreadId) -> bool {
+        let home = self.threads.get(thread).map(|thread| thread.home);
+        home.is_some_and(|home| self.cpus[home].current == Some(thread))
+    }
+
+    /// Takes `thread`, which runs on `home`, another CPU, and has work to do now, out of its program: that CPU
+    /// is alerted, and does the work in its turn. It does not let the thread go before.
+    pub(crate) fn interrupt_running(&mut self, thread: ThreadId, home: CpuId) {
+        let cpu = &mut self.cpus[home];
+        cpu.current = None;
+        cpu.ready.push(&mut self.threads, thread);
+        self.alert(home);
+    }
+
+    /// Lets `cpu` look around, if it is not this one, which will anyhow.
+    pub(crate) fn alert(&mut self, cpu: CpuId) {
+        if cpu != self.cpus.here && !core::mem::replace(&mut self.cpus[cpu].alerted, true) {
+            self.platform.alert(cpu);
+        }
+    }
+
+    /// The current thread, or else the next that waits, on a time slice of its own: what its
     /// predecessor left might be next to nothing, and on purpose. The kernel's work for a thread
     /// takes turns with other threads in the same way.
+    #[inline]
     fn pick(&mut self) -> Option<ThreadId> {
-        if self.current.is_none() {
-            self.current = self.ready.pop(&mut self.threads);
-            match self.current {
-                Some(_) => self.platform.start_slice(),
-                None if self.slice_runs => self.platform.stop_slice(),
-                None => {}
-            }
-            self.slice_runs = self.current.is_some();
+        self.cpu().current.or_else(|| self.pick_next())
+    }
+
+    fn pick_next(&mut self) -> Option<ThreadId> {
+        let own = self.cpus.this().ready.pop(&mut self.threads);
+        let next = own.or_else(|| self.steal());
+        let cpu = self.cpus.this();
+        cpu.current = next;
+        let ran = core::mem::replace(&mut cpu.slice_runs, next.is_some());
+        match next {
+            Some(_) => self.platform.start_slice(),
+            None if ran => self.platform.stop_slice(),
+            None => {}
         }
-        self.current
+        if !cpu.ready.is_empty() {
+            self.share();
+        }
+        next
+    }
+
+    /// Takes a thread that waits elsewhere. The CPU that most wait for need not have one that it lets go: then
+    /// this one stays idle until it is alerted.
+    fn steal(&mut self) -> Option<ThreadId> {
+        /// One that is prepared, and one that is leaving.
+        const MOST_KEPT: usize = 2;
+        let from = self.cpus.longest_queue()?;
+        let from = &mut self.cpus[from];
+        let waiting = from.ready.queue().members(&self.threads);
+        let thread = waiting.take(MOST_KEPT + 1).find(|&thread| from.lets_go(thread))?;
+        from.ready.remove(&mut self.threads, thread);
+        self.thread(thread).home = self.cpus.here;
+        Some(thread)
+    }
+
+    /// Somebody waits for this CPU: one that has nothing to do may take them.
+    fn share(&mut self) {
+        if let Some(idle) = self.cpus.idle() {
+            self.alert(idle);
+        }
+    }
+
+    /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is
+    /// active nowhere but where its thread takes it apart.
+    fn keep_nothing(&mut self) {
+        let cpu = self.cpu();
+        let (active, prepared) = (cpu.active.take(), cpu.prepared.take());
+        if active.is_some() {
+            self.platform.deactivate(self.memory.mmu_mut());
+        }
+        if prepared.is_some() {
+            self.platform.put_away();
+        }
     }
 
     /// Prepares the machine for `thread`: address space, FP/SIMD.
     #[inline]
     fn enter(&mut self, thread: ThreadId) {
-        if self.prepared != Some(thread) {
+        if self.cpu().prepared != Some(thread) {
             self.prepare(thread);
         }
     }
@@ -125,15 +249,16 @@ impl<P: Platform> Kernel<P> {
     fn prepare(&mut self, thread: ThreadId) {
         let process = self.process_of(thread).1;
         let (pid, space) = (process.pid, process.space);
+        let cpu = self.cpus.this();
         if let Some(space) = space
-            && self.active != Some(space)
+            && cpu.active != Some(space)
             && let Some((mmu, tables)) = self.memory.mmu_space_mut(space)
         {
             self.platform.activate(mmu, tables, pid);
-            self.active = Some(space);
+            cpu.active = Some(space);
         }
         self.platform.prepare_thread(thread.index());
-        self.prepared = Some(thread);
+        cpu.prepared = Some(thread);
     }
 
     /// Does one piece.
@@ -169,4 +294,12 @@ impl<P: Platform> Kernel<P> {
             _ => State::Ready,
         };
     }
+}
+
+/// Whether `thread` waits for nothing but a CPU, and the kernel has nothing to do for it.
+#[inline]
+fn is_ready(threads: &Slots<Thread>, thread: ThreadId) -> bool {
+    threads
+        .get(thread)
+        .is_some_and(|thread| matches!(thread.state, State::Ready))
 }

@@ -112,7 +112,7 @@ fn user_0_may_become_somebody_else_and_keeps_what_it_has_attached() {
     let at = attach(&mut world, id).expect("room");
     set(&mut world, Handle::SELF, USER, &[]).expect("user 0 may");
     let access = mm::Access::Write;
-    world.kernel.memory_fault(addr::VirtAddr::new(at), access);
+    world.kernel().memory_fault(addr::VirtAddr::new(at), access);
     world.run();
     assert_eq!(world.running, Some(INIT), "what is attached can be written");
     assert_eq!(attach(&mut world, id), Err(Errno::EACCES));

@@ -30,7 +30,7 @@ fn touch(world: &mut World, base: u64, pages: u64) {
     let program = world.running;
     for page in 0..pages {
         world
-            .kernel
+            .kernel()
             .memory_fault(VirtAddr::new(base + page * PAGE), Access::Write);
         world.run();
         assert_eq!(world.running, program, "a touch of one's own memory is served");

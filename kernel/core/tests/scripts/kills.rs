@@ -232,13 +232,7 @@ fn while_it_reads() {
     world.send(Handle::CONSOLE, Read { most: 9 }, &[], &[]);
     assert_eq!(world.running, None, "somebody else can read now");
     world.kernel.platform.typed.extend(b"x");
-    world
-        .kernel
-        .platform
-        .interrupts
-        .push_back(Interrupt::ConsoleInput);
-    world.kernel.interrupt();
-    assert_eq!(world.run(), Next::Run(INIT));
+    assert_eq!(world.take(Interrupt::ConsoleInput), Next::Run(INIT));
     assert_eq!(world.answer::<Read>(), Ok((1,)));
 }
 
@@ -418,9 +412,9 @@ fn map_and_touch(world: &mut World, memory: Handle, pages: u64) -> u64 {
         .expect("room");
     for page in 0..pages {
         world
-            .kernel
+            .kernel()
             .memory_fault(VirtAddr::new(base + page * PAGE), Access::Write);
-        world.kernel.run();
+        world.run();
     }
     base
 }

@@ -101,7 +101,7 @@ fn a_fault_ends_its_process_alone_is_in_the_log_and_its_parent_is_told() {
     world.send(child, Wait {}, &[], &[]);
     assert_eq!(world.running, Some(1));
     world
-        .kernel
+        .kernel()
         .memory_fault(VirtAddr::new(0xdead_0000), Access::Write);
     world.run();
     assert_eq!(
@@ -185,13 +185,7 @@ fn a_reader_waits_for_input_and_gets_what_was_typed() {
     world.send(Handle::CONSOLE, Read { most: 10 }, &[], &[]);
     assert_eq!(world.running, None);
     world.kernel.platform.typed.extend(b"hi\r");
-    world
-        .kernel
-        .platform
-        .interrupts
-        .push_back(Interrupt::ConsoleInput);
-    world.kernel.interrupt();
-    world.run();
+    world.take(Interrupt::ConsoleInput);
     assert_eq!(world.answer::<Read>(), Ok((3,)));
     assert_eq!(&world.page().bytes[..3], b"hi\r");
 }
@@ -219,9 +213,7 @@ fn the_end_of_a_time_slice_lets_the_next_thread_run() {
     world.start(child);
     assert_eq!(world.running, Some(0));
     for expected in [1, 0, 1] {
-        world.kernel.platform.interrupts.push_back(Interrupt::SliceEnd);
-        world.kernel.interrupt();
-        world.run();
+        world.end_slice();
         assert_eq!(world.running, Some(expected));
     }
 }

@@ -16,5 +16,5 @@ use play::World;
 
 /// A kernel whose first process runs.
 fn world() -> World {
-    play::world_of(Size::USUAL, crate::WAY)
+    play::world_of(Size::USUAL, crate::WAY, crate::CPUS)
 }

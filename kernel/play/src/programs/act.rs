@@ -181,7 +181,7 @@ impl Play {
         self.enter(Entry::Interruption);
         for address in pages.take_while(|address| address.raw() < base + 150 * PAGE) {
             if self.is_own(address, Access::Write) {
-                self.world.kernel.memory_fault(address, Access::Write);
+                self.world.kernel().memory_fault(address, Access::Write);
             }
         }
         self.go_on();
@@ -199,7 +199,7 @@ impl Play {
 
     fn touch_at(&mut self, address: VirtAddr, access: Access) {
         self.enter(Entry::Interruption);
-        self.world.kernel.memory_fault(address, access);
+        self.world.kernel().memory_fault(address, access);
         self.go_on();
     }
 
@@ -222,16 +222,15 @@ impl Play {
                 FaultKind::Hardware,
             ]);
             self.enter(Entry::Interruption);
-            self.world.kernel.other_fault(kind, picks.next(), &"something");
+            self.world.kernel().other_fault(kind, picks.next(), &"something");
             self.go_on();
         }
     }
 
     pub(super) fn interrupt(&mut self, interrupt: Interrupt) {
         self.enter(Entry::Interruption);
-        self.world.kernel.platform.interrupts.push_back(interrupt);
-        self.world.kernel.interrupt();
-        self.go_on();
+        let next = self.world.take(interrupt);
+        self.meet_all(next);
     }
 
     pub(super) fn type_something(&mut self, picks: &mut Picks<'_>) {
@@ -252,7 +251,7 @@ impl Play {
             self.stuck = true;
             return;
         }
-        self.world.kernel.end_process(picks.of(&others), End::Killed);
+        self.world.kernel().end_process(picks.of(&others), End::Killed);
         self.go_on();
     }
 }

@@ -19,7 +19,7 @@ impl Play {
         self.end_all_but_init();
         let (init, space) = self.init();
         self.remove_segments(space);
-        self.world.kernel.end_process(init, End::Killed);
+        self.world.kernel().end_process(init, End::Killed);
         assert_eq!(
             self.world.run(),
             Next::Stop(kcore::sched::Stop::FirstEnded(End::Killed))
@@ -46,7 +46,7 @@ impl Play {
         for id in others {
             // Those that have not started may go with those that held them.
             if self.world.kernel.processes().any(|(other, _)| other == id) {
-                self.world.kernel.end_process(id, End::Killed);
+                self.world.kernel().end_process(id, End::Killed);
             }
         }
         // Others still get some turns, since their ends are served one after the other.

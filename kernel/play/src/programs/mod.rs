@@ -41,7 +41,7 @@ impl Play {
     /// The first process has just begun.
     pub fn new(size: Size) -> Self {
         let mut play = Self {
-            world: world_of(size, Way::Long),
+            world: world_of(size, Way::Long, 1),
             programs: HashMap::new(),
             segments: Vec::new(),
             stopped: false,
