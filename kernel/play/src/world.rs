@@ -36,8 +36,8 @@ pub struct Fake {
     pub console_full: bool,
     /// Threads that have used what [`Platform::forget_thread`] is about.
     pub marked: Vec<bool>,
-    /// Threads that began as copies of such ones.
-    pub inherited: Vec<bool>,
+    /// Which thread was made a copy of which, as [`Platform::copy_thread`] was told: from, to.
+    pub copied: Vec<(u32, u32)>,
     /// How many time slices began.
     pub slices_started: usize,
     /// For each time the kernel asks for interrupts in the middle of its work, first to last:
@@ -95,12 +95,10 @@ impl Platform for Fake {
         self.assert_nowhere_else(thread);
         self.registers[thread as usize] = Registers::ZERO;
         self.marked[thread as usize] = false;
-        self.inherited[thread as usize] = false;
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {
-        self.marked[to as usize] = self.marked[from as usize];
-        self.inherited[to as usize] = self.marked[from as usize];
+        self.copied.push((from, to));
     }
 
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
@@ -220,7 +218,7 @@ impl World {
             printed: Vec::new(),
             console_full: false,
             marked: vec![false; THREADS],
-            inherited: vec![false; THREADS],
+            copied: Vec::new(),
             slices_started: 0,
             slice_ends: RefCell::default(),
             slice_ended: Cell::default(),

@@ -3,6 +3,8 @@
 
 mod by_number;
 mod credentials;
+mod exec;
+mod fork;
 mod hostile;
 mod interposition;
 mod kills;

@@ -133,9 +133,11 @@ impl Play {
             return self.raise_child(picks);
         }
         let other = picks.of(&others);
-        let trap = match picks.next() % 8 {
+        let trap = match picks.next() % 10 {
             0 => Trap::kill(other),
             1 if running != INIT => Trap::wait(other),
+            8 if running != INIT => Trap::become_prepared(other),
+            9 => Trap::fork(),
             2 => Trap::give(other, 1 + picks.next() % 12, picks.of(&others)),
             3..=5 => Trap::give(other, 1 + picks.next() % 12, self.program().some_handle(picks)),
             _ => Trap::start(other),

@@ -3,7 +3,9 @@
 use super::program::Program;
 use abi::console::ConsoleRequest;
 use abi::memory::{Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, Unmap};
-use abi::process::{Create, CreateEndpoint, Derive, Exit, Give, Kill, ProcessRequest, Start, Wait};
+use abi::process::{
+    Become, Create, CreateEndpoint, Derive, Exit, Fork, Give, Kill, ProcessRequest, Start, Wait,
+};
 use abi::shm::ShmId;
 use abi::system::{ShutDown, SystemRequest};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
@@ -115,6 +117,19 @@ impl Trap {
         Self::call(Handle::SELF, Derive::LABEL, derive.into_words())
     }
 
+    pub fn fork() -> Self {
+        Self::call(Handle::SELF, Fork::LABEL, [0; 6])
+    }
+
+    /// Becomes a child that has not started.
+    pub fn become_prepared(child: Handle) -> Self {
+        Self {
+            count: 1,
+            handles: [child.raw(), 0, 0, 0],
+            ..Self::call(Handle::SELF, Become::LABEL, Self::start(child).words)
+        }
+    }
+
     pub fn kill(child: Handle) -> Self {
         Self::call(child, Kill::LABEL, [0; 6])
     }
@@ -192,7 +207,12 @@ impl Trap {
         trap.fill_page(picks, program);
         match row.label {
             Create::LABEL => trap.bytes = 1 + picks.next() % 33,
-            Give::LABEL | Move::LABEL | RegionAttach::LABEL | RegionControl::LABEL | RegionPublish::LABEL
+            Give::LABEL
+            | Move::LABEL
+            | Become::LABEL
+            | RegionAttach::LABEL
+            | RegionControl::LABEL
+            | RegionPublish::LABEL
                 if !picks.next().is_multiple_of(8) =>
             {
                 trap.count = 1

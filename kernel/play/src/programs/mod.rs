@@ -157,6 +157,7 @@ impl Play {
                 page,
             };
             self.meet(id, &sight);
+            self.note_copy(id, &sight);
             let program = self.programs.get_mut(&id.index()).expect("met");
             if matches!(state, State::Ready) {
                 let is_news = program.settled.is_none();
@@ -165,6 +166,16 @@ impl Play {
                     self.check_arrival(id);
                 }
             }
+        }
+    }
+
+    /// A thread that has become a copy of another one finds what that would, but for the answer.
+    fn note_copy(&mut self, id: ThreadId, sight: &Sight) {
+        let copied = &mut self.world.kernel.platform.copied;
+        if let Some(place) = copied.iter().position(|(_, to)| *to == id.index()) {
+            let (from, _) = copied.swap_remove(place);
+            let copy = self.programs[&from].copy(id, sight.page);
+            self.programs.insert(id.index(), copy);
         }
     }
 
@@ -177,10 +188,9 @@ impl Play {
         {
             return;
         }
-        let platform = &self.world.kernel.platform;
-        let place = id.index() as usize;
+        let marked = self.world.kernel.platform.marked[id.index() as usize];
         assert!(
-            !platform.marked[place] || platform.inherited[place] || self.world.running == Some(id.index()),
+            !marked || self.world.running == Some(id.index()),
             "the machine has forgotten who was here before"
         );
         self.programs.insert(id.index(), Program::new(id, sight.clone()));

@@ -62,6 +62,21 @@ impl Program {
         }
     }
 
+    /// A copy of it, which has trapped where it has, and whose message page is `page`.
+    pub fn copy(&self, id: ThreadId, page: MessagePage) -> Self {
+        Self {
+            id,
+            handles: self.handles.clone(),
+            areas: self.areas.clone(),
+            entry: self.entry,
+            left: Sight {
+                registers: self.left.registers,
+                page,
+            },
+            settled: None,
+        }
+    }
+
     /// It enters the kernel.
     pub fn leave(&mut self, entry: Entry, left: Sight) {
         self.entry = entry;
