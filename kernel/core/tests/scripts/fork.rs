@@ -6,7 +6,6 @@ use abi::process::{Close, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, Re
 use abi::system::NextProcess;
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 use addr::VirtAddr;
-use kcore::Interrupt;
 use mm::Access;
 use play::World;
 
@@ -261,9 +260,7 @@ fn time_slices_end_in_the_middle_of_a_fork() {
     *world.kernel.platform.slice_ends.borrow_mut() = [true].into();
     world.send(Handle::SELF, Fork {}, &[], &[]);
     assert_eq!(world.running, Some(1));
-    world.kernel.platform.interrupts.push_back(Interrupt::SliceEnd);
-    world.kernel.interrupt();
-    world.run();
+    world.end_slice();
     world.until(INIT);
     assert_eq!(world.answer::<Fork>(), Ok((Pid(3),)));
 }
