@@ -95,7 +95,7 @@ impl<'a> FpUnit<'a> {
 
     /// Gives `to`, which has not started, what `from` has in the registers.
     pub fn copy(&mut self, from: u32, to: u32) {
-        if self.owner == Some(from) {
+        if *self.owner() == Some(from) {
             // SAFETY: As in `save_owner`. The registers keep what they hold, for `from` goes on.
             unsafe { fp_save(&raw mut self.states[from as usize]) };
         }
