@@ -18,7 +18,7 @@
 //! it comes from. A rollover on another CPU in between can't know that ASID, but this CPU's
 //! next switch comes after it.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The tag of an address space's TLB entries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -105,7 +105,9 @@ impl SpaceAsid {
 /// CPU that invalidates.
 ///
 /// Reading it to invalidate comes after a DSB ISH that follows the change of tables: a CPU that
-/// gets an ASID for the space later than the reading then walks the changed tables.
+/// gets an ASID for the space later than the reading then walks the changed tables. And a DSB ISH
+/// follows [`AsidAllocator::switch`], before TTBR0 is loaded: whoever changes tables later than
+/// they were walked reads that ASID.
 #[derive(Debug)]
 pub struct AsidCell(AtomicU64);
 

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod asid;
+mod atomic;
 mod attributes;
 pub mod control;
 mod descriptor;

@@ -144,6 +144,25 @@ fn a_rollover_leaves_the_asids_of_running_spaces_alone() {
 }
 
 #[test]
+fn a_space_on_two_cpus_keeps_its_asid_on_the_one_that_stays_through_two_rollovers() {
+    let mut machine = Machine::new(4, 3, 60);
+    let kept = machine.switch(0, 0);
+    machine.switch(1, 0);
+    let mut others = 1..60;
+    let mut roll_over = |machine: &mut Machine| {
+        let before = machine.allocator.rollovers();
+        while machine.allocator.rollovers() == before {
+            machine.switch(2, others.next().expect("enough of them"));
+        }
+    };
+    roll_over(&mut machine);
+    assert_eq!(machine.switch(2, 0), kept);
+    machine.switch(0, 59);
+    roll_over(&mut machine);
+    assert_eq!(machine.switch(2, 0), kept);
+}
+
+#[test]
 fn each_cpu_empties_its_tlb_once_after_a_rollover() {
     let allocator = &mut AsidAllocator::new(AsidBits::new(4).expect("valid"));
     let cpus = [CpuAsid::new(), CpuAsid::new()];
