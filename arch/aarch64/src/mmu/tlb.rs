@@ -24,6 +24,12 @@ pub(crate) fn before_invalidation() {
     barrier::dsb(barrier::ISH);
 }
 
+/// Lets no walk under a new ASID start before every CPU finds that ASID in its space: whoever changes
+/// the tables after such a walk has to invalidate what it has cached.
+pub(crate) fn publish_asid() {
+    barrier::dsb(barrier::ISH);
+}
+
 /// Makes every TLB forget, and waits for accesses that used what is forgotten.
 pub(crate) fn invalidate(what: Invalidation) {
     match what {

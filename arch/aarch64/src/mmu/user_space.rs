@@ -64,6 +64,7 @@ impl Hardware {
                 if before == BeforeSwitch::InvalidateLocal {
                     tlb::invalidate_this_cpu();
                 }
+                tlb::publish_asid();
                 asid
             }
         };
