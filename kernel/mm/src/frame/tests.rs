@@ -1,6 +1,7 @@
 //! Tests of the page allocator and its promises.
 
 extern crate std;
+use super::buddy::Buddy;
 use super::{BadRam, Frames, OutOfFrames, Promise, Unreachable, frame_words};
 use addr::{Frame, FrameRange};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -37,6 +38,28 @@ fn every_frame_of_every_range_is_given_out_once_and_none_outside() {
     let expected: BTreeSet<Frame> = ranges.iter().flat_map(|range| range.iter()).collect();
     assert_eq!(taken, expected);
     assert_eq!((frames.counts().free, frames.counts().promised), (0, 0));
+}
+
+#[test]
+fn what_was_never_taken_is_free_and_what_is_in_no_range_is_not() {
+    let ranges = scattered();
+    let mut frames = frames(&ranges);
+    for range in &ranges {
+        assert!(range.iter().all(|frame| frames.is_free(frame)));
+    }
+    assert!(!frames.is_free(Frame::from_number(0x7f)) && !frames.is_free(Frame::from_number(0x87)));
+    let mut promise = frames.promise(600).expect("some of them");
+    for _ in 0..600 {
+        let taken = frames.take(&mut promise);
+        assert!(!frames.is_free(taken));
+    }
+}
+
+#[test]
+fn an_allocator_has_a_tree_of_bits_for_each_size_of_block_and_no_other() {
+    // Of 1024 frames and 512 blocks of two, each with a level above; of 256, and so on, to two of 512.
+    let trees = [16 + 1, 8 + 1, 4 + 1, 2 + 1, 1, 1, 1, 1, 1, 1];
+    assert_eq!(Buddy::words_for(1024), trees.iter().sum());
 }
 
 #[test]
