@@ -24,6 +24,11 @@ test filter='':
 fuzz *options:
     @cargo run --quiet --package granule-fuzz -- {{ options }}
 
+# Change FILE in every way that cargo-mutants knows and list what no test notices (`cargo install cargo-mutants`)
+[no-exit-message]
+mutants file:
+    PROPTEST_CASES=48 cargo mutants --file {{ file }} --timeout 90 --output target/granule/mutants -- --lib --tests
+
 # Check the formatting, lints and documentation of every crate
 check:
     cargo fmt --all -- --check

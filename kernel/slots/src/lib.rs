@@ -324,6 +324,15 @@ mod tests {
     }
 
     #[test]
+    fn identifiers_are_the_same_if_place_and_generation_are() {
+        let [id, same, elsewhere, earlier] = [(3, 7), (3, 7), (4, 7), (3, 6)]
+            .map(|(index, generation)| Id::<u32>::from_parts(index, generation));
+        assert_eq!(id, same);
+        assert!(id != elsewhere && id != earlier);
+        assert_eq!(std::format!("{id:?}"), "#3.7");
+    }
+
+    #[test]
     fn a_full_pool_says_so_and_loses_nothing() {
         let mut pool = pool(2);
         let a = pool.insert(1).expect("room");
@@ -353,6 +362,7 @@ mod tests {
         let mut pool = pool(2);
         let mut reserved = pool.reserve(1).expect("room");
         assert_eq!((pool.available(), pool.reserve(2)), (1, Err(Full)));
+        assert_eq!((pool.reserved(), reserved.count()), (1, 1));
         pool.insert(1).expect("room");
         assert_eq!(pool.insert(2), Err(Full));
         let id = pool.insert_reserved(&mut reserved, 3);
