@@ -79,8 +79,7 @@ fn a_page_that_is_touched_while_others_leave_goes_when_the_last_one_does() {
         |s| s.detach(0),
     ];
     let other: &[Act] = &[|s| s.serve(1, Access::Write), |s| s.remove(1), |s| s.detach(1)];
-    let third: &[Act] = &[|s| s.exit(2)];
-    in_every_order(attached_by_two, &[one, other, third], Scene::end);
+    in_every_order(attached_by_two, &[one, other], Scene::end);
 }
 
 /// Process 0 has a private page, and processes 1 and 2 are copies of it.
