@@ -29,6 +29,10 @@ fn run(start: &Start) -> Outcome {
         Some(ipc::SERVE) => return ipc::serve(|| ()),
         Some(ipc::SERVE_WITH_FP) => return ipc::serve(ipc::use_fp),
         Some("yield") => return processes::yield_forever(),
+        Some("fork") => {
+            processes::fork_many()?.iter().for_each(print);
+            return Ok(());
+        }
         Some("touch") => return tables::touch(start),
         Some(growth::attachers::ARGUMENT) => return growth::attachers::attach(start),
         _ => {}
@@ -40,6 +44,7 @@ fn run(start: &Start) -> Outcome {
     basics::measure()?.iter().for_each(print);
     ipc::measure(archive)?.iter().for_each(print);
     processes::measure(archive)?.iter().for_each(print);
+    processes::measure_forks(archive)?;
     shared::measure()?.iter().for_each(print);
     print(&tables::measure(archive)?);
     private::measure()?.iter().for_each(print);

@@ -1,14 +1,20 @@
 //! Switching to another process, and starting and ending one.
 
-use crate::measure::Row;
+use crate::measure::{Row, each};
+use abi::layout::PAGE_BYTES;
 use abi::process::End;
+use abi::shm::{Mode, ShmKey};
+use core::sync::atomic::Ordering;
 use rt::archive::Archive;
-use rt::spawn::Command;
+use rt::shm::Shm;
+use rt::spawn::{Command, Ended, fork};
 use rt::sys::process::yield_now;
-use rt::{Failure, Outcome};
+use rt::{Error, Failure, Outcome};
 
 const SWITCHES: u64 = 2000;
 const SPAWNS: u64 = 50;
+const FORKS: u64 = 200;
+const SHARED_BYTES: u64 = 64 << 20;
 
 /// Measures both.
 pub fn measure(archive: Archive) -> Result<[Row; 2], Failure> {
@@ -39,6 +45,39 @@ pub fn measure(archive: Archive) -> Result<[Row; 2], Failure> {
         },
         spawn,
     ])
+}
+
+/// Measures copies of a process that has little memory.
+pub fn measure_forks(archive: Archive) -> Outcome {
+    let missing = || Failure::new("bench: it is not in the archive");
+    let file = archive.program("bench").ok_or_else(missing)?;
+    match Command::new("bench", file).arg("fork").spawn()?.wait()? {
+        End::Exited(0) => Ok(()),
+        end => Err(Failure::new(alloc::format!("bench: the one who forks {}", Ended(end)))),
+    }
+}
+
+/// What that process measures: a copy that ends at once, and how much more it costs when much shared memory
+/// is attached.
+pub fn fork_many() -> Result<[Row; 2], Failure> {
+    let alone = Row::measure("fork_exit_wait", FORKS, fork_exit_wait)?;
+    let segment = Shm::create(ShmKey::PRIVATE, SHARED_BYTES, Mode::from_bits(0o600))?;
+    let attachment = segment.attach()?;
+    for page in attachment.words().chunks(PAGE_BYTES as usize / 8) {
+        page[0].store(1, Ordering::Relaxed);
+    }
+    let sharing = each(FORKS, fork_exit_wait);
+    drop(attachment);
+    segment.remove()?;
+    let extra = sharing?.saturating_sub(alone.value);
+    Ok([alone, Row::new("fork_shm64m_extra", extra)])
+}
+
+fn fork_exit_wait() -> Result<(), Error> {
+    match fork(|| Ok(()))?.wait()? {
+        End::Exited(0) => Ok(()),
+        _ => Err(Error::Garbled),
+    }
 }
 
 /// The other process.
