@@ -156,6 +156,13 @@ impl Leaf {
         }
     }
 
+    /// The word of a user page without the right to write: AP[2] set, which takes nothing from a page that
+    /// has less.
+    #[inline]
+    pub(crate) fn without_write(raw: u64) -> u64 {
+        raw | u64::from(LEAF::AP::PrivilegedReadOnly)
+    }
+
     /// The first frame that the word of a leaf maps.
     #[inline]
     pub(crate) fn frame_of(raw: u64) -> Frame {
@@ -264,6 +271,25 @@ mod tests {
         assert_eq!(limits(Perms::READ), READ_ONLY | UXN | PXN);
         assert_eq!(limits(Perms::READ_WRITE), UXN | PXN);
         assert_eq!(limits(Perms::READ_EXECUTE), READ_ONLY | PXN);
+    }
+
+    #[test]
+    fn a_page_without_the_right_to_write_is_one_that_was_made_so() {
+        for perms in (0..8).map(Perms::from_bits_truncate) {
+            let page = |perms| {
+                let (frame, attributes) =
+                    (Frame::from_number(5), Attributes::user(perms, MemoryKind::Normal));
+                Descriptor::Leaf(Leaf { frame, attributes }).encode(Level::Three)
+            };
+            let perms_then = perms.difference(Perms::WRITE);
+            let readable = perms.intersects(Perms::READ_WRITE);
+            let expected = if readable {
+                perms_then | Perms::READ
+            } else {
+                perms_then
+            };
+            assert_eq!(Leaf::without_write(page(perms)), page(expected), "{perms:?}");
+        }
     }
 
     #[test]

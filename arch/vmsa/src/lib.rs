@@ -37,4 +37,4 @@ pub use invalidate::{Extent, Invalidation, MOST_SINGLE_PAGES, Pages};
 pub use kernel_tables::{KernelMapping, KernelTables};
 pub use region_tables::{Dismantled, Height, RegionTables};
 pub use table_memory::TableMemory;
-pub use tables::{Mapping, Removed, Tables};
+pub use tables::{Heir, Mapping, Removed, Tables};

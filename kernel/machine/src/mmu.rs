@@ -6,7 +6,9 @@ use crate::machine::Machine;
 use crate::sabotage::Sabotage;
 use crate::space::{Space, SpaceId, SpaceRecord};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
-use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
+use mm::mmu::{
+    Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, ShareSource, SharedTree, Stale, TreeHeight,
+};
 use std::sync::Arc;
 use vmsa::asid::{Asid, AsidCell};
 use vmsa::{Attributes, Height, Invalidation, Leaf, Level, RegionTables, TableMemory, Tables};
@@ -142,6 +144,20 @@ impl Mmu for Machine {
         self.let_run(space.id);
         let extent = space.tables.permit(self, page, perms);
         self.owe_permissions(space.id, extent)
+    }
+
+    fn share(
+        &mut self,
+        from: &mut Space,
+        to: &mut Space,
+        range: PageRange,
+        most: usize,
+        source: &mut impl ShareSource,
+    ) -> (Stale, Page) {
+        self.let_run(from.id);
+        let (extent, end) = from.tables.share(self, to.tables, range, most, &mut Heir(source));
+        self.publish_stores();
+        (self.owe(from.id, extent), end)
     }
 
     fn unmap(
@@ -424,4 +440,17 @@ fn by_address(operand: u64) -> (Asid, Page) {
         Asid::from_raw((operand >> 48) as u16),
         Page::from_number(operand & ((1 << 44) - 1)),
     )
+}
+
+/// Counts shares and gives tables, as [`vmsa`] asks for both.
+struct Heir<'a, S>(&'a mut S);
+
+impl<S: ShareSource> vmsa::Heir for Heir<'_, S> {
+    fn new_table(&mut self) -> Frame {
+        self.0.take()
+    }
+
+    fn takes(&mut self, page: Page, frame: Frame) -> bool {
+        self.0.share(page, frame)
+    }
 }

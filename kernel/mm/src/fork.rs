@@ -10,16 +10,18 @@
 //! translations are narrowed and its TLB entries invalidated in the step that shares their frames,
 //! so before the child can run.
 
-use crate::frame::{Frames, MOST_SHARERS, Promise};
-use crate::job::Job;
+use crate::frame::{Frames, Promise};
+use crate::job::{Job, STEP_FRAMES};
 use crate::manager::{MemoryManager, typed};
-use crate::mmu::Mmu;
-use crate::space::{Space, SpaceId, SpaceState};
+use crate::mmu::{FrameSource, Mmu, ShareSource};
+use crate::part::Batch;
+use crate::slot::SLOT_PAGES;
+use crate::space::{Space, SpaceId, SpaceState, Stock};
 use crate::vma::{
     Backing, Neighbours, Vma, VmaId, VmaState, Vmas, existing, join_ring, piece_below, tables_needed,
 };
 use abi::Errno;
-use addr::{MemoryKind, Page, PageRange, Perms};
+use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 use slots::Reserved;
 
 /// What a child has not taken over yet.
@@ -181,65 +183,36 @@ impl<M: Mmu> MemoryManager<M> {
         rest: PageRange,
         most: usize,
     ) -> (usize, Page) {
-        let perms = existing(&self.vmas, vma).perms;
-        let Some(part) = self.lend_pages(parent, rest, most) else {
-            return (0, rest.end());
-        };
         let Self {
             mmu,
             frames,
             spaces,
-            tray,
-            ..
-        } = self;
-        if let Some(space) = spaces.get_mut(typed(child)) {
-            for (page, lent) in tray.pages.iter() {
-                let frame = space.take_share(mmu, frames, lent);
-                if frame != lent && perms.contains(Perms::EXECUTE) {
-                    mmu.publish_code(frame);
-                }
-                let mut tables = space.tables.source(frames);
-                let perms = perms.difference(Perms::WRITE);
-                mmu.install(
-                    &mut space.hardware,
-                    page,
-                    frame,
-                    perms,
-                    MemoryKind::Normal,
-                    &mut tables,
-                );
-            }
-        }
-        // As in `Part::cost`: absent pages are looked at, too.
-        let cost = tray.pages.count().max(part.count().get() as usize / 16);
-        (cost, part.end())
-    }
-
-    /// Puts up to `most` pages of `rest` on the tray, with their frames, to which the parent can no
-    /// longer write. `None` if there are none; else in which part of `rest` they are.
-    fn lend_pages(&mut self, parent: SpaceId, rest: PageRange, most: usize) -> Option<PageRange> {
-        let Self {
-            mmu,
-            frames,
-            spaces,
+            vmas,
             tray,
             ..
         } = self;
         tray.clear();
-        let space = spaces.get_mut(typed(parent))?;
-        let first = mmu.next_mapped(&space.hardware, rest)?;
-        let end = rest.end().min(Page::from_number(first.number() + most as u64));
-        let part = PageRange::between(first, end)?;
-        for page in part.iter() {
-            if let Some((frame, _)) = mmu.lookup(&space.hardware, page) {
-                space.pages.lend(frames, frame);
-                tray.pages.push((page, frame));
-            }
-        }
-        let stale = mmu.protect(&mut space.hardware, part, Perms::READ | Perms::EXECUTE);
+        let Some((parent, child)) = spaces.pair_mut(typed(parent), typed(child)) else {
+            return (0, rest.end());
+        };
+        let mut shares = Shares {
+            frames,
+            lender: &mut parent.pages,
+            heir: &mut child.pages,
+            tables: &mut child.tables,
+            left_out: &mut tray.pages,
+            count: 0,
+        };
+        let (stale, end) = mmu.share(&mut parent.hardware, &mut child.hardware, rest, most, &mut shares);
+        let shared = shares.count;
         // Nothing is given back.
-        drop(mmu.flush(&space.hardware, stale));
-        Some(part)
+        drop(mmu.flush(&parent.hardware, stale));
+        for (page, frame) in tray.pages.iter() {
+            child.copy_page(mmu, frames, page, frame, existing(vmas, vma).perms);
+        }
+        // As in `Part::cost`: absent pages are looked at, too.
+        let looked_at = (end.number() - rest.start().number()).min(SLOT_PAGES);
+        (shared.max(looked_at as usize / 16), end)
     }
 
     /// The child has all it will get, or its parent is gone.
@@ -269,15 +242,58 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 impl<H> Space<H> {
-    /// Takes a share of a lent frame; a copy of it, if it has as many sharers as there can be.
-    fn take_share<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, lent: addr::Frame) -> addr::Frame {
-        if frames.sharers(lent) < MOST_SHARERS {
-            self.pages.borrow(frames, lent);
-            return lent;
-        }
+    /// Maps an absent private page to a copy of a frame to which nobody can write.
+    fn copy_page<M: Mmu<Space = H>>(
+        &mut self,
+        mmu: &mut M,
+        frames: &mut Frames,
+        page: Page,
+        frame: Frame,
+        perms: Perms,
+    ) {
         let own = self.pages.take(frames);
-        mmu.copy(lent, own);
-        own
+        mmu.copy(frame, own);
+        if perms.contains(Perms::EXECUTE) {
+            mmu.publish_code(own);
+        }
+        let mut tables = self.tables.source(frames);
+        mmu.install(
+            &mut self.hardware,
+            page,
+            own,
+            perms,
+            MemoryKind::Normal,
+            &mut tables,
+        );
+    }
+}
+
+/// Frames becoming common to a parent and its child.
+struct Shares<'a> {
+    frames: &'a mut Frames,
+    lender: &'a mut Stock,
+    heir: &'a mut Stock,
+    /// The child's.
+    tables: &'a mut Stock,
+    /// Those that have as many sharers as there can be.
+    left_out: &'a mut Batch<(Page, Frame), STEP_FRAMES>,
+    count: usize,
+}
+
+impl FrameSource for Shares<'_> {
+    fn take(&mut self) -> Frame {
+        self.tables.take(self.frames)
+    }
+}
+
+impl ShareSource for Shares<'_> {
+    fn share(&mut self, page: Page, frame: Frame) -> bool {
+        self.count += 1;
+        let is_shared = self.lender.share(self.frames, frame, self.heir);
+        if !is_shared {
+            self.left_out.push((page, frame));
+        }
+        is_shared
     }
 }
 

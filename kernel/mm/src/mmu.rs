@@ -28,6 +28,14 @@ pub trait FrameSource {
     fn take(&mut self) -> Frame;
 }
 
+/// What a space needs to share pages with another one ([`Mmu::share`]): frames for its tables, and somebody
+/// who counts.
+pub trait ShareSource: FrameSource {
+    /// Takes note that `page`'s frame gets another sharer. If it answers `false`, it gets none, and the
+    /// page is left out.
+    fn share(&mut self, page: Page, frame: Frame) -> bool;
+}
+
 /// What a removal came across. No frame may be reused before the flush.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Removed {
@@ -165,6 +173,18 @@ pub trait Mmu {
     /// More than before has to be flushed too: nothing makes a CPU forget the entry by which it
     /// refused an access, so the access would be refused for ever.
     fn permit(&mut self, space: &mut Self::Space, page: Page, perms: Perms) -> Stale;
+
+    /// Gives `to` the translations that `from` has in `range`, where it has none, and takes the right to
+    /// write away from both. No more than `most` pages are looked at that have one: answers up to
+    /// which page it went. Linked slots are not in `range`.
+    fn share(
+        &mut self,
+        from: &mut Self::Space,
+        to: &mut Self::Space,
+        range: PageRange,
+        most: usize,
+        source: &mut impl ShareSource,
+    ) -> (Stale, Page);
 
     /// Takes away every translation in `range` and tells `visit` of each. Tables whose whole
     /// extent lies in `vacant` are taken away as well (`vacant` includes `range` and reaches as

@@ -1,7 +1,7 @@
 //! Address spaces: what one process has mapped, and the frames that are its alone.
 
 use crate::fork::Birth;
-use crate::frame::{Frames, Promise, TableSource, Unreachable};
+use crate::frame::{Frames, Promise, Shared, TableSource, Unreachable, Unshared};
 use crate::identity::Identity;
 use crate::region::RegionId;
 use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut};
@@ -93,8 +93,15 @@ impl Stock {
 
     /// Gives a frame back, which may be needed again. One that others share stays with them.
     pub fn put_back(&mut self, frames: &mut Frames, frame: Frame, proof: &impl Unreachable) {
-        if self.shared > 0 && !self.leave(frames, frame) {
-            return;
+        if self.shared > 0 {
+            match frames.unshare(frame) {
+                Unshared::Nothing => {}
+                Unshared::Last => self.keep(),
+                Unshared::One(promise) => {
+                    self.shared -= 1;
+                    return self.promise.merge(promise);
+                }
+            }
         }
         self.present -= 1;
         frames.exchange(frame, proof, &mut self.promise);
@@ -110,50 +117,39 @@ impl Stock {
         to.shared += shared;
     }
 
-    /// Makes a frame of this stock one that others can share.
-    pub fn lend(&mut self, frames: &mut Frames, frame: Frame) {
-        if frames.sharers(frame) == 0 {
-            frames.begin_sharing(frame);
+    /// Lets `heir` have a frame of this stock, too, in place of one that it was promised. `false` if it has
+    /// as many sharers as there can be.
+    pub fn share(&mut self, frames: &mut Frames, frame: Frame, heir: &mut Self) -> bool {
+        let Some(shared) = frames.share(frame, &mut heir.promise) else {
+            return false;
+        };
+        heir.shared += 1;
+        if shared == Shared::Now {
             self.present -= 1;
             self.shared += 1;
         }
+        true
     }
 
-    /// Takes a share of a frame that somebody has lent, in place of a promised one.
-    pub fn borrow(&mut self, frames: &mut Frames, frame: Frame) {
-        frames.add_sharer(frame, self.promise.split(1));
-        self.shared += 1;
-    }
-
-    /// Exchanges the share of a frame, which others have too, for a frame of its own.
-    pub fn part(&mut self, frames: &mut Frames, frame: Frame) -> Frame {
-        let mut promise = frames.remove_sharer(frame);
-        self.shared -= 1;
-        self.present += 1;
-        frames.take(&mut promise)
-    }
-
-    /// Keeps a frame as its own whose only sharer it is.
-    pub fn keep(&mut self, frames: &mut Frames, frame: Frame) {
-        frames.end_sharing(frame);
-        self.shared -= 1;
-        self.present += 1;
-    }
-
-    /// Gives up a share of `frame`, if it is shared. True if it is this stock's alone now.
-    fn leave(&mut self, frames: &mut Frames, frame: Frame) -> bool {
-        match frames.sharers(frame) {
-            0 => true,
-            1 => {
-                self.keep(frames, frame);
-                true
+    /// Makes a frame its own that it may share: answers another one for a copy if others share it.
+    pub fn separate(&mut self, frames: &mut Frames, frame: Frame) -> Option<Frame> {
+        match frames.unshare(frame) {
+            Unshared::Nothing => None,
+            Unshared::Last => {
+                self.keep();
+                None
             }
-            _ => {
-                self.shared -= 1;
-                self.promise.merge(frames.remove_sharer(frame));
-                false
+            Unshared::One(mut promise) => {
+                self.keep();
+                Some(frames.take(&mut promise))
             }
         }
+    }
+
+    /// Counts a page's frame as its own that was shared.
+    fn keep(&mut self) {
+        self.shared -= 1;
+        self.present += 1;
     }
 
     /// Gives up `count` frames that are not there.

@@ -53,29 +53,20 @@ impl<M: Mmu> Touch<'_, M> {
         }
     }
 
-    /// Lets the program write to its page without others seeing it.
+    /// Lets the program write to its page without others seeing it: if others share the frame, the page
+    /// gets a copy.
     fn separate(&mut self, frame: Frame) {
-        match self.frames.sharers(frame) {
-            0 => self.widen(frame),
-            1 => {
-                self.space.pages.keep(self.frames, frame);
-                self.widen(frame);
-            }
-            _ => self.replace(frame),
-        }
-    }
-
-    /// Maps the page to a copy of the frame that it is mapped to, which stays with those who share it.
-    fn replace(&mut self, shared: Frame) {
-        let page = only(self.page);
         let Self {
             mmu, frames, space, ..
         } = self;
+        let Some(own) = space.pages.separate(frames, frame) else {
+            return self.widen(frame);
+        };
+        mmu.copy(frame, own);
+        let page = only(self.page);
         let stale = mmu.unmap(&mut space.hardware, page, page, |_| ());
-        // Nothing is given back.
+        // Nothing is given back: the frame is others'.
         drop(mmu.flush(&space.hardware, stale));
-        let own = space.pages.part(frames, shared);
-        mmu.copy(shared, own);
         self.install(own, MemoryKind::Normal);
     }
 

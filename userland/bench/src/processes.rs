@@ -53,7 +53,10 @@ pub fn measure_forks(archive: Archive) -> Outcome {
     let file = archive.program("bench").ok_or_else(missing)?;
     match Command::new("bench", file).arg("fork").spawn()?.wait()? {
         End::Exited(0) => Ok(()),
-        end => Err(Failure::new(alloc::format!("bench: the one who forks {}", Ended(end)))),
+        end => Err(Failure::new(alloc::format!(
+            "bench: the one who forks {}",
+            Ended(end)
+        ))),
     }
 }
 

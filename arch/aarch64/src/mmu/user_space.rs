@@ -10,7 +10,9 @@ use crate::mmu::tlb;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CONTEXTIDR_EL1, TTBR0_EL1};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
-use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
+use mm::mmu::{
+    Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, ShareSource, SharedTree, Stale, TreeHeight,
+};
 use tock_registers::interfaces::Writeable;
 use vmsa::asid::{AsidAllocator, AsidBits, AsidCell, BeforeSwitch, Switched};
 use vmsa::{Attributes, Height, Invalidation, Leaf, RegionTables, Tables, control};
@@ -194,6 +196,22 @@ impl Mmu for Hardware {
         }
     }
 
+    fn share(
+        &mut self,
+        from: &mut Space,
+        to: &mut Space,
+        range: PageRange,
+        most: usize,
+        source: &mut impl ShareSource,
+    ) -> (Stale, Page) {
+        let (extent, end) = from
+            .tables
+            .share(&mut DirectTables, to.tables, range, most, &mut Heir(source));
+        tlb::publish_new_entries();
+        let extent = of_mm(extent);
+        (Stale { extent }, end)
+    }
+
     fn unmap(
         &mut self,
         space: &mut Space,
@@ -305,5 +323,18 @@ fn of_vmsa(extent: Extent) -> vmsa::Extent {
         Extent::Leaves(range) => vmsa::Extent::Leaves(range),
         Extent::Tables(range) => vmsa::Extent::Tables(range),
         Extent::Space => vmsa::Extent::Space,
+    }
+}
+
+/// Counts shares and gives tables, as [`vmsa`] asks for both.
+struct Heir<'a, S>(&'a mut S);
+
+impl<S: ShareSource> vmsa::Heir for Heir<'_, S> {
+    fn new_table(&mut self) -> Frame {
+        self.0.take()
+    }
+
+    fn takes(&mut self, page: Page, frame: Frame) -> bool {
+        self.0.share(page, frame)
     }
 }

@@ -1,7 +1,9 @@
 //! Translation tables in plain memory, and no TLB.
 
 use addr::{Frame, FrameRange, MemoryKind, Page, PageRange, Perms};
-use mm::mmu::{Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, SharedTree, Stale, TreeHeight};
+use mm::mmu::{
+    Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, ShareSource, SharedTree, Stale, TreeHeight,
+};
 use vmsa::{Attributes, ENTRIES, Height, Leaf, RegionTables, TableIndex, TableMemory, Tables};
 
 /// The words of all frames.
@@ -111,6 +113,19 @@ impl Mmu for Hardware {
 
     fn permit(&mut self, space: &mut Space, page: Page, perms: Perms) -> Stale {
         stale(space.0.permit(self, page, perms))
+    }
+
+    fn share(
+        &mut self,
+        _: &mut Space,
+        _: &mut Space,
+        range: PageRange,
+        _: usize,
+        _: &mut impl ShareSource,
+    ) -> (Stale, Page) {
+        // Nothing forks here.
+        let extent = Extent::Nothing;
+        (Stale { extent }, range.end())
     }
 
     fn unmap(

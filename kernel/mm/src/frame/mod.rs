@@ -12,7 +12,7 @@ mod run;
 mod sharers;
 
 pub use ram::{BadRam, MOST_RANGES};
-pub(crate) use sharers::MOST_SHARERS;
+pub(crate) use sharers::{Shared, Unshared};
 
 use crate::mmu::{Flushed, FrameSource};
 use abi::Errno;

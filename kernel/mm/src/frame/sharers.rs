@@ -26,6 +26,26 @@ pub(super) struct Sharers {
     copies: Promise,
 }
 
+/// What a frame was that has one sharer more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shared {
+    /// Shared already.
+    Before,
+    /// Somebody's alone, who shares it now, too.
+    Now,
+}
+
+/// What was done to a frame that has one sharer less.
+#[derive(Debug)]
+pub(crate) enum Unshared {
+    /// It was not shared.
+    Nothing,
+    /// There is none any more, so it can be had alone, or be given back.
+    Last,
+    /// Others have it still. Who shared it may take a frame for its own copy.
+    One(Promise),
+}
+
 impl Sharers {
     /// How many words the counts of `positions` frames need.
     pub const fn words_for(positions: usize) -> usize {
@@ -86,45 +106,37 @@ impl Frames {
             .map(|(position, count)| (self.ram.frame(position), count))
     }
 
-    /// Makes a frame that somebody has alone one that can be shared, with that one sharer.
-    pub fn begin_sharing(&mut self, frame: Frame) {
+    /// Adds a sharer to a frame that somebody has, alone or with others. `copies` gives the promise of
+    /// the frame that it, or another one, may need for a copy. `None` if there are as many
+    /// sharers as there can be.
+    pub fn share(&mut self, frame: Frame, copies: &mut Promise) -> Option<Shared> {
         let position = self.shared_position(frame);
-        debug_assert_eq!(self.sharers.count(position), 0, "{frame:?} is shared already");
-        self.sharers.set(position, 1);
-        self.sharers.frames += 1;
+        let (count, shared) = match self.sharers.count(position) {
+            0 => (2, Shared::Now),
+            MOST_SHARERS => return None,
+            count => (count + 1, Shared::Before),
+        };
+        self.sharers.set(position, count);
+        self.sharers.frames += u64::from(shared == Shared::Now);
+        self.sharers.copies.merge(copies.split(1));
+        Some(shared)
     }
 
-    /// Adds a sharer, with the promise of the frame that it, or another one, may need for a copy.
-    ///
-    /// # Panics
-    /// If there are [`MOST_SHARERS`] already.
-    pub fn add_sharer(&mut self, frame: Frame, copy: Promise) {
+    /// Takes a sharer away from a frame.
+    pub fn unshare(&mut self, frame: Frame) -> Unshared {
         let position = self.shared_position(frame);
-        let count = self.sharers.count(position);
-        assert!(
-            0 < count && count < MOST_SHARERS,
-            "{frame:?} with {count} sharers cannot have another one"
-        );
-        self.sharers.set(position, count + 1);
-        self.sharers.copies.merge(copy);
-    }
-
-    /// Takes away a sharer that is not the only one, and answers the promise of a frame: for its
-    /// own copy, or to be kept by whoever needs none any more.
-    pub fn remove_sharer(&mut self, frame: Frame) -> Promise {
-        let position = self.shared_position(frame);
-        let count = self.sharers.count(position);
-        debug_assert!(count > 1, "the only sharer of {frame:?} has it alone");
-        self.sharers.set(position, count - 1);
-        self.sharers.copies.split(1)
-    }
-
-    /// Lets the only sharer have the frame alone.
-    pub fn end_sharing(&mut self, frame: Frame) {
-        let position = self.shared_position(frame);
-        debug_assert_eq!(self.sharers.count(position), 1, "others share {frame:?}");
-        self.sharers.set(position, 0);
-        self.sharers.frames -= 1;
+        match self.sharers.count(position) {
+            0 => Unshared::Nothing,
+            1 => {
+                self.sharers.set(position, 0);
+                self.sharers.frames -= 1;
+                Unshared::Last
+            }
+            count => {
+                self.sharers.set(position, count - 1);
+                Unshared::One(self.sharers.copies.split(1))
+            }
+        }
     }
 
     fn shared_position(&self, frame: Frame) -> usize {
