@@ -160,7 +160,7 @@ impl Leaf {
     /// has less.
     #[inline]
     pub(crate) fn without_write(raw: u64) -> u64 {
-        raw | u64::from(LEAF::AP::PrivilegedReadOnly)
+        raw | LEAF::AP::PrivilegedReadOnly.value
     }
 
     /// The first frame that the word of a leaf maps.

@@ -1,7 +1,7 @@
 //! Address spaces: what one process has mapped, and the frames that are its alone.
 
 use crate::fork::Birth;
-use crate::frame::{Frames, Promise, Shared, TableSource, Unreachable, Unshared};
+use crate::frame::{Frames, Left, Promise, Shared, TableSource, Unreachable};
 use crate::identity::Identity;
 use crate::region::RegionId;
 use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut};
@@ -94,10 +94,10 @@ impl Stock {
     /// Gives a frame back, which may be needed again. One that others share stays with them.
     pub fn put_back(&mut self, frames: &mut Frames, frame: Frame, proof: &impl Unreachable) {
         if self.shared > 0 {
-            match frames.unshare(frame) {
-                Unshared::Nothing => {}
-                Unshared::Last => self.keep(),
-                Unshared::One(promise) => {
+            match frames.leave(frame) {
+                Left::Alone => {}
+                Left::Last => self.keep(),
+                Left::One(promise) => {
                     self.shared -= 1;
                     return self.promise.merge(promise);
                 }
@@ -133,13 +133,13 @@ impl Stock {
 
     /// Makes a frame its own that it may share: answers another one for a copy if others share it.
     pub fn separate(&mut self, frames: &mut Frames, frame: Frame) -> Option<Frame> {
-        match frames.unshare(frame) {
-            Unshared::Nothing => None,
-            Unshared::Last => {
+        match frames.leave(frame) {
+            Left::Alone => None,
+            Left::Last => {
                 self.keep();
                 None
             }
-            Unshared::One(mut promise) => {
+            Left::One(mut promise) => {
                 self.keep();
                 Some(frames.take(&mut promise))
             }

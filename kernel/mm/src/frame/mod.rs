@@ -12,7 +12,7 @@ mod run;
 mod sharers;
 
 pub use ram::{BadRam, MOST_RANGES};
-pub(crate) use sharers::{Shared, Unshared};
+pub(crate) use sharers::{Left, Shared};
 
 use crate::mmu::{Flushed, FrameSource};
 use abi::Errno;

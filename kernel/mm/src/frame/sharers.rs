@@ -37,9 +37,9 @@ pub(crate) enum Shared {
 
 /// What was done to a frame that has one sharer less.
 #[derive(Debug)]
-pub(crate) enum Unshared {
-    /// It was not shared.
-    Nothing,
+pub(crate) enum Left {
+    /// Nothing: whoever has it has it alone.
+    Alone,
     /// There is none any more, so it can be had alone, or be given back.
     Last,
     /// Others have it still. Who shared it may take a frame for its own copy.
@@ -123,18 +123,18 @@ impl Frames {
     }
 
     /// Takes a sharer away from a frame.
-    pub fn unshare(&mut self, frame: Frame) -> Unshared {
+    pub fn leave(&mut self, frame: Frame) -> Left {
         let position = self.shared_position(frame);
         match self.sharers.count(position) {
-            0 => Unshared::Nothing,
+            0 => Left::Alone,
             1 => {
                 self.sharers.set(position, 0);
                 self.sharers.frames -= 1;
-                Unshared::Last
+                Left::Last
             }
             count => {
                 self.sharers.set(position, count - 1);
-                Unshared::One(self.sharers.copies.split(1))
+                Left::One(self.sharers.copies.split(1))
             }
         }
     }
