@@ -117,15 +117,14 @@ impl Mmu for Hardware {
 
     fn share(
         &mut self,
-        _: &mut Space,
-        _: &mut Space,
+        from: &mut Space,
+        to: &mut Space,
         range: PageRange,
-        _: usize,
-        _: &mut impl ShareSource,
+        most: usize,
+        source: &mut impl ShareSource,
     ) -> (Stale, Page) {
-        // Nothing forks here.
-        let extent = Extent::Nothing;
-        (Stale { extent }, range.end())
+        let (extent, end) = from.0.share(self, to.0, range, most, &mut Heir(source));
+        (stale(extent), end)
     }
 
     fn unmap(
@@ -212,4 +211,17 @@ fn region(tree: SharedTree) -> RegionTables {
         TreeHeight::Three => Height::Three,
     };
     RegionTables::existing(tree.root, height)
+}
+
+/// Counts shares and gives tables, as [`vmsa`] asks for both.
+struct Heir<'a, S>(&'a mut S);
+
+impl<S: ShareSource> vmsa::Heir for Heir<'_, S> {
+    fn new_table(&mut self) -> Frame {
+        self.0.take()
+    }
+
+    fn takes(&mut self, page: Page, frame: Frame) -> bool {
+        self.0.share(page, frame)
+    }
 }

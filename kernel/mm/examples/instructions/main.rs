@@ -18,8 +18,8 @@ use abi::{MessagePage, Words, Words6};
 use addr::{Frame, FrameRange, VirtAddr};
 use hardware::{Hardware, Space};
 use mm::{
-    Access, Companion, Credential, Identity, KeyBucket, Limits, MemoryManager, Seconds, SpaceId, Storage,
-    frame_words,
+    Access, Companion, Credential, Identity, Job, KeyBucket, Limits, MemoryManager, Seconds, SpaceId,
+    Storage, frame_words,
 };
 use slots::Slot;
 
@@ -49,6 +49,8 @@ fn main() {
         let at = attach(&mut desk, segment);
         detach(&mut desk, at);
         map_and_unmap(&mut desk);
+        let child = fork(&mut desk);
+        end(&mut desk, child);
         touch_and_unmap(&mut desk, round);
     }
     for _ in 0..ROUNDS {
@@ -91,6 +93,18 @@ fn detach(desk: &mut Desk, address: u64) {
 fn map_and_unmap(desk: &mut Desk) {
     desk.map(PLACE - PAGE, PAGE);
     desk.unmap(PLACE - PAGE, PAGE);
+}
+
+/// A copy of the process, which has a few mappings of a few pages each.
+#[inline(never)]
+fn fork(desk: &mut Desk) -> SpaceId {
+    desk.fork()
+}
+
+/// The end of a copy that has written nothing.
+#[inline(never)]
+fn end(desk: &mut Desk, child: SpaceId) {
+    desk.end(child);
 }
 
 fn touch_and_unmap(desk: &mut Desk, round: u64) {
@@ -216,6 +230,29 @@ impl Desk {
             parent,
             child,
             message: MessagePage::EMPTY,
+        }
+    }
+
+    fn fork(&mut self) -> SpaceId {
+        let identity = Identity {
+            credential: Credential::ROOT,
+            pid: Pid(3),
+        };
+        let child = self.memory.create_space(identity).expect("room for a space");
+        let job = self.memory.fork(self.parent, child).expect("room for a copy");
+        self.finish(job);
+        child
+    }
+
+    fn end(&mut self, space: SpaceId) {
+        let job = self.memory.destroy_space(space, Seconds(1));
+        self.finish(job);
+    }
+
+    fn finish(&mut self, job: Job) {
+        let mut job = Some(job);
+        while let Some(rest) = job {
+            job = self.memory.step(rest, Seconds(1));
         }
     }
 
