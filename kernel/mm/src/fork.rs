@@ -149,9 +149,10 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id).inherited();
         let (range, owned, attachment) = (vma.range(), vma.owned, vma.attachment());
-        let spot = space
-            .set
-            .spot_below(vmas, space.set.first_ending_after(vmas, range.start()));
+        // The message page is the highest.
+        let top = space.set.last();
+        let after = top.filter(|&top| existing(vmas, top).range().start() > range.start());
+        let spot = space.set.spot_below(vmas, after);
         let tables = tables_needed(range, vma.manner(), Neighbours::at(vmas, spot));
         let tables = birth.promise.split(tables);
         space.pages.promise.merge(birth.promise.split(owned));
