@@ -357,8 +357,14 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttachFlags, GetFlags, SHM_DEST, SHM_LOCKED, ShmCommand, ShmId};
+    extern crate std;
+
+    use super::{AttachFlags, GetFlags, IpcPerm, SHM_DEST, SHM_LOCKED, ShmCommand, ShmId, ShmidDs};
+    use super::{ShmInfoLimits, ShmInfoTotals};
     use crate::{Errno, Word};
+    use core::mem::offset_of;
+    use std::vec::Vec;
+    use zerocopy::IntoBytes;
 
     /// Proves: H-04
     #[test]
@@ -391,6 +397,68 @@ mod tests {
         for flag in attach.map(|f| f.bits()).into_iter().chain([0o1000, 0o2000]) {
             assert_eq!(flag & 0o777, 0);
         }
+    }
+
+    /// Proves: H-04
+    #[test]
+    fn flags_of_one_call_differ_in_every_bit_from_each_other_and_from_the_mode() {
+        let (get, attach) = (GetFlags::all().iter_names(), AttachFlags::all().iter_names());
+        let get: Vec<u32> = get.map(|(_, flag)| flag.bits()).collect();
+        let attach: Vec<u32> = attach.map(|(_, flag)| flag.bits()).collect();
+        assert_eq!(get, [0o1000, 0o2000, 0o4000, 0o10000]);
+        for flags in [get, attach, std::vec![SHM_DEST, SHM_LOCKED]] {
+            let all = flags.iter().fold(0o777, |seen, flag| {
+                assert_eq!(seen & flag, 0, "{flag:o}");
+                seen | flag
+            });
+            assert_eq!(all.count_ones() as usize, 9 + flags.len());
+        }
+    }
+
+    /// Proves: H-06, H-12
+    #[test]
+    fn structures_have_the_sizes_and_places_of_linux_on_aarch64() {
+        assert_eq!((size_of::<IpcPerm>(), size_of::<ShmidDs>()), (48, 112));
+        assert_eq!((size_of::<ShmInfoLimits>(), size_of::<ShmInfoTotals>()), (72, 48));
+        let perm = [
+            offset_of!(IpcPerm, key),
+            offset_of!(IpcPerm, uid),
+            offset_of!(IpcPerm, gid),
+            offset_of!(IpcPerm, cuid),
+            offset_of!(IpcPerm, cgid),
+            offset_of!(IpcPerm, mode),
+            offset_of!(IpcPerm, seq),
+        ];
+        assert_eq!(perm, [0, 4, 8, 12, 16, 20, 24]);
+        let state = [
+            offset_of!(ShmidDs, shm_segsz),
+            offset_of!(ShmidDs, shm_atime),
+            offset_of!(ShmidDs, shm_dtime),
+            offset_of!(ShmidDs, shm_ctime),
+            offset_of!(ShmidDs, shm_cpid),
+            offset_of!(ShmidDs, shm_lpid),
+            offset_of!(ShmidDs, shm_nattch),
+        ];
+        assert_eq!(state, [48, 56, 64, 72, 80, 84, 88]);
+        let perm = IpcPerm {
+            mode: 0o1777,
+            ..IpcPerm::default()
+        };
+        assert_eq!(
+            perm.as_bytes()[20..28],
+            [0xff, 0x03, 0, 0, 0, 0, 0, 0],
+            "mode has 32 bits"
+        );
+    }
+
+    /// Proves: H-07
+    #[test]
+    fn nothing_between_the_fields_is_left_as_it_was() {
+        // `IntoBytes` cannot be derived for a structure with padding, so each byte belongs to a field.
+        let state = ShmidDs::default();
+        assert_eq!(state.as_bytes(), [0; 112]);
+        let fields = size_of::<IpcPerm>() + 4 * 8 + 2 * 4 + 8 + 2 * 8;
+        assert_eq!(fields, size_of::<ShmidDs>());
     }
 
     /// Proves: S-05
