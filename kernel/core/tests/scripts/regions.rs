@@ -3,7 +3,7 @@
 use super::world;
 use abi::memory::{Move, Protection, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish};
 use abi::memory::{ShmDetach, ShmGet};
-use abi::process::{Close, Derive, End, Exit, Give, Kill, Wait};
+use abi::process::{Close, Derive, End, Exit, Fork, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmKey};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag};
 use addr::VirtAddr;
@@ -193,6 +193,25 @@ fn handles_of_a_child_that_never_starts_and_of_one_that_ends_are_given_up() {
         world.until(INIT);
         assert_eq!(world.free_frames(), before, "started: {starts}");
     }
+}
+
+#[test]
+fn a_copy_of_a_process_has_its_handles_to_regions() {
+    let mut world = world();
+    let before = world.free_frames();
+    let region = create(&mut world, 3).expect("room");
+    world.send(Handle::SELF, Fork {}, &[], &[]);
+    world.until(INIT);
+    world.answer::<Fork>().expect("room");
+    let child = world.handles()[0];
+    close(&mut world, region);
+    world.until(CHILD);
+    assert!(attach(&mut world, region, PLAIN).is_ok(), "it is the child's too");
+    leave(&mut world);
+    world.until(INIT);
+    assert_eq!(world.call(child, Wait {}), Ok(End::Exited(0)));
+    close(&mut world, child);
+    assert_eq!(world.free_frames(), before);
 }
 
 #[test]
