@@ -11,7 +11,7 @@
 //!    and dispatches the typed request.
 //! 2. `attach.rs`: `shm_attach` checks the address, finds the region by its identifier
 //!    (`region/table.rs`), and checks its mode against the caller's credential
-//!    (`region/permission.rs`).
+//!    (`subject.rs`, `region/permission.rs`). A handle (`held.rs`) says both itself.
 //! 3. `place.rs`: an address range is found free (`vma/set.rs`, `vma/gap.rs`); then the
 //!    translation tables it will need (`vma/tables.rs`) are promised by the page allocator
 //!    (`frame/mod.rs`) and a slot for the VMA is taken. This was the last thing that can fail.

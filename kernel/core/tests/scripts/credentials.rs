@@ -104,7 +104,6 @@ fn only_user_0_becomes_somebody_else_and_makes_others_of_children() {
     assert_eq!(who(&mut world, Handle::SELF), (1000, 100, bytes_of(&[7])));
 }
 
-/// Proves: F-17
 #[test]
 fn user_0_may_become_somebody_else_and_keeps_what_it_has_attached() {
     let mut world = world();

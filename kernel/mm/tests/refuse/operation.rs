@@ -1,7 +1,7 @@
 //! The scene, and all operations that can lack something.
 
 use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, Size, World};
-use abi::memory::{Move, Protection};
+use abi::memory::{MemoryRequest, Move, Protection, RegionCreate};
 use abi::process::Pid;
 use abi::shm::{AttachFlags, ShmId};
 use abi::{Errno, shm::GetFlags};
@@ -132,6 +132,15 @@ fn get(scene: &mut Scene, size: u64, flags: GetFlags) -> Result<(), Errno> {
     scene.world.get(scene.p, PRIVATE, size, flags).map(|_| ())
 }
 
+fn create_unnamed(scene: &mut Scene) -> Result<(), Errno> {
+    let request = MemoryRequest::RegionCreate(RegionCreate {
+        size: 5 * PAGE,
+        flags: CREATE,
+    });
+    let (answer, ..) = scene.world.begin_with(scene.p, request, &[], None);
+    answer.map(|_| ())
+}
+
 const fn operation(
     name: &'static str,
     frames: u64,
@@ -154,6 +163,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("create without reserve", 0, 0, |s| {
         get(s, 513 * PAGE, CREATE | GetFlags::NORESERVE)
     }),
+    operation("create five pages without a name", 5 + 1, 0, create_unnamed),
     operation("create a space", 1, 0, create_space),
     operation("attach anywhere", 2, 1, |s| attach(s, 0, PLAIN)),
     operation("attach far away", 2, 1, |s| attach(s, NOWHERE, PLAIN)),
