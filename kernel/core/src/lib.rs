@@ -32,6 +32,7 @@ pub mod process;
 pub mod registers;
 pub mod sched;
 pub mod thread;
+mod trace;
 pub mod trap;
 
 pub use clock::Clock;

@@ -25,10 +25,15 @@ use mm::Access;
 /// All of the kernel's state. docs/locking.md says how it will be split.
 static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
 
+/// Whether calls are shown as they happen. Set once, before there is a program.
+static SHOWS_CALLS: AtomicBool = AtomicBool::new(false);
+
 /// Chooses how traps come in: bootarg `shortcut=no` has all of them come the long way, as tests do to show
-/// that it makes no difference.
+/// that it makes no difference; so does `trace=calls`, which shows them.
 pub fn choose_way(board: &Board) {
-    if board.options().option("shortcut") == Some("no") {
+    let shows_calls = board.options().option("trace") == Some("calls");
+    SHOWS_CALLS.store(shows_calls, Ordering::Relaxed);
+    if shows_calls || board.options().option("shortcut") == Some("no") {
         exception::take_no_shortcuts();
     }
 }
@@ -205,7 +210,11 @@ fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
     if matches!(operation, Ok(Operation::Call | Operation::ReplyReceive)) {
         say_once_that_messages_take_the_long_way(&mut kernel.log);
     }
-    kernel.trap();
+    if SHOWS_CALLS.load(Ordering::Relaxed) {
+        kernel.trap_traced();
+    } else {
+        kernel.trap();
+    }
 }
 
 fn say_once_that_messages_take_the_long_way(log: &mut Log) {

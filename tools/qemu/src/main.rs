@@ -53,6 +53,9 @@ enum Verb {
         /// Seconds that a run without a terminal may take.
         #[arg(long, default_value_t = 120)]
         deadline: u64,
+        /// Show every call of a program as it happens.
+        #[arg(long)]
+        trace: bool,
         /// Words for the kernel's command line.
         #[arg(last = true)]
         bootargs: Vec<String>,
@@ -118,11 +121,13 @@ fn execute(verb: Verb) -> Result<ExitCode> {
         Verb::Run {
             machine,
             deadline,
-            bootargs,
+            trace,
+            mut bootargs,
         } => {
             let machine = Machine::try_from(machine)?;
             let workspace = ready_for(&machine)?;
             let deadline = suite::patient(Duration::from_secs(deadline))?;
+            bootargs.extend(trace.then(|| "trace=calls".into()));
             let bootargs = bootargs.join(" ");
             let code = run(&workspace, &machine, &bootargs, Audience::present(), deadline)?;
             Ok(ExitCode::from(code))

@@ -12,6 +12,7 @@ mod lives;
 mod messages;
 mod no_room;
 mod regions;
+mod trace;
 
 use play::Size;
 use play::World;
