@@ -28,7 +28,14 @@ pub const AREA_START: u64 = 0x10_0000_0000;
 pub const AREA_END: u64 = 0x7000_0000_0000;
 /// First address past a program's first stack.
 pub const STACK_TOP: u64 = 0x7fff_f000_0000;
-/// Bytes of a program's first stack.
+/// Bytes of a program's first stack when it starts.
 pub const STACK_BYTES: u64 = 64 * 1024;
+/// Bytes that it may grow to.
+pub const STACK_MOST: u64 = 1024 * 1024;
+/// Bytes below where a stack may grow to in which nothing is ever placed. Compilers for AArch64 suppose
+/// that many where they probe the stack.
+pub const STACK_GUARD: u64 = 64 * 1024;
+/// Where programs end at most: below the first stack, wherever it grows to.
+pub const PROGRAM_END: u64 = STACK_TOP - STACK_MOST - STACK_GUARD;
 /// The first thread's message page.
 pub const MESSAGE_PAGES: u64 = 0x7fff_fff0_0000;

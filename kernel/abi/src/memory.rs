@@ -2,7 +2,7 @@
 
 use crate::request::requests;
 use crate::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
-use crate::{Errno, Rights, Word};
+use crate::{Errno, Rights, Word, layout};
 
 bitflags::bitflags! {
     /// What may be done to mapped pages (POSIX `sys/mman.h`, same values).
@@ -15,6 +15,53 @@ bitflags::bitflags! {
         /// Pages can be executed.
         const EXEC = 4;
     }
+}
+
+bitflags::bitflags! {
+    /// What an address in [`Map`] means, if not: exactly there, if nothing else is.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct MapFlags: u32 {
+        /// There or elsewhere (`mmap` without `MAP_FIXED`).
+        const HINT = 1;
+        /// There, in place of whatever is there (`MAP_FIXED`).
+        const REPLACE = 2;
+    }
+}
+
+impl Word for MapFlags {
+    fn into_word(self) -> u64 {
+        self.bits().into()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        u32::try_from(word)
+            .ok()
+            .and_then(Self::from_bits)
+            .ok_or(Errno::EINVAL)
+    }
+}
+
+impl Map {
+    /// Pages that do not grow, at this address or anywhere for 0.
+    pub const fn new(address: u64, length: u64, protection: Protection) -> Self {
+        Self {
+            address,
+            length,
+            protection,
+            flags: MapFlags::empty(),
+            growth: 0,
+        }
+    }
+
+    /// A program's first stack, as [`layout`] says.
+    pub const FIRST_STACK: Self = Self {
+        growth: layout::STACK_MOST - layout::STACK_BYTES,
+        ..Self::new(
+            layout::STACK_TOP - layout::STACK_BYTES,
+            layout::STACK_BYTES,
+            Protection::READ.union(Protection::WRITE),
+        )
+    };
 }
 
 impl Word for Protection {
@@ -85,18 +132,30 @@ requests! {
             /// `IPC_STAT` and so on.
             command: i32,
         } -> (u64,);
-        /// Maps zero-filled private pages, answers the address.
+        /// Maps zero-filled private pages, answers the address. A mapping that grows is a stack: a
+        /// touch below it, but not farther than `growth`, makes it reach down to there. Nothing is
+        /// placed where it may grow, nor in the 64 KiB below that ([`layout::STACK_GUARD`]).
         ///
-        /// `EINVAL` empty, not page-aligned, occupied, writable and executable at once, or
-        /// without any access; `ENOMEM` no room, or the pages cannot be promised; `EMFILE` too
-        /// many mappings.
+        /// What `MapFlags::REPLACE` replaces goes only after all that the new mapping needs has been
+        /// set aside, and the answer comes when the one has taken the other's place.
+        ///
+        /// `EINVAL` empty, not page-aligned, writable and executable at once, or both flags; without
+        /// `HINT`, an address that is occupied, not a program's, or where something else may grow;
+        /// `ENOMEM` no room, the pages cannot be promised, or there would be more than the quota; with
+        /// `REPLACE`, no slots to cut what it replaces; `EMFILE` too many mappings; `EAGAIN` with
+        /// `REPLACE`: what an earlier one replaces is not gone yet, or pages are moving into a
+        /// mapping that would be cut.
         Map = 0x204 {
-            /// Wanted address, 0 for any.
+            /// Wanted address of the first byte, 0 for any.
             address: u64,
             /// Bytes, rounded up to pages.
             length: u64,
             /// Access.
             protection: Protection,
+            /// What the address means.
+            flags: MapFlags,
+            /// Bytes below the address that it may grow into, rounded up to pages; 0 if it does not grow.
+            growth: u64,
         } -> (u64,);
         /// Unmaps all private pages and attachments of a range, as `munmap` does; parts of them
         /// too. Gaps are allowed.
@@ -111,14 +170,14 @@ requests! {
             length: u64,
         } -> ();
         /// Moves private pages into this address space out of another, whose memory manager is
-        /// the one handle of the message. The range must be one or more whole neighbouring
-        /// mappings there, and is gone from there afterwards. No byte is copied. Until the answer
-        /// neither side can rely on the pages.
+        /// the one handle of the message. All of the range must be mapped there, and is gone from there
+        /// afterwards. No byte is copied. Until the answer neither side can rely on the pages.
         ///
         /// `EINVAL` an address or length is not page-aligned, there are no pages or more than 1024,
-        /// the source is not wholly private mappings, it is this address space, the destination is
-        /// occupied or its protection is refused; `EBADF` no memory manager came along, or its
-        /// process has ended; `ENOMEM`, `EMFILE` as for `Map`.
+        /// the source is not wholly private pages, or a stack's; it is this address space, the destination
+        /// is occupied or its protection is refused; `EBADF` no memory manager came along, or its
+        /// process has ended; `ENOMEM`, `EMFILE` as for `Map`; `ENOMEM` too if there are no slots to cut
+        /// what stays behind.
         Move = 0x206 {
             /// Where the pages are, in the other space.
             source: u64,
@@ -129,8 +188,32 @@ requests! {
             /// Access there.
             protection: Protection,
         } -> ();
+        /// Changes what may be done to mapped pages, as `mprotect` does; to nothing at all as well. All
+        /// pages change, or none. Mappings are cut in two, or become one, as need be.
+        ///
+        /// `EINVAL` not page-aligned, or writable and executable at once; `ENOMEM` a page is not
+        /// mapped or outside of user space, or there are no slots or tables to cut a mapping in two,
+        /// or more mappings than there may be; `EACCES` an attachment or memory of the machine
+        /// would allow what it did not when it was made; `EAGAIN` pages are moving in.
+        Protect = 0x208 {
+            /// First byte, page-aligned.
+            address: u64,
+            /// Bytes, rounded up to pages; 0 changes nothing.
+            length: u64,
+            /// Access from then on.
+            protection: Protection,
+        } -> ();
         /// Counts of this address space: see [`Usage`].
         CountUsage = 0x207 {} -> Usage;
+        /// Lowers what this address space may hold. It is never raised: what is larger than the quota in
+        /// force changes nothing. What there is already stays. A process starts with the quota of the
+        /// one that made it.
+        LowerQuota = 0x209 {
+            /// Pages of all mappings, attachments included.
+            pages: u64,
+            /// Mappings.
+            mappings: u32,
+        } -> ();
         /// Creates a segment that has neither key nor identifier. The answer carries a handle to it, with
         /// all rights. It goes when no handle to it is left and nobody has it attached, unless it has been
         /// published by then. A handle travels in messages to memory managers too, so without the right to
@@ -218,6 +301,10 @@ crate::request::words! {
         tables: u64,
         /// Mappings.
         mappings: u64,
+        /// Most pages of all mappings.
+        pages_quota: u64,
+        /// Most mappings.
+        mappings_quota: u32,
     }
 }
 

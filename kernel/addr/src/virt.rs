@@ -185,6 +185,21 @@ impl PageRange {
         Self::between(start, end)
     }
 
+    /// The smallest range with all pages of both.
+    pub const fn hull(self, other: Self) -> Self {
+        let start = if self.start.0 < other.start.0 {
+            self.start
+        } else {
+            other.start
+        };
+        let end = if self.end.0 > other.end.0 {
+            self.end
+        } else {
+            other.end
+        };
+        Self { start, end }
+    }
+
     /// The pages in order.
     pub fn iter(self) -> impl Iterator<Item = Page> {
         (self.start.0..self.end.0).map(Page)
@@ -230,5 +245,7 @@ mod tests {
         assert!(range(1, 4).overlaps(range(3, 5)));
         assert_eq!(range(1, 4).intersection(range(3, 9)), Some(range(3, 4)));
         assert_eq!(range(1, 3).intersection(range(3, 9)), None);
+        assert_eq!(range(1, 3).hull(range(5, 9)), range(1, 9));
+        assert_eq!(range(5, 9).hull(range(1, 3)), range(1, 9));
     }
 }

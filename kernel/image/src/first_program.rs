@@ -5,8 +5,8 @@ use crate::initrd;
 use crate::machine::Machine;
 use crate::start_log::StartLog;
 use aarch64::mmu::direct_map;
-use abi::layout::{STACK_BYTES, STACK_TOP};
-use abi::memory::{Map, MemoryRequest, Protection};
+use abi::layout::STACK_TOP;
+use abi::memory::{Map, MemoryRequest};
 use abi::process::{InitStart, Pid};
 use abi::{Errno, Handle, MessagePage, Words};
 use addr::{GRANULE, MemoryKind, Perms, VirtAddr};
@@ -55,12 +55,7 @@ fn load<'a>(kernel: &mut Kernel<Machine>, board: &Board, name: &'a str) -> Resul
     for segment in plan.segments() {
         fill(kernel, space, segment).map_err(refused("load its file"))?;
     }
-    let stack = Map {
-        address: STACK_TOP - STACK_BYTES,
-        length: STACK_BYTES,
-        protection: Protection::READ | Protection::WRITE,
-    };
-    map(kernel, space, stack).map_err(refused("map its stack"))?;
+    map(kernel, space, Map::FIRST_STACK).map_err(refused("map its stack"))?;
     let start = map_archive(kernel, board, archive, space).map_err(refused("map the archive"))?;
     kernel.place_new(process, Handle::CONSOLE, Object::Console);
     kernel.place_new(process, Handle::PARENT, Object::System);
@@ -104,15 +99,7 @@ fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Err
 fn fill(kernel: &mut Kernel<Machine>, space: SpaceId, segment: Segment<'_>) -> Result<(), Errno> {
     let start = segment.pages.start().start();
     let length = segment.pages.count().get() * GRANULE;
-    map(
-        kernel,
-        space,
-        Map {
-            address: start.raw(),
-            length,
-            protection: segment.protection,
-        },
-    )?;
+    map(kernel, space, Map::new(start.raw(), length, segment.protection))?;
     let mut at = start.raw() + segment.offset;
     let mut rest = segment.bytes;
     while !rest.is_empty() {

@@ -3,7 +3,7 @@
 extern crate std;
 
 use crate::{LoadError, Segment, plan};
-use abi::layout::{PROGRAM_BASE, STACK_BYTES, STACK_TOP, USER_START};
+use abi::layout::{PROGRAM_BASE, PROGRAM_END, USER_START};
 use abi::memory::Protection;
 use proptest::prelude::{any, proptest};
 use std::vec::Vec;
@@ -192,7 +192,7 @@ fn another_abi_version_or_none_is_refused() {
 
 #[test]
 fn segments_outside_of_user_space_are_refused() {
-    let stack = STACK_TOP - STACK_BYTES;
+    let stack = PROGRAM_END;
     let places = [
         (0, 1),
         (USER_START - 1, 1),
@@ -260,7 +260,7 @@ fn check_promises(file: &[u8]) {
     for segment in plan.segments() {
         let start = segment.pages.start().start().raw();
         let end = segment.pages.end().start().raw();
-        assert!(below <= start && start < end && end <= STACK_TOP - STACK_BYTES);
+        assert!(below <= start && start < end && end <= PROGRAM_END);
         assert!(segment.offset + segment.bytes.len() as u64 <= end - start);
         let both = Protection::WRITE | Protection::EXEC;
         assert!(!segment.protection.contains(both));

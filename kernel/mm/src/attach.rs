@@ -9,29 +9,17 @@
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::place::{Fit, mappable};
+use crate::place::{Fit, Wish, mappable};
 use crate::region::{RegionId, Wanted};
 use crate::slot::{is_whole_slots, whole_slots};
-use crate::space::{Arriving, Space};
+use crate::space::Space;
 use crate::subject::Subject;
-use crate::unmap::{Purpose, is_filled_across};
-use crate::vma::{Attachment, Backing, Neighbours, Vma, VmaState, Vmas, existing, tables_needed};
+use crate::vma::{Attachment, Backing, Vma, VmaState, Vmas};
 use abi::Errno;
 use abi::layout::SHMLBA;
 use abi::memory::{RegionAttach, ShmAttach};
 use abi::shm::AttachFlags;
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
-
-/// Where an attachment is to be.
-#[derive(Clone, Copy)]
-enum Wish {
-    /// Wherever there is room.
-    Anywhere,
-    /// Here, if nothing else is.
-    At(Page),
-    /// Here, in place of whatever is there.
-    Over(Page),
-}
 
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_attach(&mut self, call: &mut Call<'_>, request: ShmAttach) -> Result<Reply, Errno> {
@@ -68,7 +56,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let pages = region.pages;
         match wish {
-            Wish::Anywhere => {
+            Wish::Anywhere | Wish::Near(_) => {
                 let fit = space
                     .fit_slots(&self.vmas, pages)
                     .or_else(|| space.fit(&self.vmas, pages));
@@ -99,8 +87,7 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
 
-    /// Attaches in place of what is in `range`. The new VMA waits until that is gone; all it
-    /// needs is set aside before anything goes.
+    /// Attaches in place of what is in `range`.
     fn attach_over(
         &mut self,
         call: &Call<'_>,
@@ -109,21 +96,7 @@ impl<M: Mmu> MemoryManager<M> {
         range: PageRange,
     ) -> Result<Reply, Errno> {
         let backing = self.backing(region, range)?;
-        let space = self.alive(call.space)?;
-        if space.arriving.is_some() || is_filled_across(space, &self.vmas, range) {
-            return Err(Errno::EAGAIN);
-        }
-        let needed = tables_needed(range, backing.manner(), Neighbours::NONE);
-        let clearance = self.plan_clearance(call.space, range, Purpose::Newcomer)?;
-        let mut tables = self.frames.promise(needed + clearance.tables())?;
-        let unshared = tables.split(clearance.tables());
-        self.cut_out(call.space, clearance, unshared);
-        let vma = Vma::new(range, perms, backing, VmaState::Live);
-        let vma = self.vmas.insert(vma).expect("the clearance made sure of a slot");
-        if let Some(space) = self.spaces.get_mut(typed(call.space)) {
-            space.count_in(existing(&self.vmas, vma));
-            space.arriving = Some(Arriving { vma, range, tables });
-        }
+        self.replace(call.space, Vma::new(range, perms, backing, VmaState::Live))?;
         self.note_attachment(call, region);
         Ok(Reply::after(
             (range.start().start().raw(),),

@@ -10,7 +10,8 @@ use crate::region::{Contents, Region, RegionId, RegionState, RegionTable, Reserv
 use crate::slot::{SLOT_PAGES, is_whole_slots, slot_of};
 use crate::space::{Arriving, Space};
 use crate::vma::{
-    Attachment, Leaving, Manner, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing, tables_needed,
+    Attachment, Backing, Leaving, Manner, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing,
+    tables_needed,
 };
 use abi::memory::UserUsage;
 use abi::shm::ShmKey;
@@ -33,7 +34,7 @@ impl<M: Mmu> MemoryManager<M> {
             self.audit_set(space)?;
             self.audit_charges(space)?;
             self.audit_attachments(space)?;
-            self.audit_links(space)?;
+            self.audit_translations(space)?;
         }
         for (id, region) in self.regions.iter() {
             self.audit_region(id, region)?;
@@ -80,8 +81,19 @@ impl<M: Mmu> MemoryManager<M> {
             .map(|id| (id, existing(&self.vmas, id)))
     }
 
+    /// The one that is about to arrive.
+    fn arriving(&self, space: &Space<M::Space>) -> Option<&Vma> {
+        let arriving = space.arriving.as_ref();
+        arriving.map(|Arriving { vma, .. }| existing(&self.vmas, *vma))
+    }
+
     fn audit_set(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         space.set.audit(&self.vmas)?;
+        let mut pairs = self.vmas_of(space).zip(self.vmas_of(space).skip(1));
+        check(
+            !pairs.any(|((_, low), (_, high))| low.backing.owns_frames() && low.continues_in(high)),
+            "private neighbours that could be one VMA are one",
+        )?;
         let leaving = |(_, vma): &(VmaId, &Vma)| vma.is_leaving();
         let (mut listed, mut next) = (0, space.leaving);
         while let Some(vma) = next.map(|id| existing(&self.vmas, id)) {
@@ -95,10 +107,7 @@ impl<M: Mmu> MemoryManager<M> {
             self.vmas_of(space).filter(leaving).count() == listed,
             "every leaving VMA is to be emptied",
         )?;
-        let arriving = space
-            .arriving
-            .as_ref()
-            .map(|Arriving { vma, .. }| existing(&self.vmas, *vma));
+        let arriving = self.arriving(space);
         let live = || {
             self.vmas_of(space)
                 .filter(|vma| !leaving(vma))
@@ -130,6 +139,7 @@ impl<M: Mmu> MemoryManager<M> {
             }
             self.audit_owned(id, vma)?;
         }
+        owned += self.arriving(space).map_or(0, |vma| vma.owned);
         check(
             space.tables.charged() == tables,
             "a table is charged for each extent that a VMA touches",
@@ -146,7 +156,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// A VMA owns its private pages, but for those that are on their way into it or have left.
     fn audit_owned(&self, id: VmaId, vma: &Vma) -> Result<(), Broken> {
-        let count = vma.range().count().get();
+        let count = vma.content().count().get();
         let expected = match vma.state {
             _ if !vma.backing.owns_frames() => 0,
             VmaState::Live => count,
@@ -210,7 +220,7 @@ impl<M: Mmu> MemoryManager<M> {
                 .any(|vma| vma.is_head() && !vma.is_leaving());
             headless += u32::from(!has_head);
         }
-        attachments += u32::from(space.arriving.is_some());
+        attachments += u32::from(self.arriving(space).is_some_and(|vma| vma.attachment().is_some()));
         check(
             attachments == space.attachments,
             "attachments are counted once, however many VMAs are left",
@@ -221,16 +231,13 @@ impl<M: Mmu> MemoryManager<M> {
         )
     }
 
-    /// The slots of linked VMAs are linked as they should be or not at all, and no others are.
-    fn audit_links(&self, space: &Space<M::Space>) -> Result<(), Broken> {
+    /// Translations lead where their VMAs say, and allow no more.
+    fn audit_translations(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         for (_, vma) in self.vmas_of(space) {
-            let Some(attachment) = vma.attachment() else {
-                continue;
-            };
             let is_linked = vma.manner() == Manner::Linked;
-            let is_aligned = attachment.base.number().is_multiple_of(SLOT_PAGES);
+            let in_step = |attachment: Attachment| attachment.base.number().is_multiple_of(SLOT_PAGES);
             check(
-                !is_linked || (is_aligned && is_whole_slots(vma.range())),
+                !is_linked || (vma.attachment().is_some_and(in_step) && is_whole_slots(vma.range())),
                 "a linked VMA is made of whole slots, in step with its region's tables",
             )?;
             let mut rest = Some(vma.range());
@@ -239,29 +246,60 @@ impl<M: Mmu> MemoryManager<M> {
                     self.mmu.is_linked(&space.hardware, page) == is_linked,
                     "linked VMAs are linked, others are not",
                 )?;
-                check(
-                    !is_linked || self.shows_region(space, vma, attachment, page),
-                    "a linked slot shows its region's frames, with its VMA's permissions",
-                )?;
-                rest = PageRange::between(slot_of(page).end(), vma.range().end());
+                let next = if is_linked {
+                    self.audit_slot(space, vma, page)?;
+                    slot_of(page).end()
+                } else {
+                    self.audit_page(space, vma, page)?;
+                    Page::from_number(page.number() + 1)
+                };
+                rest = PageRange::between(next, vma.range().end());
             }
         }
         Ok(())
     }
 
-    /// Whether the first page that a region has in the slot of `slot` is seen there.
-    fn shows_region(&self, space: &Space<M::Space>, vma: &Vma, attachment: Attachment, slot: Page) -> bool {
-        let Some(region) = self.regions.get(attachment.region) else {
-            return false;
+    /// What is seen of a region in a linked slot: the first page there that has a frame.
+    fn audit_slot(&self, space: &Space<M::Space>, vma: &Vma, slot: Page) -> Result<(), Broken> {
+        let Some(attachment) = vma.attachment() else {
+            return Err("what is linked is attached");
         };
+        let region = self.regions.get(attachment.region);
+        let tree = region.and_then(|region| region.contents.tree());
         let from = attachment.index_of(slot);
-        let next = |tree| self.mmu.shared_next(tree, from, from + SLOT_PAGES);
-        let Some(index) = region.contents.tree().and_then(next) else {
-            return true;
+        let first = tree.and_then(|tree| self.mmu.shared_next(tree, from, from + SLOT_PAGES));
+        first.map_or(Ok(()), |index| {
+            self.audit_page(space, vma, Page::from_number(attachment.base.number() + index))
+        })
+    }
+
+    fn audit_page(&self, space: &Space<M::Space>, vma: &Vma, page: Page) -> Result<(), Broken> {
+        check(
+            vma.content().contains(page),
+            "only what a VMA stands for is mapped",
+        )?;
+        let Some((frame, perms)) = self.mmu.lookup(&space.hardware, page) else {
+            return Err("a page that is mapped has a frame");
         };
-        let page = Page::from_number(attachment.base.number() + index);
-        let frame = region.contents.lookup(&self.mmu, index);
-        self.mmu.lookup(&space.hardware, page) == frame.map(|frame| (frame, vma.perms))
+        let offset = page.number() - vma.range().start().number();
+        let expected = match vma.backing {
+            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => Some(frame),
+            Backing::Physical(first, _) => Some(first.offset(offset)),
+            Backing::Paged(attachment) | Backing::Linked(attachment) => self
+                .regions
+                .get(attachment.region)
+                .and_then(|region| region.contents.lookup(&self.mmu, attachment.index_of(page))),
+        };
+        check(expected == Some(frame), "a translation leads to its VMA's frame")?;
+        check(
+            !perms.contains(Perms::WRITE | Perms::EXECUTE),
+            "nothing is writable and executable at once",
+        )?;
+        let may_exceed = vma.is_leaving() || space.exceeding.is_some_and(|range| range.contains(page));
+        check(
+            may_exceed || vma.perms.contains(perms),
+            "a translation allows no more than its VMA",
+        )
     }
 
     fn same_attachment(&self, one: VmaId, other: VmaId) -> bool {
@@ -278,6 +316,11 @@ impl<M: Mmu> MemoryManager<M> {
         check(
             attached == region.attached as usize,
             "nattch is the number of attachments",
+        )?;
+        let behind = |tree| self.mmu.shared_next(tree, region.pages.get(), u64::MAX);
+        check(
+            contents.tree().and_then(behind).is_none(),
+            "no frame stands behind a region's end",
         )?;
         let charged = contents.present() + contents.tables() + contents.promise().frames();
         let expected = match (region.reserve, region.state) {
@@ -332,10 +375,7 @@ impl<M: Mmu> MemoryManager<M> {
             vma.attachment()
                 .is_some_and(|attachment| attachment.region == region)
         };
-        let arriving = space
-            .arriving
-            .as_ref()
-            .map(|Arriving { vma, .. }| existing(&self.vmas, *vma));
+        let arriving = self.arriving(space);
         let starts_ring = |id: VmaId| {
             let start = |id| existing(&self.vmas, id).range().start();
             Ring {

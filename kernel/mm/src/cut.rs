@@ -8,7 +8,7 @@ use crate::mmu::Mmu;
 use crate::slot::{SLOT_PAGES, slot_of};
 use crate::space::Space;
 use crate::unmap::Purpose;
-use crate::vma::{Manner, VmaId, VmaState, Vmas, existing, split};
+use crate::vma::{Manner, Vma, VmaId, VmaState, Vmas, existing, split};
 use addr::{Page, PageRange};
 
 /// Where VMAs are cut for a range to be cleared.
@@ -23,7 +23,8 @@ pub(crate) struct Cuts {
 #[derive(Clone, Copy)]
 pub(crate) struct Cut {
     vma: VmaId,
-    /// The page of the cut; none if it lies behind the region's end, where nothing is to be cut.
+    /// The page of the cut; none if it lies behind the region's end, or where a stack has not grown to,
+    /// where nothing is to be cut.
     at: Option<Page>,
     /// The slot that is unshared for it.
     slot: Option<PageRange>,
@@ -41,6 +42,21 @@ impl Cuts {
         Self {
             first: first.filter(|cut| purpose == Purpose::Newcomer || through(cut)),
             last: last.filter(through),
+        }
+    }
+
+    /// Those at the ends of `range` where VMAs go through that are to change.
+    pub fn for_change<H>(
+        space: &Space<H>,
+        vmas: &Vmas,
+        range: PageRange,
+        changes: impl Fn(&Vma) -> bool,
+    ) -> Self {
+        let Self { first, last } = Self::at_ends(space, vmas, range, Purpose::Vacancy);
+        let is_needed = |cut: &Cut| changes(existing(vmas, cut.vma));
+        Self {
+            first: first.filter(is_needed),
+            last: last.filter(is_needed),
         }
     }
 
@@ -91,7 +107,7 @@ impl Cut {
         let ends = |slot: PageRange| [slot.start(), slot.end()].map(inside);
         Some(Self {
             vma: id,
-            at: Some(at).filter(|&at| at < vma.content().end()),
+            at: Some(at).filter(|&at| vma.content().start() < at && at < vma.content().end()),
             slot,
             slot_ends: slot.map_or([None; 2], ends),
         })

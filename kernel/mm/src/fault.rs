@@ -91,9 +91,12 @@ impl<M: Mmu> MemoryManager<M> {
         let space = spaces.get_mut(typed(space)).ok_or(FaultCause::Unmapped)?;
         let page = address.page();
         let id = find(space, vmas, page).ok_or(FaultCause::Unmapped)?;
+        let needed = needed(access);
+        if existing(vmas, id).growth_to(page).is_some() {
+            space.grow(frames, vmas, id, page, needed)?;
+        }
         let vma = usable(space, vmas, id, page).ok_or(FaultCause::Unmapped)?;
         space.recent = Some(id);
-        let needed = needed(access);
         if !vma.perms.contains(needed) {
             return Err(FaultCause::NotPermitted);
         }
@@ -114,7 +117,7 @@ impl<M: Mmu> MemoryManager<M> {
                 let region = attached(regions, attachment);
                 touch.paged(attachment, region, shared_present)
             }
-            Backing::Anonymous | Backing::MessagePage => {
+            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => {
                 touch.private();
                 Ok(())
             }
@@ -131,7 +134,7 @@ impl<M: Mmu> MemoryManager<M> {
         let id = find(space, &self.vmas, address.page())?;
         let vma = usable(space, &self.vmas, id, address.page())?;
         let what = match vma.backing {
-            Backing::Anonymous => VmaKind::Anonymous,
+            Backing::Anonymous | Backing::Stack(_) => VmaKind::Anonymous,
             Backing::MessagePage => VmaKind::MessagePage,
             Backing::Physical(..) => VmaKind::Physical,
             Backing::Paged(attachment) | Backing::Linked(attachment) => VmaKind::Shared {

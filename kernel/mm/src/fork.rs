@@ -65,6 +65,7 @@ impl<M: Mmu> MemoryManager<M> {
                 space.state = SpaceState::Forking;
             }
         }
+        self.inherit_quota(child, parent);
         if let Some(space) = self.spaces.get_mut(typed(child)) {
             space.birth = Some(Birth {
                 parent,

@@ -19,9 +19,8 @@ use crate::part::Part;
 use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
+    Leaving, Neighbours, Remains, VmaId, VmaState, existing, existing_mut, leave_ring, tables_needed,
 };
-use addr::PageRange;
 
 /// Most frames that one step handles.
 pub const STEP_FRAMES: usize = 64;
@@ -34,10 +33,8 @@ const EMPTY_COST: usize = 8;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]
 pub enum Job {
-    /// Give back what an address space no longer uses.
+    /// Give back what an address space no longer uses, and narrow what allows too much.
     Sweep(SpaceId),
-    /// The same, and what is mapped in a range, at whose ends VMAs have been cut.
-    Unmap(SpaceId, PageRange),
     /// Give back an address space and all it holds.
     Destroy(SpaceId),
     /// Make a child, this one, a copy of its parent.
@@ -54,10 +51,10 @@ pub(crate) enum Work {
 impl<M: Mmu> MemoryManager<M> {
     /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames and the tables that go with
     /// them, or what takes as long. Answers what is left.
-    pub fn step(&mut self, mut job: Job, now: Seconds) -> Option<Job> {
+    pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
         let mut left = STEP_FRAMES;
         while left > 0 {
-            match self.work(&mut job, left, now) {
+            match self.work(job, left, now) {
                 Work::NothingLeft => return None,
                 Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
@@ -71,6 +68,8 @@ impl<M: Mmu> MemoryManager<M> {
         self.end_birth(space);
         if let Some(ending) = self.spaces.get_mut(typed(space)) {
             ending.state = SpaceState::Ending;
+            // Nothing runs there any more, and all of it goes.
+            ending.exceeding = None;
             if let Some(arriving) = ending.arriving.take() {
                 self.turn_back(space, arriving, now);
             }
@@ -79,8 +78,8 @@ impl<M: Mmu> MemoryManager<M> {
         Job::Destroy(space)
     }
 
-    fn work(&mut self, job: &mut Job, most: usize, now: Seconds) -> Work {
-        let (Job::Sweep(id) | Job::Unmap(id, _) | Job::Destroy(id) | Job::Fork(id)) = *job;
+    fn work(&mut self, job: Job, most: usize, now: Seconds) -> Work {
+        let (Job::Sweep(id) | Job::Destroy(id) | Job::Fork(id)) = job;
         let Some(space) = self.spaces.get(typed(id)) else {
             return Work::NothingLeft;
         };
@@ -91,15 +90,17 @@ impl<M: Mmu> MemoryManager<M> {
             return Work::Did(self.dismantle_region(id, region, most));
         }
         let search_from = space.search_from;
+        if let Some(range) = space.exceeding {
+            return Work::Did(self.narrow(id, range, most));
+        }
         if let Some(work) = self.arrive(id) {
             return work;
         }
         if let Some(work) = search_from.and_then(|from| self.search(id, from)) {
             return work;
         }
-        match *job {
+        match job {
             Job::Sweep(_) => Work::NothingLeft,
-            Job::Unmap(_, range) => self.unmap_next(id, range, job),
             Job::Fork(_) => self.inherit_next(id, most).map_or(Work::NothingLeft, Work::Did),
             Job::Destroy(_) => self.unmap_any(id).unwrap_or_else(|| self.end_space(id)),
         }
@@ -265,44 +266,25 @@ impl<M: Mmu> MemoryManager<M> {
         cost
     }
 
-    /// Puts what waits for a place into it, or makes one of those go that are there.
+    /// Puts what waits for a place into it: all that was there has gone.
     fn arrive(&mut self, id: SpaceId) -> Option<Work> {
         let Self {
             frames, spaces, vmas, ..
         } = self;
         let space = spaces.get_mut(typed(id))?;
-        let range = space.arriving.as_ref()?.range;
-        if let Some(vma) = first_inside(space, vmas, range) {
-            space.begin_leaving(vmas, vma, None);
-        } else if let Some(Arriving { vma, mut tables, .. }) = space.arriving.take() {
-            let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
-            let manner = existing(vmas, vma).manner();
-            let needed = tables_needed(range, manner, Neighbours::at(vmas, fit.spot));
-            let rest = tables.frames() - needed;
-            frames.release(tables.split(rest));
-            space.place(vmas, vma, fit.spot, tables);
-        }
+        let Arriving {
+            vma,
+            range,
+            mut tables,
+        } = space.arriving.take()?;
+        let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
+        let manner = existing(vmas, vma).manner();
+        let needed = tables_needed(range, manner, Neighbours::at(vmas, fit.spot));
+        let rest = tables.frames() - needed;
+        frames.release(tables.split(rest));
+        space.place(vmas, vma, fit.spot, tables);
+        space.merge_in(vmas, range);
         Some(Work::Did(1))
-    }
-
-    /// Makes the first VMA of a range go, and leaves what lies above it to the rest of the job.
-    /// Going upwards only, this comes to an end whatever else is mapped meanwhile. What was mapped
-    /// across an end of the range since it was cut there stays whole.
-    fn unmap_next(&mut self, id: SpaceId, range: PageRange, job: &mut Job) -> Work {
-        let Self { spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(id)) else {
-            return Work::NothingLeft;
-        };
-        let Some(vma) = first_inside(space, vmas, range) else {
-            return Work::NothingLeft;
-        };
-        let (place, content) = (existing(vmas, vma).range(), existing(vmas, vma).content());
-        if range.contains_range(content) {
-            space.begin_leaving(vmas, vma, None);
-        }
-        let rest = PageRange::between(place.end(), range.end());
-        *job = rest.map_or(Job::Sweep(id), |rest| Job::Unmap(id, rest));
-        Work::Did(1)
     }
 
     fn unmap_any(&mut self, id: SpaceId) -> Option<Work> {
@@ -313,7 +295,7 @@ impl<M: Mmu> MemoryManager<M> {
         Some(Work::Did(1))
     }
 
-    /// Undoes the attachment of what will never arrive.
+    /// Undoes what will never arrive.
     fn turn_back(&mut self, id: SpaceId, Arriving { vma, tables, .. }: Arriving, now: Seconds) {
         let Self {
             frames, spaces, vmas, ..
@@ -324,6 +306,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         space.mappings -= 1;
         space.mapped -= vma.content().count().get();
+        space.pages.release(frames, vma.owned);
         if let Some(attachment) = vma.attachment() {
             self.end_attachment(id, attachment.region, now);
         }
@@ -352,12 +335,4 @@ impl<M: Mmu> MemoryManager<M> {
         }
         Work::NothingLeft
     }
-}
-
-/// The lowest VMA that stands for something in `range`.
-fn first_inside<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<VmaId> {
-    space
-        .set
-        .overlapping(vmas, range)
-        .find(|&id| existing(vmas, id).content().overlaps(range))
 }

@@ -59,7 +59,7 @@
 //! * A step: [`STEP_FRAMES`] frames, or what takes as long. Looking for them in the tables is
 //!   counted; only where a region is sparse, each of its tables is looked through for free, which
 //!   is as much as zeroing it was.
-//! * `shmdt`, and a move of many small mappings: the mappings of one process
+//! * `shmdt`, `munmap`, `mprotect`, and a move of many small mappings: the mappings of one process
 //!   ([`Limits::mappings`]), a few instructions each. So is `shmdt` of an address where nothing
 //!   starts, if some attachment has lost its first page.
 //! * `IPC_INFO` and `SHM_INFO`: once for all, a few instructions for each region there was.
@@ -86,6 +86,7 @@ mod detach;
 mod fault;
 mod fork;
 mod frame;
+mod grow;
 mod held;
 mod identity;
 mod job;
@@ -98,7 +99,10 @@ pub mod mmu;
 mod orphan;
 mod part;
 mod place;
+mod protect;
+mod quota;
 mod region;
+mod replace;
 mod setting;
 mod slot;
 mod space;

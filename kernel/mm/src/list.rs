@@ -49,7 +49,7 @@ impl<M: Mmu> MemoryManager<M> {
 
 fn kind(backing: Backing) -> MappingKind {
     match backing {
-        Backing::Anonymous => MappingKind::Private,
+        Backing::Anonymous | Backing::Stack(_) => MappingKind::Private,
         Backing::MessagePage => MappingKind::MessagePage,
         Backing::Physical(..) => MappingKind::Physical,
         Backing::Paged(_) => MappingKind::Paged,

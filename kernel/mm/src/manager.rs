@@ -128,6 +128,8 @@ impl<M: Mmu> MemoryManager<M> {
             private: space.pages.present + space.pages.shared,
             tables: space.tables.present + 1,
             mappings: space.mappings.into(),
+            pages_quota: space.quota.pages,
+            mappings_quota: self.most_mappings(space),
         })
     }
 

@@ -131,6 +131,8 @@ impl<M: Mmu> MemoryManager<M> {
             MemoryRequest::Map(map) => self.map(call, map),
             MemoryRequest::Unmap(unmap) => self.unmap(call, unmap),
             MemoryRequest::Move(transfer) => self.transfer(call, transfer),
+            MemoryRequest::Protect(protect) => self.protect(call, protect),
+            MemoryRequest::LowerQuota(quota) => self.lower_quota(call, quota),
             MemoryRequest::RegionCreate(create) => self.region_create(call, create),
             MemoryRequest::RegionOpen(open) => self.region_open(call, open),
             MemoryRequest::RegionAttach(attach) => self.region_attach(call, attach),

@@ -5,9 +5,12 @@ use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::slot::{SLOT_PAGES, slot_of, slots_for};
 use crate::space::{Arriving, Space, SpaceId};
-use crate::vma::{Backing, Gap, Neighbours, Spot, Vma, VmaId, VmaState, Vmas, existing, tables_needed};
+use crate::vma::{
+    Backing, Gap, Neighbours, Spot, Vma, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next,
+    tables_needed,
+};
 use abi::{Errno, layout};
-use addr::{PageCount, PageRange, Perms, VirtAddr};
+use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 
 /// A place that is free.
 #[derive(Clone, Copy)]
@@ -16,6 +19,19 @@ pub(crate) struct Fit {
     pub spot: Spot,
     /// A linked attachment in whose last slot it begins, behind the region's end.
     tail_of: Option<VmaId>,
+}
+
+/// Where something is to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Wish {
+    /// Wherever there is room.
+    Anywhere,
+    /// Here, or wherever there is room.
+    Near(Page),
+    /// Here, if nothing else is.
+    At(Page),
+    /// Here, in place of whatever is there.
+    Over(Page),
 }
 
 /// Where a user program may say that something is to be mapped. The message pages are the
@@ -106,6 +122,20 @@ impl<H> Space<H> {
         self.set.insert(vmas, id, spot);
     }
 
+    /// Makes `host` one with a VMA that would be beside it. `tables` is the promise of the tables
+    /// that adds.
+    fn extend(&mut self, vmas: &mut Vmas, host: VmaId, by: &Vma, tables: Promise) {
+        self.tables.promise.merge(tables);
+        self.mapped += by.content().count().get();
+        let vma = existing_mut(vmas, host);
+        vma.owned += by.owned;
+        let whole = vma.range().hull(by.range());
+        self.set.resize(vmas, host, whole);
+        if merge_with_next(&mut self.set, vmas, host) {
+            self.mappings -= 1;
+        }
+    }
+
     /// Counts a VMA that can be used, or soon can.
     pub(crate) fn count_in(&mut self, vma: &Vma) {
         self.mappings += 1;
@@ -120,8 +150,15 @@ impl Fit {
         self.tail_of.map(|id| (id, slot_of(self.range.start())))
     }
 
+    /// A VMA beside it that can take `vma` in, so that there is none more afterwards.
+    fn host(&self, vmas: &Vmas, vma: &Vma) -> Option<VmaId> {
+        let Spot { before, after } = self.spot;
+        let below = before.filter(|&id| existing(vmas, id).continues_in(vma));
+        below.or_else(|| after.filter(|&id| self.tail_of.is_none() && vma.continues_in(existing(vmas, id))))
+    }
+
     /// How many VMAs there are more afterwards: another one if the attachment has other slots.
-    fn new_vmas(&self, vmas: &Vmas) -> u32 {
+    pub fn new_vmas(&self, vmas: &Vmas) -> u32 {
         let is_split = |(id, slot): (VmaId, PageRange)| existing(vmas, id).range().start() < slot.start();
         1 + u32::from(self.unshared().is_some_and(is_split))
     }
@@ -139,7 +176,7 @@ impl<M: Mmu> MemoryManager<M> {
         state: VmaState,
     ) -> Result<VmaId, Errno> {
         let vma = Vma::new(fit.range, perms, backing, state);
-        let (owned, limit) = (vma.owned, self.limits.mappings);
+        let (owned, limit) = (vma.owned, self.most_mappings(self.alive(space)?));
         let Self {
             mmu,
             frames,
@@ -148,17 +185,23 @@ impl<M: Mmu> MemoryManager<M> {
             ..
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        let more = fit.new_vmas(vmas);
-        if space.slots().saturating_add(more) > limit {
+        let host = fit.host(vmas, &vma);
+        let more = host.map_or_else(|| fit.new_vmas(vmas), |_| 0);
+        if more > 0 && space.slots().saturating_add(more) > limit {
             return Err(Errno::EMFILE);
         }
         if vmas.available() < more {
             return Err(Errno::ENOMEM);
         }
+        space.check_quota(vma.content().count().get())?;
         let needed = tables_needed(fit.range, vma.manner(), Neighbours::at(vmas, fit.spot));
         let unshared = u64::from(fit.unshared().is_some());
         let mut tables = frames.promise(needed + owned + unshared)?;
         space.pages.promise.merge(tables.split(owned));
+        if let Some(host) = host {
+            space.extend(vmas, host, &vma, tables);
+            return Ok(host);
+        }
         let mut spot = fit.spot;
         if let Some((other, slot)) = fit.unshared() {
             spot.before = Some(space.unshare(mmu, vmas, other, slot, tables.split(unshared)));

@@ -15,6 +15,12 @@ pub(crate) fn slot_of(page: Page) -> PageRange {
         .expect("user pages end with a slot")
 }
 
+/// The slots with the pages of `range` in them.
+pub(crate) fn slots_around(range: PageRange) -> PageRange {
+    let last = Page::from_number(range.end().number() - 1);
+    slot_of(range.start()).hull(slot_of(last))
+}
+
 /// Whether a range is made of whole slots.
 pub(crate) fn is_whole_slots(range: PageRange) -> bool {
     [range.start(), range.end()]

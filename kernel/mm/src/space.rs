@@ -3,6 +3,7 @@
 use crate::fork::Birth;
 use crate::frame::{Frames, Left, Promise, Shared, TableSource, Unreachable};
 use crate::identity::Identity;
+use crate::quota::Quota;
 use crate::region::RegionId;
 use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut};
 use addr::{Frame, PageRange};
@@ -35,13 +36,17 @@ pub struct Space<H> {
     pub(crate) mappings: u32,
     /// Pages of these.
     pub(crate) mapped: u64,
+    /// What it may have of these.
+    pub(crate) quota: Quota,
     /// VMAs that have to be emptied.
     pub(crate) leaving: Option<VmaId>,
     /// Regions that have to be taken apart.
     pub(crate) dead: Option<RegionId>,
     /// From which index on it has to look for regions that nobody uses.
     pub(crate) search_from: Option<u32>,
-    /// The attachment that takes the place of some of the VMAs being emptied (`SHM_REMAP`).
+    /// Where translations may allow more than their VMAs.
+    pub(crate) exceeding: Option<PageRange>,
+    /// What takes the place of some of the VMAs being emptied (`SHM_REMAP`, `MapFlags::REPLACE`).
     pub(crate) arriving: Option<Arriving>,
     /// What it still inherits, if it is being made by a fork.
     pub(crate) birth: Option<Birth>,
@@ -57,7 +62,8 @@ pub(crate) enum SpaceState {
     Ending,
 }
 
-/// A VMA that is in no set yet, since its place is still taken.
+/// A VMA that is in no set yet, since its place is still taken. Frames that it owns are promised to the
+/// space already.
 pub(crate) struct Arriving {
     pub vma: VmaId,
     pub range: PageRange,
@@ -182,9 +188,11 @@ impl<H> Space<H> {
             headless: 0,
             mappings: 0,
             mapped: 0,
+            quota: Quota::NONE,
             leaving: None,
             dead: None,
             search_from: None,
+            exceeding: None,
             arriving: None,
             birth: None,
         }

@@ -129,7 +129,8 @@ impl<M: Mmu> Touch<'_, M> {
             if allowed.contains(self.needed) {
                 return Ok(());
             }
-            self.unlink(slots);
+            // Links that allow less than the VMA.
+            self.space.unlink(self.mmu, slots);
         }
         if perms.contains(Perms::EXECUTE) {
             slots = slot_of(self.page);
@@ -170,14 +171,6 @@ impl<M: Mmu> Touch<'_, M> {
         }
         let stale = mmu.permit(&mut space.hardware, page, perms);
         // Nothing is given back.
-        drop(mmu.flush(&space.hardware, stale));
-    }
-
-    /// Takes links out that allow less than the VMA, so that others can take their places.
-    fn unlink(&mut self, slots: PageRange) {
-        let Self { mmu, space, .. } = self;
-        let stale = mmu.unlink(&mut space.hardware, slots, slots, |_| ());
-        // Nothing is given back: the frames are the region's, and the tables stay.
         drop(mmu.flush(&space.hardware, stale));
     }
 

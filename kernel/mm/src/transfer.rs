@@ -8,6 +8,7 @@
 //! steps in which the source is emptied; each is in one of the two at any time. What ends the
 //! source's process meanwhile finishes this, and if the destination goes, the pages go too.
 
+use crate::frame::Promise;
 use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
@@ -16,6 +17,7 @@ use crate::mmu::Mmu;
 use crate::part::Part;
 use crate::place::mappable;
 use crate::space::{SpaceId, Stock};
+use crate::unmap::Purpose;
 use crate::vma::{Backing, Heir, Neighbours, VmaId, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
@@ -41,7 +43,12 @@ impl<M: Mmu> MemoryManager<M> {
             .alive(call.space)?
             .fit_at(&self.vmas, range)
             .ok_or(Errno::EINVAL)?;
+        let clearance = self.plan_clearance(from, source, Purpose::Vacancy)?;
+        if self.vmas.available() < clearance.cuts.new_vmas() + fit.new_vmas(&self.vmas) {
+            return Err(Errno::ENOMEM);
+        }
         let vma = self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Filling)?;
+        self.cut_out(from, clearance, Promise::none());
         self.bequeath(
             from,
             source,
@@ -54,19 +61,19 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(Reply::after((), self.sweep(from, call.now)))
     }
 
-    /// Whether a range is one or more whole private mappings without gaps.
+    /// Whether a range is private pages without gaps. A stack stays where it can grow.
     fn is_private(&self, space: SpaceId, range: PageRange) -> Result<bool, Errno> {
         let space = self.alive(space)?;
-        let mut expected = range.start();
+        let mut known = range.start();
         for id in space.set.overlapping(&self.vmas, range) {
             let vma = existing(&self.vmas, id);
             let is_private = vma.backing == Backing::Anonymous && vma.state == VmaState::Live;
-            if !is_private || vma.range().start() != expected {
+            if !is_private || vma.range().start() > known {
                 return Ok(false);
             }
-            expected = vma.range().end();
+            known = vma.range().end();
         }
-        Ok(expected == range.end())
+        Ok(known >= range.end())
     }
 
     /// Makes all VMAs of a range leave, with their pages to go to `heir` in the same order.
@@ -123,8 +130,8 @@ impl<M: Mmu> MemoryManager<M> {
         let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
 
         let pages = part.range.end().number() - from.number();
-        self.hand_over(space_id, id, heir, pages);
         self.move_in(heir, range.start());
+        self.hand_over(space_id, id, heir, pages);
         self.end_part(space_id, id, neighbours, &part, &flushed, now)
     }
 
@@ -141,9 +148,7 @@ impl<M: Mmu> MemoryManager<M> {
         existing_mut(vmas, id).owned -= pages;
         let waiting = existing_mut(vmas, heir.vma);
         waiting.owned += pages;
-        if waiting.owned == waiting.range().count().get() {
-            waiting.state = VmaState::Live;
-        }
+        let (owned, range) = (waiting.owned, waiting.range());
         let is_shared = |&(_, frame): &(Page, Frame)| frames.sharers(frame) > 0;
         let shared = tray.pages.iter().filter(is_shared).count() as u64;
         let present = tray.pages.count() as u64 - shared;
@@ -153,6 +158,10 @@ impl<M: Mmu> MemoryManager<M> {
         }
         if let Some(destination) = spaces.get_mut(typed(heir.space)) {
             stock.hand_over(pages, present, shared, &mut destination.pages);
+            if owned == range.count().get() {
+                existing_mut(vmas, heir.vma).state = VmaState::Live;
+                destination.merge_in(vmas, range);
+            }
         }
     }
 

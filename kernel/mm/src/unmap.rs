@@ -2,7 +2,6 @@
 
 use crate::cut::{Cut, Cuts};
 use crate::frame::Promise;
-use crate::job::Job;
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
@@ -24,8 +23,8 @@ pub(crate) enum Purpose {
 
 /// A range at whose ends VMAs can be cut, since there are slots for it.
 pub(crate) struct Clearance {
-    range: PageRange,
-    cuts: Cuts,
+    pub range: PageRange,
+    pub cuts: Cuts,
 }
 
 impl Clearance {
@@ -48,11 +47,8 @@ impl<M: Mmu> MemoryManager<M> {
             .ok_or(Errno::EINVAL)?;
         let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
         let tables = self.frames.promise(clearance.tables())?;
-        self.cut_out(call.space, clearance, tables);
-        Ok(Reply::after(
-            (),
-            self.step(Job::Unmap(call.space, range), call.now),
-        ))
+        self.clear(call.space, clearance, tables);
+        Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
     /// Makes sure that [`cut_out`](Self::cut_out) will find slots for the VMAs it cuts, and that
@@ -69,12 +65,38 @@ impl<M: Mmu> MemoryManager<M> {
         let space = self.alive(space)?;
         let cuts = Cuts::at_ends(space, &self.vmas, range, purpose);
         let more = u32::from(purpose == Purpose::Newcomer);
-        let growth = cuts.growth() + more;
-        let is_too_much = growth > 0 && space.slots().saturating_add(growth) > self.limits.mappings;
-        if self.vmas.available() < cuts.new_vmas() + more || is_too_much {
+        self.check_slots(space, cuts.new_vmas() + more, cuts.growth() + more)?;
+        Ok(Clearance { range, cuts })
+    }
+
+    /// Whether there are slots for `new` VMAs, and there may be `growth` more in the end.
+    ///
+    /// # Errors
+    /// `ENOMEM` if not.
+    pub(crate) fn check_slots(&self, space: &Space<M::Space>, new: u32, growth: u32) -> Result<(), Errno> {
+        let is_too_much = growth > 0 && space.slots().saturating_add(growth) > self.most_mappings(space);
+        if self.vmas.available() < new || is_too_much {
             return Err(Errno::ENOMEM);
         }
-        Ok(Clearance { range, cuts })
+        Ok(())
+    }
+
+    /// Makes all VMAs of a range leave, after those at its ends have been cut. That is as many as a process
+    /// may have mappings, at most; later, somebody else could have mapped something across the ends.
+    pub(crate) fn clear(&mut self, space: SpaceId, clearance: Clearance, tables: Promise) {
+        let range = clearance.range;
+        self.cut_out(space, clearance, tables);
+        let Self { spaces, vmas, .. } = self;
+        let Some(space) = spaces.get_mut(typed(space)) else {
+            return;
+        };
+        let mut next = space.set.first_ending_after(vmas, range.start());
+        while let Some(id) = next.filter(|&id| existing(vmas, id).range().start() < range.end()) {
+            if range.contains_range(existing(vmas, id).content()) {
+                space.begin_leaving(vmas, id, None);
+            }
+            next = existing(vmas, id).after();
+        }
     }
 
     /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what

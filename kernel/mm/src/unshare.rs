@@ -14,6 +14,13 @@ use crate::vma::{Backing, VmaId, Vmas, existing, existing_mut, split};
 use addr::PageRange;
 
 impl<H> Space<H> {
+    /// Takes the links of some slots out, for others to take their places.
+    pub(crate) fn unlink<M: Mmu<Space = H>>(&mut self, mmu: &mut M, slots: PageRange) {
+        let stale = mmu.unlink(&mut self.hardware, slots, slots, |_| ());
+        // Nothing is given back: the frames are the region's, and the tables stay.
+        drop(mmu.flush(&self.hardware, stale));
+    }
+
     /// Makes `slot`, which is in the live and linked VMA `id`, a paged VMA by itself, and answers
     /// that. Two more VMA slots must be free, or as many as it has linked neighbours in `id`.
     /// `table` is the promise of one table.
@@ -25,9 +32,7 @@ impl<H> Space<H> {
         slot: PageRange,
         table: Promise,
     ) -> VmaId {
-        let stale = mmu.unlink(&mut self.hardware, slot, slot, |_| ());
-        // Nothing is given back: the frames are the region's, and the tables stay.
-        drop(mmu.flush(&self.hardware, stale));
+        self.unlink(mmu, slot);
         self.tables.promise.merge(table);
 
         let whole = existing(vmas, id).range();

@@ -11,6 +11,9 @@ mod mapping {
     mod message_page;
     mod moving;
     mod physical;
+    mod quota;
+    mod replace;
+    mod stack;
     mod steps;
     mod transfer;
     mod unmap;

@@ -17,5 +17,6 @@ mod posix {
     mod memory;
     mod orphan;
     mod permission;
+    mod protect;
     mod share;
 }

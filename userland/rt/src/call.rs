@@ -119,11 +119,7 @@ mod tests {
     use abi::{Errno, Handle, IpcError, Label, Tag};
     use std::string::ToString;
 
-    const MAP: Map = Map {
-        address: 0,
-        length: 4096,
-        protection: Protection::READ,
-    };
+    const MAP: Map = Map::new(0, 4096, Protection::READ);
 
     #[test]
     fn a_request_goes_out_in_the_registers_the_boundary_names_and_its_answer_comes_back() {

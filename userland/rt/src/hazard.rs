@@ -12,7 +12,7 @@ pub use general_registers::{Changed, spin_watched, trap_watched};
 pub use instruction::Instruction;
 
 use crate::place::{HEAP_END, HEAP_START};
-use abi::layout::{MESSAGE_PAGES, PAGE_BYTES, STACK_BYTES, STACK_TOP};
+use abi::layout::{MESSAGE_PAGES, PAGE_BYTES, STACK_BYTES, STACK_MOST, STACK_TOP};
 use core::arch::asm;
 use core::ops::Range;
 
@@ -34,9 +34,14 @@ pub fn data() -> Range<u64> {
     (&raw const __data_start).addr() as u64..(&raw const __data_end).addr() as u64
 }
 
-/// Addresses of the program's stack.
+/// Addresses of the program's stack when it starts.
 pub fn stack() -> Range<u64> {
     STACK_TOP - STACK_BYTES..STACK_TOP
+}
+
+/// Addresses that the program's stack may grow into.
+pub fn room_of_stack() -> Range<u64> {
+    STACK_TOP - STACK_MOST..STACK_TOP - STACK_BYTES
 }
 
 /// Loads the 64-bit word at any address.
@@ -56,7 +61,7 @@ pub fn read(address: u64) -> u64 {
 /// If it is: in a variable, on the stack or on the heap.
 pub fn write(address: u64, value: u64) {
     let word = address..address.saturating_add(8);
-    for owned in [data(), stack(), HEAP_START..HEAP_END] {
+    for owned in [data(), room_of_stack(), stack(), HEAP_START..HEAP_END] {
         assert!(
             word.end <= owned.start || owned.end <= word.start,
             "{address:#x} is Rust's"

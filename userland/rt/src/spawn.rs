@@ -14,7 +14,7 @@ pub use process::{Child, Unstarted};
 
 use crate::archive::Archive;
 use crate::{Credential, Error, call, place, sys};
-use abi::layout::{STACK_BYTES, STACK_TOP};
+use abi::layout::STACK_TOP;
 use abi::memory::{Map, Protection};
 use abi::process::{Become, Start};
 use abi::{BUFFER_BYTES, Handle};
@@ -182,17 +182,7 @@ impl<'a> Command<'a> {
 
     /// The stack, and the archive if it gets one.
     fn give_memory(&self, memory: Handle) -> Result<(), SpawnError> {
-        let protection = Protection::READ | Protection::WRITE;
-        let address = STACK_TOP - STACK_BYTES;
-        call(
-            memory,
-            Map {
-                address,
-                length: STACK_BYTES,
-                protection,
-            },
-        )
-        .map_err(during("mapping its stack"))?;
+        call(memory, Map::FIRST_STACK).map_err(during("mapping its stack"))?;
         if let Some(archive) = self.archive {
             staged::put(memory, place::ARCHIVE, 0, archive.bytes(), Protection::READ)
                 .map_err(during("giving it the archive"))?;
@@ -225,15 +215,7 @@ fn load(plan: &Plan<'_>, memory: Handle) -> Result<(), SpawnError> {
         let address = start + filled;
         if address < end {
             let (length, protection) = (end - address, segment.protection);
-            call(
-                memory,
-                Map {
-                    address,
-                    length,
-                    protection,
-                },
-            )
-            .map_err(during("mapping its zeroes"))?;
+            call(memory, Map::new(address, length, protection)).map_err(during("mapping its zeroes"))?;
         }
     }
     Ok(())

@@ -57,6 +57,9 @@ impl<P: Platform> Kernel<P> {
         let credential = self.credential_of(parent).ok_or(Errno::ESRCH)?;
         let parent_pid = self.process(parent).pid;
         let (child, space) = self.new_process(name, parent_pid, credential)?;
+        if let Some(own) = self.process(parent).space {
+            self.memory.inherit_quota(space, own);
+        }
         let pid = self.process(child).pid;
         let capabilities = [
             Capability::to(Object::Process(child)),

@@ -69,11 +69,7 @@ fn the_mappings_of_a_process_are_listed_until_there_are_no_more() {
     assert_eq!(message_page.kind, MappingKind::MessagePage);
     let (address, length) = (0x40_0000, 0x3000);
     let protection = Protection::READ;
-    let map = Map {
-        address,
-        length,
-        protection,
-    };
+    let map = Map::new(address, length, protection);
     world.call(memory, map).expect("room");
     let expected = Mapping {
         start: address,

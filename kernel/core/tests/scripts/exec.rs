@@ -68,11 +68,7 @@ impl Scene {
         world.call(Handle::MEMORY, attach).expect("room");
         touch_new_pages(&mut world, 150);
         let (prepared, memory) = world.create("other").expect("room");
-        let map = Map {
-            address: 0x40_0000,
-            length: PAGE,
-            protection: Protection::EXEC,
-        };
+        let map = Map::new(0x40_0000, PAGE, Protection::EXEC);
         world.call(memory, map).expect("room");
         let place = Handle::CONSOLE.index();
         world
@@ -107,11 +103,7 @@ impl Scene {
 }
 
 fn touch_new_pages(world: &mut World, pages: u64) {
-    let map = Map {
-        address: 0,
-        length: pages * PAGE,
-        protection: Protection::WRITE,
-    };
+    let map = Map::new(0, pages * PAGE, Protection::WRITE);
     let (address,) = world.call(Handle::MEMORY, map).expect("room");
     for page in 0..pages {
         world

@@ -21,11 +21,7 @@ fn fork(world: &mut World) -> Result<Handle, Errno> {
 
 /// The running process writes to as many new pages.
 fn write_pages(world: &mut World, pages: u64) -> u64 {
-    let map = Map {
-        address: 0,
-        length: pages * PAGE,
-        protection: Protection::WRITE,
-    };
+    let map = Map::new(0, pages * PAGE, Protection::WRITE);
     let (address,) = world.call(Handle::MEMORY, map).expect("room");
     for page in 0..pages {
         let address = VirtAddr::new(address + page * PAGE);
@@ -187,11 +183,7 @@ fn a_fork_is_refused_without_anything_left_of_it() {
         world.call(Handle::SELF, Close { handle }).expect("closes");
     }
     let all = before.0 / 2 + 10;
-    let map = Map {
-        address: 0,
-        length: all * PAGE,
-        protection: Protection::WRITE,
-    };
+    let map = Map::new(0, all * PAGE, Protection::WRITE);
     let (address,) = world.call(Handle::MEMORY, map).expect("room");
     assert_eq!(fork(&mut world), Err(Errno::ENOMEM));
     let unmap = Unmap {

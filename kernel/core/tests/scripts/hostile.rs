@@ -16,11 +16,7 @@ const WRITABLE: Protection = Protection::READ.union(Protection::WRITE);
 
 /// The running program maps `pages` pages and writes to each.
 fn map_and_touch(world: &mut World, pages: u64) -> u64 {
-    let map = Map {
-        address: 0,
-        length: pages * PAGE,
-        protection: WRITABLE,
-    };
+    let map = Map::new(0, pages * PAGE, WRITABLE);
     let (base,) = world.call(Handle::MEMORY, map).expect("room");
     touch(world, base, pages);
     base

@@ -195,11 +195,7 @@ fn answer<R: Request>(seen: &Seen) -> Result<R::Answer, Errno> {
 #[test]
 fn private_memory_behaves_the_same() {
     let mut guard = Guard::new();
-    let map = Map {
-        address: 0,
-        length: 5 * PAGE,
-        protection: WRITABLE,
-    };
+    let map = Map::new(0, 5 * PAGE, WRITABLE);
     let (base,) = guard.compare_request(map).expect("room");
     let usage = guard.compare_request(CountUsage {}).expect("counts");
     assert_eq!(usage.mapped, 6, "with the message page");

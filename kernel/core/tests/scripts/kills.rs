@@ -401,14 +401,7 @@ fn while_its_parent_works_on_its_memory() {
 fn map_and_touch(world: &mut World, memory: Handle, pages: u64) -> u64 {
     let protection = Protection::READ.union(Protection::WRITE);
     let (base,) = world
-        .call(
-            memory,
-            Map {
-                address: 0,
-                length: pages * PAGE,
-                protection,
-            },
-        )
+        .call(memory, Map::new(0, pages * PAGE, protection))
         .expect("room");
     for page in 0..pages {
         world

@@ -120,14 +120,7 @@ fn the_memory_manager_of_a_process_that_ended_answers_nobody() {
     let mut world = world();
     let (child, memory) = world.create("child").expect("room");
     world
-        .call(
-            memory,
-            Map {
-                address: 0,
-                length: 0x5000,
-                protection: abi::memory::Protection::READ,
-            },
-        )
+        .call(memory, Map::new(0, 0x5000, abi::memory::Protection::READ))
         .expect("maps");
     world.send(child, Kill {}, &[], &[]);
     world.until(0);

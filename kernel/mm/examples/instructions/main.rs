@@ -309,11 +309,7 @@ impl Desk {
     }
 
     fn map(&mut self, address: u64, length: u64) {
-        let request = Map {
-            address,
-            length,
-            protection: WRITE,
-        };
+        let request = Map::new(address, length, WRITE);
         self.ask(self.parent, MemoryRequest::Map(request), None);
     }
 

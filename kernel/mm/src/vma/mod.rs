@@ -11,7 +11,7 @@ pub(crate) use state::{Heir, Leaving, VmaState};
 pub(crate) use tables::{Manner, Neighbours, tables_needed};
 
 use crate::region::RegionId;
-use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
 use set::Node;
 use slots::{Id, Slots};
 
@@ -26,6 +26,8 @@ pub struct Vma {
     /// Changed through its set only, which is ordered by it.
     range: PageRange,
     pub(crate) perms: Perms,
+    /// What `mprotect` may make of these. An attachment never allows more than when it was made.
+    pub(crate) most: Perms,
     pub(crate) backing: Backing,
     pub(crate) state: VmaState,
     /// How many of its pages its address space is charged frames for.
@@ -48,6 +50,9 @@ struct Ring {
 pub(crate) enum Backing {
     /// Zero-filled frames of this process alone, present after the first touch.
     Anonymous,
+    /// The same, from this page on. A touch of a lower page makes it begin there, but not below
+    /// [`Vma::floor`].
+    Stack(Page),
     /// The frame of a thread's message page, always present.
     MessagePage,
     /// Frames that the allocator does not own, from this one on.
@@ -85,12 +90,21 @@ impl Vma {
     /// A VMA that is in no set yet, live or to be filled.
     pub(crate) fn new(range: PageRange, perms: Perms, backing: Backing, state: VmaState) -> Self {
         let owns_all = backing.owns_frames() && state == VmaState::Live;
+        let most = match backing {
+            Backing::Anonymous | Backing::Stack(_) => Perms::all(),
+            Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) | Backing::Linked(_) => perms,
+        };
         Self {
             range,
             perms,
+            most,
             backing,
             state,
-            owned: if owns_all { range.count().get() } else { 0 },
+            owned: if owns_all {
+                content_of(range, backing).count().get()
+            } else {
+                0
+            },
             node: Node::ALONE,
             ring: None,
         }
@@ -105,29 +119,37 @@ impl Vma {
         }
     }
 
-    /// The pages it takes up. If it is linked, these may be more than the region has.
+    /// The pages it takes up. If it is linked, these may be more than the region has; if it is a stack,
+    /// more than it has grown to.
     pub(crate) fn range(&self) -> PageRange {
         self.range
     }
 
     /// The pages that stand for something.
     pub(crate) fn content(&self) -> PageRange {
-        match self.backing {
-            Backing::Linked(attachment) => {
-                let end = attachment.end().min(self.range.end());
-                PageRange::between(self.range.start(), end).unwrap_or(self.range)
-            }
-            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) => {
-                self.range
-            }
-        }
+        content_of(self.range, self.backing)
+    }
+
+    /// The lowest page that it can grow down to: a gap stays below it, so that a program that reaches
+    /// too far does not reach into something else.
+    pub(crate) fn floor(&self) -> Page {
+        Page::from_number(self.range.start().number() + GUARD_PAGES)
+    }
+
+    /// How many pages it has to grow by to reach `page`, if it can.
+    pub(crate) fn growth_to(&self, page: Page) -> Option<u64> {
+        let Backing::Stack(low) = self.backing else {
+            return None;
+        };
+        let reaches = (self.floor()..low).contains(&page);
+        reaches.then(|| low.number() - page.number())
     }
 
     /// The attachment it is (part of).
     pub(crate) fn attachment(&self) -> Option<Attachment> {
         match self.backing {
             Backing::Paged(attachment) | Backing::Linked(attachment) => Some(attachment),
-            Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) => None,
+            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage | Backing::Physical(..) => None,
         }
     }
 
@@ -142,6 +164,23 @@ impl Vma {
             .is_some_and(|attachment| attachment.base == self.range.start())
     }
 
+    /// Whether the two could be one VMA, `next` above this one.
+    pub(crate) fn continues_in(&self, next: &Self) -> bool {
+        let is_alike = (self.perms, self.most) == (next.perms, next.most);
+        let are_live = self.state == VmaState::Live && next.state == VmaState::Live;
+        let follows = match (self.backing, next.backing) {
+            (Backing::Anonymous | Backing::Stack(_), Backing::Anonymous) => true,
+            (Backing::Physical(first, kind), Backing::Physical(second, other)) => {
+                kind == other && first.offset(self.range.count().get()) == second
+            }
+            (Backing::Paged(one), Backing::Paged(other)) | (Backing::Linked(one), Backing::Linked(other)) => {
+                one == other
+            }
+            _ => false,
+        };
+        is_alike && are_live && follows && self.range.end() == next.range.start()
+    }
+
     /// Whether it is being emptied.
     pub(crate) fn is_leaving(&self) -> bool {
         matches!(self.state, VmaState::Leaving(_))
@@ -152,14 +191,29 @@ impl Backing {
     pub(crate) fn manner(self) -> Manner {
         match self {
             Self::Linked(_) => Manner::Linked,
-            Self::Anonymous | Self::MessagePage | Self::Physical(..) | Self::Paged(_) => Manner::Paged,
+            Self::Anonymous | Self::Stack(_) | Self::MessagePage | Self::Physical(..) | Self::Paged(_) => {
+                Manner::Paged
+            }
         }
     }
 
     /// Whether the frames are promised to, and belong to, the address space.
     pub(crate) fn owns_frames(self) -> bool {
-        matches!(self, Self::Anonymous | Self::MessagePage)
+        matches!(self, Self::Anonymous | Self::Stack(_) | Self::MessagePage)
     }
+}
+
+/// Pages between where a stack may grow to and whatever is below.
+pub(crate) const GUARD_PAGES: u64 = abi::layout::STACK_GUARD / GRANULE;
+
+/// Which pages of `range` stand for something.
+fn content_of(range: PageRange, backing: Backing) -> PageRange {
+    let content = match backing {
+        Backing::Linked(attachment) => PageRange::between(range.start(), attachment.end().min(range.end())),
+        Backing::Stack(low) => PageRange::between(low, range.end()),
+        Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) => None,
+    };
+    content.unwrap_or(range)
 }
 
 /// A VMA that must exist, because something in the memory manager leads to it.
@@ -189,9 +243,14 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
     let (low, high) = parts.expect("a VMA is split inside");
     let backing = match whole.backing {
         Backing::Physical(first, kind) => Backing::Physical(first.offset(low.count().get()), kind),
+        // Only what is lowest grows.
+        Backing::Stack(_) => Backing::Anonymous,
         other => other,
     };
-    let upper = Vma::new(high, whole.perms, backing, VmaState::Live);
+    let upper = Vma {
+        most: whole.most,
+        ..Vma::new(high, whole.perms, backing, VmaState::Live)
+    };
     existing_mut(vmas, id).owned -= upper.owned;
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");
@@ -200,6 +259,25 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
     set.insert(vmas, new, Spot { before, after });
     join_ring(vmas, id, new);
     new
+}
+
+/// Makes one VMA of `id` and the next one, if they are live, have no gap between them, and differ in
+/// nothing but their places. Answers whether it did.
+pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId) -> bool {
+    let Some(next) = existing(vmas, id).after() else {
+        return false;
+    };
+    if !existing(vmas, id).continues_in(existing(vmas, next)) {
+        return false;
+    }
+    let whole = existing(vmas, id).range.hull(existing(vmas, next).range);
+    // `id` is left of an attachment, if it is one.
+    leave_ring(vmas, next);
+    set.remove(vmas, next);
+    let owned = vmas.remove(next).map_or(0, |next| next.owned);
+    existing_mut(vmas, id).owned += owned;
+    set.resize(vmas, id, whole);
+    true
 }
 
 /// Puts `new`, which is next above it of the same attachment, into the ring of `id`, if that is part

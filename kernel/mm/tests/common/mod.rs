@@ -8,8 +8,9 @@
 pub mod setup;
 
 use abi::memory::{
-    ChangeShmSetting, CountShmUser, CountUsage, Map, MemoryRequest, Move, Protection, ReadShmSetting,
-    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage,
+    ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, MemoryRequest, Move, Protect,
+    Protection, ReadShmSetting, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage,
+    UserUsage,
 };
 use abi::process::Pid;
 use abi::shm::{
@@ -328,15 +329,47 @@ impl World {
         length: u64,
         protection: Protection,
     ) -> Result<u64, Errno> {
-        self.ask(
-            process,
-            MemoryRequest::Map(Map {
-                address,
-                length,
-                protection,
-            }),
-        )
-        .map(|words| words[0])
+        self.ask(process, MemoryRequest::Map(Map::new(address, length, protection)))
+            .map(|words| words[0])
+    }
+
+    /// Maps private memory with flags.
+    pub fn map_with(
+        &mut self,
+        process: SpaceId,
+        address: u64,
+        length: u64,
+        flags: MapFlags,
+    ) -> Result<u64, Errno> {
+        let request = Map {
+            flags,
+            ..Map::new(address, length, Protection::READ | Protection::WRITE)
+        };
+        self.ask(process, MemoryRequest::Map(request))
+            .map(|words| words[0])
+    }
+
+    /// Maps a stack that may grow.
+    pub fn map_stack(
+        &mut self,
+        process: SpaceId,
+        address: u64,
+        length: u64,
+        growth: u64,
+    ) -> Result<u64, Errno> {
+        let request = Map {
+            growth,
+            ..Map::new(address, length, Protection::READ | Protection::WRITE)
+        };
+        self.ask(process, MemoryRequest::Map(request))
+            .map(|words| words[0])
+    }
+
+    /// Lowers a quota.
+    pub fn lower_quota(&mut self, process: SpaceId, pages: u64, mappings: u32) {
+        let request = LowerQuota { pages, mappings };
+        self.ask(process, MemoryRequest::LowerQuota(request))
+            .expect("a living process");
     }
 
     /// Maps private memory, read-write, anywhere.
@@ -349,6 +382,22 @@ impl World {
     pub fn unmap(&mut self, process: SpaceId, address: u64, length: u64) -> Result<(), Errno> {
         self.ask(process, MemoryRequest::Unmap(Unmap { address, length }))
             .map(|_| ())
+    }
+
+    /// `mprotect`.
+    pub fn protect(
+        &mut self,
+        process: SpaceId,
+        address: u64,
+        length: u64,
+        protection: Protection,
+    ) -> Result<(), Errno> {
+        let request = Protect {
+            address,
+            length,
+            protection,
+        };
+        self.ask(process, MemoryRequest::Protect(request)).map(|_| ())
     }
 
     /// Moves private pages into `process` from `source`.

@@ -67,7 +67,6 @@ fn requests_that_make_no_sense_are_refused() {
         (0, 0, READ),
         (NOWHERE, 0, READ),
         (NOWHERE + 1, PAGE, READ),
-        (NOWHERE, PAGE, Protection::empty()),
         (NOWHERE, PAGE, WRITE | EXEC),
         (NOWHERE, PAGE, Protection::all()),
         (taken, PAGE, READ),
@@ -136,12 +135,16 @@ fn there_are_limits_for_a_process_and_for_all_of_them() {
         ..Size::USUAL
     });
     let (one, other) = (world.process(), world.process());
-    for _ in 0..3 {
-        world.map_anywhere(one, PAGE);
+    for protection in [READ, WRITE, READ] {
+        world.map(one, 0, PAGE, protection).expect("room");
     }
-    assert_eq!(world.map(one, 0, PAGE, READ), Err(Errno::EMFILE));
-    for _ in 0..2 {
-        world.map_anywhere(other, PAGE);
+    assert_eq!(world.map(one, 0, PAGE, WRITE), Err(Errno::EMFILE));
+    assert!(
+        world.map(one, 0, PAGE, READ).is_ok(),
+        "it becomes one with its neighbour"
+    );
+    for protection in [READ, WRITE] {
+        world.map(other, 0, PAGE, protection).expect("room");
     }
     assert_eq!(world.map(other, 0, PAGE, READ), Err(Errno::ENOMEM));
 }

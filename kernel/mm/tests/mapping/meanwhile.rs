@@ -58,6 +58,36 @@ fn an_unmap_leaves_whole_what_was_mapped_across_its_end_meanwhile() {
 }
 
 #[test]
+fn an_unmap_takes_all_that_was_there_whatever_is_mapped_beside_it_meanwhile() {
+    let mut world = World::new();
+    let p = world.process();
+    // More mappings than one step looks at, the last of which goes on behind the range.
+    for page in 0..40 {
+        let protection = if page % 2 == 0 { Protection::READ } else { WRITE };
+        world.map(p, AT + page * PAGE, PAGE, protection).expect("free");
+    }
+    world.map(p, AT + 40 * PAGE, 100 * PAGE, WRITE).expect("free");
+    world.touch(p, AT + 40 * PAGE, 100);
+    let job = begin_unmap(&mut world, p, AT, 130);
+    assert!(job.is_some());
+    assert_eq!(world.usage(p).mapped, 10, "nothing in the range counts any more");
+    let answer = world.protect(p, AT + 139 * PAGE, PAGE, Protection::READ);
+    assert_eq!(answer, Ok(()));
+    world
+        .map(p, AT - 5 * PAGE, 5 * PAGE, Protection::READ)
+        .expect("free");
+    world.finish(job);
+    for page in 0..130 {
+        assert_eq!(
+            world.load(p, AT + page * PAGE),
+            Err(FaultCause::Unmapped),
+            "{page}"
+        );
+    }
+    assert_eq!(world.usage(p).mapped, 15);
+}
+
+#[test]
 fn an_unmap_of_a_part_of_it_does_not_take_an_attachment_that_arrives_meanwhile() {
     let mut world = World::new();
     let p = world.process();
@@ -115,7 +145,10 @@ fn mappings_that_are_being_emptied_count_against_the_limit_until_they_are_gone()
     world.map_anywhere(p, PAGE);
     let job = begin_unmap(&mut world, p, AT, 300);
     assert!(job.is_some());
-    assert_eq!(world.map(p, 0, PAGE, WRITE), Err(Errno::EMFILE));
+    assert_eq!(
+        world.map(p, 0, PAGE, abi::memory::Protection::READ),
+        Err(Errno::EMFILE)
+    );
     world.finish(job);
     world.map_anywhere(p, PAGE);
 }

@@ -75,7 +75,7 @@ fn code_is_written_here_and_runs_there() {
 }
 
 #[test]
-fn several_neighbouring_mappings_become_one() {
+fn what_was_mapped_piece_by_piece_moves_as_one() {
     let mut world = World::new();
     let (parent, child) = pair(&mut world);
     let at = 0x20_0000_0000;
@@ -96,7 +96,37 @@ fn several_neighbouring_mappings_become_one() {
 }
 
 #[test]
-fn only_whole_private_mappings_move() {
+fn a_part_of_a_mapping_moves_and_the_rest_stays() {
+    let mut world = World::new();
+    let (parent, child) = pair(&mut world);
+    let at = world.map_anywhere(parent, 6 * PAGE);
+    world.fill(parent, at, 6, 1);
+    world
+        .transfer(child, Some(parent), request(at + 2 * PAGE, 3, THERE, WRITE))
+        .expect("moved");
+    assert_eq!(
+        (world.usage(parent).mappings, world.usage(child).mappings),
+        (2, 1)
+    );
+    for page in 0..6 {
+        let gone = (2..5).contains(&page);
+        let expected = if gone {
+            Err(FaultCause::Unmapped)
+        } else {
+            Ok(page + 1)
+        };
+        assert_eq!(world.load(parent, at + page * PAGE), expected);
+    }
+    assert_eq!(world.load(child, THERE + 2 * PAGE), Ok(5));
+    // What is moved in beside it becomes one with it.
+    world
+        .transfer(child, Some(parent), request(at, 2, THERE + 3 * PAGE, WRITE))
+        .expect("moved");
+    assert_eq!(world.usage(child).mappings, 1);
+}
+
+#[test]
+fn only_private_pages_move_and_a_stack_stays() {
     let mut world = World::new();
     let (parent, child) = pair(&mut world);
     let at = 0x20_0000_0000;
@@ -104,17 +134,21 @@ fn only_whole_private_mappings_move() {
     world.map(parent, at + 5 * PAGE, PAGE, WRITE).expect("free");
     let id = world.segment(parent, PAGE);
     world.attach(parent, id, at + 6 * PAGE, PLAIN).expect("free");
+    world
+        .map_stack(parent, at + 100 * PAGE, 2 * PAGE, PAGE)
+        .expect("free");
     world.fill(parent, at, 3, 1);
     for (page, pages) in [
-        (0, 2),
-        (1, 2),
-        (1, 1),
         (0, 4),
         (0, 6),
         (5, 2),
         (6, 1),
         (4, 2),
         (10, 1),
+        (99, 1),
+        (99, 2),
+        (100, 2),
+        (101, 1),
     ] {
         let refused = world.transfer(
             child,
@@ -178,10 +212,6 @@ fn other_requests_that_make_no_sense_are_refused() {
             protection: WRITE | EXEC,
             ..good
         },
-        Move {
-            protection: Protection::empty(),
-            ..good
-        },
     ] {
         assert_eq!(
             world.transfer(child, Some(parent), bad),
@@ -213,8 +243,8 @@ fn limits_and_memory_of_the_destination_count() {
     let (parent, child) = pair(&mut world);
     let at = world.map_anywhere(parent, 2 * PAGE);
     world.fill(parent, at, 2, 1);
-    for _ in 0..2 {
-        world.map_anywhere(child, PAGE);
+    for protection in [READ, WRITE] {
+        world.map(child, 0, PAGE, protection).expect("room");
     }
     assert_eq!(
         world.transfer(child, Some(parent), request(at, 2, THERE, WRITE)),

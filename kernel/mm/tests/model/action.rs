@@ -1,7 +1,7 @@
 //! What processes do.
 
 use crate::common::PAGE;
-use abi::memory::Protection;
+use abi::memory::{MapFlags, Protection};
 use abi::shm::AttachFlags;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::select;
@@ -50,6 +50,15 @@ pub enum Action {
         address: u64,
         pages: u64,
         protection: Protection,
+        flags: MapFlags,
+        /// Pages that it may grow by.
+        growth: u64,
+    },
+    Protect {
+        process: usize,
+        address: u64,
+        pages: u64,
+        protection: Protection,
     },
     Unmap {
         process: usize,
@@ -72,6 +81,10 @@ pub enum Action {
         process: usize,
         address: u64,
         value: u64,
+    },
+    Jump {
+        process: usize,
+        address: u64,
     },
     /// Ends a process; another one takes its place.
     Exit {
@@ -126,6 +139,22 @@ fn protection() -> impl Strategy<Value = Protection> {
     ])
 }
 
+fn protection_or_none() -> impl Strategy<Value = Protection> {
+    proptest::prop_oneof![4 => protection(), 1 => Just(Protection::empty())]
+}
+
+fn map_flags() -> impl Strategy<Value = MapFlags> {
+    let plain = MapFlags::empty();
+    select(vec![
+        plain,
+        plain,
+        plain,
+        MapFlags::HINT,
+        MapFlags::REPLACE,
+        MapFlags::all(),
+    ])
+}
+
 /// One action of any kind, most often on segments and mappings of a few pages.
 pub fn action() -> impl Strategy<Value = Action> {
     // Now and then one with tables of its own to link.
@@ -147,7 +176,7 @@ pub fn large_action() -> impl Strategy<Value = Action> {
 fn action_of(
     address: impl Strategy<Value = u64> + Clone + 'static,
     pages: impl Strategy<Value = u64> + 'static,
-    unmapped: impl Strategy<Value = u64> + 'static,
+    unmapped: impl Strategy<Value = u64> + Clone + 'static,
 ) -> impl Strategy<Value = Action> {
     let p = || 0..PROCESSES;
     let s = || 0..SEGMENTS;
@@ -160,14 +189,21 @@ fn action_of(
         1 => (p(), at()).prop_map(|(process, address)| Action::Detach { process, address }),
         2 => (p(), 0..8usize).prop_map(|(process, place)| Action::DetachOne { process, place }),
         1 => (p(), s()).prop_map(|(process, segment)| Action::Remove { process, segment }),
-        2 => (p(), at_or_any(), 1u64..7, protection())
-            .prop_map(|(process, address, pages, protection)| Action::Map { process, address, pages, protection }),
+        3 => (p(), at_or_any(), 1u64..7, protection(), map_flags(), select(&[0, 0, 0, 1, 5][..])).prop_map(
+            |(process, address, pages, protection, flags, growth)| {
+                Action::Map { process, address, pages, protection, flags, growth }
+            }
+        ),
+        3 => (p(), at(), unmapped.clone(), protection_or_none()).prop_map(
+            |(process, address, pages, protection)| Action::Protect { process, address, pages, protection }
+        ),
         3 => (p(), at(), unmapped).prop_map(|(process, address, pages)| Action::Unmap { process, address, pages }),
         1 => (p(), p(), at(), 1u64..7, at(), protection()).prop_map(
             |(process, source, from, pages, to, protection)| Action::Move { process, source, from, pages, to, protection }
         ),
         3 => (p(), at()).prop_map(|(process, address)| Action::Load { process, address }),
         5 => (p(), at(), any::<u64>()).prop_map(|(process, address, value)| Action::Store { process, address, value }),
+        2 => (p(), at()).prop_map(|(process, address)| Action::Jump { process, address }),
         1 => p().prop_map(|process| Action::Exit { process }),
         2 => (p(), p()).prop_map(|(process, child)| Action::Fork { process, child }),
     ]

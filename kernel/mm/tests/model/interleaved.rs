@@ -2,7 +2,9 @@
 
 use super::action::{Action, LARGE, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
-use abi::memory::{Map, MemoryRequest, Move, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap};
+use abi::memory::{
+    Map, MemoryRequest, Move, Protect, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap,
+};
 use abi::process::Pid;
 use abi::shm::{GetFlags, ShmId};
 use abi::system::FrameCounts;
@@ -156,14 +158,29 @@ impl Crowd {
                 address,
                 pages,
                 protection,
+                flags,
+                growth,
             } => {
                 let request = Map {
+                    flags,
+                    growth: growth * PAGE,
+                    ..Map::new(address, pages * 40 * PAGE, protection)
+                };
+                let at = self.ask(process, MemoryRequest::Map(request), None);
+                self.touch_all(process, at);
+            }
+            Action::Protect {
+                process,
+                address,
+                pages,
+                protection,
+            } => {
+                let request = Protect {
                     address,
                     length: pages * 40 * PAGE,
                     protection,
                 };
-                let at = self.ask(process, MemoryRequest::Map(request), None);
-                self.touch_all(process, at);
+                self.ask(process, MemoryRequest::Protect(request), None);
             }
             Action::Unmap {
                 process,
@@ -205,6 +222,11 @@ impl Crowd {
             } => {
                 if self.is_there(process) {
                     self.world.store(self.processes[process], address, value).ok();
+                }
+            }
+            Action::Jump { process, address } => {
+                if self.is_there(process) {
+                    self.world.jump(self.processes[process], address).ok();
                 }
             }
             Action::Fork { process, child } => self.fork(process, child),

@@ -2,22 +2,25 @@
 
 use crate::common::PAGE;
 use abi::Errno;
-use abi::memory::Protection;
+use abi::memory::{MapFlags, Protection};
 use abi::shm::AttachFlags;
 use mm::FaultCause;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// One page of a process, by page number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Page {
-    pub writable: bool,
+    pub may: Protection,
+    /// What it may be made to allow.
+    pub most: Protection,
     pub what: What,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum What {
-    /// A value in private memory, and which request mapped it.
-    Private { value: u64, mapping: u64 },
+    /// A value in private memory.
+    Private { value: u64 },
     /// A page of a segment, and which request attached it.
     Shared {
         segment: u64,
@@ -29,6 +32,54 @@ pub enum What {
 #[derive(Default, Clone)]
 pub struct Process {
     pub pages: BTreeMap<u64, Page>,
+    pub stacks: Vec<Stack>,
+}
+
+/// Where a stack begins, and down to which page it may grow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stack {
+    pub low: u64,
+    pub floor: u64,
+}
+
+impl Stack {
+    /// What nothing else can be placed in: where it grows, and a gap of 64 KiB.
+    fn room(self) -> Range<u64> {
+        self.floor - 16..self.low
+    }
+}
+
+/// Where a mapping is to be, in pages.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub first: u64,
+    pub pages: u64,
+    pub growth: u64,
+}
+
+impl Wanted {
+    pub fn new(address: u64, pages: u64, growth: u64) -> Self {
+        Self {
+            first: address / PAGE,
+            pages,
+            growth,
+        }
+    }
+
+    /// With all that nothing else may be placed in.
+    fn place(self) -> Range<u64> {
+        let below = if self.growth == 0 { 0 } else { self.growth + 16 };
+        self.first - below..self.first + self.pages
+    }
+}
+
+/// What may be written or executed may be read.
+fn readable(protection: Protection) -> Protection {
+    if protection.is_empty() {
+        protection
+    } else {
+        protection | Protection::READ
+    }
 }
 
 pub struct Segment {
@@ -86,12 +137,31 @@ impl Reference {
     }
 
     pub fn is_free(&self, process: usize, address: u64, pages: u64) -> bool {
-        let first = address / PAGE;
-        self.processes[process]
-            .pages
-            .range(first..first + pages)
-            .next()
-            .is_none()
+        self.is_place_free(process, Wanted::new(address, pages, 0))
+    }
+
+    pub fn is_place_free(&self, process: usize, wanted: Wanted) -> bool {
+        let Process { pages, stacks } = &self.processes[process];
+        let place = wanted.place();
+        let grows_there = |stack: &Stack| {
+            let room = stack.room();
+            room.start < place.end && place.start < room.end
+        };
+        pages.range(place.clone()).next().is_none() && !stacks.iter().any(grows_there)
+    }
+
+    /// Whether what is placed there would end where a stack may grow, which cannot be replaced.
+    fn ends_in_room(&self, process: usize, wanted: Wanted) -> bool {
+        let last = wanted.place().end - 1;
+        let stacks = &self.processes[process].stacks;
+        stacks.iter().any(|stack| stack.room().contains(&last))
+    }
+
+    /// The stack that grows when `address` is touched.
+    pub fn stack_at(&self, process: usize, address: u64) -> Option<Stack> {
+        let page = address / PAGE;
+        let mut stacks = self.processes[process].stacks.iter().copied();
+        stacks.find(|stack| (stack.floor..stack.low).contains(&page))
     }
 
     /// What an attach at `address` should answer, but for a lack of memory.
@@ -109,7 +179,9 @@ impl Reference {
         let Some(Segment { pages, .. }) = self.segments.get(&segment) else {
             return Err(Errno::EINVAL);
         };
-        if address == 0 || remap || self.is_free(process, address, *pages) {
+        let in_room = self.ends_in_room(process, Wanted::new(address, *pages, 0));
+        let is_free = self.is_free(process, address, *pages);
+        if address == 0 || (remap && !in_room) || is_free {
             Ok(())
         } else {
             Err(Errno::EINVAL)
@@ -119,7 +191,14 @@ impl Reference {
     pub fn attach(&mut self, process: usize, segment: u64, address: u64, flags: AttachFlags) {
         self.requests += 1;
         let attachment = self.requests;
-        let writable = !flags.intersects(AttachFlags::RDONLY | AttachFlags::EXEC);
+        let may = if flags.contains(AttachFlags::EXEC) {
+            Protection::READ | Protection::EXEC
+        } else if flags.contains(AttachFlags::RDONLY) {
+            Protection::READ
+        } else {
+            Protection::READ | Protection::WRITE
+        };
+        self.unmap(process, address, self.segments[&segment].pages);
         for index in 0..self.segments[&segment].pages {
             let what = What::Shared {
                 segment,
@@ -128,7 +207,7 @@ impl Reference {
             };
             self.processes[process]
                 .pages
-                .insert(address / PAGE + index, Page { writable, what });
+                .insert(address / PAGE + index, Page { may, most: may, what });
         }
     }
 
@@ -159,66 +238,161 @@ impl Reference {
             .retain(|_, page| !matches!(page.what, What::Shared { attachment: of, .. } if of == attachment));
     }
 
-    /// What a map at `address` should answer, but for a lack of memory.
+    /// What a map should answer, but for a lack of memory.
     pub fn may_map(
         &self,
         process: usize,
-        address: u64,
-        pages: u64,
+        wanted: Wanted,
         protection: Protection,
+        flags: MapFlags,
     ) -> Result<(), Errno> {
-        let allowed = !protection.contains(Protection::WRITE | Protection::EXEC);
-        let free = address == 0 || self.is_free(process, address, pages);
-        if allowed && free {
+        let (hint, replace) = (flags.contains(MapFlags::HINT), flags.contains(MapFlags::REPLACE));
+        let is_possible = match (hint, replace) {
+            (true, true) => false,
+            (true, false) => true,
+            (false, true) => wanted.first != 0 && !self.ends_in_room(process, wanted),
+            (false, false) => wanted.first == 0 || self.is_place_free(process, wanted),
+        };
+        if is_possible && !protection.contains(Protection::WRITE | Protection::EXEC) {
             Ok(())
         } else {
             Err(Errno::EINVAL)
         }
     }
 
-    pub fn map(&mut self, process: usize, address: u64, values: &[u64], protection: Protection) {
-        self.requests += 1;
-        let (mapping, writable) = (self.requests, protection.contains(Protection::WRITE));
+    pub fn map(&mut self, process: usize, wanted: Wanted, protection: Protection) {
+        let place = wanted.place();
+        self.unmap(process, place.start * PAGE, place.end - place.start);
+        if wanted.growth > 0 {
+            self.processes[process].stacks.push(Stack {
+                low: wanted.first,
+                floor: wanted.first - wanted.growth,
+            });
+        }
+        self.move_in(
+            process,
+            wanted.first * PAGE,
+            &vec![0; wanted.pages as usize],
+            protection,
+        );
+    }
+
+    /// Private pages with these values.
+    pub fn move_in(&mut self, process: usize, address: u64, values: &[u64], protection: Protection) {
         for (page, &value) in (address / PAGE..).zip(values) {
-            let what = What::Private { value, mapping };
-            self.processes[process]
-                .pages
-                .insert(page, Page { writable, what });
+            let page_there = Page {
+                may: readable(protection),
+                most: Protection::all(),
+                what: What::Private { value },
+            };
+            self.processes[process].pages.insert(page, page_there);
         }
     }
 
     pub fn unmap(&mut self, process: usize, address: u64, pages: u64) {
-        let first = address / PAGE;
-        self.processes[process]
-            .pages
-            .retain(|page, _| !(first..first + pages).contains(page));
+        let gone = address / PAGE..address / PAGE + pages;
+        let Process { pages, stacks } = &mut self.processes[process];
+        pages.retain(|page, _| !gone.contains(page));
+        // What has lost its lowest page grows no more.
+        stacks.retain(|stack| !gone.contains(&stack.low));
     }
 
-    /// The values of whole private mappings in a range, if that is all there is in it.
+    /// What a protect should answer, but for a lack of memory.
+    pub fn may_protect(
+        &self,
+        process: usize,
+        address: u64,
+        pages: u64,
+        protection: Protection,
+    ) -> Result<(), Errno> {
+        if protection.contains(Protection::WRITE | Protection::EXEC) {
+            return Err(Errno::EINVAL);
+        }
+        for page in address / PAGE..address / PAGE + pages {
+            let Some(page) = self.processes[process].pages.get(&page) else {
+                return Err(Errno::ENOMEM);
+            };
+            if !page.most.contains(readable(protection)) {
+                return Err(Errno::EACCES);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn protect(&mut self, process: usize, address: u64, pages: u64, protection: Protection) {
+        let range = address / PAGE..address / PAGE + pages;
+        for (_, page) in self.processes[process].pages.range_mut(range) {
+            page.may = readable(protection);
+        }
+    }
+
+    /// The values of private pages in a range, if that is all there is in it.
     pub fn movable(&self, process: usize, address: u64, pages: u64) -> Option<Vec<u64>> {
-        let all = &self.processes[process].pages;
+        let Process { pages: all, stacks } = &self.processes[process];
         let first = address / PAGE;
         let private = |page: u64| match all.get(&page)?.what {
-            What::Private { value, mapping } => Some((value, mapping)),
+            What::Private { value } => Some(value),
             What::Shared { .. } => None,
         };
-        let inside: Vec<(u64, u64)> = (first..first + pages).map(private).collect::<Option<_>>()?;
-        // A hole cuts a mapping in two, which are whole ones from then on.
-        let is_cut = |outside: u64, inside: u64| match (private(outside), private(inside)) {
-            (Some((_, one)), Some((_, other))) => one == other,
-            _ => false,
+        // A stack stays as far as it is one mapping.
+        let like = |stack: &Stack, page: u64| {
+            all.get(&page).map(|page| page.may) == all.get(&stack.low).map(|page| page.may)
         };
-        let cut = is_cut(first - 1, first) || is_cut(first + pages, first + pages - 1);
-        (!cut).then(|| inside.into_iter().map(|(value, _)| value).collect())
+        let end_of = |stack: &Stack| {
+            (stack.low..)
+                .find(|&page| private(page).is_none() || !like(stack, page))
+                .expect("some page is not mapped")
+        };
+        let stays = |stack: &Stack| stack.low < first + pages && first < end_of(stack);
+        if stacks.iter().any(stays) {
+            return None;
+        }
+        (first..first + pages).map(private).collect()
     }
 
-    pub fn load(&self, process: usize, address: u64) -> Result<u64, FaultCause> {
+    /// Makes a stack reach down to a page that is touched.
+    fn grow(&mut self, process: usize, address: u64, needed: Protection) -> Result<(), FaultCause> {
+        let Some(stack) = self.stack_at(process, address) else {
+            return Ok(());
+        };
+        let lowest = self.processes[process].pages[&stack.low];
+        if !lowest.may.contains(needed) {
+            return Err(FaultCause::NotPermitted);
+        }
+        for page in address / PAGE..stack.low {
+            let what = What::Private { value: 0 };
+            self.processes[process]
+                .pages
+                .insert(page, Page { what, ..lowest });
+        }
+        let stacks = &mut self.processes[process].stacks;
+        for known in stacks.iter_mut().filter(|known| **known == stack) {
+            known.low = address / PAGE;
+        }
+        Ok(())
+    }
+
+    /// The page of an access, if that is allowed.
+    fn touch(&mut self, process: usize, address: u64, needed: Protection) -> Result<&mut Page, FaultCause> {
+        self.grow(process, address, needed)?;
         let page = self.processes[process]
             .pages
-            .get(&(address / PAGE))
+            .get_mut(&(address / PAGE))
             .ok_or(FaultCause::Unmapped)?;
-        Ok(match page.what {
-            What::Private { value, .. } => value,
+        if page.may.contains(needed) {
+            Ok(page)
+        } else {
+            Err(FaultCause::NotPermitted)
+        }
+    }
+
+    pub fn jump(&mut self, process: usize, address: u64) -> Result<(), FaultCause> {
+        self.touch(process, address, Protection::EXEC).map(|_| ())
+    }
+
+    pub fn load(&mut self, process: usize, address: u64) -> Result<u64, FaultCause> {
+        Ok(match self.touch(process, address, Protection::READ)?.what {
+            What::Private { value } => value,
             What::Shared { segment, index, .. } => {
                 *self.segments[&segment].contents.get(&index).unwrap_or(&0)
             }
@@ -226,21 +400,15 @@ impl Reference {
     }
 
     pub fn store(&mut self, process: usize, address: u64, new: u64) -> Result<(), FaultCause> {
-        let page = self.processes[process]
-            .pages
-            .get_mut(&(address / PAGE))
-            .ok_or(FaultCause::Unmapped)?;
-        if !page.writable {
-            return Err(FaultCause::NotPermitted);
-        }
-        match &mut page.what {
-            What::Private { value, .. } => *value = new,
+        match &mut self.touch(process, address, Protection::WRITE)?.what {
+            What::Private { value } => *value = new,
             What::Shared { segment, index, .. } => {
+                let (segment, index) = (*segment, *index);
                 let segment = self
                     .segments
-                    .get_mut(segment)
+                    .get_mut(&segment)
                     .expect("an attached segment exists");
-                segment.contents.insert(*index, new);
+                segment.contents.insert(index, new);
             }
         }
         Ok(())

@@ -1,13 +1,13 @@
 //! Runs actions on both, and compares.
 
 use super::action::{Action, PROCESSES, SEGMENTS, action, large_action};
-use super::reference::{Reference, Segment};
+use super::reference::{Reference, Segment, Wanted};
 use crate::common::{CREATE, PAGE, Size, World, create_with};
 use abi::Errno;
-use abi::memory::Move;
+use abi::memory::{Map, MapFlags, MemoryRequest, Move};
 use abi::shm::ShmId;
 use abi::system::FrameCounts;
-use mm::SpaceId;
+use mm::{FaultCause, SpaceId};
 use proptest::prelude::{ProptestConfig, proptest};
 
 /// The world, its reference, and how the two name the same things.
@@ -112,24 +112,22 @@ impl Run {
                 let answer = self.world.remove(self.processes[process], id);
                 self.agree(&answer, expected, &action);
             }
-            Action::Map {
+            Action::Map { .. } => self.map(action),
+            Action::Protect {
                 process,
                 address,
                 pages,
                 protection,
             } => {
-                let expected = self.reference.may_map(process, address, pages, protection);
-                let answer = self
-                    .world
-                    .map(self.processes[process], address, pages * PAGE, protection);
+                let expected = self.reference.may_protect(process, address, pages, protection);
+                let p = self.processes[process];
+                let answer = self.world.protect(p, address, pages * PAGE, protection);
+                // A hole is told by the same error as a lack of memory.
+                if expected.is_err() || !matches!(answer, Err(Errno::ENOMEM)) {
+                    assert_eq!(answer, expected, "{action:?}");
+                }
                 if self.agree(&answer, expected, &action) {
-                    let at = answer.expect("done");
-                    assert!(
-                        address == at || (address == 0 && self.reference.is_free(process, at, pages)),
-                        "{action:?}"
-                    );
-                    self.reference
-                        .map(process, at, &vec![0; pages as usize], protection);
+                    self.reference.protect(process, address, pages, protection);
                 }
             }
             Action::Unmap {
@@ -144,29 +142,31 @@ impl Run {
             }
             Action::Move { .. } => self.transfer(action),
             Action::Load { process, address } => {
-                let expected = self.reference.load(process, address);
-                assert_eq!(
-                    self.world.load(self.processes[process], address),
-                    expected,
-                    "{action:?}"
-                );
+                let found = self.world.load(self.processes[process], address);
+                if !self.lacked_growth(process, address, found) {
+                    assert_eq!(found, self.reference.load(process, address), "{action:?}");
+                }
             }
             Action::Store {
                 process,
                 address,
                 value,
             } => {
-                let expected = self.reference.store(process, address, value);
-                assert_eq!(
-                    self.world.store(self.processes[process], address, value),
-                    expected,
-                    "{action:?}"
-                );
+                let found = self.world.store(self.processes[process], address, value);
+                if !self.lacked_growth(process, address, found) {
+                    assert_eq!(found, self.reference.store(process, address, value), "{action:?}");
+                }
+            }
+            Action::Jump { process, address } => {
+                let found = self.world.jump(self.processes[process], address);
+                if !self.lacked_growth(process, address, found) {
+                    assert_eq!(found, self.reference.jump(process, address), "{action:?}");
+                }
             }
             Action::Exit { process } => {
                 self.world.exit(self.processes[process]);
                 self.processes[process] = self.world.process();
-                self.reference.processes[process].pages.clear();
+                self.reference.processes[process] = Default::default();
             }
             Action::Fork { process, child } => self.fork(process, child, action),
         }
@@ -179,12 +179,52 @@ impl Run {
             return;
         }
         self.world.exit(self.processes[child]);
-        self.reference.processes[child].pages.clear();
+        self.reference.processes[child] = Default::default();
         let answer = self.world.fork(self.processes[process]);
         if self.agree(&answer, Ok(()), &action) {
             self.reference.processes[child] = self.reference.processes[process].clone();
         }
         self.processes[child] = answer.unwrap_or_else(|_| self.world.process());
+    }
+
+    /// Whether a stack could not grow, since memory is scarce.
+    fn lacked_growth<T>(&self, process: usize, address: u64, found: Result<T, FaultCause>) -> bool {
+        let lacked = matches!(found, Err(FaultCause::OutOfMemory));
+        assert!(!lacked || (!self.plenty && self.reference.stack_at(process, address).is_some()));
+        lacked
+    }
+
+    fn map(&mut self, action: Action) {
+        let Action::Map {
+            process,
+            address,
+            pages,
+            protection,
+            flags,
+            growth,
+        } = action
+        else {
+            return;
+        };
+        let wanted = Wanted::new(address, pages, growth);
+        let expected = self.reference.may_map(process, wanted, protection, flags);
+        let request = Map {
+            flags,
+            growth: growth * PAGE,
+            ..Map::new(address, pages * PAGE, protection)
+        };
+        let answer = self
+            .world
+            .ask(self.processes[process], MemoryRequest::Map(request));
+        if self.agree(&answer, expected, &action) {
+            let at = answer.expect("done")[0];
+            let place = Wanted::new(at, pages, growth);
+            let is_free = self.reference.is_place_free(process, place);
+            let is_here = address == at && (flags.contains(MapFlags::REPLACE) || is_free);
+            let may_be_elsewhere = address == 0 || flags.contains(MapFlags::HINT);
+            assert!(is_here || (may_be_elsewhere && is_free), "{action:?}");
+            self.reference.map(process, place, protection);
+        }
     }
 
     fn get(&mut self, process: usize, place: usize, pages: u64, action: Action) {
@@ -265,7 +305,11 @@ impl Run {
             .movable(source, from, pages)
             .filter(|_| process != source);
         let expected = match &movable {
-            Some(_) => self.reference.may_map(process, to, pages, protection),
+            Some(_) => {
+                let wanted = Wanted::new(to, pages, 0);
+                self.reference
+                    .may_map(process, wanted, protection, MapFlags::empty())
+            }
             None => Err(Errno::EINVAL),
         };
         let request = Move {
@@ -280,7 +324,7 @@ impl Run {
         if self.agree(&answer, expected, &action) {
             self.reference.unmap(source, from, pages);
             self.reference
-                .map(process, to, &movable.expect("allowed"), protection);
+                .move_in(process, to, &movable.expect("allowed"), protection);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The scene, and all operations that can lack something.
 
 use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, Size, World};
-use abi::memory::{MemoryRequest, Move, Protection, RegionCreate};
+use abi::memory::{MapFlags, MemoryRequest, Move, Protection, RegionCreate};
 use abi::process::Pid;
 use abi::shm::{AttachFlags, ShmId};
 use abi::{Errno, shm::GetFlags};
@@ -86,6 +86,19 @@ fn map(scene: &mut Scene, address: u64, pages: u64) -> Result<(), Errno> {
         .world
         .map(scene.p, address, pages * PAGE, Protection::WRITE)
         .map(|_| ())
+}
+
+fn map_over(scene: &mut Scene, address: u64, pages: u64) -> Result<(), Errno> {
+    scene
+        .world
+        .map_with(scene.p, address, pages * PAGE, MapFlags::REPLACE)
+        .map(|_| ())
+}
+
+fn protect(scene: &mut Scene, place: u64, page: u64, pages: u64) -> Result<(), Errno> {
+    scene
+        .world
+        .protect(scene.p, place + page * PAGE, pages * PAGE, Protection::READ)
 }
 
 fn unmap(scene: &mut Scene, page: u64, pages: u64) -> Result<(), Errno> {
@@ -189,6 +202,34 @@ pub const OPERATIONS: &[Operation] = &[
     operation("unmap an edge", 0, 1, |s| unmap(s, 8, 2)),
     operation("unmap two edges", 0, 2, |s| unmap(s, 4, 6)),
     operation("unmap all", 0, 0, |s| unmap(s, 0, 100)),
+    operation("map over the middle of both", 6 + 3, 3, |s| {
+        map_over(s, PLACE + 4 * PAGE, 6)
+    }),
+    operation("map over pages of a linked slot", 1 + 5 + 3, 5, |s| {
+        map_over(s, LARGE + (SLOT + 3) * PAGE, 5)
+    }),
+    operation("map beside its like", 2, 0, |s| map(s, PLACE + 14 * PAGE, 2)),
+    operation("map a stack", 3 + 2, 1, |s| {
+        s.world
+            .map_stack(s.p, NOWHERE + 200 * PAGE, 3 * PAGE, 100 * PAGE)
+            .map(|_| ())
+    }),
+    operation("protect a whole mapping", 0, 0, |s| protect(s, PLACE, 8, 6)),
+    operation("protect what is inside", 0, 2, |s| protect(s, PLACE, 10, 2)),
+    operation("protect an edge", 0, 1, |s| protect(s, PLACE, 8, 2)),
+    operation("protect all that is linked", 0, 0, |s| {
+        protect(s, LARGE, 0, LARGE_PAGES)
+    }),
+    operation("protect a linked slot", 0, 2, |s| protect(s, LARGE, SLOT, SLOT)),
+    operation("protect pages of a linked slot", 1, 4, |s| {
+        protect(s, LARGE, SLOT + 3, 9)
+    }),
+    operation("protect pages across two linked slots", 2, 4, |s| {
+        protect(s, LARGE, 500, 30)
+    }),
+    operation("protect the last page of what is linked", 1, 2, |s| {
+        protect(s, LARGE, LARGE_PAGES - 1, 1)
+    }),
     operation("map the message page", 1 + 3, 1, |s| {
         s.world.mm.map_message_page(s.p).map(|_| ())
     }),

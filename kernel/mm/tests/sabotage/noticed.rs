@@ -6,7 +6,7 @@ use abi::shm::AttachFlags;
 use machine::Sabotage;
 use mm::SpaceId;
 
-/// Attaches, touches, detaches, removes; maps, unmaps, and maps again; runs code; links, unshares and
+/// Protects; attaches, touches, detaches, removes; maps, unmaps, and maps again; runs code; links, unshares and
 /// unlinks.
 fn live(mistake: Sabotage) {
     let mut world = World::new();
@@ -36,9 +36,22 @@ fn live(mistake: Sabotage) {
     let id = world.get(p, 8, PAGE, create_with(0o700)).expect("created");
     let shared = world.attach(p, id, 0, AttachFlags::EXEC).expect("x is granted");
     world.jump(p, shared).expect("executable");
+    protect(&mut world, p);
     link_and_cut(&mut world, p, other);
     world.exit(p);
     world.exit(other);
+}
+
+fn protect(world: &mut World, p: SpaceId) {
+    let at = world.map_anywhere(p, 3 * PAGE);
+    for protection in [Protection::READ, Protection::WRITE, Protection::EXEC] {
+        world.load(p, at).expect("readable");
+        world.protect(p, at, 3 * PAGE, protection).expect("mapped");
+        if protection == Protection::WRITE {
+            world.store(p, at, 1).expect("writable");
+        }
+    }
+    world.jump(p, at).expect("executable");
 }
 
 fn link_and_cut(world: &mut World, p: SpaceId, other: SpaceId) {
@@ -96,6 +109,12 @@ fn a_flush_of_one_address_of_unlinked_slots_is_noticed() {
 #[should_panic(expected = "TLB")]
 fn a_flush_that_keeps_unlinked_tables_is_noticed() {
     live(Sabotage::FlushLeavesOfSlots);
+}
+
+#[test]
+#[should_panic(expected = "TLB")]
+fn permissions_that_a_tlb_keeps_are_noticed() {
+    live(Sabotage::KeepOldPermissions);
 }
 
 #[test]

@@ -140,11 +140,7 @@ impl Trap {
 
     /// Maps writable memory.
     pub fn map(length: u64) -> Self {
-        let map = Map {
-            address: 0,
-            length,
-            protection: Protection::READ | Protection::WRITE,
-        };
+        let map = Map::new(0, length, Protection::READ | Protection::WRITE);
         Self::call(Handle::MEMORY, Map::LABEL, map.into_words())
     }
 

@@ -6,9 +6,9 @@
 use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::memory::{
-    ChangeShmSetting, CountShmUser, CountUsage, Map, Move, Protection, ReadShmSetting, RegionAttach,
-    RegionControl, RegionCreate, RegionOpen, RegionPublish, ShmAttach, ShmControl, ShmDetach, ShmGet,
-    ShmIdArgument, Unmap, Usage, UserUsage,
+    ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, Move, Protect, Protection,
+    ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish, ShmAttach,
+    ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage,
 };
 use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use abi::{Handle, Rights};
@@ -18,12 +18,57 @@ use abi::{Handle, Rights};
 /// # Errors
 /// As [`Map`].
 pub fn map(address: u64, length: u64, protection: Protection) -> Result<u64, Error> {
+    let request = Map::new(address, length, protection);
+    call(Handle::MEMORY, request).map(|(address,)| address)
+}
+
+/// Maps pages, read-write, in place of whatever is in their range ([`MapFlags::REPLACE`]).
+///
+/// # Errors
+/// As [`Map`].
+///
+/// # Safety
+/// Nothing that Rust knows of lies there.
+pub unsafe fn map_fixed(address: u64, length: u64, protection: Protection) -> Result<u64, Error> {
     let request = Map {
+        flags: MapFlags::REPLACE,
+        ..Map::new(address, length, protection)
+    };
+    call(Handle::MEMORY, request).map(|(address,)| address)
+}
+
+/// Maps a stack of `length` bytes anywhere, which a touch below makes grow by up to `growth` bytes.
+/// Answers the lowest address it has now.
+///
+/// # Errors
+/// As [`Map`].
+pub fn map_stack(length: u64, growth: u64) -> Result<u64, Error> {
+    let request = Map {
+        growth,
+        ..Map::new(0, length, Protection::READ | Protection::WRITE)
+    };
+    call(Handle::MEMORY, request).map(|(address,)| address)
+}
+
+/// As [`Protect`].
+///
+/// # Errors
+/// As [`Protect`].
+pub fn protect(address: u64, length: u64, protection: Protection) -> Result<(), Error> {
+    let request = Protect {
         address,
         length,
         protection,
     };
-    call(Handle::MEMORY, request).map(|(address,)| address)
+    call(Handle::MEMORY, request)
+}
+
+/// As [`LowerQuota`], of `memory`, a memory manager.
+///
+/// # Errors
+/// As [`LowerQuota`].
+pub fn lower_quota(memory: Handle, quota: LowerQuota) -> Result<(), Error> {
+    call(memory, quota)
 }
 
 /// As [`Unmap`].

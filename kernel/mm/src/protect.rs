@@ -1,0 +1,184 @@
+//! `mprotect`: changes what may be done to a range, and to nothing else.
+//!
+//! VMAs say what may be done from the answer on. Translations that allow more are narrowed first, in
+//! steps: those of a linked attachment by taking its links out. What may be done now and could not
+//! before is found out by a fault (`touch.rs`), so it costs nothing here.
+//!
+//! Where translations may still allow more than their VMAs is kept in the address space as one range,
+//! so that any step of any job gets on with it, and what has been narrowed may be narrowed again.
+
+use crate::cut::Cuts;
+use crate::manager::{MemoryManager, typed};
+use crate::map::permitted;
+use crate::message::{Call, Reply};
+use crate::mmu::Mmu;
+use crate::place::mappable;
+use crate::slot::{SLOT_PAGES, slots_around};
+use crate::space::{Space, SpaceId};
+use crate::unmap::Clearance;
+use crate::vma::{Manner, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next};
+use abi::Errno;
+use abi::memory::Protect;
+use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
+
+/// Narrowing so many leaves takes as long as a frame does: each is a load and a store.
+const LEAVES_OF_A_FRAME: u64 = 8;
+
+impl<M: Mmu> MemoryManager<M> {
+    pub(crate) fn protect(&mut self, call: &mut Call<'_>, request: Protect) -> Result<Reply, Errno> {
+        let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
+        let start = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
+        let Some(pages) = PageCount::covering(request.length) else {
+            return Ok(Reply::new(()));
+        };
+        let range = PageRange::new(start, pages)
+            .filter(|&range| mappable().contains_range(range))
+            .ok_or(Errno::ENOMEM)?;
+        let space = self.alive(call.space)?;
+        check(space, &self.vmas, range, perms)?;
+        let clearance = self.plan_change(call.space, range, perms)?;
+        let tables = self.frames.promise(clearance.tables())?;
+        self.cut_out(call.space, clearance, tables);
+        self.change(call.space, range, perms);
+        Ok(Reply::after((), self.sweep(call.space, call.now)))
+    }
+
+    /// Makes sure that there are slots to cut VMAs at the ends of a range, where these are to change.
+    ///
+    /// # Errors
+    /// `ENOMEM` if slots are missing, or if there would be more VMAs than there may be.
+    fn plan_change(&self, space: SpaceId, range: PageRange, perms: Perms) -> Result<Clearance, Errno> {
+        let space = self.alive(space)?;
+        let cuts = Cuts::for_change(space, &self.vmas, range, |vma| vma.perms != perms);
+        self.check_slots(space, cuts.new_vmas(), cuts.new_vmas())?;
+        Ok(Clearance { range, cuts })
+    }
+
+    /// Gives all VMAs of a range, which lie wholly inside, other permissions. Those that differ in
+    /// nothing else any more become one.
+    fn change(&mut self, space: SpaceId, range: PageRange, perms: Perms) {
+        let Self { spaces, vmas, .. } = self;
+        let Some(space) = spaces.get_mut(typed(space)) else {
+            return;
+        };
+        let mut next = space.set.first_ending_after(vmas, range.start());
+        while let Some(id) = next.filter(|&id| existing(vmas, id).range().start() < range.end()) {
+            let vma = existing_mut(vmas, id);
+            let (place, before) = (vma.range(), vma.perms);
+            vma.perms = perms;
+            if !perms.contains(before) {
+                space.exceeding = Some(space.exceeding.map_or(place, |range| range.hull(place)));
+            }
+            next = vma.after();
+        }
+        space.merge_in(vmas, range);
+    }
+
+    /// Makes translations in the first part of `range`, where they may allow more than their VMAs,
+    /// allow no more. Answers what that cost.
+    pub(crate) fn narrow(&mut self, id: SpaceId, range: PageRange, most: usize) -> usize {
+        let Self {
+            mmu, spaces, vmas, ..
+        } = self;
+        let Some(space) = spaces.get_mut(typed(id)) else {
+            return 0;
+        };
+        let in_range = |id: &VmaId| existing(vmas, *id).range().start() < range.end();
+        let next = space.set.first_ending_after(vmas, range.start()).filter(in_range);
+        let Some(vma) = next.map(|id| existing(vmas, id)) else {
+            space.exceeding = None;
+            return 0;
+        };
+        let part = vma.range().intersection(range).unwrap_or(range);
+        let (done, cost) = match vma.manner() {
+            // It is being emptied, which takes away more.
+            _ if vma.is_leaving() => (part.end(), 0),
+            Manner::Paged => narrow_leaves(mmu, space, part, vma.perms, most),
+            Manner::Linked => take_links_out(mmu, space, slots_around(part), most),
+        };
+        space.exceeding = PageRange::between(done, range.end());
+        cost
+    }
+}
+
+/// Whether every page of a range is mapped and may be permitted that.
+///
+/// # Errors
+/// `ENOMEM` if there is a page that is not mapped, `EACCES` for one whose mapping never may be so,
+/// `EAGAIN` for one that is moving in.
+fn check<H>(space: &Space<H>, vmas: &Vmas, range: PageRange, perms: Perms) -> Result<(), Errno> {
+    let mut known = range.start();
+    for id in space.set.overlapping(vmas, range) {
+        let vma = existing(vmas, id);
+        if vma.content().start() > known || vma.is_leaving() {
+            return Err(Errno::ENOMEM);
+        }
+        if vma.state == VmaState::Filling {
+            return Err(Errno::EAGAIN);
+        }
+        if !vma.most.contains(perms) {
+            return Err(Errno::EACCES);
+        }
+        known = vma.content().end();
+    }
+    if known < range.end() {
+        return Err(Errno::ENOMEM);
+    }
+    Ok(())
+}
+
+/// Narrows leaves in one slot from the first one in `part` on. Answers how far that came, and what it
+/// cost.
+fn narrow_leaves<M: Mmu>(
+    mmu: &mut M,
+    space: &mut Space<M::Space>,
+    part: PageRange,
+    perms: Perms,
+    most: usize,
+) -> (Page, usize) {
+    let looked_at = |pages: u64| (pages.min(SLOT_PAGES) / LEAVES_OF_A_FRAME) as usize;
+    let Some(first) = mmu.next_mapped(&space.hardware, part) else {
+        return (part.end(), looked_at(part.count().get()));
+    };
+    let end = Page::from_number(first.number() + most as u64 * LEAVES_OF_A_FRAME).min(part.end());
+    let Some(leaves) = PageRange::between(first, end) else {
+        return (part.end(), 0);
+    };
+    let stale = mmu.protect(&mut space.hardware, leaves, perms);
+    // Nothing is given back.
+    drop(mmu.flush(&space.hardware, stale));
+    (end, looked_at(end.number() - part.start().number()))
+}
+
+/// Takes out links in `slots`, from the first one on. Answers how far that came, and what it cost.
+fn take_links_out<M: Mmu>(
+    mmu: &mut M,
+    space: &mut Space<M::Space>,
+    slots: PageRange,
+    most: usize,
+) -> (Page, usize) {
+    let Some(first) = mmu.next_mapped(&space.hardware, slots) else {
+        return (slots.end(), 1);
+    };
+    let end = Page::from_number(first.number() + most as u64 * SLOT_PAGES).min(slots.end());
+    let Some(links) = PageRange::between(first, end) else {
+        return (slots.end(), 0);
+    };
+    space.unlink(mmu, links);
+    (end, (links.count().get() / SLOT_PAGES) as usize)
+}
+
+impl<H> Space<H> {
+    /// Makes one VMA of neighbours that touch `range` and differ in nothing but their places.
+    pub(crate) fn merge_in(&mut self, vmas: &mut Vmas, range: PageRange) {
+        let first = self.set.first_ending_after(vmas, range.start());
+        let mut next = first.map(|id| existing(vmas, id).before().unwrap_or(id));
+        while let Some(id) = next.filter(|&id| existing(vmas, id).range().start() < range.end()) {
+            if merge_with_next(&mut self.set, vmas, id) {
+                self.mappings -= 1;
+            } else {
+                next = existing(vmas, id).after();
+            }
+        }
+    }
+}

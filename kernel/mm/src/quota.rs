@@ -1,0 +1,67 @@
+//! What one address space may hold, at most.
+//!
+//! Like POSIX `RLIMIT_AS`, in pages, and a number of mappings. A quota is only ever lowered: whoever holds
+//! a process's memory manager acts as that process, so there would be nobody to ask who may raise it.
+
+use crate::manager::{MemoryManager, typed};
+use crate::message::{Call, Reply};
+use crate::mmu::Mmu;
+use crate::space::{Space, SpaceId};
+use abi::Errno;
+use abi::memory::LowerQuota;
+
+/// Most pages, and most mappings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Quota {
+    /// Pages of all mappings, attachments included.
+    pub pages: u64,
+    /// Mappings.
+    pub mappings: u32,
+}
+
+impl Quota {
+    pub const NONE: Self = Self {
+        pages: u64::MAX,
+        mappings: u32::MAX,
+    };
+
+    fn lowered_to(self, other: Self) -> Self {
+        Self {
+            pages: self.pages.min(other.pages),
+            mappings: self.mappings.min(other.mappings),
+        }
+    }
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    pub(crate) fn lower_quota(&mut self, call: &mut Call<'_>, request: LowerQuota) -> Result<Reply, Errno> {
+        let LowerQuota { pages, mappings } = request;
+        let space = self.spaces.get_mut(typed(call.space)).ok_or(Errno::ESRCH)?;
+        space.quota = space.quota.lowered_to(Quota { pages, mappings });
+        Ok(Reply::new(()))
+    }
+
+    /// Lets `child` hold no more than `parent` may.
+    pub fn inherit_quota(&mut self, child: SpaceId, parent: SpaceId) {
+        let quota = self.spaces.get(typed(parent)).map(|space| space.quota);
+        if let (Some(quota), Some(child)) = (quota, self.spaces.get_mut(typed(child))) {
+            child.quota = child.quota.lowered_to(quota);
+        }
+    }
+
+    /// How many mappings an address space may have.
+    pub(crate) fn most_mappings(&self, space: &Space<M::Space>) -> u32 {
+        space.quota.mappings.min(self.limits.mappings)
+    }
+}
+
+impl<H> Space<H> {
+    /// Whether there may be `more` pages.
+    ///
+    /// # Errors
+    /// `ENOMEM` if not.
+    pub(crate) fn check_quota(&self, more: u64) -> Result<(), Errno> {
+        let is_within = self.mapped.saturating_add(more) <= self.quota.pages;
+        if is_within { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+}

@@ -1,0 +1,55 @@
+//! Putting a VMA where others are: `SHM_REMAP` and `MapFlags::REPLACE`.
+//!
+//! The new VMA waits until what is there has gone, and all it needs is set aside before anything goes. So
+//! for a moment both count.
+
+use crate::manager::{MemoryManager, typed};
+use crate::mmu::Mmu;
+use crate::space::{Arriving, Space, SpaceId};
+use crate::unmap::{Purpose, is_filled_across};
+use crate::vma::{Neighbours, Vma, Vmas, existing, tables_needed};
+use abi::Errno;
+use addr::{Page, PageRange};
+
+impl<M: Mmu> MemoryManager<M> {
+    /// Begins to put `vma` in place of what is in its range. The next steps of `space` make it arrive.
+    ///
+    /// # Errors
+    /// `EAGAIN` if something else is arriving, or pages move into what would be cut; `EINVAL` if nothing
+    /// is there but room for a stack to grow; `ENOMEM` if frames or slots are missing, or the quota does
+    /// not allow it.
+    pub(crate) fn replace(&mut self, space_id: SpaceId, vma: Vma) -> Result<(), Errno> {
+        let range = vma.range();
+        let space = self.alive(space_id)?;
+        if space.arriving.is_some() || is_filled_across(space, &self.vmas, range) {
+            return Err(Errno::EAGAIN);
+        }
+        if hits_room_to_grow(space, &self.vmas, range) {
+            return Err(Errno::EINVAL);
+        }
+        space.check_quota(vma.content().count().get())?;
+        let clearance = self.plan_clearance(space_id, range, Purpose::Newcomer)?;
+        let needed = tables_needed(range, vma.manner(), Neighbours::NONE);
+        let mut tables = self.frames.promise(needed + vma.owned + clearance.tables())?;
+        let (unshared, owned) = (tables.split(clearance.tables()), tables.split(vma.owned));
+        self.clear(space_id, clearance, unshared);
+        let id = self.vmas.insert(vma).expect("the clearance made sure of a slot");
+        if let Some(space) = self.spaces.get_mut(typed(space_id)) {
+            space.pages.promise.merge(owned);
+            space.count_in(existing(&self.vmas, id));
+            space.arriving = Some(Arriving {
+                vma: id,
+                range,
+                tables,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a range ends where a stack may grow. That stays free as long as there is the stack.
+fn hits_room_to_grow<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> bool {
+    let last = Page::from_number(range.end().number() - 1);
+    let there = space.set.containing(vmas, last);
+    there.is_some_and(|id| existing(vmas, id).content().start() >= range.end())
+}

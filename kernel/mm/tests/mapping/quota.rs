@@ -1,0 +1,74 @@
+//! Quotas: what an address space may hold.
+
+use crate::common::{CREATE, PAGE, PLAIN, World};
+use abi::Errno;
+use abi::memory::{MapFlags, Move, Protection};
+
+const READ: Protection = Protection::READ;
+const WRITE: Protection = Protection::WRITE;
+
+#[test]
+fn pages_of_all_kinds_count_and_what_is_more_than_the_quota_is_enomem() {
+    let mut world = World::new();
+    let (p, other) = (world.process(), world.process());
+    let id = world.get(p, 7, 6 * PAGE, CREATE).expect("created");
+    let theirs = world.map_anywhere(other, 3 * PAGE);
+    world.lower_quota(p, 10, u32::MAX);
+    let at = world.map_anywhere(p, 5 * PAGE);
+    assert_eq!(world.attach(p, id, 0, PLAIN), Err(Errno::ENOMEM));
+    assert_eq!(world.map(p, 0, 6 * PAGE, WRITE), Err(Errno::ENOMEM));
+    // What is replaced counts until it is gone.
+    assert_eq!(
+        world.map_with(p, at, 6 * PAGE, MapFlags::REPLACE),
+        Err(Errno::ENOMEM)
+    );
+    world.map_anywhere(p, 4 * PAGE);
+    let request = Move {
+        source: theirs,
+        length: 3 * PAGE,
+        destination: 0x40_0000,
+        protection: WRITE,
+    };
+    assert_eq!(world.transfer(p, Some(other), request), Err(Errno::ENOMEM));
+    assert_eq!(world.usage(p).mapped, 9);
+    world.unmap(p, at, 5 * PAGE).expect("mapped");
+    assert!(world.attach(p, id, 0, PLAIN).is_ok());
+    assert_eq!(world.usage(p).mapped, 10);
+}
+
+#[test]
+fn mappings_are_limited_too() {
+    let mut world = World::new();
+    let p = world.process();
+    world.lower_quota(p, u64::MAX, 2);
+    let at = world.map(p, 0, 3 * PAGE, WRITE).expect("room");
+    assert_eq!(world.protect(p, at + PAGE, PAGE, READ), Err(Errno::ENOMEM));
+    world.map(p, 0, PAGE, READ).expect("room");
+    assert_eq!(world.map(p, 0, PAGE, Protection::EXEC), Err(Errno::EMFILE));
+    assert_eq!(world.unmap(p, at + PAGE, PAGE), Err(Errno::ENOMEM));
+    assert_eq!(world.usage(p).mappings_quota, 2);
+}
+
+#[test]
+fn a_quota_is_never_raised_and_what_there_is_stays() {
+    let mut world = World::new();
+    let p = world.process();
+    let at = world.map_anywhere(p, 5 * PAGE);
+    world.lower_quota(p, 3, 7);
+    world.lower_quota(p, 100, 100);
+    let usage = world.usage(p);
+    assert_eq!((usage.pages_quota, usage.mappings_quota), (3, 7));
+    world.fill(p, at, 5, 1);
+    assert_eq!(world.map(p, 0, PAGE, WRITE), Err(Errno::ENOMEM));
+}
+
+#[test]
+fn a_child_may_hold_no_more_than_its_parent() {
+    let mut world = World::new();
+    let (p, child) = (world.process(), world.process());
+    world.lower_quota(p, 3, 7);
+    world.lower_quota(child, 5, 2);
+    world.mm.inherit_quota(child, p);
+    let usage = world.usage(child);
+    assert_eq!((usage.pages_quota, usage.mappings_quota), (3, 2));
+}
