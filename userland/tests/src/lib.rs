@@ -7,6 +7,7 @@
 //! | `ipc` | messages between processes, and servers in the kernel's place |
 //! | `preempt` | that nobody can keep the CPU |
 //! | `asid` | that many processes are kept apart when ASIDs are few |
+//! | `mapping` | that mappings are protected, replaced and grow as they should |
 //! | `linked` | that processes share the tables of a large segment, and cannot tell |
 //! | `fp` | that FP/SIMD registers belong to their process |
 //! | `registers` | that traps and interruptions leave all other registers as they must |
