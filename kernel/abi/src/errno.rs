@@ -58,6 +58,8 @@ errnos! {
     EMFILE = 24,
     /// A limit on how much there may be is reached.
     ENOSPC = 28,
+    /// Nobody reads it any more.
+    EPIPE = 32,
     /// The object does not know this label.
     ENOSYS = 38,
     /// The identifier was removed.

@@ -40,11 +40,12 @@ pub struct Program {
 
 impl Program {
     /// Where it is in the archive: programs that exist for the sake of tests and measurements are kept apart, so
-    /// that people need not see them.
+    /// that people need not see them; so are those that the shell gives the system to.
     #[must_use]
     pub fn archive_path(&self) -> String {
         let folder = match self.package.as_str() {
             "tests" | "bench" => "test",
+            "system" => "sbin",
             _ => "bin",
         };
         format!("{folder}/{}", self.name)
@@ -110,6 +111,19 @@ impl Workspace {
             .collect();
         programs.sort();
         programs
+    }
+
+    /// The folders `etc` of the user programs, whose files are part of the archive.
+    #[must_use]
+    pub fn text_folders(&self) -> Vec<PathBuf> {
+        let userland = self.root.join("userland");
+        let of_programs = self
+            .packages
+            .iter()
+            .map(Package::folder)
+            .filter(|folder| folder.starts_with(&userland));
+        let folders = of_programs.map(|folder| folder.join("etc"));
+        folders.filter(|folder| folder.is_dir()).collect()
     }
 
     /// The kernel as an ELF file, with its symbols.

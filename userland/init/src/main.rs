@@ -30,7 +30,7 @@ rt::program!(init);
 fn init(start: &Start) -> Outcome {
     let started = Instant::now();
     let status = match run(start, started) {
-        Ok(()) => 0,
+        Ok(status) => status,
         Err(failure) => {
             println!("init: {failure}");
             1
@@ -40,17 +40,24 @@ fn init(start: &Start) -> Outcome {
     Ok(())
 }
 
-fn run(start: &Start, started: Instant) -> Outcome {
+/// Does what this boot is for, and answers the machine's status.
+fn run(start: &Start, started: Instant) -> Result<u32, Failure> {
     let archive = Archive::from_start(start)
         .ok_or_else(|| Failure::new("there is no archive of programs: boot with an initrd"))?;
     match options::read(start.text()) {
-        Purpose::Test { name, args } => test(archive, name, args),
+        Purpose::Script { file, args } => return script(archive, file, args),
+        Purpose::Test { name, args } => test(archive, name, args)?,
         Purpose::Benchmark => {
-            measure::print(archive, started).and_then(|()| test(archive, "bench", core::iter::empty()))
+            measure::print(archive, started)?;
+            test(archive, "bench", core::iter::empty())?;
         }
-        Purpose::Demonstration => show(archive),
-        Purpose::Session => show(archive).and_then(|()| session(archive)),
+        Purpose::Demonstration => show(archive)?,
+        Purpose::Session => {
+            show(archive)?;
+            session(archive)?;
+        }
     }
+    Ok(0)
 }
 
 fn show(archive: Archive) -> Outcome {
@@ -58,10 +65,22 @@ fn show(archive: Archive) -> Outcome {
     demonstration::run(archive)
 }
 
-/// Runs a shell until somebody leaves it.
+/// Runs a shell until somebody leaves it, whatever the last command was worth.
 fn session(archive: Archive) -> Outcome {
     println!("\nType `help` for a list of commands.");
-    expect_success("shell", &with_archive(archive, "shell")?.spawn()?)
+    match with_archive(archive, "shell")?.spawn()?.wait()? {
+        End::Exited(_) => Ok(()),
+        end => Err(Failure::new(alloc::format!("shell {}", Ended(end)))),
+    }
+}
+
+/// Runs a script; its status is the machine's.
+fn script<'a>(archive: Archive, file: &str, args: impl Iterator<Item = &'a str>) -> Result<u32, Failure> {
+    let shell = with_archive(archive, "shell")?.arg(file).args(args).spawn()?;
+    match shell.wait()? {
+        End::Exited(status) => Ok(status.unsigned_abs()),
+        end => Err(Failure::new(alloc::format!("shell {}", Ended(end)))),
+    }
 }
 
 /// Runs one program instead of everything else.

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `interactive=no` | no prompt after the demonstration |
 //! | `test=NAME` | run program NAME with the words behind this one, and nothing else |
+//! | `script=FILE` | run a script of the archive with the words behind this one, and nothing else |
 //! | `bench` | print what booting cost, then run program bench, and nothing else |
 //!
 //! All others are the kernel's.
@@ -17,6 +18,13 @@ pub enum Purpose<'a, A> {
     Demonstration,
     /// What booting cost, then the program `bench`.
     Benchmark,
+    /// A script for the shell only.
+    Script {
+        /// Its path in the archive.
+        file: &'a str,
+        /// Its arguments.
+        args: A,
+    },
     /// One program only.
     Test {
         /// Its name.
@@ -35,6 +43,8 @@ pub fn read(text: &str) -> Purpose<'_, impl Iterator<Item = &str>> {
             purpose = Purpose::Demonstration;
         } else if word == "bench" {
             return Purpose::Benchmark;
+        } else if let Some(file) = word.strip_prefix("script=") {
+            return Purpose::Script { file, args: words };
         } else if let Some(name) = word.strip_prefix("test=") {
             return Purpose::Test { name, args: words };
         }
@@ -56,6 +66,14 @@ mod tests {
     fn nobody_at_the_console_means_no_prompt() {
         assert!(matches!(read("exit=psci interactive=no"), Purpose::Demonstration));
         assert!(matches!(read("interactive=yes"), Purpose::Session));
+    }
+
+    #[test]
+    fn what_follows_the_name_of_a_script_is_its_arguments() {
+        let Purpose::Script { file, args } = read("exit=psci script=etc/script a b") else {
+            panic!("not a script");
+        };
+        assert_eq!((file, args.collect::<Vec<_>>()), ("etc/script", vec!["a", "b"]));
     }
 
     #[test]

@@ -3,8 +3,21 @@
 use crate::Start;
 use loader::archive::PROGRAMS;
 
+/// Where programs are that work on the system as a whole, so that whoever starts them gives them its handle.
+const SYSTEM: &str = "sbin";
 /// Where programs are that exist for the sake of tests: started by name, but not listed.
 const TESTS: &str = "test";
+
+pub use loader::archive::File;
+
+/// A program, and where it was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Program {
+    /// Its ELF file.
+    pub file: &'static [u8],
+    /// Whether it works on the system as a whole.
+    pub is_for_system: bool,
+}
 
 /// An archive that is mapped into this program and stays so.
 #[derive(Clone, Copy, Debug)]
@@ -36,15 +49,38 @@ impl Archive {
         self.bytes
     }
 
-    /// The ELF file of this program. There is none in a damaged archive.
+    /// This program. There is none in a damaged archive.
+    pub fn find(&self, name: &str) -> Option<Program> {
+        [PROGRAMS, SYSTEM, TESTS].into_iter().find_map(|folder| {
+            let file = loader::archive::find(self.bytes, folder, name).ok()??;
+            Some(Program {
+                file,
+                is_for_system: folder != PROGRAMS,
+            })
+        })
+    }
+
+    /// The ELF file of this program.
     pub fn program(&self, name: &str) -> Option<&'static [u8]> {
-        let find = |folder| loader::archive::find(self.bytes, folder, name).ok().flatten();
-        find(PROGRAMS).or_else(|| find(TESTS))
+        self.find(name).map(|program| program.file)
     }
 
     /// The names of all programs but those for tests, in the archive's order, as far as it can be read.
     pub fn programs(&self) -> impl Iterator<Item = &'static str> {
-        loader::archive::files(self.bytes).filter_map(|file| file.ok()?.name_in(PROGRAMS))
+        self.files()
+            .filter_map(|file| file.name_in(PROGRAMS).or_else(|| file.name_in(SYSTEM)))
+    }
+
+    /// All files, in the archive's order, as far as it can be read.
+    pub fn files(&self) -> impl Iterator<Item = File<'static>> {
+        loader::archive::files(self.bytes).map_while(Result::ok)
+    }
+
+    /// What is in the file with this path, which may begin with a slash.
+    pub fn file(&self, path: &str) -> Option<&'static [u8]> {
+        let path = path.trim_start_matches("./").trim_start_matches('/');
+        let is_it = |file: &File<'_>| file.path.trim_start_matches("./") == path;
+        self.files().filter(is_it).last().map(|file| file.bytes)
     }
 }
 
@@ -102,8 +138,21 @@ mod tests {
             ("bin/both", b"three"),
         ]);
         assert_eq!(archive.programs().collect::<Vec<_>>(), ["both"]);
+        assert_eq!(archive.file("/test/hostile"), Some(&b"two"[..]));
         assert_eq!(archive.program("hostile"), Some(&b"two"[..]));
         assert_eq!(archive.program("both"), Some(&b"three"[..]));
+    }
+
+    #[test]
+    fn programs_for_the_system_are_marked_as_such() {
+        let archive = archive(&[("bin/cat", b"one"), ("sbin/ps", b"two"), ("etc/ps", b"three")]);
+        assert_eq!(archive.programs().collect::<Vec<_>>(), ["cat", "ps"]);
+        let is_for_system = |name| archive.find(name).map(|program| program.is_for_system);
+        assert_eq!(
+            (is_for_system("cat"), is_for_system("ps")),
+            (Some(false), Some(true))
+        );
+        assert_eq!(is_for_system("motd"), None);
     }
 
     #[test]

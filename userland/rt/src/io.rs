@@ -1,8 +1,9 @@
 //! The console: lines out, lines in.
 
-use crate::sys::console;
+use crate::line::{self, Complete, Typed};
+use crate::sys::{console, process};
 use crate::{Error, Incoming};
-use abi::{BUFFER_BYTES, Handle};
+use abi::{BUFFER_BYTES, Errno, Handle};
 use alloc::string::String;
 use core::fmt::{self, Write as _};
 
@@ -30,7 +31,8 @@ macro_rules! eprintln {
 /// What [`print!`](crate::print) calls.
 ///
 /// Nothing is allocated, so that a panic can print. A console that fails is a console nobody
-/// reads: that is no reason for a program to fail too.
+/// reads: that is no reason for a program to fail too. But where the program is part of a pipeline whose next
+/// part has ended, it has no work left, and ends.
 pub fn print(arguments: fmt::Arguments<'_>) {
     let mut buffer = Buffer {
         bytes: [0; BUFFER_BYTES],
@@ -38,6 +40,21 @@ pub fn print(arguments: fmt::Arguments<'_>) {
     };
     buffer.write_fmt(arguments).and_then(|()| buffer.flush()).ok();
 }
+
+/// Writes bytes as they are, text or not, under the same conditions as [`print()`].
+///
+/// # Errors
+/// The console fails.
+pub fn write(bytes: &[u8]) -> Result<(), Error> {
+    let written = console::write_all(Handle::CONSOLE, bytes);
+    if written == Err(Error::Refused(Errno::EPIPE)) {
+        process::exit(BROKEN_PIPE);
+    }
+    written
+}
+
+/// What a program ends with whose output nobody reads any more: what shells report for `SIGPIPE`.
+const BROKEN_PIPE: i32 = 128 + 13;
 
 /// Collects text, so that a line goes out as one message and stays in one piece among the lines
 /// of other programs.
@@ -49,7 +66,7 @@ struct Buffer {
 impl Buffer {
     fn flush(&mut self) -> fmt::Result {
         let used = core::mem::take(&mut self.used);
-        console::write_all(Handle::CONSOLE, &self.bytes[..used]).map_err(|_| fmt::Error)
+        write(&self.bytes[..used]).map_err(|_| fmt::Error)
     }
 }
 
@@ -66,125 +83,108 @@ impl fmt::Write for Buffer {
     }
 }
 
-/// Longest line that can be typed, in bytes.
-const LINE_BYTES: usize = 256;
-const BACKSPACE: u8 = 0x08;
-const DELETE: u8 = 0x7f;
-/// Control-U: start over.
-const KILL: u8 = 0x15;
-/// What keys without a character send first.
-const ESCAPE: u8 = 0x1b;
-
-/// Reads lines from the console, with echo and backspace. Keys that are no characters (arrows, F1) are passed
-/// over.
+/// Reads lines from the console, with echo and the keys of [`line::Editor`].
 #[derive(Debug, Default)]
 pub struct LineReader {
-    input: Incoming,
-    /// How much of the input is used up.
-    used: usize,
-    escape: Escape,
-}
-
-/// How much of an escape sequence has come (ECMA-48, "Control functions").
-#[derive(Debug, Default, Clone, Copy)]
-enum Escape {
-    #[default]
-    Nothing,
-    /// ESC.
-    Begun,
-    /// ESC and `[`: ends with a byte from `@` on.
-    Sequence,
-    /// ESC and `O`: ends with the next byte.
-    OneMore,
-}
-
-impl Escape {
-    /// What there is of a sequence when `byte` has come too; `None` if `byte` does not belong to one.
-    fn follow(self, byte: u8) -> Option<Self> {
-        match (self, byte) {
-            (_, ESCAPE) => Some(Self::Begun),
-            // Control characters end whatever was begun, and keep their meaning.
-            (_, ..b' ') | (Self::Nothing, _) => None,
-            (Self::Begun, b'[') => Some(Self::Sequence),
-            (Self::Begun, b'O') => Some(Self::OneMore),
-            (Self::Sequence, b' '..b'@') => Some(Self::Sequence),
-            (Self::Begun | Self::OneMore | Self::Sequence, _) => Some(Self::Nothing),
-        }
-    }
+    input: Input,
+    editor: line::Editor,
 }
 
 impl LineReader {
     /// With nothing read yet.
     pub const fn new() -> Self {
         Self {
-            input: Incoming::new(),
-            used: 0,
-            escape: Escape::Nothing,
+            input: Input::new(),
+            editor: line::Editor::new(),
         }
     }
 
-    /// Waits for a line. What does not fit into 256 bytes is not echoed and lost, and so is what
-    /// is not printable ASCII.
+    /// Waits for a line; `None` at the end of the input.
     ///
     /// # Errors
     /// The console cannot be read.
-    pub fn read_line(&mut self) -> Result<String, Error> {
-        let mut line = String::new();
-        loop {
-            match self.next_typed()? {
-                b'\r' | b'\n' => {
-                    print!("\n");
-                    return Ok(line);
-                }
-                BACKSPACE | DELETE => erase(&mut line, 1),
-                KILL => erase(&mut line, LINE_BYTES),
-                byte @ b' '..=b'~' if line.len() < LINE_BYTES => {
-                    let typed = char::from(byte);
-                    line.push(typed);
-                    print!("{typed}");
-                }
-                _ => {}
-            }
-        }
+    pub fn read_line(&mut self) -> Result<Option<String>, Error> {
+        self.read_line_at("", &line::no_completion)
     }
 
-    /// The next byte that is no part of an escape sequence.
-    fn next_typed(&mut self) -> Result<u8, Error> {
-        loop {
-            let byte = self.next_byte()?;
-            let escape = self.escape.follow(byte);
-            self.escape = escape.unwrap_or_default();
-            if escape.is_none() {
-                return Ok(byte);
+    /// The same behind a prompt, with words that Tab completes.
+    ///
+    /// # Errors
+    /// The console cannot be read.
+    pub fn read_line_at(&mut self, prompt: &str, complete: Complete<'_>) -> Result<Option<String>, Error> {
+        print!("{prompt}");
+        let mut screen = String::new();
+        while let Some(byte) = self.input.next_byte()? {
+            let typed = self.editor.take(byte, prompt, complete, &mut screen);
+            print!("{screen}");
+            screen.clear();
+            match typed {
+                Some(Typed::Line(line)) => return Ok(Some(line)),
+                Some(Typed::EndOfInput) => return Ok(None),
+                None => {}
             }
         }
+        Ok(None)
     }
 
-    fn next_byte(&mut self) -> Result<u8, Error> {
-        loop {
-            if let Some(&byte) = self.input.bytes().get(self.used) {
-                self.used += 1;
-                return Ok(byte);
-            }
-            self.used = 0;
-            console::read(Handle::CONSOLE, BUFFER_BYTES as u64, &mut self.input)?;
-        }
+    /// The lines read so far.
+    pub fn history(&self) -> &line::History {
+        self.editor.history()
     }
 }
 
-/// Takes up to `count` characters back, on the screen too.
-fn erase(line: &mut String, count: usize) {
-    for _ in 0..count {
-        if line.pop().is_none() {
-            return;
+/// What comes from the console, as it comes.
+#[derive(Debug, Default)]
+pub struct Input {
+    piece: Incoming,
+    /// How much of the piece is used up.
+    used: usize,
+}
+
+impl Input {
+    /// With nothing read yet.
+    pub const fn new() -> Self {
+        Self {
+            piece: Incoming::new(),
+            used: 0,
         }
-        print!("\u{8} \u{8}");
+    }
+
+    /// Waits for more; none at the end of the input.
+    ///
+    /// # Errors
+    /// The console cannot be read.
+    pub fn next_piece(&mut self) -> Result<&[u8], Error> {
+        self.fill(BUFFER_BYTES as u64)?;
+        let used = core::mem::replace(&mut self.used, self.piece.bytes().len());
+        Ok(&self.piece.bytes()[used..])
+    }
+
+    /// Waits for a byte; `None` at the end of the input. What was typed behind it is left for whoever reads next,
+    /// a program that a shell starts for instance.
+    ///
+    /// # Errors
+    /// The console cannot be read.
+    pub fn next_byte(&mut self) -> Result<Option<u8>, Error> {
+        self.fill(1)?;
+        let byte = self.piece.bytes().get(self.used).copied();
+        self.used += usize::from(byte.is_some());
+        Ok(byte)
+    }
+
+    /// Waits for more, up to `most` bytes, if there is nothing left.
+    fn fill(&mut self, most: u64) -> Result<(), Error> {
+        if self.used == self.piece.bytes().len() {
+            console::read(Handle::CONSOLE, most, &mut self.piece)?;
+            self.used = 0;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::LineReader;
+    use super::{Input, LineReader};
     use crate::{Error, fake, sys};
     use abi::{Handle, Tag};
     use std::cell::RefCell;
@@ -219,17 +219,24 @@ mod tests {
     fn lines_come_one_by_one_however_the_keys_arrive() {
         let screen = terminal("help\rrun producer\n");
         let mut reader = LineReader::new();
-        assert_eq!(reader.read_line().as_deref(), Ok("help"));
-        assert_eq!(reader.read_line().as_deref(), Ok("run producer"));
+        assert_eq!(reader.read_line(), Ok(Some("help".into())));
+        assert_eq!(reader.read_line(), Ok(Some("run producer".into())));
         assert!(matches!(reader.read_line(), Err(Error::Ipc(_))));
         assert_eq!(screen.borrow().as_str(), "help\nrun producer\n");
     }
 
     #[test]
+    fn the_end_of_a_pipe_is_the_end_of_the_input() {
+        fake::install(|_, _| [0; 9]);
+        assert_eq!(LineReader::new().read_line(), Ok(None));
+        assert_eq!(Input::new().next_piece(), Ok(&[][..]));
+    }
+
+    #[test]
     fn keys_without_a_character_leave_nothing_in_the_line() {
-        let typed = "a\u{1b}[Ab\u{1b}OPc\u{1b}[15~d\u{1b}[1;5De\u{1b}xf\u{1b}\u{1b}[Bg\r";
+        let typed = "a\u{1b}[Bb\u{1b}OPc\u{1b}[15~d\u{1b}[1;5De\u{1b}xf\u{1b}\u{1b}[Bg\r";
         let screen = terminal(typed);
-        assert_eq!(LineReader::new().read_line().as_deref(), Ok("abcdefg"));
+        assert_eq!(LineReader::new().read_line(), Ok(Some("abcdefg".into())));
         assert_eq!(screen.borrow().as_str(), "abcdefg\n");
     }
 
@@ -237,7 +244,7 @@ mod tests {
     fn enter_ends_a_line_in_the_middle_of_an_escape_sequence() {
         let screen = terminal("a\u{1b}\rb\u{1b}[\r[x\r");
         let mut reader = LineReader::new();
-        let lines = [(); 3].map(|()| reader.read_line().expect("a line"));
+        let lines = [(); 3].map(|()| reader.read_line().expect("a line").expect("a line"));
         assert_eq!(lines, ["a", "b", "[x"]);
         assert_eq!(screen.borrow().as_str(), "a\nb\n[x\n");
     }
@@ -245,11 +252,20 @@ mod tests {
     #[test]
     fn backspace_takes_one_character_back_and_control_u_all() {
         let screen = terminal("ab\u{7f}c\u{15}\u{8}x\r");
-        assert_eq!(LineReader::new().read_line().as_deref(), Ok("x"));
+        assert_eq!(LineReader::new().read_line(), Ok(Some("x".into())));
         assert_eq!(
             screen.borrow().as_str(),
             "ab\u{8} \u{8}c\u{8} \u{8}\u{8} \u{8}x\n"
         );
+    }
+
+    #[test]
+    fn input_comes_in_pieces_as_it_was_typed() {
+        terminal("abcd");
+        let mut input = Input::new();
+        assert_eq!(input.next_byte(), Ok(Some(b'a')));
+        assert_eq!(input.next_piece(), Ok(&b"bc"[..]));
+        assert_eq!(input.next_piece(), Ok(&b"d"[..]));
     }
 
     #[test]

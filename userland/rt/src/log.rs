@@ -16,7 +16,7 @@ impl KernelLog {
     /// The end of it, for a program that has the system's handle.
     pub fn from_now_on(system: Handle) -> Self {
         let mut log = Self::from_the_beginning(system);
-        log.read();
+        log.read_new();
         log
     }
 
@@ -27,14 +27,14 @@ impl KernelLog {
 
     /// Prints what came since.
     pub fn print_new(&mut self) {
-        let bytes = self.read();
+        let bytes = self.read_new();
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             println!("kernel: {}", core::str::from_utf8(line).unwrap_or("(not UTF-8)"));
         }
     }
 
-    /// What there is, up to the end. Nothing, if it cannot be read.
-    fn read(&mut self) -> Vec<u8> {
+    /// What came since, up to the end. Nothing, if it cannot be read.
+    pub fn read_new(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut piece = Incoming::new();
         while let Ok(next) = read_log(self.system, self.position, &mut piece) {

@@ -29,10 +29,27 @@ use loader::{LoadError, Plan};
 pub struct Command<'a> {
     name: &'a str,
     file: &'a [u8],
-    text: String,
+    arguments: Strings,
+    variables: Strings,
     handles: Vec<(u32, Handle)>,
     archive: Option<Archive>,
     credential: Option<Credential>,
+}
+
+/// Strings with a NUL character behind each.
+#[derive(Clone, Debug, Default)]
+struct Strings {
+    text: String,
+    count: u64,
+}
+
+impl Strings {
+    /// One more, of these parts.
+    fn push(&mut self, parts: &[&str]) {
+        parts.iter().for_each(|part| self.text.push_str(part));
+        self.text.push('\0');
+        self.count += 1;
+    }
 }
 
 /// A process that has everything but its first instruction executed.
@@ -92,7 +109,8 @@ impl<'a> Command<'a> {
         Self {
             name,
             file,
-            text: String::new(),
+            arguments: Strings::default(),
+            variables: Strings::default(),
             handles,
             archive: None,
             credential: None,
@@ -101,16 +119,24 @@ impl<'a> Command<'a> {
 
     /// Adds an argument.
     pub fn arg(mut self, arg: &str) -> Self {
-        if !self.text.is_empty() {
-            self.text.push('\0');
-        }
-        self.text.push_str(arg);
+        self.arguments.push(&[arg]);
         self
     }
 
     /// Adds arguments.
     pub fn args<'s>(self, args: impl IntoIterator<Item = &'s str>) -> Self {
         args.into_iter().fold(self, Self::arg)
+    }
+
+    /// Adds a variable to the environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push(&[name, "=", value]);
+        self
+    }
+
+    /// Gives the child another console than this program's, a pipe for instance.
+    pub fn console(self, console: Handle) -> Self {
+        self.give(Handle::CONSOLE.index(), console)
     }
 
     /// Lets the child find `handle` at `place` of its handle table; the last one given there
@@ -159,9 +185,7 @@ impl<'a> Command<'a> {
     /// # Errors
     /// The reason. Nothing is left of the process then.
     pub fn load(&self) -> Result<Loaded, SpawnError> {
-        if self.text.len() > BUFFER_BYTES {
-            return Err(SpawnError::TooManyArguments);
-        }
+        let text = self.text()?;
         let plan = loader::plan(self.file).map_err(SpawnError::NotLoadable)?;
         let process = Unstarted::create(self.name).map_err(during("creating the process"))?;
         load(&plan, process.memory())?;
@@ -176,8 +200,21 @@ impl<'a> Command<'a> {
                 .give_to(process.handle())
                 .map_err(during("making it another user's"))?;
         }
-        let (start, text) = (self.start_message(&plan), self.text.clone());
+        let start = self.start_message(&plan);
         Ok(Loaded { process, start, text })
+    }
+
+    /// The start message's text, as `start.rs` takes it apart.
+    fn text(&self) -> Result<String, SpawnError> {
+        let text = self.arguments.text.clone() + &self.variables.text;
+        let strings = self.arguments.count + self.variables.count;
+        if text.matches('\0').count() as u64 != strings {
+            return Err(SpawnError::NulInArgument);
+        }
+        if text.len() > BUFFER_BYTES {
+            return Err(SpawnError::TooManyArguments);
+        }
+        Ok(text)
     }
 
     /// The stack, and the archive if it gets one.
@@ -200,7 +237,7 @@ impl<'a> Command<'a> {
             stack: STACK_TOP,
             word0: archive,
             word1: length,
-            word2: 0,
+            word2: self.arguments.count,
             word3: 0,
         }
     }
@@ -226,8 +263,10 @@ fn load(plan: &Plan<'_>, memory: Handle) -> Result<(), SpawnError> {
 pub enum SpawnError {
     /// The file is no program for this system.
     NotLoadable(LoadError),
-    /// The arguments do not fit into a message.
+    /// The arguments and the environment do not fit into a message.
     TooManyArguments,
+    /// One of them has a NUL character in it, which is what ends them.
+    NulInArgument,
     /// A request was refused.
     Failed {
         /// What was being done.
@@ -241,7 +280,10 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotLoadable(why) => write!(f, "the file {why}"),
-            Self::TooManyArguments => write!(f, "the arguments have more than {BUFFER_BYTES} bytes"),
+            Self::TooManyArguments => {
+                write!(f, "arguments and environment have more than {BUFFER_BYTES} bytes")
+            }
+            Self::NulInArgument => f.write_str("an argument has a NUL character in it"),
             Self::Failed { step, error } => write!(f, "{step} failed: {error}"),
         }
     }

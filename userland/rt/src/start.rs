@@ -4,6 +4,12 @@
 //!    to set up: the stack pointer is its parent's gift, zeroes are zero, nothing is relocated.
 //! 2. [`enter`] keeps the message and calls the program's function.
 //! 3. What that returns becomes the exit status.
+//!
+//! # Arguments and environment
+//!
+//! Programs started by [`spawn`](crate::spawn) find both in the text of their start message: each argument, then
+//! each variable as `NAME=VALUE`, with a NUL character behind each. Word 2 (x4) says how many are arguments. All
+//! of it must fit into a message, so that no memory has to be found for it.
 
 use crate::message::Incoming;
 use crate::{Outcome, eprintln, sys};
@@ -30,16 +36,33 @@ impl Start {
         core::str::from_utf8(self.incoming.bytes()).unwrap_or("")
     }
 
-    /// The arguments: the text's parts between NUL characters.
+    /// The arguments.
     pub fn args(&self) -> impl Iterator<Item = &str> {
-        self.text().split('\0').filter(|arg| !arg.is_empty())
+        self.strings().take(self.argument_count())
     }
 
-    /// Argument `place`.
+    /// Argument `place`, from 0 on; the program's own name is none of them.
     pub fn arg(&self, place: usize) -> Option<&str> {
         self.args().nth(place)
     }
+
+    /// The environment: names and values.
+    pub fn vars(&self) -> impl Iterator<Item = (&str, &str)> {
+        let behind = self.strings().skip(self.argument_count());
+        behind.filter_map(|string| string.split_once('='))
+    }
+
+    fn strings(&self) -> impl Iterator<Item = &str> {
+        self.text().split_terminator('\0')
+    }
+
+    fn argument_count(&self) -> usize {
+        usize::try_from(self.words()[ARGUMENTS]).unwrap_or(usize::MAX)
+    }
 }
+
+/// Which of the words says how many arguments there are.
+const ARGUMENTS: usize = 2;
 
 /// Makes `$main`, a function from [`&Start`](Start) to [`Outcome`](crate::Outcome), the program.
 #[macro_export]
@@ -130,32 +153,33 @@ mod tests {
     use abi::Label;
     use std::vec::Vec;
 
-    fn start(text: &[u8]) -> Start {
+    fn start(text: &[u8], arguments: u64) -> Start {
         let tag = Outgoing::bytes(text).put(Label::DONE).expect("fits");
         let mut incoming = Incoming::new();
         incoming.take(tag);
         Start {
-            words: [1, 2, 3, 4, 0, 0],
+            words: [1, 2, arguments, 4, 0, 0],
             incoming,
         }
     }
 
     #[test]
-    fn arguments_are_what_lies_between_nul_characters() {
-        let args = |text| {
-            start(text)
-                .args()
-                .map(std::string::String::from)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(args(b""), Vec::<&str>::new());
-        assert_eq!(args(b"one"), ["one"]);
-        assert_eq!(args(b"one\0two words\0"), ["one", "two words"]);
-        assert_eq!(start(b"a\0b").arg(1), Some("b"));
+    fn arguments_come_first_and_then_variables() {
+        let start = start(b"one\0\0two words\0A=1\0B=x=y\0", 3);
+        assert_eq!(start.args().collect::<Vec<_>>(), ["one", "", "two words"]);
+        assert_eq!((start.arg(2), start.arg(3)), (Some("two words"), None));
+        assert_eq!(start.vars().collect::<Vec<_>>(), [("A", "1"), ("B", "x=y")]);
+    }
+
+    #[test]
+    fn nothing_is_made_of_text_that_nobody_counted() {
+        assert_eq!(start(b"exit=psci bench", 0).args().count(), 0);
+        assert_eq!(start(b"", 0).args().count(), 0);
+        assert_eq!(start(b"one\0", u64::MAX).args().count(), 1);
     }
 
     #[test]
     fn text_that_is_not_utf_8_is_no_text() {
-        assert_eq!(start(&[0xff, 0xfe]).text(), "");
+        assert_eq!(start(&[0xff, 0xfe], 0).text(), "");
     }
 }

@@ -15,7 +15,7 @@ pub use civil::DateTime;
 pub use core::time::Duration;
 
 use crate::Error;
-use crate::sys::process::read_clock;
+use crate::sys::process::{read_clock, yield_now};
 
 /// A moment by the system counter, which is never set and stands still for nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -46,6 +46,14 @@ impl Instant {
     /// How long it is after the counter's start, at power-on or soon after.
     pub fn since_start(self) -> Duration {
         counter::frequency().duration(self.ticks)
+    }
+}
+
+/// Lets time pass while others run. The kernel has no timer for programs yet, so this one keeps asking.
+pub fn sleep(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        yield_now();
     }
 }
 

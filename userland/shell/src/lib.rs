@@ -1,9 +1,8 @@
-//! What the shell understands and how it shows things: all of it that needs no kernel.
+//! What the shell knows without a kernel: its language, and what becomes of bytes in a pipeline.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod parse;
-pub mod table;
-pub mod times;
+pub mod pipe;

@@ -81,7 +81,28 @@ fn write_archive(workspace: &Workspace) -> Result<()> {
             bytes,
         });
     }
+    entries.extend(texts(workspace)?);
     replace(&workspace.initrd(), &archive::pack(entries)?)
+}
+
+/// What programs have for people to read and for the shell to run: the files in their folders `etc`.
+fn texts(workspace: &Workspace) -> Result<Vec<archive::Entry>> {
+    let mut entries = Vec::new();
+    for folder in workspace.text_folders() {
+        let files = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        for file in files {
+            let path = file?.path();
+            let name = path
+                .file_name()
+                .expect("a listed file has a name")
+                .to_string_lossy();
+            entries.push(archive::Entry {
+                name: format!("etc/{name}"),
+                bytes: read(&path)?,
+            });
+        }
+    }
+    Ok(entries)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

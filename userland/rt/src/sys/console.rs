@@ -32,12 +32,18 @@ pub fn write_all(console: Handle, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Waits for input, at most `most` bytes.
+/// Waits for input, at most `most` bytes; none at its end.
 ///
 /// # Errors
 /// As [`Read`].
 pub fn read(console: Handle, most: u64, input: &mut Incoming) -> Result<(), Error> {
-    exchange(console, Read { most }, Outgoing::NOTHING, input).map(|_| ())
+    loop {
+        match exchange(console, Read { most }, Outgoing::NOTHING, input) {
+            // A pipe that is empty: others may run, and write to it.
+            Err(Error::Refused(Errno::EAGAIN)) => yield_now(),
+            done => return done.map(|_| ()),
+        }
+    }
 }
 
 #[cfg(test)]

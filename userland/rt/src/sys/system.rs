@@ -5,7 +5,8 @@ use crate::{Error, Incoming, Outgoing};
 use abi::Handle;
 use abi::process::Pid;
 use abi::system::{
-    CountFrames, Describe, FrameCounts, Machine, MachineEnd, NextProcess, ProcessFacts, ReadLog, ShutDown,
+    CountFrames, Describe, FrameCounts, KillProcess, Machine, MachineEnd, Mapping, NextMapping, NextProcess,
+    ProcessFacts, ReadLog, ShutDown,
 };
 
 /// As [`Describe`]; `name` receives the board's name.
@@ -46,4 +47,20 @@ pub fn shut_down(system: Handle, end: MachineEnd, status: u32) -> Result<(), Err
 /// As [`ReadLog`].
 pub fn read_log(system: Handle, position: u64, text: &mut Incoming) -> Result<u64, Error> {
     exchange(system, ReadLog { position }, Outgoing::NOTHING, text).map(|(next,)| next)
+}
+
+/// As [`KillProcess`].
+///
+/// # Errors
+/// As [`KillProcess`].
+pub fn kill_process(system: Handle, pid: Pid) -> Result<(), Error> {
+    call(system, KillProcess { pid })
+}
+
+/// As [`NextMapping`].
+///
+/// # Errors
+/// As [`NextMapping`].
+pub fn next_mapping(system: Handle, pid: Pid, address: u64) -> Result<Mapping, Error> {
+    call(system, NextMapping { pid, address })
 }

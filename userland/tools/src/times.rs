@@ -1,6 +1,5 @@
-//! How the shell shows dates and durations.
+//! How dates and durations are shown.
 
-use abi::shm::{ShmId, ShmidDs};
 use abi::time::{ClockReading, ClockSource};
 use core::fmt;
 use rt::time::{Duration, SystemTime};
@@ -45,38 +44,13 @@ impl fmt::Display for UptimeLine {
     }
 }
 
-/// Heads the columns of [`SegmentTimesLine`].
-pub const SEGMENT_TIMES_HEADER: &str =
-    "shmid      owner      attached             detached             changed";
-
-/// When what happened to a segment, as `ipcs -m -t` shows it elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub struct SegmentTimesLine<'a> {
-    /// Its identifier.
-    pub id: ShmId,
-    /// Its state.
-    pub state: &'a ShmidDs,
-    /// From when its times count.
-    pub source: ClockSource,
-}
-
-impl fmt::Display for SegmentTimesLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state;
-        write!(f, "{:<10} {:<10} ", self.id.raw(), state.shm_perm.uid)?;
-        let [attached, detached, changed] =
-            [state.shm_atime, state.shm_dtime, state.shm_ctime].map(|seconds| Moment {
-                seconds,
-                source: self.source,
-            });
-        write!(f, "{attached:<20} {detached:<20} {changed}")
-    }
-}
-
 /// A time of a segment.
-struct Moment {
-    seconds: i64,
-    source: ClockSource,
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// As `shmid_ds` has it; 0 for never.
+    pub seconds: i64,
+    /// From when it counts.
+    pub source: ClockSource,
 }
 
 impl fmt::Display for Moment {
@@ -96,8 +70,7 @@ impl fmt::Display for Moment {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lasting, SEGMENT_TIMES_HEADER, SegmentTimesLine, UptimeLine};
-    use abi::shm::{ShmId, ShmidDs};
+    use super::{Lasting, Moment, UptimeLine};
     use abi::time::{ClockReading, ClockSource};
     use alloc::string::ToString;
     use rt::time::Duration;
@@ -129,32 +102,13 @@ mod tests {
     }
 
     #[test]
-    fn times_of_a_segment_are_dates_or_seconds_after_boot_and_stand_below_their_heading() {
-        let id = ShmId::from_raw(3).expect("valid");
-        let state = &ShmidDs {
-            shm_atime: 1_795_881_461,
-            shm_ctime: 1_795_881_460,
-            ..ShmidDs::default()
-        };
-        let source = ClockSource::BootArgument;
-        let line = SegmentTimesLine { id, state, source }.to_string();
+    fn a_moment_is_a_date_or_counts_from_boot_or_has_not_been() {
+        let text = |seconds, source| alloc::format!("{:<20}|", Moment { seconds, source });
         assert_eq!(
-            line,
-            "3          0          2026-11-28 15:57:41  Not set              2026-11-28 15:57:40"
+            text(1_795_881_461, ClockSource::BootArgument),
+            "2026-11-28 15:57:41 |"
         );
-        assert_eq!(SEGMENT_TIMES_HEADER.find("attached"), line.find("2026"));
-        assert_eq!(SEGMENT_TIMES_HEADER.find("detached"), line.find("Not set"));
-        assert_eq!(SEGMENT_TIMES_HEADER.find("changed"), line.rfind("2026"));
-        let state = &ShmidDs {
-            shm_atime: 12,
-            shm_dtime: 13,
-            shm_ctime: 1,
-            ..ShmidDs::default()
-        };
-        let source = ClockSource::Boot;
-        assert_eq!(
-            SegmentTimesLine { id, state, source }.to_string(),
-            "3          0          12 s after boot      13 s after boot      1 s after boot"
-        );
+        assert_eq!(text(12, ClockSource::Boot), "12 s after boot     |");
+        assert_eq!(text(0, ClockSource::RealTimeClock), "Not set             |");
     }
 }

@@ -1,0 +1,99 @@
+//! Programs that run while the shell goes on.
+
+use crate::SYSTEM;
+use crate::session::status;
+use abi::process::End;
+use abi::system::ProcessState;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use rt::spawn::{Child, Ended};
+use rt::{Error, println, processes};
+
+/// A program that runs by itself, or has ended and nobody was told.
+struct Job {
+    number: u32,
+    /// As it was typed.
+    text: String,
+    child: Child,
+}
+
+/// All of them.
+#[derive(Default)]
+pub struct Jobs {
+    jobs: Vec<Job>,
+}
+
+impl Job {
+    fn has_ended(&self) -> bool {
+        match processes::process(SYSTEM, self.child.pid()) {
+            Ok(Some(process)) => process.facts.state == ProcessState::Ended,
+            Ok(None) => true,
+            // Nobody can tell: it is looked at again.
+            Err(_) => false,
+        }
+    }
+
+    fn print_end(&self, end: End) {
+        let how = match end {
+            End::Exited(0) => "Done".to_string(),
+            End::Exited(status) => format!("Exit {status}"),
+            end => Ended(end).to_string(),
+        };
+        println!("[{}]+ {how:<24} {}", self.number, self.text);
+    }
+}
+
+impl Jobs {
+    /// One more, whose number is printed.
+    pub fn add(&mut self, text: String, child: Child) {
+        let number = self.jobs.last().map_or(1, |last| last.number + 1);
+        println!("[{number}] {}", child.pid().0);
+        self.jobs.push(Job { number, text, child });
+    }
+
+    /// Prints all.
+    pub fn list(&self) {
+        for job in &self.jobs {
+            println!("[{}]+ {:<24} {}", job.number, "Running", job.text);
+        }
+    }
+
+    /// Prints those that have ended, and forgets them.
+    pub fn tell_ended(&mut self) {
+        self.jobs.retain(|job| {
+            let end = if job.has_ended() {
+                job.child.wait().ok()
+            } else {
+                None
+            };
+            end.inspect(|&end| job.print_end(end)).is_none()
+        });
+    }
+
+    /// Waits for one, by its process number, or the one started last; answers its status. `None` if it is no job.
+    ///
+    /// # Errors
+    /// The kernel does not let the shell wait.
+    pub fn wait(&mut self, pid: Option<&str>) -> Result<Option<i32>, Error> {
+        let place = match pid {
+            Some(pid) => self
+                .jobs
+                .iter()
+                .position(|job| job.child.pid().0.to_string() == pid),
+            None => self.jobs.len().checked_sub(1),
+        };
+        let Some(place) = place else { return Ok(None) };
+        let job = self.jobs.remove(place);
+        let end = job.child.wait()?;
+        job.print_end(end);
+        Ok(Some(status(end)))
+    }
+
+    /// The process number of the job that `%N` names.
+    pub fn number_of(&self, word: &str) -> Option<String> {
+        let number = word.strip_prefix('%')?.parse().ok()?;
+        let job = self.jobs.iter().find(|job| job.number == number)?;
+        Some(job.child.pid().0.to_string())
+    }
+}
