@@ -159,8 +159,8 @@ fn page(random: &mut Random, victim: &Unstarted) -> ([u8; BUFFER_BYTES], [Handle
     )
 }
 
-/// Whether a message would end this program, let it wait for ever, or take away the memory, the
-/// handles or the console that it works with.
+/// Whether a message would end this program, make another one of it or a second one, let it wait for ever, or
+/// take away the memory, the handles or the console that it works with.
 fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
     let [object, tag, word0, word1, word2, ..] = *registers;
     let label = tag as u16;
@@ -174,7 +174,7 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
     ];
     let low = |address: u64| !(AREA_START..AREA_END).contains(&address);
     match label {
-        EXIT => is(Handle::SELF),
+        EXIT | FORK | BECOME => is(Handle::SELF),
         // Of a child that never ends.
         WAIT => is(victim.handle()),
         CLOSE => is(Handle::SELF) && kept.iter().any(|kept| word0 == u64::from(kept.raw())),
@@ -190,6 +190,8 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
 const EXIT: u16 = 0x103;
 const WAIT: u16 = 0x104;
 const CLOSE: u16 = 0x108;
+const FORK: u16 = 0x110;
+const BECOME: u16 = 0x111;
 const ATTACH: u16 = 0x201;
 const UNMAP: u16 = 0x205;
 const WRITE: u16 = 0x300;
