@@ -35,6 +35,6 @@ pub use descriptor::{Descriptor, Leaf, Link, Table};
 pub use index::{ENTRIES, Level, SLOT_PAGES, TableIndex, USER_PAGES};
 pub use invalidate::{Extent, Invalidation, MOST_SINGLE_PAGES, Pages};
 pub use kernel_tables::{KernelMapping, KernelTables};
-pub use region_tables::{Dismantled, Height, RegionTables};
+pub use region_tables::{Dismantled, Height, Piece, RegionTables};
 pub use table_memory::TableMemory;
 pub use tables::{Heir, Mapping, Removed, Tables};

@@ -2,7 +2,8 @@
 //!
 //! The lowest tables are level-3 tables like any other. Tables above them have the shape of
 //! level-2 and level-1 tables but no walker ever starts from them: they are only how the
-//! kernel finds the level-3 table for an index.
+//! kernel finds the level-3 table for an index. A region of blocks has no level-3 tables: its level-2 tables
+//! hold blocks, which address spaces map by descriptors of their own.
 
 use crate::descriptor::{INVALID, Shape};
 use crate::tables::{descend, first_mapped, put};
@@ -34,6 +35,24 @@ pub enum Dismantled {
     Partly,
     /// All frames, the root last, have been visited.
     Wholly,
+}
+
+/// What a dismantling came across.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// A page's frame, or a table.
+    Frame(Frame),
+    /// A block: 512 frames from this one on.
+    Block(Frame),
+}
+
+impl Piece {
+    /// The frame, or its first.
+    pub const fn first(self) -> Frame {
+        match self {
+            Self::Frame(frame) | Self::Block(frame) => frame,
+        }
+    }
 }
 
 impl Height {
@@ -114,14 +133,48 @@ impl RegionTables {
         );
     }
 
+    /// Puts the block whose first frame is `first` in place as page `index`, a multiple of 512, and those
+    /// that follow.
+    ///
+    /// # Panics
+    /// If there is something already, no room for `index`, or one of the two is no multiple of 512.
+    pub fn install_block(
+        self,
+        memory: &mut impl TableMemory,
+        index: u64,
+        first: Frame,
+        mut new_table: impl FnMut() -> Frame,
+    ) {
+        let page = self.page(index);
+        assert!(
+            index.is_multiple_of(SLOT_PAGES),
+            "page {index} does not start a block"
+        );
+        let top = self.height.top();
+        let table = descend(memory, self.root, top, page, Level::Two, &mut new_table);
+        let block = Descriptor::Leaf(Leaf {
+            frame: first,
+            attributes: Attributes::shared(),
+        });
+        put(memory, table, page, Level::Two, block);
+    }
+
     /// The frame of page `index`.
     ///
     /// # Panics
     /// If there is no room for `index`.
     pub fn lookup(self, memory: &impl TableMemory, index: u64) -> Option<Frame> {
-        let table = self.lowest_table(memory, index / SLOT_PAGES)?;
-        let raw = memory.load(table, Level::Three.index(self.page(index)));
-        (Shape::of(raw, Level::Three) == Shape::Leaf).then(|| Leaf::frame_of(raw))
+        let page = self.page(index);
+        let (mut table, mut level) = (self.root, self.height.top());
+        loop {
+            let raw = memory.load(table, level.index(page));
+            match Shape::of(raw, level) {
+                Shape::Invalid => return None,
+                Shape::Leaf => return Some(Leaf::frame_of(raw).offset(index % level.pages())),
+                Shape::Table => table = Table::decode(raw).frame,
+            }
+            level = level.next()?;
+        }
     }
 
     /// The first page from number `from` on, and below `end`, that has a frame. Entries without a
@@ -151,14 +204,14 @@ impl RegionTables {
         Some(table)
     }
 
-    /// Takes up to `limit` frames and tables out, fewer where many entries are empty, lowest index first and a table after what
-    /// was in it, and tells `visit` of each. For regions that nobody has attached any more: no
+    /// Takes up to `limit` frames, blocks and tables out, fewer where many entries are empty, lowest index
+    /// first and a table after what was in it, and tells `visit` of each. For regions that nobody has attached any more: no
     /// TLB holds anything of them, so there is nothing to invalidate.
     pub fn dismantle(
         self,
         memory: &mut impl TableMemory,
         limit: usize,
-        mut visit: impl FnMut(Frame),
+        mut visit: impl FnMut(Piece),
     ) -> Dismantled {
         let mut left = Left {
             frames: limit,
@@ -169,7 +222,7 @@ impl RegionTables {
         {
             return Dismantled::Partly;
         }
-        visit(self.root);
+        visit(Piece::Frame(self.root));
         Dismantled::Wholly
     }
 
@@ -200,7 +253,7 @@ fn empty(
     table: Frame,
     level: Level,
     left: &mut Left,
-    visit: &mut impl FnMut(Frame),
+    visit: &mut impl FnMut(Piece),
 ) -> Dismantled {
     for index in TableIndex::all() {
         let Some(entries) = left.entries.checked_sub(1) else {
@@ -210,14 +263,15 @@ fn empty(
         let raw = memory.load(table, index);
         let below = match Shape::of(raw, level) {
             Shape::Invalid => continue,
-            Shape::Leaf => Leaf::frame_of(raw),
+            Shape::Leaf if level == Level::Two => Piece::Block(Leaf::frame_of(raw)),
+            Shape::Leaf => Piece::Frame(Leaf::frame_of(raw)),
             Shape::Table => {
                 let frame = Table::decode(raw).frame;
                 let Some(next) = level.next() else { continue };
                 if empty(memory, frame, next, left, visit) == Dismantled::Partly {
                     return Dismantled::Partly;
                 }
-                frame
+                Piece::Frame(frame)
             }
         };
         if left.frames == 0 {

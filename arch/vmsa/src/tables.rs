@@ -38,7 +38,7 @@ pub enum Removed {
     Leaf(Page, Frame),
     /// A table of this tree.
     Table(Frame),
-    /// The link of this slot to a region's table.
+    /// The link of this slot to a region's table, or the mapping of a region's block at it.
     Link(Page),
 }
 
@@ -80,6 +80,26 @@ impl Tables {
         );
         let table = self.table_of(memory, page, Level::Three, new_table);
         put(memory, table, page, Level::Three, Descriptor::Leaf(leaf));
+    }
+
+    /// Maps `slot`, the first page of a slot, to a block. To be published as in
+    /// [`install`](Self::install).
+    ///
+    /// # Panics
+    /// If something is mapped in the slot, it is no user page, or the block is not aligned to its size.
+    pub fn install_block(
+        self,
+        memory: &mut impl TableMemory,
+        slot: Page,
+        block: Leaf,
+        new_table: impl FnMut() -> Frame,
+    ) {
+        assert!(
+            matches!(block.attributes.access, Access::User(_)) && slot.number().is_multiple_of(SLOT_PAGES),
+            "{slot:?}: a block of user pages takes up a slot"
+        );
+        let table = self.table_of(memory, slot, Level::Two, new_table);
+        put(memory, table, slot, Level::Two, Descriptor::Leaf(block));
     }
 
     /// Maps those of `pages`, all in one slot, that `region` has a frame for and that are absent, for
@@ -186,7 +206,7 @@ impl Tables {
                     allowed = next.link.narrow(allowed);
                     level = level.next()?;
                 }
-                Shape::Leaf => return mapping(Leaf::decode(raw), allowed),
+                Shape::Leaf => return mapping(Leaf::decode(raw), page.number() % level.pages(), allowed),
             }
         }
     }
@@ -273,9 +293,9 @@ impl Tables {
         }
     }
 
-    /// Takes away the linked slots in `range`, which consists of whole slots, and tells `visit` of
-    /// each. Tables of this tree go as in [`remove`](Self::remove); what is in the linked tables is
-    /// the region's.
+    /// Takes away the linked slots and the blocks in `range`, which consists of whole slots, and tells
+    /// `visit` of each. Tables of this tree go as in [`remove`](Self::remove); the blocks, and what is in the
+    /// linked tables, are the region's.
     ///
     /// All of a slot's pages may be in a TLB, and so may the link: the answer is never an
     /// extent that would be invalidated by address.
@@ -554,10 +574,11 @@ impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
     }
 }
 
-fn mapping(leaf: Leaf, allowed: Perms) -> Option<Mapping> {
+/// What the page `offset` pages into a leaf is mapped to.
+fn mapping(leaf: Leaf, offset: u64, allowed: Perms) -> Option<Mapping> {
     match leaf.attributes.access {
         Access::User(perms) => Some(Mapping {
-            frame: leaf.frame,
+            frame: leaf.frame.offset(offset),
             perms: perms & allowed,
             kind: leaf.attributes.kind,
         }),
@@ -594,7 +615,7 @@ impl Wanted for Links {
 
     fn removed(page: Page, raw: u64) -> Removed {
         assert!(
-            Table::is_link(raw),
+            Shape::of(raw, Level::Two) == Shape::Leaf || Table::is_link(raw),
             "{page:?} is mapped by a table of this space, not linked"
         );
         Removed::Link(page)

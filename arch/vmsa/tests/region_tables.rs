@@ -138,7 +138,8 @@ proptest! {
         let (mut order, mut steps) = (Vec::new(), 0);
         loop {
             let before = order.len();
-            let done = region.tables.dismantle(&mut region.memory, limit, |frame| {
+            let done = region.tables.dismantle(&mut region.memory, limit, |piece| {
+                let frame = piece.first();
                 assert_eq!(visited.insert(frame, ()), None, "{frame:?} was visited twice");
                 order.push(frame);
             });

@@ -86,22 +86,24 @@ requests! {
         ///
         /// `ENOENT` no segment has the key and `IPC_CREAT` is not set; `EEXIST` one has and
         /// `IPC_CREAT | IPC_EXCL` is set; `EINVAL` the size is 0 or above shmmax for a new
-        /// segment, or larger than an existing one, or a new one is to have `SHM_HUGETLB`, since
-        /// there are no huge pages; `EACCES` the existing one does not grant the
-        /// mode asked for; `ENOSPC` shmmni or shmall is reached, or shmusermni or
-        /// shmuserall by this user, or too many users have segments; `ENOMEM` the pages cannot be
-        /// promised.
+        /// segment, or larger than an existing one, or a new one is to have `SHM_HUGETLB` with
+        /// blocks of another size than 2 MiB; `EACCES` the existing one does not grant the
+        /// mode asked for; `EPERM` `SHM_HUGETLB` for a new one and not user 0; `ENOSPC` shmmni or
+        /// shmall is reached, or shmusermni or shmuserall by this user, or too many users have
+        /// segments; `ENOMEM` the pages, or blocks, cannot be promised.
         ShmGet = 0x200 {
             /// Key, or `IPC_PRIVATE`.
             key: ShmKey,
             /// Bytes.
             size: u64,
-            /// Mode bits and `IPC_CREAT`, `IPC_EXCL`; others are ignored.
+            /// Mode bits, `IPC_CREAT`, `IPC_EXCL`, `SHM_NORESERVE`, `SHM_HUGETLB`; others are
+            /// ignored.
             flags: GetFlags,
         } -> (ShmId,);
         /// `shmat`: attaches a segment, answers the address.
         ///
-        /// `EINVAL` no such segment, a bad or occupied address; `EACCES` the segment does not
+        /// `EINVAL` no such segment, a bad or occupied address, or one that is no multiple of
+        /// 2 MiB for a segment of blocks, or one where `SHM_REMAP` would cut a block; `EACCES` the segment does not
         /// grant the access; `ENOMEM` no room in the address space, no frames for its tables, or
         /// no slot for it, which `SHM_REMAP` needs before it gives back what it replaces; `EMFILE`
         /// too many attachments or mappings; `EAGAIN` with `SHM_REMAP`: what an earlier one
@@ -160,7 +162,8 @@ requests! {
         /// Unmaps all private pages and attachments of a range, as `munmap` does; parts of them
         /// too. Gaps are allowed.
         ///
-        /// `EINVAL` empty, not page-aligned, outside of user space, or touches the message page;
+        /// `EINVAL` empty, not page-aligned, outside of user space, touches the message page, or would
+        /// cut a block of 2 MiB;
         /// `ENOMEM` more mappings are left than there may be, or there is no slot for one; or there are
         /// no frames for the tables of what is left of an attachment that shared its segment's.
         Unmap = 0x205 {

@@ -111,6 +111,9 @@ flags! {
         HUGETLB = 0o4000;
         /// `SHM_NORESERVE`: promise no frames.
         NORESERVE = 0o10000;
+        /// `SHM_HUGE_2MB`, with `SHM_HUGETLB`: log2 of the block's bytes in the highest six bits. It is also
+        /// what no such bit stands for.
+        HUGE_2MB = 0x5400_0000;
     }
 }
 
@@ -123,6 +126,11 @@ impl GetFlags {
     /// The mode bits.
     pub const fn mode(self) -> Mode {
         Mode::from_bits(self.bits())
+    }
+
+    /// log2 of the bytes of a block, 0 for the usual size (`SHM_HUGE_SHIFT`).
+    pub const fn block_shift(self) -> u32 {
+        self.bits() >> 26
     }
 }
 

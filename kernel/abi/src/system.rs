@@ -132,9 +132,11 @@ pub enum MappingKind {
     MessagePage = 4,
     /// Memory that is no frame of the allocator: a device, or the archive of programs.
     Physical = 5,
+    /// An attached segment of 2 MiB blocks.
+    Blocks = 6,
 }
 
-numbered!(MappingKind: Private, Paged, Linked, MessagePage, Physical);
+numbered!(MappingKind: Private, Paged, Linked, MessagePage, Physical, Blocks);
 
 /// What a process does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::log::Log;
 use kcore::sched::Stop;
 use kcore::{Kernel, Next, Registers};
-use mm::Access;
+use mm::{Access, Ahead};
 
 /// All of the kernel's state. docs/locking.md says how it will be split.
 static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
@@ -135,11 +135,20 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
             GoesOn::Thread(registers) => return registers,
             GoesOn::Kernel => after(|_| ()),
             GoesOn::Nobody => {
-                cpu::wait_for_interrupt();
+                if use_idle_time() == Ahead::Done {
+                    cpu::wait_for_interrupt();
+                }
                 after(Kernel::interrupt)
             }
         }
     }
+}
+
+/// Does a step of what is done when nobody runs, with the lock to itself, so that others get it in between.
+fn use_idle_time() -> Ahead {
+    let mut held = Held::nothing();
+    let (mut guard, _) = KERNEL.lock(&mut held);
+    kernel(&mut guard).use_idle_time()
 }
 
 /// Who goes on, on this CPU.

@@ -26,13 +26,24 @@ impl Machine {
     /// If something leads to one.
     pub fn assert_all_free(&self, is_free: impl Fn(Frame) -> bool) {
         for entry in self.cpus.iter().flat_map(Cpu::usable) {
+            let free = entry.frames().find(|frame| is_free(*frame));
             assert!(
-                !is_free(entry.frame),
-                "{:?} is free, but a TLB leads there: {entry:?}",
-                entry.frame
+                free.is_none(),
+                "{free:?} is free, but a TLB leads there: {entry:?}"
             );
         }
         self.ledger.assert_none_used(is_free);
+    }
+
+    /// Checks that `frame` holds zeroes and has not been written since it was zeroed.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn assert_zeroed(&self, frame: Frame) {
+        assert!(
+            self.ram.is_zeroed(frame),
+            "{frame:?} is said to be zeroed, but is not"
+        );
     }
 
     /// Checks that all that was taken away has been flushed, and that no TLB grants what the tables
@@ -68,7 +79,10 @@ impl Machine {
 
     pub(crate) fn assert_uncached(&self, frame: Frame) {
         for entry in self.cpus.iter().flat_map(Cpu::usable) {
-            assert!(entry.frame != frame, "a TLB still leads to {frame:?}: {entry:?}");
+            assert!(
+                !entry.leads_to(frame),
+                "a TLB still leads to {frame:?}: {entry:?}"
+            );
         }
     }
 

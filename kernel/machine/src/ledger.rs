@@ -92,12 +92,12 @@ impl Ledger {
         match old {
             Word::Invalid => {}
             Word::Table { frame, .. } => self.unlink(frame, place),
-            Word::Leaf { frame, .. } => self.unmap(frame),
+            Word::Leaf { frame, .. } => frames_of(frame, level).for_each(|frame| self.unmap(frame)),
         }
         match new {
             Word::Invalid => {}
             Word::Table { frame, .. } => self.link(frame, level, place, fresh),
-            Word::Leaf { frame, .. } => self.map(frame),
+            Word::Leaf { frame, .. } => frames_of(frame, level).for_each(|frame| self.map(frame)),
         }
     }
 
@@ -175,4 +175,9 @@ impl Ledger {
             }
         }
     }
+}
+
+/// The frames that a leaf of `level` maps, from `first` on.
+fn frames_of(first: Frame, level: Level) -> impl Iterator<Item = Frame> {
+    (0..level.pages()).map(move |offset| first.offset(offset))
 }

@@ -7,7 +7,7 @@ use crate::sabotage::Sabotage;
 use crate::space::{Space, SpaceId, SpaceRecord};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 use mm::mmu::{
-    Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, ShareSource, SharedTree, Stale, TreeHeight,
+    Dismantled, Extent, Flushed, FrameSource, Mmu, Piece, Removed, ShareSource, SharedTree, Stale, TreeHeight,
 };
 use std::sync::Arc;
 use vmsa::asid::{Asid, AsidCell};
@@ -18,7 +18,9 @@ impl Mmu for Machine {
 
     fn zero(&mut self, frame: Frame) {
         self.assert_free(frame);
-        self.ram.zero(frame);
+        if self.sabotage != Sabotage::ForgetZeroing {
+            self.ram.zero(frame);
+        }
         self.counts.dsb_stores += 1;
     }
 
@@ -99,6 +101,23 @@ impl Mmu for Machine {
             attributes: Attributes::user(perms, kind),
         };
         space.tables.install(self, page, leaf, || tables.take());
+        self.publish_stores();
+    }
+
+    fn install_block(
+        &mut self,
+        space: &mut Space,
+        slot: Page,
+        first: Frame,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        self.let_run(space.id);
+        let block = Leaf {
+            frame: first,
+            attributes: Attributes::user(perms, MemoryKind::Normal),
+        };
+        space.tables.install_block(self, slot, block, || tables.take());
         self.publish_stores();
     }
 
@@ -240,21 +259,41 @@ impl Mmu for Machine {
         self.publish_stores();
     }
 
+    fn shared_install_block(
+        &mut self,
+        tree: SharedTree,
+        index: u64,
+        first: Frame,
+        tables: &mut impl FrameSource,
+    ) {
+        self.region(tree)
+            .install_block(self, index, first, || tables.take());
+        self.publish_stores();
+    }
+
     fn shared_dismantle(
         &mut self,
         tree: SharedTree,
         limit: usize,
-        mut visit: impl FnMut(Frame),
+        mut visit: impl FnMut(Piece),
     ) -> Dismantled {
         let mut gone = Vec::new();
-        let done = self.region(tree).dismantle(self, limit, |frame| gone.push(frame));
-        for frame in gone {
-            if self.ledger.level(frame).is_some() {
-                self.ledger.retire(frame);
+        let done = self.region(tree).dismantle(self, limit, |piece| gone.push(piece));
+        // Nobody has the region attached, and all who had have flushed.
+        for piece in gone {
+            match piece {
+                vmsa::Piece::Frame(frame) => {
+                    if self.ledger.level(frame).is_some() {
+                        self.ledger.retire(frame);
+                    }
+                    self.assert_uncached(frame);
+                    visit(Piece::Frame(frame));
+                }
+                vmsa::Piece::Block(first) => {
+                    (0..Level::Two.pages()).for_each(|offset| self.assert_uncached(first.offset(offset)));
+                    visit(Piece::Block(first));
+                }
             }
-            // Nobody has the region attached, and all who had have flushed.
-            self.assert_uncached(frame);
-            visit(frame);
         }
         match done {
             vmsa::Dismantled::Partly => Dismantled::Partly,

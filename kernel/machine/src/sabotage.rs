@@ -17,6 +17,8 @@ pub enum Sabotage {
     FlushLeavesOfSlots,
     /// After permissions of pages were changed, nothing is invalidated.
     KeepOldPermissions,
+    /// `zero` does nothing.
+    ForgetZeroing,
     /// Frames that become tables are not zeroed.
     ForgetZeroingTables,
     /// CPUs keep their TLBs at a rollover of ASIDs.

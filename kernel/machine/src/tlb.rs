@@ -24,6 +24,26 @@ pub(crate) struct Entry {
     pub(crate) path: Vec<Origin>,
 }
 
+impl Entry {
+    /// How many frames it leads to: one table, or all that a leaf maps.
+    fn reach(&self) -> u64 {
+        match self.kind {
+            Kind::Table => 1,
+            Kind::Leaf => self.level.pages(),
+        }
+    }
+
+    /// The frames it leads to.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = Frame> {
+        (0..self.reach()).map(|offset| self.frame.offset(offset))
+    }
+
+    /// Whether `frame` is one of them.
+    pub(crate) fn leads_to(&self, frame: Frame) -> bool {
+        frame.number().wrapping_sub(self.frame.number()) < self.reach()
+    }
+}
+
 /// What kind of descriptor was cached.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Kind {

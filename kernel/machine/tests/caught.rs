@@ -471,3 +471,43 @@ fn a_table_linked_at_two_levels() {
         .machine
         .store(space.root(), Level::Zero.index(page(1 << 27)), raw);
 }
+
+#[test]
+#[should_panic(expected = "is made before the TLB forgot")]
+fn a_table_made_where_a_block_was_before_its_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map_block(&mut space, 512, Perms::READ_WRITE);
+    let (_stale, _) = bench.unlink(&mut space, 512, pages(512, 512));
+    bench.map(&mut space, 513, Perms::READ);
+}
+
+#[test]
+#[should_panic(expected = "is made before the TLB forgot")]
+fn a_block_made_where_a_table_was_before_its_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    bench.map(&mut space, 0, Perms::READ);
+    bench.map(&mut space, 513, Perms::READ);
+    let (_stale, _) = bench.unmap(&mut space, 513, 1, pages(512, 512));
+    bench.map_block(&mut space, 512, Perms::READ_WRITE);
+}
+
+#[test]
+#[should_panic(expected = "a TLB still leads to")]
+fn a_frame_in_the_middle_of_a_block_reused_before_its_flush() {
+    let mut bench = Bench::adversarial();
+    let mut space = bench.space();
+    let first = bench.map_block(&mut space, 512, Perms::READ_WRITE);
+    let (_stale, _) = bench.unlink(&mut space, 512, everywhere());
+    bench.machine.assert_free(first.offset(300));
+}
+
+#[test]
+#[should_panic(expected = "is still mapped")]
+fn a_frame_in_the_middle_of_a_block_reused_while_it_is_mapped() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    let first = bench.map_block(&mut space, 512, Perms::READ_WRITE);
+    Mmu::zero(&mut bench.machine, first.offset(300));
+}

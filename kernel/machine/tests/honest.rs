@@ -284,7 +284,9 @@ fn a_region_goes_after_the_last_attachment_with_all_its_frames() {
     }
     loop {
         let mut gone = Vec::new();
-        let done = bench.machine.shared_dismantle(tree, 2, |frame| gone.push(frame));
+        let done = bench
+            .machine
+            .shared_dismantle(tree, 2, |piece| gone.push(piece.first()));
         gone.into_iter().for_each(|frame| bench.frames.give(frame));
         if done == Dismantled::Wholly {
             break;

@@ -288,7 +288,7 @@ impl World {
         while self
             .bench
             .machine
-            .shared_dismantle(self.tree, 3, |frame| gone.push(frame))
+            .shared_dismantle(self.tree, 3, |piece| gone.push(piece.first()))
             == Dismantled::Partly
         {}
         gone.into_iter().for_each(|frame| self.bench.frames.give(frame));

@@ -10,7 +10,7 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::{Fit, Wish, mappable};
-use crate::region::{RegionId, Wanted};
+use crate::region::{RegionId, Unit, Wanted};
 use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::Space;
 use crate::subject::Subject;
@@ -54,22 +54,27 @@ impl<M: Mmu> MemoryManager<M> {
         if region.attached == u32::MAX {
             return Err(Errno::ENOMEM);
         }
-        let pages = region.pages;
+        let (pages, unit) = (region.pages, region.contents.unit());
         match wish {
             Wish::Anywhere | Wish::Near(_) => {
-                let fit = space
-                    .fit_slots(&self.vmas, pages)
-                    .or_else(|| space.fit(&self.vmas, pages));
+                let fit = space.fit_slots(&self.vmas, pages).or_else(|| match unit {
+                    Unit::Page => space.fit(&self.vmas, pages),
+                    Unit::Block => None,
+                });
                 self.attach_in(call, region_id, perms, fit.ok_or(Errno::ENOMEM)?)
             }
             Wish::At(start) => {
-                let fit = fit_from(space, &self.vmas, start, pages).ok_or(Errno::EINVAL)?;
+                let range = range_from(start, pages, unit)?;
+                let fit = fit_from(space, &self.vmas, range).ok_or(Errno::EINVAL)?;
                 self.attach_in(call, region_id, perms, fit)
             }
-            Wish::Over(start) => match fit_from(space, &self.vmas, start, pages) {
-                Some(fit) => self.attach_in(call, region_id, perms, fit),
-                None => self.attach_over(call, region_id, perms, range_from(start, pages)?),
-            },
+            Wish::Over(start) => {
+                let range = range_from(start, pages, unit)?;
+                match fit_from(space, &self.vmas, range) {
+                    Some(fit) => self.attach_in(call, region_id, perms, fit),
+                    None => self.attach_over(call, region_id, perms, range),
+                }
+            }
         }
     }
 
@@ -104,17 +109,19 @@ impl<M: Mmu> MemoryManager<M> {
         ))
     }
 
-    /// What is behind an attachment in `range`, and whose tables: whole slots are linked.
-    fn backing(&self, region: RegionId, range: PageRange) -> Result<Backing, Errno> {
+    /// What is behind an attachment in `range`, and whose tables: whole slots are linked, if the region has
+    /// level-3 tables.
+    fn backing(&self, id: RegionId, range: PageRange) -> Result<Backing, Errno> {
+        let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
         let attachment = Attachment {
-            region,
+            region: id,
             base: range.start(),
-            pages: self.regions.get(region).ok_or(Errno::EINVAL)?.pages.get(),
+            pages: region.pages.get(),
         };
-        Ok(if is_whole_slots(range) {
-            Backing::Linked(attachment)
-        } else {
-            Backing::Paged(attachment)
+        Ok(match region.contents.unit() {
+            Unit::Block => Backing::Blocks(attachment),
+            Unit::Page if is_whole_slots(range) => Backing::Linked(attachment),
+            Unit::Page => Backing::Paged(attachment),
         })
     }
 
@@ -164,18 +171,18 @@ fn access(flags: AttachFlags) -> (Perms, Wanted) {
     }
 }
 
-/// `pages` pages from `start` on, if a program may map there.
-fn range_from(start: Page, pages: PageCount) -> Result<PageRange, Errno> {
+/// `pages` pages from `start` on, if a program may map there: blocks in whole slots only.
+fn range_from(start: Page, pages: PageCount, unit: Unit) -> Result<PageRange, Errno> {
     PageRange::new(start, pages)
         .filter(|&range| mappable().contains_range(range))
+        .filter(|&range| unit == Unit::Page || is_whole_slots(range))
         .ok_or(Errno::EINVAL)
 }
 
-/// The place at `start`: in whole slots, so that they can be linked, if these are free; else
-/// just the pages of the region.
-fn fit_from<H>(space: &Space<H>, vmas: &Vmas, start: Page, pages: PageCount) -> Option<Fit> {
-    let range = range_from(start, pages).ok()?;
-    let slots = whole_slots(start, pages).filter(|&slots| mappable().contains_range(slots));
+/// `range` as a place: in whole slots, so that they can be linked, if these are free; else just the
+/// pages of the region.
+fn fit_from<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<Fit> {
+    let slots = whole_slots(range.start(), range.count()).filter(|&slots| mappable().contains_range(slots));
     slots
         .and_then(|slots| space.fit_at(vmas, slots))
         .or_else(|| space.fit_at(vmas, range))

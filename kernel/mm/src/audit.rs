@@ -6,7 +6,7 @@
 use crate::frame::Frames;
 use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
-use crate::region::{Contents, Region, RegionId, RegionState, RegionTable, Reserve};
+use crate::region::{Region, RegionId, RegionState, RegionTable, Reserve};
 use crate::slot::{SLOT_PAGES, is_whole_slots, slot_of};
 use crate::space::{Arriving, Space};
 use crate::vma::{
@@ -235,10 +235,11 @@ impl<M: Mmu> MemoryManager<M> {
     fn audit_translations(&self, space: &Space<M::Space>) -> Result<(), Broken> {
         for (_, vma) in self.vmas_of(space) {
             let is_linked = vma.manner() == Manner::Linked;
+            let in_slots = vma.manner() != Manner::Paged;
             let in_step = |attachment: Attachment| attachment.base.number().is_multiple_of(SLOT_PAGES);
             check(
-                !is_linked || (vma.attachment().is_some_and(in_step) && is_whole_slots(vma.range())),
-                "a linked VMA is made of whole slots, in step with its region's tables",
+                !in_slots || (vma.attachment().is_some_and(in_step) && is_whole_slots(vma.range())),
+                "a VMA that is linked or has blocks is made of whole slots, in step with its region's tables",
             )?;
             let mut rest = Some(vma.range());
             while let Some(page) = rest.and_then(|rest| self.mmu.next_mapped(&space.hardware, rest)) {
@@ -246,7 +247,7 @@ impl<M: Mmu> MemoryManager<M> {
                     self.mmu.is_linked(&space.hardware, page) == is_linked,
                     "linked VMAs are linked, others are not",
                 )?;
-                let next = if is_linked {
+                let next = if in_slots {
                     self.audit_slot(space, vma, page)?;
                     slot_of(page).end()
                 } else {
@@ -262,7 +263,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// What is seen of a region in a linked slot: the first page there that has a frame.
     fn audit_slot(&self, space: &Space<M::Space>, vma: &Vma, slot: Page) -> Result<(), Broken> {
         let Some(attachment) = vma.attachment() else {
-            return Err("what is linked is attached");
+            return Err("what is linked, or a block, is attached");
         };
         let region = self.regions.get(attachment.region);
         let tree = region.and_then(|region| region.contents.tree());
@@ -285,7 +286,7 @@ impl<M: Mmu> MemoryManager<M> {
         let expected = match vma.backing {
             Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => Some(frame),
             Backing::Physical(first, _) => Some(first.offset(offset)),
-            Backing::Paged(attachment) | Backing::Linked(attachment) => self
+            Backing::Paged(attachment) | Backing::Linked(attachment) | Backing::Blocks(attachment) => self
                 .regions
                 .get(attachment.region)
                 .and_then(|region| region.contents.lookup(&self.mmu, attachment.index_of(page))),
@@ -322,15 +323,19 @@ impl<M: Mmu> MemoryManager<M> {
             contents.tree().and_then(behind).is_none(),
             "no frame stands behind a region's end",
         )?;
-        let charged = contents.present() + contents.tables() + contents.promise().frames();
+        let promised = contents.promise().all_frames();
         let expected = match (region.reserve, region.state) {
             (Reserve::Promised, RegionState::Unnamed | RegionState::Live | RegionState::Removed) => {
-                Contents::needs(region.pages)
+                contents.needs(region.pages) - contents.held()
             }
-            (Reserve::OnTouch, _) | (_, RegionState::Dead) => contents.present() + contents.tables(),
+            // The tables that the block will need, while one is coming.
+            (Reserve::OnTouch, state) if state != RegionState::Dead && contents.is_block_coming() => {
+                promised.min(2)
+            }
+            (Reserve::OnTouch, _) | (_, RegionState::Dead) => 0,
         };
         check(
-            charged == expected,
+            promised == expected,
             "a region holds, or is promised, all its frames and tables",
         )?;
         match region.state {
@@ -413,7 +418,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn audit_totals(&self) -> Result<(), Broken> {
-        let (mut used, mut promised, mut vmas, mut shares) = (0, 0, 0, 0);
+        let (mut used, mut promised, mut vmas, mut shares) = (self.in_runs, 0, 0, 0);
         for (_, space) in self.spaces.iter() {
             used += 1 + space.tables.present + space.pages.present;
             promised += space.tables.promise.frames() + space.pages.promise.frames();
@@ -427,8 +432,8 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let (mut identified, mut unnamed, mut pages, mut present) = (0, 0, 0, 0);
         for (_, region) in self.regions.iter() {
-            used += region.contents.present() + region.contents.tables();
-            promised += region.contents.promise().frames();
+            used += region.contents.held();
+            promised += region.contents.promise().all_frames();
             present += region.contents.present();
             match region.state {
                 RegionState::Unnamed => unnamed += 1,

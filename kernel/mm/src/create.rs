@@ -1,15 +1,17 @@
 //! `shmget`: finds or creates a region.
 //!
 //! POSIX `shmget`. Where it leaves the order of errors open, the order is Linux's: for an
-//! existing key `EEXIST`, then `EINVAL`, then `EACCES`.
+//! existing key `EEXIST`, then `EINVAL`, then `EACCES`; for a new one with `SHM_HUGETLB` `EINVAL` and `ENOSPC`
+//! for its size, then `EINVAL` for that of its blocks, then `EPERM`, then `ENOMEM`.
 
 use crate::identity::{Credential, Seconds};
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::{
-    Contents, Lock, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Wanted,
+    Contents, Lock, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Unit, Wanted,
 };
+use crate::slot::SLOT_PAGES;
 use abi::Errno;
 use abi::memory::{ShmGet, UserUsage};
 use abi::shm::{GetFlags, ShmKey};
@@ -62,18 +64,18 @@ impl<M: Mmu> MemoryManager<M> {
         state: RegionState,
     ) -> Result<RegionId, Errno> {
         let identity = self.alive(call.space)?.identity;
-        let pages = PageCount::covering(size)
+        let unit = unit(flags);
+        let pages = covering(size, unit)
             .filter(|_| size <= self.limits.shmmax)
             .ok_or(Errno::EINVAL)?;
-        // Regions of 2 MiB blocks are not supported, which Linux reports in the same way.
-        if flags.contains(GetFlags::HUGETLB) {
-            return Err(Errno::EINVAL);
-        }
         self.check_share(&identity.credential, pages)?;
         let all_pages = self.regions.pages().checked_add(pages.get());
         if all_pages.is_none_or(|all| all > self.limits.shmall) || self.regions.found() >= self.limits.shmmni
         {
             return Err(Errno::ENOSPC);
+        }
+        if unit == Unit::Block {
+            check_blocks(flags, &identity.credential)?;
         }
         let reserve = if flags.contains(GetFlags::NORESERVE) {
             Reserve::OnTouch
@@ -81,7 +83,7 @@ impl<M: Mmu> MemoryManager<M> {
             Reserve::Promised
         };
         let promise = match reserve {
-            Reserve::Promised => self.frames.promise(Contents::needs(pages))?,
+            Reserve::Promised => Contents::promise_of(pages, unit, &mut self.frames)?,
             Reserve::OnTouch => self.frames.promise(0)?,
         };
         if self.regions.is_full() {
@@ -106,7 +108,7 @@ impl<M: Mmu> MemoryManager<M> {
             last_user: None,
             attached: 0,
             handles: 0,
-            contents: Contents::new(pages, promise),
+            contents: Contents::new(pages, unit, promise),
             below: [None; 2],
             next_dead: None,
         };
@@ -130,5 +132,35 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::ENOSPC);
         }
         Ok(())
+    }
+}
+
+/// What a new region's memory is to come in.
+fn unit(flags: GetFlags) -> Unit {
+    if flags.contains(GetFlags::HUGETLB) {
+        Unit::Block
+    } else {
+        Unit::Page
+    }
+}
+
+/// Pages of a region of `bytes` bytes, whose blocks are whole.
+fn covering(bytes: u64, unit: Unit) -> Option<PageCount> {
+    let pages = PageCount::covering(bytes)?;
+    match unit {
+        Unit::Page => Some(pages),
+        Unit::Block => PageCount::new(pages.get().checked_next_multiple_of(SLOT_PAGES)?),
+    }
+}
+
+/// Blocks have 2 MiB, and only the privileged may have them: nobody else can use what they take.
+fn check_blocks(flags: GetFlags, credential: &Credential) -> Result<(), Errno> {
+    if ![0, GetFlags::HUGE_2MB.block_shift()].contains(&flags.block_shift()) {
+        return Err(Errno::EINVAL);
+    }
+    if credential.is_privileged() {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
     }
 }

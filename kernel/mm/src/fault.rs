@@ -117,6 +117,10 @@ impl<M: Mmu> MemoryManager<M> {
                 let region = attached(regions, attachment);
                 touch.paged(attachment, region, shared_present)
             }
+            Backing::Blocks(attachment) => {
+                let region = attached(regions, attachment);
+                touch.block(attachment, region, shared_present)
+            }
             Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => {
                 touch.private();
                 Ok(())
@@ -137,10 +141,12 @@ impl<M: Mmu> MemoryManager<M> {
             Backing::Anonymous | Backing::Stack(_) => VmaKind::Anonymous,
             Backing::MessagePage => VmaKind::MessagePage,
             Backing::Physical(..) => VmaKind::Physical,
-            Backing::Paged(attachment) | Backing::Linked(attachment) => VmaKind::Shared {
-                id: RegionTable::identifier(attachment.region),
-                key: self.regions.get(attachment.region)?.key,
-            },
+            Backing::Paged(attachment) | Backing::Linked(attachment) | Backing::Blocks(attachment) => {
+                VmaKind::Shared {
+                    id: RegionTable::identifier(attachment.region),
+                    key: self.regions.get(attachment.region)?.key,
+                }
+            }
         };
         Some(VmaFacts {
             range: vma.content(),

@@ -246,10 +246,9 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let contents = &mut region.contents;
-        let held = |contents: &crate::region::Contents| contents.present() + contents.tables();
-        let (present, before) = (contents.present(), held(contents));
+        let (present, before) = (contents.present(), contents.held());
         let emptied = contents.dismantle(mmu, frames, most, &proof);
-        let given_back = before - held(contents);
+        let given_back = before - contents.held();
         // Unfinished, it took all the time it may, if not for frames, for empty entries.
         let cost = match emptied {
             Emptied::Partly => most,

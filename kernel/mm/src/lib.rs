@@ -26,7 +26,8 @@
 //!    the region's promise (`frame/buddy.rs`), zeroed and kept in the region's tree.
 //! 3. [`Mmu::link`] hangs the region's level-3 table into the address space, if the attachment is
 //!    linked: 2 MiB or more, from where a 2 MiB slot starts. Else [`Mmu::install_shared`] maps the
-//!    page. Tables of the address space come from its own promise.
+//!    page, and [`Mmu::install_block`] a block of 2 MiB of a region of these, which is zeroed in steps
+//!    before. Tables of the address space come from its own promise.
 //!
 //! A translation that is there and allows less than its VMA is widened by the same way: nothing is
 //! permitted before somebody asks for it.
@@ -69,7 +70,7 @@
 //! * `SHM_EXEC` implies read-only: nothing is ever writable and executable at once.
 //! * An attachment counts once until its last page is unmapped; Linux counts its pieces.
 //! * Nobody, not even user 0, maps page 0. `SHM_RND` to page 0 is `EINVAL`.
-//! * `SHM_HUGETLB` is `EINVAL`, as in a kernel without huge pages.
+//! * `SHM_HUGETLB` takes blocks from the memory that all share; there is no pool of them.
 //! * A second `SHM_REMAP` in one address space, while the first one is still emptying its place,
 //!   is `EAGAIN`, and so is one that would cut a mapping while pages move into it. Only programs
 //!   with several threads, or whose memory manager others hold too, can see that.
@@ -117,7 +118,7 @@ mod vma;
 pub use account::Account;
 pub use audit::Broken;
 pub use fault::{Access, FaultCause, VmaFacts, VmaKind};
-pub use frame::{BadRam, MOST_RANGES, frame_words};
+pub use frame::{Ahead, BadRam, MOST_RANGES, frame_words};
 pub use identity::{Credential, Gid, Identity, Seconds, Uid};
 pub use job::{Job, STEP_FRAMES};
 pub use limits::{Limits, Orphans};

@@ -54,6 +54,7 @@ fn kind(backing: Backing) -> MappingKind {
         Backing::Physical(..) => MappingKind::Physical,
         Backing::Paged(_) => MappingKind::Paged,
         Backing::Linked(_) => MappingKind::Linked,
+        Backing::Blocks(_) => MappingKind::Blocks,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The memory manager as a whole: its parts, its storage, its counts.
 
 use crate::account::{Account, Accounts};
-use crate::frame::{BadRam, Frames};
+use crate::frame::{Ahead, BadRam, Frames, NeverMapped};
 use crate::identity::{Credential, Identity};
 use crate::limits::Limits;
 use crate::mmu::Mmu;
@@ -12,7 +12,7 @@ use crate::vma::{Vma, Vmas};
 use abi::Errno;
 use abi::memory::Usage;
 use abi::system::FrameCounts;
-use addr::FrameRange;
+use addr::{Frame, FrameRange};
 use slots::{Id, Slot, Slots};
 
 /// Room for everything the memory manager keeps. It allocates nothing itself.
@@ -51,6 +51,8 @@ pub struct MemoryManager<M: Mmu> {
     pub(crate) limits: Limits,
     /// Pages of regions that have a frame.
     pub(crate) shared_present: u64,
+    /// Frames of runs that were taken.
+    pub(crate) in_runs: u64,
     pub(crate) tray: Tray,
 }
 
@@ -87,6 +89,7 @@ impl<M: Mmu> MemoryManager<M> {
             accounts: Accounts::new(accounts),
             vmas: Slots::new(vmas),
             shared_present: 0,
+            in_runs: 0,
             tray: Tray::EMPTY,
         })
     }
@@ -113,6 +116,39 @@ impl<M: Mmu> MemoryManager<M> {
             .insert(Space::new(hardware, identity))
             .map_err(|_| Errno::ENFILE)?;
         Ok(Id::from_parts(id.index(), id.generation()))
+    }
+
+    /// Takes `count` frames in a row for the kernel itself, for a device that wants them so: the first
+    /// one's number is a multiple of `alignment`, a power of two. Their contents are anything.
+    ///
+    /// # Errors
+    /// `ENOMEM` if there are none that nobody was promised: a run of `count` frames is looked for in a free
+    /// block of the next power of two, 1 GiB at most.
+    pub fn take_run(&mut self, count: u64, alignment: u64) -> Result<FrameRange, Errno> {
+        let run = self.frames.take_run(count, alignment)?;
+        self.in_runs += count;
+        Ok(run)
+    }
+
+    /// Gives back what [`take_run`](Self::take_run) answered, or a part of it. No translation and no device
+    /// leads there any more.
+    ///
+    /// # Panics
+    /// If more is given back than was taken.
+    pub fn give_back_run(&mut self, run: FrameRange) {
+        self.in_runs -= run.count();
+        self.frames.give_back_run(run, &NeverMapped);
+    }
+
+    /// Zeroes some free frames, so that a first touch finds one ready: for a CPU that has nothing else to
+    /// do. A bounded step; answers whether another one would find something to do.
+    pub fn zero_ahead(&mut self) -> Ahead {
+        self.frames.zero_ahead(&mut self.mmu)
+    }
+
+    /// The frames that were zeroed ahead and are still free.
+    pub fn zeroed_ahead(&self) -> impl Iterator<Item = Frame> {
+        self.frames.zeroed()
     }
 
     /// How many frames there are and what became of them.

@@ -72,8 +72,7 @@ impl<M: Mmu> MemoryManager<M> {
             mmu, frames, spaces, ..
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        let frame = space.pages.take(frames);
-        mmu.zero(frame);
+        let frame = space.pages.take_zeroed(mmu, frames);
         let mut tables = space.tables.source(frames);
         mmu.install(
             &mut space.hardware,

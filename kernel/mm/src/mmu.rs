@@ -17,7 +17,7 @@
 //!   permitted before until it is told otherwise (Arm ARM, "General TLB maintenance requirements"),
 //!   so these yield a [`Stale`] as well.
 
-use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use addr::{Frame, FrameRange, MemoryKind, Page, PageRange, Perms};
 
 /// Where translation tables get their frames. The caller has promised enough of them beforehand.
 pub trait FrameSource {
@@ -43,7 +43,7 @@ pub enum Removed {
     Leaf(Page, Frame),
     /// A translation table of this address space that has become empty.
     Table(Frame),
-    /// The link of this slot to a region's table.
+    /// The link of this slot to a region's table, or the mapping of a region's block at it.
     Link(Page),
 }
 
@@ -84,7 +84,8 @@ impl Flushed {
 /// The tables of a region: a tree of frames by page index, shared by all who attach it.
 ///
 /// The lowest tables are level-3 tables in the hardware's format, so that an address space can
-/// link one whole (512 pages, 2 MiB) instead of copying its entries.
+/// link one whole (512 pages, 2 MiB) instead of copying its entries. A region of blocks has none, but blocks
+/// in their place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SharedTree {
     /// The topmost table.
@@ -116,6 +117,11 @@ pub trait Mmu {
     /// [`zero`](Self::zero).
     fn copy(&mut self, from: Frame, to: Frame);
 
+    /// The same for frames in a row.
+    fn zero_run(&mut self, frames: FrameRange) {
+        frames.iter().for_each(|frame| self.zero(frame));
+    }
+
     /// Makes data written to `frame` visible to instruction fetches on every CPU (Arm ARM,
     /// "Concurrent modification and execution of instructions"). Called before a frame becomes
     /// executable.
@@ -136,6 +142,17 @@ pub trait Mmu {
         frame: Frame,
         perms: Perms,
         kind: MemoryKind,
+        tables: &mut impl FrameSource,
+    );
+
+    /// Maps `slot`, the first page of an absent 2 MiB slot, to the block whose first frame is `first`: by one
+    /// descriptor, without a level-3 table.
+    fn install_block(
+        &mut self,
+        space: &mut Self::Space,
+        slot: Page,
+        first: Frame,
+        perms: Perms,
         tables: &mut impl FrameSource,
     );
 
@@ -210,7 +227,7 @@ pub trait Mmu {
         tables: &mut impl FrameSource,
     );
 
-    /// Takes linked slots in `range` (whole slots) away and tells `visit` of each. Tables of this space
+    /// Takes linked slots and blocks in `range` (whole slots) away and tells `visit` of each. Tables of this space
     /// go as in [`unmap`](Self::unmap); of the region's, `visit` hears nothing.
     fn unlink(
         &mut self,
@@ -233,10 +250,38 @@ pub trait Mmu {
     /// Puts `frame` in place as page `index` of a region, which is absent.
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource);
 
+    /// Puts the block whose first frame is `first` in place as page `index` of a region, a multiple of 512,
+    /// and those that follow. They are absent.
+    fn shared_install_block(
+        &mut self,
+        tree: SharedTree,
+        index: u64,
+        first: Frame,
+        tables: &mut impl FrameSource,
+    );
+
     /// Takes up to `limit` leaves and tables out of a region that nobody has attached, from the
-    /// lowest index on, and tells `visit` of each frame. Returns whether anything but the root
+    /// lowest index on, and tells `visit` of each. Returns whether anything but the root
     /// is left; when nothing is, the root has been visited too.
-    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Frame)) -> Dismantled;
+    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Piece)) -> Dismantled;
+}
+
+/// What a dismantling came across.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// A page's frame, or a table.
+    Frame(Frame),
+    /// A block: 512 frames from this one on.
+    Block(Frame),
+}
+
+impl Piece {
+    /// The frame, or its first.
+    pub const fn first(self) -> Frame {
+        match self {
+            Self::Frame(frame) | Self::Block(frame) => frame,
+        }
+    }
 }
 
 /// How far a dismantling came.

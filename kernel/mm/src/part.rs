@@ -70,7 +70,7 @@ impl Part {
         };
         let most_pages = match manner {
             Manner::Paged => most as u64,
-            Manner::Linked => most as u64 * SLOT_PAGES,
+            Manner::Linked | Manner::Blocks => most as u64 * SLOT_PAGES,
         };
         if range.end().number() - from.number() <= most_pages {
             return whole;
@@ -111,7 +111,7 @@ impl Part {
         };
         let stale = match manner {
             Manner::Paged => mmu.unmap(space, self.range, self.vacant, put),
-            Manner::Linked => mmu.unlink(space, self.range, self.vacant, put),
+            Manner::Linked | Manner::Blocks => mmu.unlink(space, self.range, self.vacant, put),
         };
         tray.links = links;
         mmu.flush(space, stale)

@@ -15,7 +15,7 @@ use crate::mmu::Mmu;
 use crate::place::mappable;
 use crate::slot::{SLOT_PAGES, slots_around};
 use crate::space::{Space, SpaceId};
-use crate::unmap::Clearance;
+use crate::unmap::{Clearance, check_blocks_whole};
 use crate::vma::{Manner, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next};
 use abi::Errno;
 use abi::memory::Protect;
@@ -46,9 +46,11 @@ impl<M: Mmu> MemoryManager<M> {
     /// Makes sure that there are slots to cut VMAs at the ends of a range, where these are to change.
     ///
     /// # Errors
-    /// `ENOMEM` if slots are missing, or if there would be more VMAs than there may be.
+    /// `EINVAL` if a block would be cut; `ENOMEM` if slots are missing, or if there would be more VMAs than
+    /// there may be.
     fn plan_change(&self, space: SpaceId, range: PageRange, perms: Perms) -> Result<Clearance, Errno> {
         let space = self.alive(space)?;
+        check_blocks_whole(space, &self.vmas, range)?;
         let cuts = Cuts::for_change(space, &self.vmas, range, |vma| vma.perms != perms);
         self.check_slots(space, cuts.new_vmas(), cuts.new_vmas())?;
         Ok(Clearance { range, cuts })
@@ -94,7 +96,7 @@ impl<M: Mmu> MemoryManager<M> {
             // It is being emptied, which takes away more.
             _ if vma.is_leaving() => (part.end(), 0),
             Manner::Paged => narrow_leaves(mmu, space, part, vma.perms, most),
-            Manner::Linked => take_links_out(mmu, space, slots_around(part), most),
+            Manner::Linked | Manner::Blocks => take_links_out(mmu, space, slots_around(part), most),
         };
         space.exceeding = PageRange::between(done, range.end());
         cost

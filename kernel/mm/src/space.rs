@@ -3,6 +3,7 @@
 use crate::fork::Birth;
 use crate::frame::{Frames, Left, Promise, Shared, TableSource, Unreachable};
 use crate::identity::Identity;
+use crate::mmu::Mmu;
 use crate::quota::Quota;
 use crate::region::RegionId;
 use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut};
@@ -91,10 +92,16 @@ impl Stock {
         self.present + self.shared + self.promise.frames()
     }
 
-    /// Takes one of the promised frames.
+    /// Takes one of the promised frames. Its contents are anything.
     pub fn take(&mut self, frames: &mut Frames) -> Frame {
         self.present += 1;
         frames.take(&mut self.promise)
+    }
+
+    /// Takes one of the promised frames, zeroed.
+    pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, frames: &mut Frames) -> Frame {
+        self.present += 1;
+        frames.take_zeroed(mmu, &mut self.promise)
     }
 
     /// Gives a frame back, which may be needed again. One that others share stays with them.

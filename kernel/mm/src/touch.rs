@@ -8,7 +8,7 @@
 use crate::fault::FaultCause;
 use crate::frame::{Frames, OutOfFrames};
 use crate::mmu::Mmu;
-use crate::region::{Published, Region, Reserve};
+use crate::region::{Filled, Published, Region, Reserve};
 use crate::slot::{SLOT_PAGES, slot_of};
 use crate::space::Space;
 use crate::vma::{Attachment, Vma};
@@ -37,14 +37,19 @@ enum Came {
     Now(Frame),
 }
 
+impl From<OutOfFrames> for FaultCause {
+    fn from(_: OutOfFrames) -> Self {
+        Self::OutOfMemory
+    }
+}
+
 impl<M: Mmu> Touch<'_, M> {
     /// Maps the page to a frame of the address space's own, if it is not mapped. A frame that it shares
     /// with others since a fork does as long as nobody writes.
     pub fn private(&mut self) {
         match self.mmu.lookup(&self.space.hardware, self.page) {
             None => {
-                let frame = self.space.pages.take(self.frames);
-                self.mmu.zero(frame);
+                let frame = self.space.pages.take_zeroed(self.mmu, self.frames);
                 self.install(frame, MemoryKind::Normal);
             }
             Some((_, allowed)) if allowed.contains(self.needed) => {}
@@ -148,6 +153,45 @@ impl<M: Mmu> Touch<'_, M> {
         Ok(())
     }
 
+    /// Sees to it that the region has a block for the page, and maps it. A block that is new is zeroed
+    /// in pieces: the access faults until it is there, and threads that are due run in between.
+    pub fn block(
+        &mut self,
+        attachment: Attachment,
+        region: &mut Region,
+        shared_present: &mut u64,
+    ) -> Result<(), FaultCause> {
+        let (slot, perms, contents) = (slot_of(self.page), self.vma.perms, &mut region.contents);
+        if let Some((_, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) {
+            if allowed.contains(self.needed) {
+                return Ok(());
+            }
+            self.space.unlink(self.mmu, slot);
+        }
+        let index = attachment.index_of(slot.start());
+        let first = match contents.lookup(self.mmu, index) {
+            Some(first) => first,
+            None => {
+                let before = contents.present();
+                let filled = contents.fill_block(self.mmu, self.frames, index, region.reserve)?;
+                *shared_present += contents.present() - before;
+                match filled {
+                    Filled::Partly => return Ok(()),
+                    Filled::Wholly(first) => first,
+                }
+            }
+        };
+        let end = attachment.index_of(slot.end());
+        if perms.contains(Perms::EXECUTE) && contents.publish(self.mmu, end) == Published::Partly {
+            return Ok(());
+        }
+        let Space { hardware, tables, .. } = &mut *self.space;
+        let mut tables = tables.source(self.frames);
+        self.mmu
+            .install_block(hardware, slot.start(), first, perms, &mut tables);
+        Ok(())
+    }
+
     /// Whether the page has a translation, which then allows the access.
     fn is_served(&mut self) -> bool {
         let Some((frame, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) else {
@@ -190,9 +234,7 @@ impl<M: Mmu> Touch<'_, M> {
         }
         let frame = match reserve {
             Reserve::Promised => contents.fill(self.mmu, self.frames, index),
-            Reserve::OnTouch => contents
-                .fill_unpromised(self.mmu, self.frames, index)
-                .map_err(|OutOfFrames| FaultCause::OutOfMemory)?,
+            Reserve::OnTouch => contents.fill_unpromised(self.mmu, self.frames, index)?,
         };
         *shared_present += 1;
         Ok(Came::Now(frame))

@@ -6,8 +6,9 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
+use crate::slot::SLOT_PAGES;
 use crate::space::{Space, SpaceId};
-use crate::vma::{VmaId, VmaState, Vmas, existing};
+use crate::vma::{Manner, VmaId, VmaState, Vmas, existing};
 use abi::Errno;
 use abi::memory::Unmap;
 use addr::{Page, PageCount, PageRange, VirtAddr};
@@ -55,7 +56,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// one is left after that for a newcomer.
     ///
     /// # Errors
-    /// `ENOMEM` if slots are missing, or if more VMAs are left than there may be.
+    /// `EINVAL` if a block would be cut; `ENOMEM` if slots are missing, or if more VMAs are left than there
+    /// may be.
     pub(crate) fn plan_clearance(
         &self,
         space: SpaceId,
@@ -63,6 +65,7 @@ impl<M: Mmu> MemoryManager<M> {
         purpose: Purpose,
     ) -> Result<Clearance, Errno> {
         let space = self.alive(space)?;
+        check_blocks_whole(space, &self.vmas, range)?;
         let cuts = Cuts::at_ends(space, &self.vmas, range, purpose);
         let more = u32::from(purpose == Purpose::Newcomer);
         self.check_slots(space, cuts.new_vmas() + more, cuts.growth() + more)?;
@@ -126,6 +129,27 @@ pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas, range: PageRang
         .iter()
         .filter_map(|&at| across(space, vmas, at))
         .any(|id| existing(vmas, id).state == VmaState::Filling)
+}
+
+/// Whether no block lies across an end of `range`.
+///
+/// # Errors
+/// `EINVAL` if one does.
+pub(crate) fn check_blocks_whole<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Result<(), Errno> {
+    let ends = [range.start(), range.end()];
+    if ends.iter().any(|&at| is_inside_block(space, vmas, at)) {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+/// Whether there are pages of one block on both sides of `at`.
+fn is_inside_block<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> bool {
+    let is_of_blocks = |id| {
+        let vma = existing(vmas, id);
+        vma.manner() == Manner::Blocks && vma.state == VmaState::Live
+    };
+    !at.number().is_multiple_of(SLOT_PAGES) && space.set.containing(vmas, at).is_some_and(is_of_blocks)
 }
 
 /// The VMA with pages on both sides of `at`.

@@ -3,6 +3,7 @@
 mod common;
 
 mod linked {
+    mod blocks;
     mod detach;
     mod execute;
     mod look;

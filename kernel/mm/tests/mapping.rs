@@ -3,6 +3,7 @@
 mod common;
 
 mod mapping {
+    mod ahead;
     mod around;
     mod edges;
     mod inspect;

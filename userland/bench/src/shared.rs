@@ -1,12 +1,13 @@
 //! Shared memory segments.
 
 use crate::measure::{Row, time};
+use abi::memory::Protection;
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmKey};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 use rt::shm::Shm;
-use rt::sys::memory::{shm_attach, shm_control, shm_detach, shm_get};
-use rt::{Error, Incoming};
+use rt::sys::memory::{map, shm_attach, shm_control, shm_detach, shm_get, unmap};
+use rt::{Error, Incoming, hazard};
 
 const COUNT: u64 = 1000;
 const PAGE: u64 = abi::layout::PAGE_BYTES;
@@ -25,6 +26,7 @@ pub fn measure() -> Result<Vec<Row>, Error> {
     rows.push(attach_and_detach("shm_attach_detach_1g", 1024 * MIB)?);
     rows.push(first_touch()?);
     rows.extend(range()?);
+    rows.push(first_touch_of_blocks()?);
     rows.extend(large()?);
     Ok(rows)
 }
@@ -110,8 +112,18 @@ fn attach_and_detach(id: &'static str, bytes: u64) -> Result<Row, Error> {
     row
 }
 
+/// Touches as much memory as the kernel ever zeroes ahead (16 MiB), so that what is touched next has to be zeroed
+/// first. Since no CPU is idle while this program runs, it stays so.
+fn use_up_zeroed_frames() -> Result<(), Error> {
+    const BYTES: u64 = 16 * MIB;
+    let address = map(0, BYTES, Protection::READ | Protection::WRITE)?;
+    (0..BYTES / PAGE).for_each(|page| hazard::write(address + page * PAGE, 1));
+    unmap(address, BYTES)
+}
+
 /// The first write to each page of 1 MiB, zeroing included.
 fn first_touch() -> Result<Row, Error> {
+    use_up_zeroed_frames()?;
     let pages = MIB / PAGE;
     let segment = Shm::create(ShmKey::PRIVATE, MIB, RW)?;
     let attachment = segment.attach()?;
@@ -126,6 +138,29 @@ fn first_touch() -> Result<Row, Error> {
     Ok(Row::new(
         "shm_first_touch_page",
         first.saturating_sub(again) / pages,
+    ))
+}
+
+/// The first write to each block of 16 MiB, zeroing included.
+fn first_touch_of_blocks() -> Result<Row, Error> {
+    const BYTES: u64 = 16 * MIB;
+    const BLOCK: u64 = 2 * MIB;
+    let flags = GetFlags::CREAT | GetFlags::HUGETLB;
+    let segment = Shm::from_id(shm_get(ShmKey::PRIVATE, BYTES, flags.with_mode(RW))?);
+    let attachment = segment.attach()?;
+    let touch = || {
+        for word in attachment.words().iter().step_by((BLOCK / 8) as usize) {
+            word.store(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    let first = time(touch)?;
+    let again = time(touch)?;
+    drop(attachment);
+    segment.remove()?;
+    Ok(Row::new(
+        "shm_block_first_touch",
+        first.saturating_sub(again) / (BYTES / BLOCK),
     ))
 }
 

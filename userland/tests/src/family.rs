@@ -1,8 +1,12 @@
 //! A program that starts itself again.
 
+use abi::process::{End, FaultKind};
+use abi::shm::ShmId;
+use alloc::format;
+use alloc::string::ToString;
 use rt::archive::Archive;
-use rt::spawn::{Child, Command};
-use rt::{Failure, Start};
+use rt::spawn::{Child, Command, Ended};
+use rt::{Failure, Outcome, Start};
 
 /// What it takes to start more processes of the same program.
 #[derive(Clone, Copy, Debug)]
@@ -40,5 +44,42 @@ impl Family {
     /// The reason.
     pub fn start<'s>(&self, args: impl IntoIterator<Item = &'s str>) -> Result<Child, Failure> {
         Ok(self.command(args).spawn()?)
+    }
+
+    /// Starts one more to play `part` with a segment, and waits for its end.
+    ///
+    /// # Errors
+    /// A sentence, if it does not end as expected.
+    pub fn ends(&self, part: &str, id: ShmId, expected: End) -> Outcome {
+        let end = self.start([part, id.raw().to_string().as_str()])?.wait()?;
+        if end == expected {
+            Ok(())
+        } else {
+            let (end, expected) = (Ended(end), Ended(expected));
+            Err(Failure::new(format!(
+                "{}: {part} {end}, not {expected}",
+                self.name
+            )))
+        }
+    }
+
+    /// The same for one that a fault at `address` is to end.
+    ///
+    /// # Errors
+    /// As [`ends`](Self::ends).
+    pub fn faults(&self, part: &str, id: ShmId, kind: FaultKind, address: u64) -> Outcome {
+        self.ends(part, id, End::Faulted(kind, address))
+    }
+}
+
+/// Whether a number is as expected.
+///
+/// # Errors
+/// A sentence with both.
+pub fn expect(what: &str, found: u64, expected: u64) -> Outcome {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{what} is {found:#x}, not {expected:#x}")))
     }
 }

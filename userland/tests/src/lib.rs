@@ -9,6 +9,7 @@
 //! | `asid` | that many processes are kept apart when ASIDs are few |
 //! | `mapping` | that mappings are protected, replaced and grow as they should |
 //! | `linked` | that processes share the tables of a large segment, and cannot tell |
+//! | `blocks` | that processes share 2 MiB blocks, which are whole or not there |
 //! | `fp` | that FP/SIMD registers belong to their process |
 //! | `registers` | that traps and interruptions leave all other registers as they must |
 //!
@@ -25,7 +26,7 @@ mod frames;
 mod random;
 mod snippet;
 
-pub use family::Family;
+pub use family::{Family, expect};
 pub use frames::Frames;
 pub use random::Random;
 pub use snippet::{General, Snippet};

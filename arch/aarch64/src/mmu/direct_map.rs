@@ -7,7 +7,7 @@
 use crate::cpu::cache;
 use crate::mmu::layout::DIRECT_MAP;
 use aarch64_cpu::asm::barrier;
-use addr::{Frame, GRANULE, PhysAddr};
+use addr::{Frame, FrameRange, GRANULE, PhysAddr};
 use core::arch::asm;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -89,26 +89,45 @@ pub fn write(frame: Frame, offset: usize, from: &[u8]) {
 /// Fills `frame` with zeroes, before every later store for all observers: a translation to it that
 /// is published afterwards never shows what was there.
 pub(crate) fn zero(frame: Frame) {
-    let start = frame_at(frame, 0);
+    zero_bytes(frame, GRANULE as usize);
+}
+
+/// The same for frames in a row.
+pub(crate) fn zero_run(frames: FrameRange) {
+    zero_bytes(frames.start(), (frames.count() * GRANULE) as usize);
+}
+
+/// How many times in a row DC ZVA is written down: two instructions each, and two more for the loop.
+const UNROLLED: usize = 32;
+
+/// Fills `bytes` bytes, whole frames, from `first` on.
+#[inline(never)] // once is enough for so long a piece of code
+fn zero_bytes(first: Frame, bytes: usize) {
+    let start = frame_at(first, 0);
     match cache::zero_block_bytes() {
-        Some(block) if 4 * block <= GRANULE as usize => {
-            for at in (start..start + GRANULE as usize).step_by(4 * block) {
-                // SAFETY: Zeroes four blocks inside of a frame that the caller owns. The direct map is
-                // Normal memory, where DC ZVA is allowed (Arm ARM, "DC ZVA").
-                unsafe {
-                    asm!(
-                        "dc zva, {at}", "add {at}, {at}, {block}",
-                        "dc zva, {at}", "add {at}, {at}, {block}",
-                        "dc zva, {at}", "add {at}, {at}, {block}",
-                        "dc zva, {at}",
-                        at = inout(reg) at => _, block = in(reg) block,
-                        options(nostack, preserves_flags)
-                    );
-                }
+        Some(block) if UNROLLED * block <= GRANULE as usize => {
+            // SAFETY: Zeroes blocks inside of frames that the caller owns, which are a multiple of what one
+            // turn of the loop zeroes: both are powers of two. The direct map is Normal memory, where DC ZVA is
+            // allowed (Arm ARM, "DC ZVA").
+            unsafe {
+                asm!(
+                    "2:",
+                    ".rept {unrolled}",
+                    "dc zva, {at}",
+                    "add {at}, {at}, {block}",
+                    ".endr",
+                    "cmp {at}, {end}",
+                    "b.ne 2b",
+                    at = inout(reg) start => _,
+                    block = in(reg) block,
+                    end = in(reg) start + bytes,
+                    unrolled = const UNROLLED,
+                    options(nostack)
+                );
             }
         }
         _ => {
-            for at in (start..start + GRANULE as usize).step_by(8) {
+            for at in (start..start + bytes).step_by(8) {
                 word_at(at).store(0, Ordering::Relaxed);
             }
         }

@@ -9,9 +9,9 @@ use crate::mmu::direct_map::{self, DirectTables};
 use crate::mmu::tlb;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CONTEXTIDR_EL1, TTBR0_EL1};
-use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use addr::{Frame, FrameRange, MemoryKind, Page, PageRange, Perms};
 use mm::mmu::{
-    Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, ShareSource, SharedTree, Stale, TreeHeight,
+    Dismantled, Extent, Flushed, FrameSource, Mmu, Piece, Removed, ShareSource, SharedTree, Stale, TreeHeight,
 };
 use tock_registers::interfaces::Writeable;
 use vmsa::asid::{AsidAllocator, AsidBits, AsidCell, BeforeSwitch, Switched};
@@ -109,6 +109,10 @@ impl Mmu for Hardware {
         direct_map::copy(from, to);
     }
 
+    fn zero_run(&mut self, frames: FrameRange) {
+        direct_map::zero_run(frames);
+    }
+
     fn publish_code(&mut self, frame: Frame) {
         direct_map::publish_code(frame);
     }
@@ -148,6 +152,24 @@ impl Mmu for Hardware {
         space
             .tables
             .install(&mut DirectTables, page, leaf, || tables.take());
+        tlb::publish_new_entries();
+    }
+
+    fn install_block(
+        &mut self,
+        space: &mut Space,
+        slot: Page,
+        first: Frame,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        let block = Leaf {
+            frame: first,
+            attributes: Attributes::user(perms, MemoryKind::Normal),
+        };
+        space
+            .tables
+            .install_block(&mut DirectTables, slot, block, || tables.take());
         tlb::publish_new_entries();
     }
 
@@ -283,8 +305,24 @@ impl Mmu for Hardware {
         tlb::publish_new_entries();
     }
 
-    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Frame)) -> Dismantled {
-        match region(tree).dismantle(&mut DirectTables, limit, visit) {
+    fn shared_install_block(
+        &mut self,
+        tree: SharedTree,
+        index: u64,
+        first: Frame,
+        tables: &mut impl FrameSource,
+    ) {
+        region(tree).install_block(&mut DirectTables, index, first, || tables.take());
+        tlb::publish_new_entries();
+    }
+
+    fn shared_dismantle(
+        &mut self,
+        tree: SharedTree,
+        limit: usize,
+        mut visit: impl FnMut(Piece),
+    ) -> Dismantled {
+        match region(tree).dismantle(&mut DirectTables, limit, |it| visit(piece(it))) {
             vmsa::Dismantled::Partly => Dismantled::Partly,
             vmsa::Dismantled::Wholly => Dismantled::Wholly,
         }
@@ -305,6 +343,13 @@ fn removed(it: vmsa::Removed) -> Removed {
         vmsa::Removed::Leaf(page, frame) => Removed::Leaf(page, frame),
         vmsa::Removed::Table(frame) => Removed::Table(frame),
         vmsa::Removed::Link(slot) => Removed::Link(slot),
+    }
+}
+
+fn piece(it: vmsa::Piece) -> Piece {
+    match it {
+        vmsa::Piece::Frame(frame) => Piece::Frame(frame),
+        vmsa::Piece::Block(first) => Piece::Block(first),
     }
 }
 

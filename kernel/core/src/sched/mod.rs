@@ -112,6 +112,12 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
+    /// Does a bounded step of what can be done before it is needed: for a CPU on which nobody goes on.
+    /// Answers whether there is more.
+    pub fn use_idle_time(&mut self) -> mm::Ahead {
+        self.memory.zero_ahead()
+    }
+
     /// The running thread goes to the end of the queue.
     pub(crate) fn rotate(&mut self) {
         let cpu = self.cpus.this();

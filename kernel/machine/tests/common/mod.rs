@@ -32,6 +32,13 @@ impl Frames {
         }
     }
 
+    /// The first frame of a block; those skipped for its alignment are nobody's.
+    pub fn take_block(&mut self) -> Frame {
+        let first = (FIRST + self.next + 1).next_multiple_of(512);
+        self.next = first + 511 - FIRST;
+        Frame::from_number(first)
+    }
+
     pub fn give(&mut self, frame: Frame) {
         assert!(!self.free.contains(&frame), "{frame:?} was given back twice");
         self.free.push(frame);
@@ -152,6 +159,15 @@ impl Bench {
                 Removed::Link(_) => {}
             });
         (stale, gone)
+    }
+
+    /// Maps a block of frames that nobody else has at `slot`, and answers its first frame.
+    pub fn map_block(&mut self, space: &mut Space, slot: u64, perms: Perms) -> Frame {
+        let first = self.frames.take_block();
+        let tables = &mut self.frames;
+        self.machine
+            .install_block(space, page(slot), first, perms, tables);
+        first
     }
 
     pub fn region(&mut self, height: TreeHeight) -> SharedTree {

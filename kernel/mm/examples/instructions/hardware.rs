@@ -2,7 +2,7 @@
 
 use addr::{Frame, FrameRange, MemoryKind, Page, PageRange, Perms};
 use mm::mmu::{
-    Dismantled, Extent, Flushed, FrameSource, Mmu, Removed, ShareSource, SharedTree, Stale, TreeHeight,
+    Dismantled, Extent, Flushed, FrameSource, Mmu, Piece, Removed, ShareSource, SharedTree, Stale, TreeHeight,
 };
 use vmsa::{Attributes, ENTRIES, Height, Leaf, RegionTables, TableIndex, TableMemory, Tables};
 
@@ -77,6 +77,21 @@ impl Mmu for Hardware {
         space
             .0
             .install(self, page, Leaf { frame, attributes }, || tables.take());
+    }
+
+    fn install_block(
+        &mut self,
+        space: &mut Space,
+        slot: Page,
+        first: Frame,
+        perms: Perms,
+        tables: &mut impl FrameSource,
+    ) {
+        let block = Leaf {
+            frame: first,
+            attributes: Attributes::user(perms, MemoryKind::Normal),
+        };
+        space.0.install_block(self, slot, block, || tables.take());
     }
 
     fn install_shared(
@@ -178,8 +193,27 @@ impl Mmu for Hardware {
         region(tree).install(self, index, frame, || tables.take());
     }
 
-    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Frame)) -> Dismantled {
-        match region(tree).dismantle(self, limit, visit) {
+    fn shared_install_block(
+        &mut self,
+        tree: SharedTree,
+        index: u64,
+        first: Frame,
+        tables: &mut impl FrameSource,
+    ) {
+        region(tree).install_block(self, index, first, || tables.take());
+    }
+
+    fn shared_dismantle(
+        &mut self,
+        tree: SharedTree,
+        limit: usize,
+        mut visit: impl FnMut(Piece),
+    ) -> Dismantled {
+        let piece = |it| match it {
+            vmsa::Piece::Frame(frame) => Piece::Frame(frame),
+            vmsa::Piece::Block(first) => Piece::Block(first),
+        };
+        match region(tree).dismantle(self, limit, |it| visit(piece(it))) {
             vmsa::Dismantled::Partly => Dismantled::Partly,
             vmsa::Dismantled::Wholly => Dismantled::Wholly,
         }

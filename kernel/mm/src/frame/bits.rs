@@ -14,6 +14,7 @@ pub(super) struct BitTree {
     /// Where each level starts in `words`.
     starts: [usize; MOST_LEVELS],
     depth: usize,
+    bound: usize,
 }
 
 impl BitTree {
@@ -42,7 +43,12 @@ impl BitTree {
             level = words_of_level(level);
             depth += 1;
         }
-        Self { words, starts, depth }
+        Self {
+            words,
+            starts,
+            depth,
+            bound,
+        }
     }
 
     /// Puts `number` in.
@@ -72,9 +78,14 @@ impl BitTree {
         }
     }
 
-    /// Whether `number` is in.
+    /// Whether `number` is in, which none from the bound on ever is.
     pub fn contains(&self, number: usize) -> bool {
-        self.words[number / WORD_BITS] & 1 << (number % WORD_BITS) != 0
+        number < self.bound && self.words[number / WORD_BITS] & 1 << (number % WORD_BITS) != 0
+    }
+
+    /// Whether no number is in.
+    pub fn is_empty(&self) -> bool {
+        self.words[self.starts[self.depth - 1]] == 0
     }
 
     /// The lowest number in the set.
@@ -119,6 +130,7 @@ mod tests {
                 set.remove(number);
                 assert_eq!(set.first(), None, "{number} of {bound}");
             }
+            assert!((0..200).all(|beyond| !set.contains(bound + beyond)));
         }
     }
 
@@ -136,6 +148,7 @@ mod tests {
                     reference.remove(&number);
                 }
                 prop_assert_eq!(set.first(), reference.first().copied());
+                prop_assert_eq!(set.is_empty(), reference.is_empty());
                 prop_assert_eq!(set.contains(number), reference.contains(&number));
             }
         }

@@ -4,9 +4,15 @@
 //! that must not fail, has them promised at once; the sum of all promises never exceeds what is
 //! free, so a frame taken against one is always there. A frame is given back only with proof
 //! that no translation leads to it any more ([`Unreachable`]).
+//!
+//! A promise can be of *blocks* as well: 512 frames in a row, aligned, which a level-2 block maps. That is
+//! a promise of their number only, as for frames, not of certain ones. It is kept because blocks are broken
+//! up last: while there is a frame outside of every free block, that is taken. So with no more frames
+//! promised than are free beside the promised blocks, a block is broken up only if it is promised to nobody.
 
 mod bits;
 mod buddy;
+mod pool;
 mod ram;
 mod run;
 mod sharers;
@@ -14,11 +20,12 @@ mod sharers;
 pub use ram::{BadRam, MOST_RANGES};
 pub(crate) use sharers::{Left, Shared};
 
-use crate::mmu::{Flushed, FrameSource};
+use crate::mmu::{Flushed, FrameSource, Mmu};
 use abi::Errno;
 use abi::system::FrameCounts;
 use addr::{Frame, FrameRange};
-use buddy::{Buddy, ORDERS};
+use buddy::{BLOCK_ORDER, Buddy, ORDERS};
+use pool::Pool;
 use ram::Ram;
 use run::Run;
 use sharers::Sharers;
@@ -26,8 +33,18 @@ use sharers::Sharers;
 /// How many frames the allocator is asked for at a time, as a power of two.
 const ORDER_AT_HAND: usize = 5;
 
-/// Frames in the largest block.
+/// How many frames in a row are zeroed ahead, as powers of two: no fewer, so that the pool is not full of crumbs,
+/// and no more.
+const ORDERS_ZEROED: (usize, usize) = (5, 9);
+
+/// Most frames that one step zeroes ahead. What the CPU shall do next waits as long.
+const ZEROED_AT_ONCE: usize = 16;
+
+/// Frames in the largest block of the allocator.
 const LARGEST_BLOCK: u64 = 1 << (ORDERS - 1);
+
+/// Frames in a block that is promised and given out as such: 2 MiB.
+pub(crate) const BLOCK_FRAMES: u64 = 1 << BLOCK_ORDER;
 
 /// How many words [`Storage::frame_words`](crate::Storage::frame_words) must have for `ranges`
 /// of RAM: about three quarters of a byte a frame, holes not counted.
@@ -52,23 +69,29 @@ impl From<OutOfFrames> for Errno {
     }
 }
 
-/// The right to take a number of frames. Lives in the object it was made for; one that is
-/// dropped while not empty is lost to everybody.
+/// The right to take a number of frames, and a number of blocks. Lives in the object it was made for; one
+/// that is dropped while not empty is lost to everybody.
 #[must_use = "a promise that is not kept or released takes frames away from everybody"]
 #[derive(Debug)]
 pub(crate) struct Promise {
     frames: u64,
+    blocks: u64,
 }
 
 impl Promise {
     /// A promise of nothing.
     pub const fn none() -> Self {
-        Self { frames: 0 }
+        Self { frames: 0, blocks: 0 }
     }
 
-    /// How many frames it is worth.
+    /// How many single frames it is worth.
     pub const fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// How many frames it is worth in all, those of its blocks included.
+    pub const fn all_frames(&self) -> u64 {
+        self.frames + self.blocks * BLOCK_FRAMES
     }
 
     /// Cuts a promise of `frames` off.
@@ -82,12 +105,13 @@ impl Promise {
             self.frames
         );
         self.frames -= frames;
-        Self { frames }
+        Self { frames, blocks: 0 }
     }
 
     /// Adds `other` to this one.
     pub fn merge(&mut self, other: Self) {
         self.frames += other.frames;
+        self.blocks += other.blocks;
     }
 
     /// All of it; nothing stays.
@@ -101,16 +125,24 @@ pub(crate) trait Unreachable {}
 
 impl Unreachable for Flushed {}
 
+/// The proof for frames that the kernel took for itself: no address space has them.
+pub(crate) struct NeverMapped;
+
+impl Unreachable for NeverMapped {}
+
 /// All frames of the machine that programs and their tables may use.
 pub(crate) struct Frames {
     ram: Ram,
     buddy: Buddy,
     /// Free frames that the allocator does not have.
     at_hand: Run,
+    pool: Pool,
     total: u64,
     free: u64,
-    /// Never more than `free`.
+    /// Those of promised blocks included. Never more than `free`.
     promised: u64,
+    /// Never more blocks than the allocator has.
+    promised_blocks: u64,
     sharers: Sharers,
 }
 
@@ -124,7 +156,7 @@ impl Frames {
         let (words, rest) = words.split_at_mut(Buddy::words_for(ram.positions()));
         let (counts, _) = rest.split_at_mut(Sharers::words_for(ram.positions()));
         let mut buddy = Buddy::new(words, ram.positions());
-        for range in ram.ranges() {
+        for range in ranges {
             let position = ram.position(range.start()).ok_or(BadRam::NotSorted)?;
             buddy.give_back_range(position, range.count() as usize);
         }
@@ -133,9 +165,11 @@ impl Frames {
             ram,
             buddy,
             at_hand: Run::EMPTY,
+            pool: Pool::EMPTY,
             total,
             free: total,
             promised: 0,
+            promised_blocks: 0,
             sharers: Sharers::new(counts),
         })
     }
@@ -157,7 +191,7 @@ impl Frames {
     }
 
     fn is_position_free(&self, position: usize) -> bool {
-        self.at_hand.contains(position) || self.buddy.is_free(position)
+        self.at_hand.contains(position) || self.pool.contains(position) || self.buddy.is_free(position)
     }
 
     /// Promises `frames` frames.
@@ -166,12 +200,32 @@ impl Frames {
             return Err(OutOfFrames);
         }
         self.promised += frames;
-        Ok(Promise { frames })
+        Ok(Promise { frames, blocks: 0 })
+    }
+
+    /// Promises `blocks` blocks, and `frames` frames besides.
+    pub fn promise_blocks(&mut self, blocks: u64, frames: u64) -> Result<Promise, OutOfFrames> {
+        if self.buddy.whole() - self.promised_blocks < blocks {
+            // What is at hand, or in the pool, may be all that its block lacks.
+            self.put_away();
+            self.empty_pool();
+        }
+        if self.buddy.whole() - self.promised_blocks < blocks {
+            return Err(OutOfFrames);
+        }
+        let promise = Promise { frames, blocks };
+        if self.free - self.promised < promise.all_frames() {
+            return Err(OutOfFrames);
+        }
+        self.promised += promise.all_frames();
+        self.promised_blocks += blocks;
+        Ok(promise)
     }
 
     /// Takes a promise back.
     pub fn release(&mut self, promise: Promise) {
-        self.promised -= promise.frames;
+        self.promised -= promise.all_frames();
+        self.promised_blocks -= promise.blocks;
     }
 
     /// Takes a frame against `promise`. Its contents are anything.
@@ -188,10 +242,133 @@ impl Frames {
         self.ram.frame(position)
     }
 
+    /// Takes a frame that is zeroed against `promise`.
+    ///
+    /// # Panics
+    /// If the promise is worth nothing.
+    #[inline]
+    pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, promise: &mut Promise) -> Frame {
+        let Some(position) = self.pool.pop() else {
+            let frame = self.take(promise);
+            mmu.zero(frame);
+            return frame;
+        };
+        self.release(promise.split(1));
+        self.free -= 1;
+        self.ram.frame(position)
+    }
+
+    /// Zeroes some free frames for those who take zeroed ones later. Answers whether there are more.
+    pub fn zero_ahead(&mut self, mmu: &mut impl Mmu) -> Ahead {
+        for _ in 0..ZEROED_AT_ONCE {
+            let Some(position) = self.next_to_zero() else {
+                return Ahead::Done;
+            };
+            mmu.zero(self.ram.frame(position));
+            self.pool.push(position);
+        }
+        Ahead::More
+    }
+
+    fn next_to_zero(&mut self) -> Option<usize> {
+        if !self.pool.has_room() {
+            return None;
+        }
+        if let Some(position) = self.pool.next_dirty() {
+            return Some(position);
+        }
+        let (least, most) = ORDERS_ZEROED;
+        if !self.may_break_block(least) {
+            return None;
+        }
+        let (start, count) = self.buddy.take(least, most)?;
+        self.pool.refill(Run::new(start, count));
+        self.pool.next_dirty()
+    }
+
+    /// Whether, of what the allocator has, 2^`order` frames in a row can be taken without breaking up a block
+    /// that is promised.
+    fn may_break_block(&self, order: usize) -> bool {
+        self.buddy.has_between(order, BLOCK_ORDER) || self.buddy.whole() > self.promised_blocks
+    }
+
+    /// Frames that are zeroed and free.
+    pub fn zeroed(&self) -> impl Iterator<Item = Frame> {
+        self.pool.zeroed().map(|position| self.ram.frame(position))
+    }
+
+    /// Takes a block against `promise`: 512 frames from the one answered on, whose number is a multiple
+    /// of 512. Their contents are anything.
+    ///
+    /// # Panics
+    /// If the promise is worth no block.
+    pub fn take_block(&mut self, promise: &mut Promise) -> Frame {
+        assert!(promise.blocks > 0, "a promise without blocks is not worth one");
+        promise.blocks -= 1;
+        self.promised_blocks -= 1;
+        self.promised -= BLOCK_FRAMES;
+        self.free -= BLOCK_FRAMES;
+        let position = self.buddy.take_block(BLOCK_ORDER);
+        self.ram
+            .frame(position.expect("no more blocks are promised than there are"))
+    }
+
+    /// Gives a block back.
+    ///
+    /// # Panics
+    /// If it was never one of these frames.
+    pub fn give_back_block(&mut self, first: Frame, _: &impl Unreachable) {
+        self.buddy.give_back(self.position_of(first), BLOCK_ORDER);
+        self.free += BLOCK_FRAMES;
+    }
+
+    /// Takes `count` frames in a row, the first of whose numbers is a multiple of `alignment`, a power of
+    /// two, and also of the smallest power of two that is not below `count`.
+    ///
+    /// # Errors
+    /// [`OutOfFrames`] if there are none that nobody was promised, or `count` is 0 or too large for a block
+    /// of the allocator.
+    pub fn take_run(&mut self, count: u64, alignment: u64) -> Result<FrameRange, OutOfFrames> {
+        let size = count.max(alignment).checked_next_power_of_two();
+        let size = size
+            .filter(|&size| count > 0 && size <= LARGEST_BLOCK)
+            .ok_or(OutOfFrames)?;
+        let order = size.ilog2() as usize;
+        self.put_away();
+        self.empty_pool();
+        let broken = if self.buddy.has_between(order, BLOCK_ORDER) {
+            0
+        } else {
+            count.div_ceil(BLOCK_FRAMES)
+        };
+        if self.free - self.promised < count || self.buddy.whole() - self.promised_blocks < broken {
+            return Err(OutOfFrames);
+        }
+        let position = self.buddy.take_block(order).ok_or(OutOfFrames)?;
+        self.buddy
+            .give_back_range(position + count as usize, (size - count) as usize);
+        self.free -= count;
+        FrameRange::new(self.ram.frame(position), count).ok_or(OutOfFrames)
+    }
+
+    /// Gives frames in a row back, which were taken together or not.
+    ///
+    /// # Panics
+    /// If one was never one of these frames.
+    pub fn give_back_run(&mut self, run: FrameRange, _: &impl Unreachable) {
+        self.buddy
+            .give_back_range(self.position_of(run.start()), run.count() as usize);
+        self.free += run.count();
+    }
+
     /// # Panics
     /// If nothing is left.
     fn take_from_buddy(&mut self) -> usize {
-        let block = self.buddy.take(ORDER_AT_HAND);
+        let block = if self.may_break_block(0) {
+            self.buddy.take(0, ORDER_AT_HAND)
+        } else {
+            self.pool.pop_run().map(|run| (run.start(), run.count()))
+        };
         let (start, count) = block.expect("promises never exceed what is free");
         self.at_hand = Run::new(start + 1, count - 1);
         start
@@ -202,10 +379,7 @@ impl Frames {
     /// # Panics
     /// If it was never one of these frames.
     pub fn give_back(&mut self, frame: Frame, _: &impl Unreachable) {
-        let position = self
-            .ram
-            .position(frame)
-            .expect("only frames that were taken are given back");
+        let position = self.position_of(frame);
         debug_assert!(!self.is_position_free(position), "{frame:?} is free already");
         if !self.at_hand.extend(position) {
             self.put_away();
@@ -214,10 +388,24 @@ impl Frames {
         self.free += 1;
     }
 
+    /// # Panics
+    /// If `frame` is not RAM.
+    fn position_of(&self, frame: Frame) -> usize {
+        let position = self.ram.position(frame);
+        position.expect("only frames that were taken are given back")
+    }
+
     /// Gives what is at hand to the allocator.
     fn put_away(&mut self) {
         let run = core::mem::replace(&mut self.at_hand, Run::EMPTY);
         self.buddy.give_back_range(run.start(), run.count());
+    }
+
+    /// Gives the pool to the allocator.
+    fn empty_pool(&mut self) {
+        while let Some(run) = self.pool.pop_run() {
+            self.buddy.give_back_range(run.start(), run.count());
+        }
     }
 
     /// Gives a frame back whose owner may need another one: `promise` grows by one.
@@ -226,6 +414,15 @@ impl Frames {
         self.promised += 1;
         promise.frames += 1;
     }
+}
+
+/// Whether frames are left that should be zeroed while nobody runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ahead {
+    /// There are.
+    More,
+    /// All that is wanted is zeroed.
+    Done,
 }
 
 /// Frames for tables, against a promise made for them.

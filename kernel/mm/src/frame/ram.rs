@@ -1,8 +1,9 @@
 //! Where RAM is: from frames to dense positions and back.
 //!
 //! RAM comes in ranges with holes between, some far above 4 GiB. The allocator counts in
-//! *positions*, in which the holes are closed. A range keeps its alignment to the largest block,
-//! so that a block's buddy has the same place in positions as in memory.
+//! *positions*. All that lies in one of the largest blocks keeps its place there, so that a block's buddy has
+//! the same place in positions as in memory; what has no RAM in any of them has no positions. So RAM is a
+//! few *windows*, and a hole inside of one takes up positions that are never free.
 
 use super::LARGEST_BLOCK;
 use addr::{Frame, FrameRange};
@@ -23,19 +24,18 @@ pub enum BadRam {
     TooFewWords,
 }
 
-/// All ranges of RAM.
+/// All windows with RAM.
 pub(super) struct Ram {
-    spans: [Span; MOST_RANGES],
+    windows: [Window; MOST_RANGES],
     /// How many of these there are.
     count: usize,
-    positions: usize,
 }
 
+/// Frames from `start`, a multiple of the largest block, to `end`, and the position of the first.
 #[derive(Clone, Copy)]
-struct Span {
-    frames: FrameRange,
-    /// Number of the frame at `position`: the range's start, rounded down to the largest block.
-    base: u64,
+struct Window {
+    start: u64,
+    end: u64,
     position: usize,
 }
 
@@ -47,58 +47,76 @@ impl Ram {
         if ranges.windows(2).any(|pair| pair[0].end() > pair[1].start()) {
             return Err(BadRam::NotSorted);
         }
-        let first = *ranges.first().ok_or(BadRam::None)?;
-        let mut positions = 0;
-        let mut spans = [Span {
-            frames: first,
-            base: 0,
-            position: 0,
-        }; MOST_RANGES];
-        for (span, &frames) in spans.iter_mut().zip(ranges) {
-            let base = frames.start().number() & !(LARGEST_BLOCK - 1);
-            *span = Span {
-                frames,
-                base,
-                position: positions,
-            };
-            positions += (frames.end().number() - base).next_multiple_of(LARGEST_BLOCK) as usize;
+        let (first, others) = ranges.split_first().ok_or(BadRam::None)?;
+        let mut windows = [Window::at(*first, 0); MOST_RANGES];
+        let mut last = 0;
+        for range in others {
+            if !windows[last].extend(*range) {
+                windows[last + 1] = Window::at(*range, windows[last].position_behind());
+                last += 1;
+            }
         }
         Ok(Self {
-            spans,
-            count: ranges.len(),
-            positions,
+            windows,
+            count: last + 1,
         })
     }
 
     /// One more than the largest position.
     pub fn positions(&self) -> usize {
-        self.positions
+        let last = &self.windows[self.count - 1];
+        last.position_of(last.end)
     }
 
-    /// The ranges.
-    pub fn ranges(&self) -> impl Iterator<Item = FrameRange> {
-        self.spans().iter().map(|span| span.frames)
-    }
-
-    /// The position of `frame`, `None` if it is not RAM.
+    /// The position of `frame`, `None` if it is in no window.
     pub fn position(&self, frame: Frame) -> Option<usize> {
-        let span = self.spans().iter().find(|span| span.frames.contains(frame))?;
-        Some(span.position + (frame.number() - span.base) as usize)
+        let number = frame.number();
+        let window = self.windows().iter().find(|window| number < window.end)?;
+        (window.start <= number).then(|| window.position_of(number))
     }
 
     /// The frame at `position`.
     pub fn frame(&self, position: usize) -> Frame {
-        let mut span = &self.spans[0];
-        for next in &self.spans()[1..] {
+        let mut window = &self.windows[0];
+        for next in &self.windows()[1..] {
             if next.position > position {
                 break;
             }
-            span = next;
+            window = next;
         }
-        Frame::from_number(span.base + (position - span.position) as u64)
+        Frame::from_number(window.start + (position - window.position) as u64)
     }
 
-    fn spans(&self) -> &[Span] {
-        &self.spans[..self.count]
+    fn windows(&self) -> &[Window] {
+        &self.windows[..self.count]
+    }
+}
+
+impl Window {
+    fn at(range: FrameRange, position: usize) -> Self {
+        Self {
+            start: range.start().number() & !(LARGEST_BLOCK - 1),
+            end: range.end().number(),
+            position,
+        }
+    }
+
+    /// Whether `range`, which is above, has become a part of it: if it starts where this one ends, or in
+    /// the same of the largest blocks.
+    fn extend(&mut self, range: FrameRange) -> bool {
+        let follows = range.start().number() <= self.end.next_multiple_of(LARGEST_BLOCK);
+        if follows {
+            self.end = range.end().number();
+        }
+        follows
+    }
+
+    /// The first position that the next window may have.
+    fn position_behind(&self) -> usize {
+        self.position_of(self.end.next_multiple_of(LARGEST_BLOCK))
+    }
+
+    fn position_of(&self, number: u64) -> usize {
+        self.position + (number - self.start) as usize
     }
 }

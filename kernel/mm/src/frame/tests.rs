@@ -2,17 +2,12 @@
 
 extern crate std;
 use super::buddy::Buddy;
-use super::{BadRam, Frames, OutOfFrames, Promise, Unreachable, frame_words};
+use super::{BadRam, Frames, NeverMapped, OutOfFrames, Promise, frame_words};
 use addr::{Frame, FrameRange};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use std::collections::BTreeSet;
 use std::vec;
 use std::vec::Vec;
-
-/// The proof that these tests have: nothing is ever mapped.
-struct NeverMapped;
-
-impl Unreachable for NeverMapped {}
 
 fn range(start: u64, count: u64) -> FrameRange {
     FrameRange::new(Frame::from_number(start), count).expect("a range")
@@ -57,8 +52,9 @@ fn what_was_never_taken_is_free_and_what_is_in_no_range_is_not() {
 
 #[test]
 fn an_allocator_has_a_tree_of_bits_for_each_size_of_block_and_no_other() {
-    // Of 1024 frames and 512 blocks of two, each with a level above; of 256, and so on, to two of 512.
-    let trees = [16 + 1, 8 + 1, 4 + 1, 2 + 1, 1, 1, 1, 1, 1, 1];
+    // Of 1024 frames and 512 blocks of two, each with a level above; of 256, and so on, to two of 512; and a
+    // word for each of nine larger sizes.
+    let trees = [16 + 1, 8 + 1, 4 + 1, 2 + 1, 1, 1, 1, 1, 1, 1, 9];
     assert_eq!(Buddy::words_for(1024), trees.iter().sum());
 }
 
@@ -77,7 +73,7 @@ fn freed_frames_join_into_the_largest_blocks_again() {
         }
     }
     frames.put_away();
-    assert_eq!(frames.buddy.largest_free(), Some(9));
+    assert_eq!(frames.buddy.largest_free(), Some(10));
     assert_eq!(frames.counts().free, 1024);
 }
 
@@ -91,7 +87,122 @@ fn no_more_frames_wait_for_their_neighbours_than_can_be_put_away_at_once() {
         assert!(frames.at_hand.count() <= super::run::MOST_IN_RUN);
     }
     frames.put_away();
-    assert_eq!(frames.buddy.largest_free(), Some(9));
+    assert_eq!(frames.buddy.largest_free(), Some(11));
+}
+
+#[test]
+fn the_largest_block_is_one_gibibyte() {
+    let gibibyte = 1 << 18;
+    let frames = frames(&[range(gibibyte, 2 * gibibyte)]);
+    assert_eq!(frames.buddy.largest_free(), Some(18));
+    assert_eq!(frames.buddy.whole(), 1024);
+}
+
+#[test]
+fn a_promised_block_is_there_whatever_single_frames_are_taken() {
+    let mut frames = frames(&[range(0x1000, 2048 + 3)]);
+    let mut blocks = frames
+        .promise_blocks(2, 1)
+        .expect("two of four blocks, and a frame");
+    let mut singles = frames.promise(1026).expect("all others");
+    assert_eq!(frames.promise(1).err(), Some(OutOfFrames));
+    for _ in 0..1026 {
+        let _ = frames.take(&mut singles);
+    }
+    let _ = frames.take(&mut blocks);
+    let taken = [frames.take_block(&mut blocks), frames.take_block(&mut blocks)];
+    assert!(taken.iter().all(|first| first.number().is_multiple_of(512)));
+    assert_ne!(taken[0], taken[1]);
+    assert_eq!((frames.counts().free, frames.counts().promised), (0, 0));
+    for first in taken {
+        frames.give_back_block(first, &NeverMapped);
+    }
+    assert_eq!((frames.counts().free, frames.buddy.whole()), (1024, 2));
+}
+
+#[test]
+fn a_block_with_one_frame_in_use_cannot_be_promised_until_that_is_given_back() {
+    let mut frames = frames(&[range(0x1000, 1024)]);
+    let mut promise = frames.promise(1).expect("one");
+    let frame = frames.take(&mut promise);
+    assert_eq!(frames.promise_blocks(2, 0).err(), Some(OutOfFrames));
+    frames.give_back(frame, &NeverMapped);
+    let promise = frames
+        .promise_blocks(2, 0)
+        .expect("what waits for its neighbours is put away first");
+    assert_eq!(frames.counts().promised, 1024);
+    frames.release(promise);
+    assert_eq!(frames.counts().promised, 0);
+}
+
+#[test]
+fn frames_that_were_promised_singly_are_no_blocks_for_others() {
+    let mut frames = frames(&[range(0x1000, 1024)]);
+    let singles = frames.promise(513).expect("half and one");
+    assert_eq!(frames.promise_blocks(1, 0).err(), Some(OutOfFrames));
+    frames.release(singles);
+    assert!(frames.promise_blocks(2, 1).is_err());
+    assert!(frames.promise_blocks(2, 0).is_ok());
+}
+
+#[test]
+#[should_panic(expected = "a promise without blocks is not worth one")]
+fn no_block_is_taken_against_frames() {
+    let mut frames = frames(&[range(0x1000, 1024)]);
+    let mut promise = frames.promise(600).expect("some");
+    let _ = frames.take_block(&mut promise);
+}
+
+#[test]
+fn a_run_is_in_a_row_aligned_and_as_long_as_asked_for() {
+    let mut frames = frames(&[range(0x1001, 5000)]);
+    for (count, alignment) in [(1, 1), (3, 1), (5, 16), (512, 1), (600, 512), (1, 1024)] {
+        let run = frames.take_run(count, alignment).expect("room");
+        assert_eq!(run.count(), count);
+        assert!(run.start().number().is_multiple_of(alignment), "{run:?}");
+        assert!(run.iter().all(|frame| !frames.is_free(frame)));
+        assert!(!run.contains(Frame::from_number(0x1000)));
+        assert_eq!(frames.counts().free, 5000 - count);
+        frames.give_back_run(run, &NeverMapped);
+        assert_eq!(frames.counts().free, 5000);
+    }
+    assert_eq!(frames.take_run(0, 1), Err(OutOfFrames));
+    assert_eq!(frames.take_run(1, 1 << 40), Err(OutOfFrames));
+    assert_eq!(
+        frames.take_run(4096, 1),
+        Err(OutOfFrames),
+        "no such block starts in this RAM"
+    );
+}
+
+#[test]
+fn no_run_is_taken_from_what_is_promised() {
+    let mut frames = frames(&[range(0x1000, 1024)]);
+    let blocks = frames.promise_blocks(2, 0).expect("both");
+    assert_eq!(frames.take_run(1, 1), Err(OutOfFrames));
+    frames.release(blocks);
+    let block = frames.promise_blocks(1, 0).expect("one");
+    let run = frames.take_run(300, 1).expect("from the other one");
+    assert_eq!(frames.take_run(300, 1), Err(OutOfFrames));
+    let rest = frames.take_run(120, 1).expect("from what is left of it");
+    let singles = frames.promise(92).expect("the rest of the rest");
+    assert_eq!(frames.take_run(1, 1), Err(OutOfFrames));
+    frames.release(singles);
+    frames.release(block);
+    frames.give_back_run(run, &NeverMapped);
+    frames.give_back_run(rest, &NeverMapped);
+    assert_eq!(frames.buddy.whole(), 2);
+}
+
+#[test]
+fn ranges_that_lie_in_the_same_gibibyte_share_its_words() {
+    let apart = frame_words(&[range(0x4_0000, 0x1_0000)]).expect("good");
+    let pieces = [
+        range(0x4_0000, 0x100),
+        range(0x4_0200, 0x800),
+        range(0x4_8000, 0x8000),
+    ];
+    assert_eq!(frame_words(&pieces), Ok(apart));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod keys;
 mod permission;
 mod table;
 
-pub(crate) use contents::{Contents, Emptied, MOST_PAGES, Published};
+pub(crate) use contents::{Contents, Emptied, Filled, MOST_PAGES, Published, Unit};
 pub use keys::KeyBucket;
 pub(crate) use permission::{Ownership, Wanted};
 pub(crate) use table::RegionTable;

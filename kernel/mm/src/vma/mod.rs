@@ -63,6 +63,8 @@ pub(crate) enum Backing {
     /// the last one behind the region's end included: what was placed there would be written into
     /// the tables of all who have the region attached.
     Linked(Attachment),
+    /// A region of 2 MiB blocks, each mapped by one descriptor. The VMA takes up whole 2 MiB slots.
+    Blocks(Attachment),
 }
 
 /// One attachment of a region. What is left of it after partial unmapping may be several VMAs.
@@ -92,7 +94,11 @@ impl Vma {
         let owns_all = backing.owns_frames() && state == VmaState::Live;
         let most = match backing {
             Backing::Anonymous | Backing::Stack(_) => Perms::all(),
-            Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) | Backing::Linked(_) => perms,
+            Backing::MessagePage
+            | Backing::Physical(..)
+            | Backing::Paged(_)
+            | Backing::Linked(_)
+            | Backing::Blocks(_) => perms,
         };
         Self {
             range,
@@ -148,7 +154,9 @@ impl Vma {
     /// The attachment it is (part of).
     pub(crate) fn attachment(&self) -> Option<Attachment> {
         match self.backing {
-            Backing::Paged(attachment) | Backing::Linked(attachment) => Some(attachment),
+            Backing::Paged(attachment) | Backing::Linked(attachment) | Backing::Blocks(attachment) => {
+                Some(attachment)
+            }
             Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage | Backing::Physical(..) => None,
         }
     }
@@ -191,6 +199,7 @@ impl Backing {
     pub(crate) fn manner(self) -> Manner {
         match self {
             Self::Linked(_) => Manner::Linked,
+            Self::Blocks(_) => Manner::Blocks,
             Self::Anonymous | Self::Stack(_) | Self::MessagePage | Self::Physical(..) | Self::Paged(_) => {
                 Manner::Paged
             }
@@ -211,7 +220,11 @@ fn content_of(range: PageRange, backing: Backing) -> PageRange {
     let content = match backing {
         Backing::Linked(attachment) => PageRange::between(range.start(), attachment.end().min(range.end())),
         Backing::Stack(low) => PageRange::between(low, range.end()),
-        Backing::Anonymous | Backing::MessagePage | Backing::Physical(..) | Backing::Paged(_) => None,
+        Backing::Anonymous
+        | Backing::MessagePage
+        | Backing::Physical(..)
+        | Backing::Paged(_)
+        | Backing::Blocks(_) => None,
     };
     content.unwrap_or(range)
 }

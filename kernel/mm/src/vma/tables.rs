@@ -8,13 +8,15 @@
 use super::{Spot, VmaId, VmaSet, Vmas, existing};
 use addr::{Page, PageRange};
 
-/// Whose level-3 tables translate a VMA.
+/// What translates a VMA below level 2.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Manner {
-    /// Its address space's.
+    /// Level-3 tables of its address space.
     Paged,
-    /// A region's.
+    /// Level-3 tables of a region.
     Linked,
+    /// Nothing: descriptors of blocks stand in level 2.
+    Blocks,
 }
 
 impl Manner {
@@ -23,7 +25,7 @@ impl Manner {
     fn table_shifts(self) -> &'static [u32] {
         match self {
             Self::Paged => &[9, 18, 27],
-            Self::Linked => &[18, 27],
+            Self::Linked | Self::Blocks => &[18, 27],
         }
     }
 }

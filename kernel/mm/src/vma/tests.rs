@@ -35,6 +35,7 @@ fn of_manner(range: PageRange, manner: Manner) -> Vma {
     let backing = match manner {
         Manner::Paged => Backing::Paged(attachment),
         Manner::Linked => Backing::Linked(attachment),
+        Manner::Blocks => Backing::Blocks(attachment),
     };
     Vma::new(range, Perms::READ, backing, VmaState::Live)
 }
@@ -57,7 +58,7 @@ fn tables_of<'a>(ranges: impl Iterator<Item = &'a (PageRange, Manner)>) -> u64 {
     for (range, manner) in ranges {
         let levels: &[u32] = match manner {
             Manner::Paged => &[9, 18, 27],
-            Manner::Linked => &[18, 27],
+            Manner::Linked | Manner::Blocks => &[18, 27],
         };
         for &shift in levels {
             extents.extend(
@@ -85,7 +86,7 @@ proptest! {
             let manner = if action == 4 { Manner::Linked } else { Manner::Paged };
             let wanted = match manner {
                 Manner::Paged => range(start, count),
-                Manner::Linked => {
+                Manner::Linked | Manner::Blocks => {
                     let (first, end) = (start / 512, (start + count).div_ceil(512));
                     range(first * 512, (end - first) * 512)
                 }

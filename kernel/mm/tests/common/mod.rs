@@ -191,6 +191,17 @@ impl World {
         assert_eq!(self.mm.audit(), Ok(()));
         self.mm.mmu().audit();
         self.mm.mmu().assert_all_free(|frame| self.mm.is_free(frame));
+        for frame in self.mm.zeroed_ahead() {
+            assert!(self.mm.is_free(frame), "{frame:?} is zeroed ahead and used");
+            self.mm.mmu().assert_zeroed(frame);
+        }
+    }
+
+    /// Nobody runs for a moment. Answers whether there would have been more to do.
+    pub fn idle(&mut self) -> mm::Ahead {
+        let more = self.mm.zero_ahead();
+        self.check();
+        more
     }
 
     /// `shmget`.

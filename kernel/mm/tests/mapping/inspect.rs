@@ -2,7 +2,7 @@
 
 use crate::common::{CREATE, PAGE, PLAIN, World};
 use abi::memory::Protection;
-use abi::shm::{AttachFlags, ShmKey};
+use abi::shm::{AttachFlags, GetFlags, ShmKey};
 use abi::system::MappingKind;
 use addr::{Perms, VirtAddr};
 use mm::{SpaceId, VmaFacts, VmaKind};
@@ -94,6 +94,9 @@ fn mappings_are_listed_from_the_lowest_up_with_what_is_behind_them() {
     let paged = world.attach(p, id, 0, AttachFlags::RDONLY).expect("room");
     let large = world.segment(p, 512 * PAGE + PAGE);
     let linked = world.attach_anywhere(p, large);
+    let flags = CREATE | GetFlags::HUGETLB;
+    let of_blocks = world.get(p, 43, 1, flags).expect("created");
+    let blocks = world.attach_anywhere(p, of_blocks);
     world.mm.map_message_page(p).expect("room");
     let list = |world: &World| {
         let mut list = Vec::new();
@@ -110,6 +113,7 @@ fn mappings_are_listed_from_the_lowest_up_with_what_is_behind_them() {
         (private, 3, MappingKind::Private, -1, 0),
         (paged, 3, MappingKind::Paged, id.raw(), 42),
         (linked, 513, MappingKind::Linked, large.raw(), 0),
+        (blocks, 512, MappingKind::Blocks, of_blocks.raw(), 43),
         (abi::layout::MESSAGE_PAGES, 1, MappingKind::MessagePage, -1, 0),
     ];
     expected.sort_by_key(|(start, ..)| *start);

@@ -93,3 +93,24 @@ fn device_registers_keep_their_memory_kind_out_of_ram() {
     assert_eq!(frame_at(&mut world, p, at.raw()), Some(registers.start()));
     world.exit(p);
 }
+
+#[test]
+fn the_kernel_takes_frames_in_a_row_which_nobody_else_is_given() {
+    let mut world = World::new();
+    let before = world.mm.frame_counts();
+    let run = world.mm.take_run(100, 64).expect("room");
+    world.check();
+    assert_eq!(run.count(), 100);
+    assert_eq!(before.free - world.mm.frame_counts().free, 100);
+    let p = world.process();
+    assert!(run.start().number().is_multiple_of(64));
+    let at = world.map_anywhere(p, 200 * PAGE);
+    world.fill(p, at, 200, 1);
+    let shown = (0..200).filter_map(|page| frame_at(&mut world, p, at + page * PAGE));
+    assert!(shown.into_iter().all(|frame| !run.contains(frame)));
+    world.exit(p);
+    world.mm.give_back_run(run);
+    world.check();
+    assert_eq!(world.mm.frame_counts(), before);
+    assert_eq!(world.mm.take_run(before.free + 1, 1), Err(Errno::ENOMEM));
+}

@@ -25,6 +25,8 @@ pub enum Action {
         process: usize,
         segment: usize,
         pages: u64,
+        /// Of 2 MiB blocks, as many as have so many pages.
+        blocks: bool,
     },
     Attach {
         process: usize,
@@ -94,6 +96,10 @@ pub enum Action {
     Fork {
         process: usize,
         child: usize,
+    },
+    /// Nobody runs for so many steps.
+    Idle {
+        steps: u8,
     },
 }
 
@@ -183,7 +189,9 @@ fn action_of(
     let at = || address.clone();
     let at_or_any = || proptest::prop_oneof![3 => address.clone(), 1 => Just(0)];
     proptest::prop_oneof![
-        2 => (p(), s(), pages).prop_map(|(process, segment, pages)| Action::Get { process, segment, pages }),
+        2 => (p(), s(), pages, proptest::bool::weighted(0.25)).prop_map(|(process, segment, pages, blocks)| {
+            Action::Get { process, segment, pages, blocks }
+        }),
         4 => (p(), s(), at_or_any(), attach_flags())
             .prop_map(|(process, segment, address, flags)| Action::Attach { process, segment, address, flags }),
         1 => (p(), at()).prop_map(|(process, address)| Action::Detach { process, address }),
@@ -206,5 +214,6 @@ fn action_of(
         2 => (p(), at()).prop_map(|(process, address)| Action::Jump { process, address }),
         1 => p().prop_map(|process| Action::Exit { process }),
         2 => (p(), p()).prop_map(|(process, child)| Action::Fork { process, child }),
+        1 => (1u8..4).prop_map(|steps| Action::Idle { steps }),
     ]
 }

@@ -111,10 +111,12 @@ impl Crowd {
                 process,
                 segment,
                 pages,
+                blocks,
             } => {
                 // Larger than in the other model, so that jobs take many steps.
                 let size = pages * if pages < LARGE { 40 } else { 80 } * PAGE;
                 let flags = create_with(0o777);
+                let flags = if blocks { flags | GetFlags::HUGETLB } else { flags };
                 let is_unpromised = segment % 2 == 1 || pages >= LARGE;
                 let flags = if is_unpromised {
                     flags | GetFlags::NORESERVE
@@ -230,6 +232,9 @@ impl Crowd {
                 }
             }
             Action::Fork { process, child } => self.fork(process, child),
+            Action::Idle { steps } => (0..steps).for_each(|_| {
+                self.world.idle();
+            }),
             Action::Exit { process } => {
                 let job = self.world.mm.destroy_space(self.processes[process], Seconds(2));
                 self.world.check();

@@ -8,6 +8,9 @@ use mm::FaultCause;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+/// Pages of a block.
+const BLOCK_PAGES: u64 = 512;
+
 /// One page of a process, by page number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Page {
@@ -84,6 +87,7 @@ fn readable(protection: Protection) -> Protection {
 
 pub struct Segment {
     pub pages: u64,
+    pub blocks: bool,
     pub removed: bool,
     pub contents: BTreeMap<u64, u64>,
 }
@@ -176,11 +180,15 @@ impl Reference {
         if address == 0 && remap {
             return Err(Errno::EINVAL);
         }
-        let Some(Segment { pages, .. }) = self.segments.get(&segment) else {
+        let Some(&Segment { pages, blocks, .. }) = self.segments.get(&segment) else {
             return Err(Errno::EINVAL);
         };
-        let in_room = self.ends_in_room(process, Wanted::new(address, *pages, 0));
-        let is_free = self.is_free(process, address, *pages);
+        let is_off = blocks && !(address / PAGE).is_multiple_of(BLOCK_PAGES);
+        if is_off || (remap && self.cuts_block(process, address, pages)) {
+            return Err(Errno::EINVAL);
+        }
+        let in_room = self.ends_in_room(process, Wanted::new(address, pages, 0));
+        let is_free = self.is_free(process, address, pages);
         if address == 0 || (remap && !in_room) || is_free {
             Ok(())
         } else {
@@ -250,7 +258,10 @@ impl Reference {
         let is_possible = match (hint, replace) {
             (true, true) => false,
             (true, false) => true,
-            (false, true) => wanted.first != 0 && !self.ends_in_room(process, wanted),
+            (false, true) => {
+                let cuts = self.cuts_block(process, wanted.first * PAGE, wanted.pages);
+                wanted.first != 0 && !cuts && !self.ends_in_room(process, wanted)
+            }
             (false, false) => wanted.first == 0 || self.is_place_free(process, wanted),
         };
         if is_possible && !protection.contains(Protection::WRITE | Protection::EXEC) {
@@ -289,6 +300,19 @@ impl Reference {
         }
     }
 
+    /// Whether a block lies across an end of a range.
+    pub fn cuts_block(&self, process: usize, address: u64, pages: u64) -> bool {
+        let first = address / PAGE;
+        let is_of_block = |at: &u64| match self.processes[process].pages.get(at).map(|page| page.what) {
+            Some(What::Shared { segment, .. }) => self.segments[&segment].blocks,
+            Some(What::Private { .. }) | None => false,
+        };
+        let inside_slot = |at: &u64| !at.is_multiple_of(BLOCK_PAGES);
+        [first, first + pages]
+            .iter()
+            .any(|at| inside_slot(at) && is_of_block(at))
+    }
+
     pub fn unmap(&mut self, process: usize, address: u64, pages: u64) {
         let gone = address / PAGE..address / PAGE + pages;
         let Process { pages, stacks } = &mut self.processes[process];
@@ -315,6 +339,9 @@ impl Reference {
             if !page.most.contains(readable(protection)) {
                 return Err(Errno::EACCES);
             }
+        }
+        if self.cuts_block(process, address, pages) {
+            return Err(Errno::EINVAL);
         }
         Ok(())
     }

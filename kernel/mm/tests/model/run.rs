@@ -5,7 +5,7 @@ use super::reference::{Reference, Segment, Wanted};
 use crate::common::{CREATE, PAGE, Size, World, create_with};
 use abi::Errno;
 use abi::memory::{Map, MapFlags, MemoryRequest, Move};
-use abi::shm::ShmId;
+use abi::shm::{GetFlags, ShmId};
 use abi::system::FrameCounts;
 use mm::{FaultCause, SpaceId};
 use proptest::prelude::{ProptestConfig, proptest};
@@ -62,7 +62,8 @@ impl Run {
                 process,
                 segment,
                 pages,
-            } => self.get(process, segment, pages, action),
+                blocks,
+            } => self.get(process, segment, pages, blocks, action),
             Action::Attach {
                 process,
                 segment,
@@ -135,8 +136,13 @@ impl Run {
                 address,
                 pages,
             } => {
+                let expected = if self.reference.cuts_block(process, address, pages) {
+                    Err(Errno::EINVAL)
+                } else {
+                    Ok(())
+                };
                 let answer = self.world.unmap(self.processes[process], address, pages * PAGE);
-                if self.agree(&answer, Ok(()), &action) {
+                if self.agree(&answer, expected, &action) {
                     self.reference.unmap(process, address, pages);
                 }
             }
@@ -169,6 +175,9 @@ impl Run {
                 self.reference.processes[process] = Default::default();
             }
             Action::Fork { process, child } => self.fork(process, child, action),
+            Action::Idle { steps } => (0..steps).for_each(|_| {
+                self.world.idle();
+            }),
         }
         self.reference.settle();
         self.compare();
@@ -227,7 +236,12 @@ impl Run {
         }
     }
 
-    fn get(&mut self, process: usize, place: usize, pages: u64, action: Action) {
+    fn get(&mut self, process: usize, place: usize, pages: u64, blocks: bool, action: Action) {
+        let (pages, flags) = if blocks {
+            (pages.next_multiple_of(512), GetFlags::HUGETLB)
+        } else {
+            (pages, GetFlags::empty())
+        };
         let key = place as i32 + 1;
         let p = self.processes[process];
         let existing = self.segments[place].filter(|(_, number)| {
@@ -246,12 +260,13 @@ impl Run {
             );
             return;
         }
-        let answer = self.world.get(p, key, pages * PAGE, create_with(0o777));
+        let answer = self.world.get(p, key, pages * PAGE, create_with(0o777) | flags);
         if self.agree(&answer, Ok(()), &action) {
             self.reference.requests += 1;
             let number = self.reference.requests;
             let segment = Segment {
                 pages,
+                blocks,
                 removed: false,
                 contents: Default::default(),
             };
@@ -388,7 +403,7 @@ proptest! {
 
     #[test]
     fn processes_get_what_the_reference_says(actions in proptest::collection::vec(action(), 1..80)) {
-        run(Run::new(8192, true), actions);
+        run(Run::new(16384, true), actions);
     }
 
     #[test]
@@ -404,11 +419,11 @@ proptest! {
     fn processes_that_link_and_cut_large_segments_get_what_the_reference_says(
         actions in proptest::collection::vec(large_action(), 1..60)
     ) {
-        run(Run::new(8192, true), actions);
+        run(Run::new(16384, true), actions);
     }
 
     #[test]
     fn so_do_they_when_memory_is_scarce(actions in proptest::collection::vec(large_action(), 1..60)) {
-        run(Run::new(1600, false), actions);
+        run(Run::new(2600, false), actions);
     }
 }

@@ -276,19 +276,6 @@ fn a_creation_that_memory_does_not_suffice_for_leaves_no_frame_and_no_key_behind
     assert_eq!((world.mm.frame_counts(), world.segments()), before);
 }
 
-/// Proves: G-44
-#[test]
-fn huge_pages_are_refused_as_by_a_kernel_without_them() {
-    let mut world = World::new();
-    let p = world.process();
-    assert_eq!(
-        world.get(p, 7, 2 << 20, CREATE | GetFlags::HUGETLB),
-        Err(Errno::EINVAL)
-    );
-    let id = world.get(p, 7, 10, CREATE).expect("created");
-    assert_eq!(world.get(p, 7, 10, GetFlags::HUGETLB), Ok(id));
-}
-
 /// Proves: G-45
 #[test]
 fn noreserve_takes_no_promise_and_a_touch_may_then_find_no_frame() {

@@ -14,7 +14,9 @@ pub const PLACE: u64 = 0x20_0000_0000;
 pub const NOWHERE: u64 = 0x50_0000_0000;
 /// Where a large segment is linked: three slots, the last of which it ends in.
 pub const LARGE: u64 = 0x30_0000_0000;
-/// Pages of that segment.
+/// Where a segment of three 2 MiB blocks is attached, in the same GiB.
+pub const BLOCKS: u64 = 0x30_2000_0000;
+/// Pages of the large segment.
 pub const LARGE_PAGES: u64 = 2 * SLOT + 100;
 /// Pages of a slot.
 pub const SLOT: u64 = 512;
@@ -26,6 +28,7 @@ pub struct Scene {
     pub other: SpaceId,
     pub id: ShmId,
     pub large: ShmId,
+    pub blocks: ShmId,
 }
 
 impl Scene {
@@ -52,19 +55,23 @@ impl Scene {
         for page in [0, SLOT, 2 * SLOT, LARGE_PAGES - 1] {
             world.store(p, LARGE + page * PAGE, page + 1).expect("writable");
         }
+        let flags = CREATE | GetFlags::NORESERVE | GetFlags::HUGETLB;
+        let blocks = world.get(p, 10, 3 * SLOT * PAGE, flags).expect("created");
+        world.attach(p, blocks, BLOCKS, PLAIN).expect("free");
         Self {
             world,
             p,
             other,
             id,
             large,
+            blocks,
         }
     }
 
     /// VMAs the scene has.
-    pub const VMAS: usize = 4;
+    pub const VMAS: usize = 5;
     /// Segments the scene has.
-    pub const REGIONS: usize = 2;
+    pub const REGIONS: usize = 3;
 }
 
 /// An operation, what it needs, and how it is done.
@@ -112,6 +119,16 @@ fn cut(scene: &mut Scene, page: u64, pages: u64) -> Result<(), Errno> {
 fn attach_large(scene: &mut Scene, address: u64) -> Result<(), Errno> {
     let Scene { world, p, large, .. } = scene;
     world.attach(*p, *large, address, PLAIN).map(|_| ())
+}
+
+fn attach_blocks(scene: &mut Scene, address: u64) -> Result<(), Errno> {
+    let Scene { world, p, blocks, .. } = scene;
+    world.attach(*p, *blocks, address, PLAIN).map(|_| ())
+}
+
+fn cut_blocks(scene: &mut Scene, block: u64) -> Result<(), Errno> {
+    let at = BLOCKS + block * SLOT * PAGE;
+    scene.world.unmap(scene.p, at, SLOT * PAGE)
 }
 
 fn create_space(scene: &mut Scene) -> Result<(), Errno> {
@@ -245,6 +262,22 @@ pub const OPERATIONS: &[Operation] = &[
     operation("attach a large segment paged", 3 + 1, 1, |s| {
         attach_large(s, NOWHERE + PAGE)
     }),
+    operation("create a block", SLOT + 1, 0, |s| {
+        get(s, 1, CREATE | GetFlags::HUGETLB)
+    }),
+    operation("create blocks without reserve", 0, 0, |s| {
+        get(
+            s,
+            9 * SLOT * PAGE,
+            CREATE | GetFlags::HUGETLB | GetFlags::NORESERVE,
+        )
+    }),
+    operation("attach blocks", 1, 1, |s| attach_blocks(s, NOWHERE)),
+    operation("attach blocks beside others", 0, 1, |s| {
+        attach_blocks(s, BLOCKS + 3 * SLOT * PAGE)
+    }),
+    operation("cut off a block", 0, 1, |s| cut_blocks(s, 0)),
+    operation("cut a block out of the middle", 0, 2, |s| cut_blocks(s, 1)),
     operation("cut off a linked slot", 0, 1, |s| cut(s, 0, SLOT)),
     operation("cut a hole between slots", 0, 2, |s| cut(s, SLOT, SLOT)),
     operation("cut a page off a linked attachment", 1, 2, |s| cut(s, 0, 1)),
@@ -270,7 +303,7 @@ pub const OPERATIONS: &[Operation] = &[
         attach(s, LARGE + LARGE_PAGES * PAGE, AttachFlags::REMAP)
     }),
     // A root; two tables to PLACE and its neighbours, one more to LARGE; six private pages.
-    operation("fork", 1 + 3 + 1 + 6, 3, |s| s.world.fork(s.p).map(|_| ())),
+    operation("fork", 1 + 3 + 1 + 6, 4, |s| s.world.fork(s.p).map(|_| ())),
     operation("detach what is linked", 0, 0, |s| s.world.detach(s.p, LARGE)),
     operation("detach", 0, 0, |s| s.world.detach(s.p, PLACE)),
     operation("remove", 0, 0, |s| s.world.remove(s.p, s.id)),

@@ -1,6 +1,6 @@
 //! All that can be seen of a scene.
 
-use super::operation::{LARGE, LARGE_PAGES, NOWHERE, PLACE, SLOT, Scene};
+use super::operation::{BLOCKS, LARGE, LARGE_PAGES, NOWHERE, PLACE, SLOT, Scene};
 use crate::common::PAGE;
 use abi::memory::Usage;
 use abi::shm::ShmidDs;
@@ -16,7 +16,7 @@ type Seen = (u64, Option<VmaFacts>, Option<(Frame, Perms)>);
 pub struct State {
     frames: FrameCounts,
     segments: (i32, u64),
-    segments_told: [ShmidDs; 2],
+    segments_told: [ShmidDs; 3],
     usages: [Usage; 2],
     pages: [Vec<Seen>; 2],
 }
@@ -29,11 +29,12 @@ impl State {
             other,
             id,
             large,
+            blocks,
         } = scene;
         Self {
             frames: world.mm.frame_counts(),
             segments: world.segments(),
-            segments_told: [world.facts(*id), world.facts(*large)],
+            segments_told: [*id, *large, *blocks].map(|id| world.facts(id)),
             usages: [world.usage(*p), world.usage(*other)],
             pages: [pages(world, *p), pages(world, *other)],
         }
@@ -50,6 +51,9 @@ fn pages(world: &mut crate::common::World, p: SpaceId) -> Vec<Seen> {
         LARGE + (2 * SLOT - 20) * PAGE,
         LARGE + (LARGE_PAGES - 20) * PAGE,
         LARGE + (3 * SLOT - 20) * PAGE,
+        BLOCKS,
+        BLOCKS + (SLOT - 20) * PAGE,
+        BLOCKS + (3 * SLOT - 20) * PAGE,
         abi::layout::AREA_START,
         abi::layout::MESSAGE_PAGES,
     ];

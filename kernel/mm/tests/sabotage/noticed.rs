@@ -12,6 +12,7 @@ fn live(mistake: Sabotage) {
     let mut world = World::new();
     world.mm.mmu_mut().sabotage(mistake);
     let (p, other) = (world.process(), world.process());
+    world.idle();
     let id = world.get(p, 7, 100 * PAGE, CREATE).expect("created");
     let at = world.attach_anywhere(p, id);
     world.fill(p, at, 100, 1);
@@ -109,6 +110,12 @@ fn a_flush_of_one_address_of_unlinked_slots_is_noticed() {
 #[should_panic(expected = "TLB")]
 fn a_flush_that_keeps_unlinked_tables_is_noticed() {
     live(Sabotage::FlushLeavesOfSlots);
+}
+
+#[test]
+#[should_panic(expected = "is said to be zeroed, but is not")]
+fn a_frame_that_was_not_zeroed_ahead_is_noticed() {
+    live(Sabotage::ForgetZeroing);
 }
 
 #[test]

@@ -12,13 +12,11 @@ use abi::memory::Protection;
 use abi::process::{End, FaultKind};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmId, ShmKey};
 use alloc::format;
-use alloc::string::ToString;
 use rt::hazard::{read, write};
 use rt::shm::Shm;
-use rt::spawn::Ended;
 use rt::sys::memory::{count_usage, map, shm_attach, shm_detach, shm_get, unmap};
 use rt::{Failure, Outcome, Start, hazard, println};
-use tests::{Family, Frames};
+use tests::{Family, Frames, expect};
 
 const PAGE: u64 = abi::layout::PAGE_BYTES;
 const SLOT: u64 = 512 * PAGE;
@@ -65,27 +63,27 @@ fn lead(family: &Family) -> Outcome {
     expect("tables the first one pays for", count_usage()?.tables - tables, 1)?;
 
     for _ in 0..READERS {
-        ends(family, "read", id, End::Exited(0))?;
+        family.ends("read", id, End::Exited(0))?;
     }
     println!("linked: {READERS} readers saw every page and paid for no table of level 3");
-    faults(family, "write-as-reader", id, FaultKind::NotPermitted, AT + SLOT)?;
-    faults(family, "read-behind", id, FaultKind::Unmapped, END)?;
-    faults(family, "write-behind", id, FaultKind::Unmapped, END)?;
+    family.faults("write-as-reader", id, FaultKind::NotPermitted, AT + SLOT)?;
+    family.faults("read-behind", id, FaultKind::Unmapped, END)?;
+    family.faults("write-behind", id, FaultKind::Unmapped, END)?;
     println!("linked: readers cannot write, and nobody sees what is behind the end");
 
-    ends(family, "execute", id, End::Exited(0))?;
-    faults(family, "execute-as-writer", id, FaultKind::NotPermitted, AT + 8)?;
+    family.ends("execute", id, End::Exited(0))?;
+    family.faults("execute-as-writer", id, FaultKind::NotPermitted, AT + 8)?;
     println!("linked: one executes what another one wrote");
 
-    ends(family, "touch", id, End::Exited(0))?;
+    family.ends("touch", id, End::Exited(0))?;
     expect("what a child touched first", read(UNTOUCHED), 5)?;
-    faults(family, "read-detached", id, FaultKind::Unmapped, AT + SLOT)?;
+    family.faults("read-detached", id, FaultKind::Unmapped, AT + SLOT)?;
     println!("linked: a first touch is seen by all, a detach by one");
 
-    ends(family, "cut", id, End::Exited(0))?;
-    faults(family, "read-hole", id, FaultKind::Unmapped, AT + SLOT + PAGE)?;
+    family.ends("cut", id, End::Exited(0))?;
+    family.faults("read-hole", id, FaultKind::Unmapped, AT + SLOT + PAGE)?;
     cut_here()?;
-    ends(family, "read", id, End::Exited(0))?;
+    family.ends("read", id, End::Exited(0))?;
     println!("linked: slots that one cuts are whole for the others");
 
     Shm::from_id(id).remove()?;
@@ -193,28 +191,4 @@ fn cut_here() -> Outcome {
 
 fn pages() -> impl Iterator<Item = u64> {
     (0..PAGES).map(|page| AT + page * PAGE)
-}
-
-fn ends(family: &Family, part: &str, id: ShmId, expected: End) -> Outcome {
-    let end = family.start([part, id.raw().to_string().as_str()])?.wait()?;
-    if end == expected {
-        Ok(())
-    } else {
-        let (end, expected) = (Ended(end), Ended(expected));
-        Err(Failure::new(format!("linked: {part} {end}, not {expected}")))
-    }
-}
-
-fn faults(family: &Family, part: &str, id: ShmId, kind: FaultKind, address: u64) -> Outcome {
-    ends(family, part, id, End::Faulted(kind, address))
-}
-
-fn expect(what: &str, found: u64, expected: u64) -> Outcome {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(Failure::new(format!(
-            "linked: {what} is {found:#x}, not {expected:#x}"
-        )))
-    }
 }
