@@ -120,7 +120,10 @@ mod tests {
     use super::Options;
     use alloc::vec::Vec;
 
-    fn parse(line: &str) -> Result<(Vec<(char, &str)>, Vec<&str>), &str> {
+    /// Options with their values, and operands.
+    type Parsed = (Vec<(char, &'static str)>, Vec<&'static str>);
+
+    fn parse(line: &str) -> Result<Parsed, &'static str> {
         let words: Vec<&str> = line.split(' ').collect();
         let options = Options::parse(&words, "mti:l").map_err(|wrong| &*wrong.leak())?;
         let options: &'static Options = alloc::boxed::Box::leak(alloc::boxed::Box::new(options));
