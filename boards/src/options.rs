@@ -40,6 +40,12 @@ impl<'a> Options<'a> {
             .filter(|bits| (1..=16).contains(bits))
     }
 
+    /// `cpus=N`, or `maxcpus=N` as Linux calls it: run on so many CPUs at most, one at least.
+    pub fn cpus(self) -> Option<usize> {
+        let wanted = self.option("cpus").or_else(|| self.option("maxcpus"))?;
+        wanted.parse().ok().filter(|&count| count > 0)
+    }
+
     /// `mem=SIZE`: bytes of RAM to use, in all. SIZE is a number that K, M or G may follow.
     pub fn memory(self) -> Option<u64> {
         let size = self.option("mem")?;

@@ -78,12 +78,12 @@ pub enum Work {
 
 impl Thread {
     /// A thread of `process` that has not started; `page` is its message page.
-    pub fn new(process: Id<Process>, page: Frame) -> Self {
+    pub fn new(process: Id<Process>, page: Frame, home: CpuId) -> Self {
         Self {
             process,
             state: State::New,
             page,
-            home: CpuId::BOOT,
+            home,
             caller: None,
             link: Link::default(),
         }

@@ -2,6 +2,7 @@
 
 use crate::exit;
 use aarch64::boot::Handover;
+use aarch64::cpu::PerCpu;
 use abi::system::Machine;
 use addr::{Frame, FrameRange, VirtAddr};
 use alloc::boxed::Box;
@@ -62,7 +63,7 @@ pub fn name(board: &Board) -> &str {
 pub fn facts(board: &'static Board, handover: &Handover, clock: Clock) -> Facts {
     let machine = Machine {
         cpus: u32::try_from(board.cpus.len().max(1)).unwrap_or(u32::MAX),
-        running: 1,
+        running: u32::try_from(PerCpu::all().count()).unwrap_or(1),
         ram: board.memory.ram_bytes(),
         image: handover.image().count() * addr::GRANULE,
         clock_hz: clock.frequency().hertz().into(),

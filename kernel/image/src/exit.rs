@@ -1,6 +1,7 @@
 //! The end of the machine's work: how it is switched off or restarted.
 
 use crate::console::say;
+use crate::cpus;
 use crate::device::Registers;
 use aarch64::boot::EntryLevel;
 use aarch64::cpu::{self, psci};
@@ -37,21 +38,22 @@ static WAYS: AtomicPtr<Ways> = AtomicPtr::new(core::ptr::null_mut());
 pub fn choose(board: &Board, entered_at: EntryLevel, devices: &mut Registers<'_>) {
     let ways = Ways {
         semihosting: board.options().option("exit") == Some("semihosting"),
-        switch: psci(board, entered_at).or_else(|| watchdog(board, devices)),
+        switch: psci(board, entered_at)
+            .map(Switch::Psci)
+            .or_else(|| watchdog(board, devices)),
     };
     WAYS.store(Box::leak(Box::new(ways)), Ordering::Release);
 }
 
-fn psci(board: &Board, entered_at: EntryLevel) -> Option<Switch> {
+/// The way to the firmware that switches CPUs on and the machine off.
+pub fn psci(board: &Board, entered_at: EntryLevel) -> Option<psci::Conduit> {
     // Whatever the tree says: we were entered where that firmware would be.
     if entered_at == EntryLevel::Three {
         return None;
     }
-    board.psci.map(|conduit| {
-        Switch::Psci(match conduit {
-            PsciConduit::Hvc => psci::Conduit::Hvc,
-            PsciConduit::Smc => psci::Conduit::Smc,
-        })
+    board.psci.map(|conduit| match conduit {
+        PsciConduit::Hvc => psci::Conduit::Hvc,
+        PsciConduit::Smc => psci::Conduit::Smc,
     })
 }
 
@@ -82,6 +84,7 @@ pub fn power_off(status: u32) -> ! {
 /// Ends the machine, with `status` for those who started it where there is a way to pass it on. Each way is
 /// taken if the one before has left the machine running.
 pub fn end(how: MachineEnd, status: u32) -> ! {
+    cpus::stop_others();
     let ways = ways();
     let switch = ways.and_then(|ways| ways.switch);
     if how == MachineEnd::PowerOff && ways.is_some_and(|ways| ways.semihosting) {

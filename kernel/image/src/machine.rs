@@ -1,5 +1,6 @@
 //! The machine as the portable kernel sees it: registers of threads, the console, interrupts, time.
 
+use crate::cpus;
 use crate::device::Registers as DeviceRegisters;
 use crate::exit;
 use crate::ram::Ram;
@@ -7,7 +8,7 @@ use crate::storage::Counts;
 use aarch64::boot::Handover;
 use aarch64::context::{FpState, FpUnit};
 use aarch64::cpu::{self, PerCpu};
-use aarch64::gic::{Gic, GicV2, GicV3, InterruptController, Intid};
+use aarch64::gic::{ALERT, Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{Hardware, Space, direct_map};
 use aarch64::timer;
 use abi::process::Pid;
@@ -63,15 +64,17 @@ pub fn interrupt_controller(board: &Board, devices: &mut DeviceRegisters<'_>) ->
             // SAFETY: As above, for a GICv3, and the region has that length.
             match unsafe { GicV3::new(distributor, region, bytes) } {
                 Ok(gic) => Gic::V3(gic),
-                Err(error) => exit::cannot_start(format_args!(
-                    "the interrupt controller, a GICv3, cannot be used: {error}"
-                )),
+                Err(error) => unusable(error),
             }
         }
         None => exit::cannot_start(format_args!(
             "the device tree has no interrupt controller that this kernel can drive"
         )),
     }
+}
+
+fn unusable(error: GicError) -> ! {
+    exit::cannot_start(format_args!("the interrupt controller cannot be used: {error}"))
 }
 
 /// Redistributors of 256 CPUs at most are looked at, however many the tree claims.
@@ -100,6 +103,10 @@ impl Machine {
         let Some(timer) = board.timer.and_then(|timer| Intid::new(timer.physical.intid())) else {
             exit::cannot_start(format_args!("the device tree has no generic timer"));
         };
+        if let Err(error) = gic.join(CpuId::BOOT) {
+            unusable(error);
+        }
+        cpus::remember(&gic);
         timer::disarm();
         gic.enable(timer);
         let console_interrupt = board.console.and_then(|device| Intid::new(device.irq?.intid()));
@@ -118,6 +125,16 @@ impl Machine {
             console_interrupt,
             slice_ticks: u64::from(timer::frequency()) / SLICES_PER_SECOND,
         }
+    }
+
+    /// Lets the timer, and alerts from other CPUs, come to this one, which has not run before.
+    pub fn join(&mut self) {
+        let this = PerCpu::current().id();
+        if let Err(error) = self.gic.join(this) {
+            panic!("{this:?} cannot use the interrupt controller: {error}");
+        }
+        timer::disarm();
+        self.gic.enable(self.timer);
     }
 
     /// Where the vectors find and leave the registers of thread number `thread`.
@@ -203,7 +220,9 @@ impl Platform for Machine {
         timer::disarm();
     }
 
-    fn alert(&mut self, _: CpuId) {}
+    fn alert(&mut self, cpu: CpuId) {
+        self.gic.alert(cpu);
+    }
 
     fn interrupt_pending(&self) -> bool {
         cpu::interrupt_pending()
@@ -215,6 +234,8 @@ impl Platform for Machine {
             let interrupt = if intid == self.timer {
                 timer::disarm();
                 Some(Interrupt::SliceEnd)
+            } else if intid == ALERT {
+                Some(Interrupt::Alert)
             } else if Some(intid) == self.console_interrupt {
                 self.console.acknowledge();
                 Some(Interrupt::ConsoleInput)

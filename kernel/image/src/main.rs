@@ -12,6 +12,7 @@ extern crate alloc;
 mod board;
 mod clock;
 mod console;
+mod cpus;
 mod device;
 mod exit;
 mod first_program;
@@ -47,6 +48,7 @@ fn kernel_main(mut handover: Handover) -> ! {
     let gic = machine::interrupt_controller(board, &mut devices);
     let clock = clock::set(board, &mut devices);
     log.say(format_args!("  {}", clock::About(&clock)));
+    cpus::start(board, &mut handover, &mut ram, &mut log);
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &handover);

@@ -1,6 +1,7 @@
 //! A mistake of the kernel's: last words, then the end.
 
 use crate::console::say;
+use crate::cpus;
 use crate::exit;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,8 @@ static PANICKING: AtomicBool = AtomicBool::new(false);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
+    // Others must not go on with what is broken, nor talk in between.
+    cpus::stop_others();
     // A panic while the first is reported must not report itself for ever.
     if PANICKING.swap(true, Ordering::Relaxed) {
         exit::power_off(exit::PANIC_STATUS);

@@ -44,7 +44,7 @@ impl StartLog {
             crate::board::name(board)
         ));
         self.say(format_args!(
-            "  {cpus} CPUs, 1 runs; {mebibytes} MiB of RAM; entered at EL{level}; {pan}"
+            "  {cpus} CPUs; {mebibytes} MiB of RAM; entered at EL{level}; {pan}"
         ));
         if let Some(syndrome) = handover.left_error {
             self.say(format_args!(

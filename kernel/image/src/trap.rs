@@ -5,6 +5,7 @@
 //! [`kernel_reply_receive`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
 use crate::console::say;
+use crate::cpus;
 use crate::exit;
 use crate::machine::Machine;
 use aarch64::cpu::{self, PerCpu};
@@ -33,10 +34,11 @@ static SHOWS_CALLS: AtomicBool = AtomicBool::new(false);
 pub fn choose_way(board: &Board) {
     let shows_calls = board.options().option("trace") == Some("calls");
     SHOWS_CALLS.store(shows_calls, Ordering::Relaxed);
-    if shows_calls || board.options().option("shortcut") == Some("no") {
-        exception::take_no_shortcuts();
-    }
+    let no_shortcuts = board.options().option("shortcut") == Some("no");
+    NO_SHORTCUTS.store(shows_calls || no_shortcuts, Ordering::Relaxed);
 }
+
+static NO_SHORTCUTS: AtomicBool = AtomicBool::new(false);
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
 pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
@@ -46,7 +48,21 @@ pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
     }
     let mut held = Held::nothing();
     *KERNEL.lock(&mut held).0 = Some(kernel);
-    let next = through_kernel(|_| ());
+    cpus::open();
+    begin(|_| ())
+}
+
+/// Runs threads on this CPU, which is not the first. Never comes back either.
+pub fn run_other() -> ! {
+    begin(|kernel| kernel.platform.join())
+}
+
+/// Does `first` and runs a thread, when there is one for this CPU.
+fn begin(first: impl FnOnce(&mut Kernel<Machine>)) -> ! {
+    if NO_SHORTCUTS.load(Ordering::Relaxed) {
+        exception::take_no_shortcuts();
+    }
+    let next = through_kernel(first);
     // SAFETY: `next` are registers of a thread, as `through_kernel` promises; boot is over, and
     // nothing on the stack is needed any more.
     unsafe { exception::resume(next.as_ptr()) }
@@ -111,6 +127,9 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: &Words6) -
 extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers {
     // The cause is in registers of the CPU that the next exception overwrites.
     let cause = exception::cause();
+    if matches!(kind, Kind::Irq) {
+        cpus::stop_if_asked();
+    }
     let Some(registers) = NonNull::new(registers) else {
         panic!("an exception came without registers");
     };
@@ -133,11 +152,15 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
     loop {
         goes_on = match goes_on {
             GoesOn::Thread(registers) => return registers,
-            GoesOn::Kernel => after(|_| ()),
+            GoesOn::Kernel => {
+                cpus::let_others_in();
+                after(|_| ())
+            }
             GoesOn::Nobody => {
                 if use_idle_time() == Ahead::Done {
                     cpu::wait_for_interrupt();
                 }
+                cpus::stop_if_asked();
                 after(Kernel::interrupt)
             }
         }
@@ -154,7 +177,7 @@ fn use_idle_time() -> Ahead {
 /// Who goes on, on this CPU.
 enum GoesOn {
     Thread(NonNull<Registers>),
-    /// With more work, when all CPUs that wait for the lock have had it.
+    /// With more work, when CPUs that wait for the lock have had a chance.
     Kernel,
     Nobody,
 }

@@ -43,6 +43,8 @@ pub fn armstub(firmware: &[u8], kernel: u32, tree: u32) -> Result<Vec<u8>> {
         "the firmware has two armstubs that could be meant"
     );
     let mut stub = stub.to_vec();
+    // Magic number and version: the firmware has read them, and they are where core 3 looks for an address to go to.
+    stub[MAGIC_AT..TREE_AT].fill(0);
     for (at, address) in [(TREE_AT, tree), (KERNEL_AT, kernel)] {
         stub[at..at + 4].copy_from_slice(&address.to_le_bytes());
     }
@@ -85,6 +87,7 @@ mod tests {
     fn the_stub_for_the_gic_is_found_among_others_and_gets_both_addresses() {
         let found = armstub(&firmware(), 0x20_0000, 0x2eff_0000).unwrap();
         let mut expected = stub(&OURS);
+        expected[0xf0..0xf8].fill(0);
         expected[0xf8..0x100].copy_from_slice(&[0, 0, 0xff, 0x2e, 0, 0, 0x20, 0]);
         assert_eq!(found, expected);
     }

@@ -53,6 +53,8 @@ static PREPARED: PreparedCell = PreparedCell(UnsafeCell::new(MaybeUninit::uninit
 pub(crate) struct Prepared {
     /// The kernel's tables.
     pub kernel: KernelTables,
+    /// The way across for CPUs that are started later.
+    pub identity: KernelTables,
     /// How many bytes of device tree were mapped.
     pub device_tree: Result<usize, NoDeviceTree>,
 }
@@ -122,6 +124,7 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
     load_registers(kernel, identity);
     let prepared = Prepared {
         kernel,
+        identity,
         device_tree: device_tree.map(|(_, bytes)| bytes),
     };
     // SAFETY: Nobody else runs, so nobody reads it.

@@ -5,7 +5,7 @@
 // PC-relative, so nothing here depends on where the loader put us; from `boot_high` on, code runs at
 // the address it was linked for. So no word of the image ever needs relocating.
 //
-// Kept throughout: x20 = device tree, x21 = CurrentEL at entry, x22 = where the image is.
+// Kept throughout, by the first CPU: x20 = device tree, x21 = CurrentEL at entry, x22 = where the image is.
 
     .section .text.boot, "ax"
     .balign 4096
@@ -28,9 +28,22 @@ boot_entry:
     mov     x20, x0
     mrs     x21, CurrentEL
     adr     x22, _start
-    cmp     x21, #(3 << 2)
+    adr     x23, boot_first
+    b       boot_to_el1
+
+// Where firmware sends each CPU that the first one starts (cpu/start.rs). Nothing is said in registers: not every
+// firmware hands any over.
+    .global boot_secondary_entry
+boot_secondary_entry:
+    msr     daifset, #0xf
+    adr     x23, boot_secondary
+
+// Goes on at x23, at EL1, whatever the level now. Uses x9-x11.
+boot_to_el1:
+    mrs     x9, CurrentEL
+    cmp     x9, #(3 << 2)
     b.eq    boot_from_el3
-    cmp     x21, #(2 << 2)
+    cmp     x9, #(2 << 2)
     b.eq    boot_from_el2
     ldr     x9, ={SCTLR_EL1_MMU_OFF}
     msr     sctlr_el1, x9
@@ -45,7 +58,7 @@ boot_entry:
     b.eq    2f
     msr     S3_0_C1_C0_3, xzr       // SCTLR2_EL1
 2:  isb
-    b       boot_at_el1
+    br      x23
 
 // EL3: the loader left no firmware behind. We go on in *secure* EL1: only a secure kernel may put
 // interrupts into the group it then acknowledges, and where the interrupt controller is we don't know yet.
@@ -94,8 +107,7 @@ boot_from_el3:
     isb
 2:  ldr     x9, ={SCTLR_EL1_MMU_OFF}
     msr     sctlr_el1, x9
-    adr     x9, boot_at_el1
-    msr     elr_el3, x9
+    msr     elr_el3, x23
     mov     x9, #{SPSR_EL1H_MASKED}
     msr     spsr_el3, x9
     isb
@@ -176,14 +188,13 @@ boot_from_el2:
 
 4:  ldr     x9, ={SCTLR_EL1_MMU_OFF}
     msr     sctlr_el1, x9
-    adr     x9, boot_at_el1
-    msr     elr_el2, x9
+    msr     elr_el2, x23
     mov     x9, #{SPSR_EL1H_MASKED}
     msr     spsr_el2, x9
     isb
     eret
 
-boot_at_el1:
+boot_first:
     msr     spsel, #1
     adr     x9, boot_vectors        // the kernel's own have to wait for the MMU
     msr     vbar_el1, x9
@@ -242,6 +253,60 @@ boot_high:
     mov     x2, x22
     bl      {start_rust}            // which does not return
     .cfi_endproc
+
+// A CPU that another one starts. What it reads before its caches are on, the other has cleaned to memory; it
+// writes nothing, so that nothing in the caches of others gets stale.
+boot_secondary:
+    msr     spsel, #1
+    adr     x9, boot_vectors
+    msr     vbar_el1, x9
+    adrp    x1, {START}
+    add     x1, x1, :lo12:{START}
+    mrs     x2, mpidr_el1
+    ldr     x3, ={AFFINITY}
+    and     x2, x2, x3
+    orr     x2, x2, #{WANTED}
+    ldr     x3, [x1, #{START_WHO}]
+    cmp     x2, x3
+    b.ne    boot_unwanted
+    ldp     x4, x5, [x1, #{START_MAIR}]
+    ldp     x6, x7, [x1, #{START_TTBR0}]
+    ldp     x8, x0, [x1, #{START_STACK}]
+    msr     mair_el1, x4
+    msr     tcr_el1, x5
+    msr     ttbr0_el1, x6
+    msr     ttbr1_el1, x7
+    ic      iallu
+    tlbi    vmalle1
+    dsb     nsh
+    isb
+    ldr     x9, ={SCTLR_EL1}
+    msr     sctlr_el1, x9
+    isb                             // the next instruction comes through the identity map
+    ldr     x9, =boot_secondary_high
+    br      x9
+
+// x0 = PerCpu, x2 = what stands in START as long as this CPU is waited for, x8 = its stack.
+boot_secondary_high:
+    .cfi_startproc
+    .cfi_undefined x30
+    adrp    x1, {START}
+    add     x1, x1, :lo12:{START}
+    add     x1, x1, #{START_WHO}
+    orr     x3, x2, #{ARRIVED}
+1:  ldaxr   x4, [x1]
+    cmp     x4, x2
+    b.ne    boot_unwanted           // it came too late; its stack may be another CPU's by now
+    stlxr   w5, x3, [x1]
+    cbnz    w5, 1b
+    mov     sp, x8
+    mov     x29, xzr
+    bl      {start_secondary}       // which does not return
+    .cfi_endproc
+
+boot_unwanted:
+    wfe
+    b       boot_unwanted
 
 // Discards the cache lines from x0 to x1, both multiples of any line size. Uses x0-x3.
 //

@@ -19,13 +19,15 @@ pub use device_tree::NoDeviceTree;
 
 use crate::boot::early::{Prepared, TableFrame};
 use crate::cpu::stack::{self, STACK_TOP};
-use crate::cpu::{self, PerCpu, control};
+use crate::cpu::start::{self, Start};
+use crate::cpu::{self, PerCpu, control, per_cpu};
 use crate::exception::system_error;
 use crate::mmu::layout::DEVICE_TREE_WINDOW;
 use crate::mmu::{KernelMap, enter_nobody, tlb};
 use aarch64_cpu::registers::{CNTHCTL_EL2, HCR_EL2, SPSR_EL2};
 use addr::{PhysAddr, VirtAddr};
 use core::arch::global_asm;
+use core::mem::offset_of;
 use vmsa::asid::Asid;
 
 /// What the kernel starts with.
@@ -59,6 +61,9 @@ unsafe extern "Rust" {
     /// The image's entry: called once, on the boot CPU's stack, at EL1, with interrupts masked,
     /// with the MMU and caches on.
     safe fn kernel_main(handover: Handover) -> !;
+
+    /// Where every other CPU begins that [`cpu::start`] has started: in the same state, on its own stack.
+    safe fn kernel_secondary() -> !;
 }
 
 /// Little-endian, 4 KiB granule, anywhere in memory (Linux, "Booting AArch64 Linux", `flags`).
@@ -102,8 +107,17 @@ global_asm!(
     ICC_SRE_ENABLE = const ICC_SRE_ENABLE,
     STACKS = sym stack::BOOT_STACKS,
     STACK_TOP = const STACK_TOP,
+    START = sym start::START,
+    START_WHO = const offset_of!(Start, who),
+    START_MAIR = const offset_of!(Start, mair),
+    START_TTBR0 = const offset_of!(Start, ttbr0),
+    START_STACK = const offset_of!(Start, stack_top),
+    AFFINITY = const per_cpu::AFFINITY,
+    WANTED = const start::WANTED,
+    ARRIVED = const start::ARRIVED,
     prepare_translation = sym early::prepare_translation,
     start_rust = sym start_rust,
+    start_secondary = sym start_secondary,
 );
 
 /// Stays in TTBR0 while no process runs, so that user addresses translate to nothing.
@@ -126,10 +140,22 @@ extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! 
     };
     leave_identity_map(&handover);
     // SAFETY: This is the boot CPU's first code with the MMU on, and it does not come here again.
-    unsafe { PerCpu::install_boot_cpu() };
+    unsafe { PerCpu::install_boot_cpu(handover.no_process()) };
     cpu::initialise();
     handover.left_error = system_error::take_pending();
     kernel_main(handover)
+}
+
+/// The first code at high addresses of every other CPU.
+extern "C" fn start_secondary(this: &'static PerCpu) -> ! {
+    enter_nobody(this.no_process());
+    tlb::invalidate_this_cpu();
+    // SAFETY: This is that CPU's first code with the MMU on, and `entry.S` found the place for it.
+    unsafe { this.install() };
+    cpu::initialise();
+    // Nobody shall answer for one that firmware left; of the first CPU's alone there is something to tell.
+    let _left: Option<u64> = system_error::take_pending();
+    kernel_secondary()
 }
 
 /// CurrentEL.EL is in bits 3 and 2.

@@ -3,16 +3,17 @@
 pub mod cache;
 pub(crate) mod control;
 pub(crate) mod features;
-mod per_cpu;
+pub(crate) mod per_cpu;
 pub mod psci;
 pub(crate) mod stack;
+pub mod start;
 
 pub use control::{PrivilegedAccess, open_cycle_counter, privileged_access};
 pub use features::{asid_bits, physical_addresses};
 pub use per_cpu::PerCpu;
 
-use aarch64_cpu::asm::{barrier, wfe, wfi};
-use aarch64_cpu::registers::MIDR_EL1;
+use aarch64_cpu::asm::{barrier, sev, wfe, wfi};
+use aarch64_cpu::registers::{MIDR_EL1, MPIDR_EL1};
 use core::arch::asm;
 use tock_registers::interfaces::Readable;
 
@@ -43,6 +44,22 @@ pub fn interrupt_pending() -> bool {
 /// Which CPU design this is (Arm ARM, "MIDR_EL1, Main ID Register").
 pub fn main_id() -> u64 {
     MIDR_EL1.get()
+}
+
+/// Sleeps until [`wake_all`], or something else wakes this CPU: to be called in a loop that looks what it was.
+pub fn wait_for_event() {
+    wfe();
+}
+
+/// Wakes all CPUs that [`wait_for_event`], which then see what was written before.
+pub fn wake_all() {
+    barrier::dsb(barrier::ISHST);
+    sev();
+}
+
+/// The affinity fields of this CPU: who it is, even when nothing else can be relied upon.
+pub fn affinity() -> u64 {
+    MPIDR_EL1.get() & per_cpu::AFFINITY
 }
 
 /// Stops this CPU for good.

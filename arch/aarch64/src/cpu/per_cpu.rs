@@ -1,14 +1,14 @@
 //! What belongs to one CPU, reached through TPIDR_EL1.
 
-use crate::cpu::stack::{BOOT_STACKS, Stacks};
+use crate::cpu::stack::{BOOT_STACKS, StackPlace};
 use aarch64_cpu::registers::{MPIDR_EL1, TPIDR_EL1};
-use core::sync::atomic::{AtomicU64, Ordering};
-use kcore::CpuId;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use kcore::{CpuId, MAX_CPUS};
 use tock_registers::interfaces::{Readable, Writeable};
 use vmsa::asid::CpuAsid;
 
-/// One CPU's own data. `vectors.S` reads and writes the first fields.
-#[repr(C)]
+/// One CPU's own data. `vectors.S` reads and writes the first fields. On cache lines of its own.
+#[repr(C, align(128))]
 pub struct PerCpu {
     /// Where kernel code starts its stack at each entry from EL0.
     pub(crate) stack_top: AtomicU64,
@@ -20,27 +20,44 @@ pub struct PerCpu {
     pub(crate) spare: AtomicU64,
     /// MPIDR_EL1's affinity fields.
     mpidr: AtomicU64,
+    /// Where its [`super::stack::Stacks`] are.
+    stacks: AtomicU64,
+    /// Its TTBR0_EL1 while no process runs.
+    no_process: AtomicU64,
     id: CpuId,
-    stacks: &'static Stacks,
     /// The ASID in its TTBR0.
     pub(crate) asid: CpuAsid,
 }
 
-static CPUS: [PerCpu; 1] = [PerCpu::new(CpuId::BOOT, &BOOT_STACKS)];
+static CPUS: [PerCpu; MAX_CPUS] = {
+    let mut cpus = [const { PerCpu::new(CpuId::BOOT) }; MAX_CPUS];
+    let mut number = 0;
+    while number < MAX_CPUS {
+        if let Some(id) = CpuId::new(number) {
+            cpus[number].id = id;
+        }
+        number += 1;
+    }
+    cpus
+};
+
+/// How many of them run the kernel: the first ones.
+static COUNT: AtomicUsize = AtomicUsize::new(1);
 
 /// Aff3, Aff2, Aff1 and Aff0.
-const AFFINITY: u64 = 0xff_00ff_ffff;
+pub(crate) const AFFINITY: u64 = 0xff_00ff_ffff;
 
 impl PerCpu {
-    const fn new(id: CpuId, stacks: &'static Stacks) -> Self {
+    const fn new(id: CpuId) -> Self {
         Self {
             stack_top: AtomicU64::new(0),
             emergency_top: AtomicU64::new(0),
             emergency_depth: AtomicU64::new(0),
             spare: AtomicU64::new(0),
             mpidr: AtomicU64::new(0),
+            stacks: AtomicU64::new(0),
+            no_process: AtomicU64::new(0),
             id,
-            stacks,
             asid: CpuAsid::new(),
         }
     }
@@ -49,16 +66,34 @@ impl PerCpu {
     ///
     /// # Safety
     /// Called once, by the boot CPU, with the MMU on, before anything asks for [`PerCpu::current`].
-    pub(crate) unsafe fn install_boot_cpu() {
+    pub(crate) unsafe fn install_boot_cpu(no_process: u64) {
         let [boot_cpu, ..] = &CPUS;
-        boot_cpu.stack_top.store(boot_cpu.stacks.top(), Ordering::Relaxed);
-        boot_cpu
-            .emergency_top
-            .store(boot_cpu.stacks.emergency_top(), Ordering::Relaxed);
-        boot_cpu
-            .mpidr
-            .store(MPIDR_EL1.get() & AFFINITY, Ordering::Relaxed);
-        TPIDR_EL1.set((&raw const *boot_cpu).expose_provenance() as u64);
+        boot_cpu.prepare(
+            MPIDR_EL1.get() & AFFINITY,
+            StackPlace::of(&BOOT_STACKS),
+            no_process,
+        );
+        // SAFETY: The caller vouches for it.
+        unsafe { boot_cpu.install() };
+    }
+
+    /// Makes it that of the CPU with these affinity fields, which does not run yet.
+    pub(crate) fn prepare(&self, mpidr: u64, stacks: StackPlace, no_process: u64) {
+        self.mpidr.store(mpidr, Ordering::Relaxed);
+        self.stacks.store(stacks.0, Ordering::Relaxed);
+        self.stack_top.store(stacks.top(), Ordering::Relaxed);
+        self.emergency_top
+            .store(stacks.emergency_top(), Ordering::Relaxed);
+        self.no_process.store(no_process, Ordering::Relaxed);
+    }
+
+    /// Makes it this CPU's.
+    ///
+    /// # Safety
+    /// Called once on the CPU that it was prepared for, with the MMU on, before anything there asks for
+    /// [`PerCpu::current`].
+    pub(crate) unsafe fn install(&'static self) {
+        TPIDR_EL1.set((&raw const *self).expose_provenance() as u64);
     }
 
     /// The CPU that runs this code. It stays so: the kernel moves no code between CPUs.
@@ -71,10 +106,21 @@ impl PerCpu {
 
     /// All CPUs that run the kernel.
     pub fn all() -> impl Iterator<Item = &'static Self> + Clone {
-        CPUS.iter()
+        CPUS.iter().take(COUNT.load(Ordering::Acquire))
+    }
+
+    /// The next one that could run it.
+    pub(crate) fn next() -> Option<&'static Self> {
+        CPUS.get(COUNT.load(Ordering::Relaxed))
+    }
+
+    /// The next one runs it. Boot alone counts.
+    pub(crate) fn count_next() {
+        COUNT.fetch_add(1, Ordering::Release);
     }
 
     /// Its number.
+    #[inline]
     pub fn id(&self) -> CpuId {
         self.id
     }
@@ -84,7 +130,15 @@ impl PerCpu {
         self.mpidr.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn stacks(&self) -> &'static Stacks {
-        self.stacks
+    pub(crate) fn no_process(&self) -> u64 {
+        self.no_process.load(Ordering::Relaxed)
+    }
+
+    /// Where its stacks are, if it ever got any.
+    pub(crate) fn stacks(&self) -> Option<StackPlace> {
+        match self.stacks.load(Ordering::Relaxed) {
+            0 => None,
+            place => Some(StackPlace(place)),
+        }
     }
 }

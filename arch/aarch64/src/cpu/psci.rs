@@ -1,4 +1,4 @@
-//! PSCI firmware: how `virt` and many boards are switched off (Arm DEN0022, "Power State
+//! PSCI firmware: how CPUs of `virt` and many boards are started, and how they are switched off (Arm DEN0022, "Power State
 //! Coordination Interface").
 //!
 //! Only to be called where the device tree has a PSCI node: elsewhere the instruction is undefined,
@@ -15,6 +15,18 @@ pub enum Conduit {
     Hvc,
     /// `smc #0`.
     Smc,
+}
+
+/// Starts the CPU whose affinity fields are `target` at the physical address `entry`, with its MMU and caches
+/// off, at the exception level of the caller or at EL2.
+///
+/// # Errors
+/// What the firmware says.
+pub fn cpu_on(conduit: Conduit, target: u64, entry: u64) -> Result<(), Error> {
+    match conduit {
+        Conduit::Hvc => psci::cpu_on::<Hvc>(target, entry, 0),
+        Conduit::Smc => psci::cpu_on::<Smc>(target, entry, 0),
+    }
 }
 
 /// Switches the machine off. Returns only if the firmware refuses.

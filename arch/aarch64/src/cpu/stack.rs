@@ -40,34 +40,46 @@ impl Stacks {
     /// Where the pages begin that stay unmapped, ascending; as seen from here, physical with the
     /// MMU off.
     pub(crate) fn guards() -> [u64; 2] {
-        let start = BOOT_STACKS.address();
-        [
-            start + offset_of!(Stacks, guard) as u64,
-            start + offset_of!(Stacks, emergency_guard) as u64,
-        ]
+        let start = StackPlace::of(&BOOT_STACKS).0;
+        [start + GUARD as u64, start + EMERGENCY_GUARD as u64]
+    }
+}
+
+const GUARD: usize = offset_of!(Stacks, guard);
+const EMERGENCY_GUARD: usize = offset_of!(Stacks, emergency_guard);
+
+/// The parts of [`Stacks`] that are mapped: where each begins, and how many bytes it has.
+pub(crate) const MAPPED: [(usize, usize); 2] = [
+    (offset_of!(Stacks, stack), STACK_BYTES),
+    (offset_of!(Stacks, emergency), EMERGENCY_BYTES),
+];
+
+/// The address of the [`Stacks`] of a CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct StackPlace(pub u64);
+
+impl StackPlace {
+    /// In the image.
+    pub(crate) fn of(stacks: &'static Stacks) -> Self {
+        Self((&raw const *stacks).addr() as u64)
     }
 
     /// Initial stack pointer for kernel code.
-    pub(crate) fn top(&self) -> u64 {
-        self.address() + STACK_TOP as u64
+    pub(crate) fn top(self) -> u64 {
+        self.0 + STACK_TOP as u64
     }
 
     /// Initial stack pointer for exceptions taken from the kernel.
-    pub(crate) fn emergency_top(&self) -> u64 {
-        self.address() + EMERGENCY_TOP as u64
+    pub(crate) fn emergency_top(self) -> u64 {
+        self.0 + EMERGENCY_TOP as u64
     }
 
     /// What a fault at `address` ran into, if it was one of the guards.
-    pub(crate) fn overflown(&self, address: u64) -> Option<&'static str> {
-        let inside =
-            |guard: usize| (address.wrapping_sub(self.address() + guard as u64) as usize) < GUARD_BYTES;
-        if inside(offset_of!(Stacks, guard)) {
+    pub(crate) fn overflown(self, address: u64) -> Option<&'static str> {
+        let inside = |guard: usize| (address.wrapping_sub(self.0 + guard as u64) as usize) < GUARD_BYTES;
+        if inside(GUARD) {
             return Some("kernel stack overflow");
         }
-        inside(offset_of!(Stacks, emergency_guard)).then_some("emergency stack overflow")
-    }
-
-    fn address(&self) -> u64 {
-        (&raw const *self).addr() as u64
+        inside(EMERGENCY_GUARD).then_some("emergency stack overflow")
     }
 }

@@ -85,7 +85,10 @@ impl Report<'_> {
             );
         }
         match kind {
-            0 => match PerCpu::current().stacks().overflown(self.frame.far) {
+            0 => match PerCpu::current()
+                .stacks()
+                .and_then(|stacks| stacks.overflown(self.frame.far))
+            {
                 Some(overflow) => f.write_str(overflow),
                 None => write!(f, "exception in the kernel: {}", self.cause),
             },

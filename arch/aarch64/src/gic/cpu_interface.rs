@@ -75,6 +75,29 @@ fn forget_active_priorities() {
     barrier::isb(barrier::SY);
 }
 
+/// ICC_SGI1R_EL1.INTID begins here, and the interrupt is number 0.
+const ALERT: u64 = (super::ALERT.get() as u64) << 24;
+/// ICC_SGI1R_EL1.IRM: all CPUs but this one.
+const ALL_OTHERS: u64 = 1 << 40;
+
+/// Alerts the CPU with these affinity fields ([`super::redistributor::Affinity::target`]).
+pub(super) fn alert(target: u64) {
+    generate(ALERT | target);
+}
+
+/// Alerts every CPU but this one.
+pub(super) fn alert_all_others() {
+    generate(ALERT | ALL_OTHERS);
+}
+
+/// A software generated interrupt of group 1 of our Security state.
+fn generate(interrupt: u64) {
+    // What the other is alerted for is visible before it is.
+    barrier::dsb(barrier::ISHST);
+    write!("icc_sgi1r_el1", interrupt);
+    barrier::isb(barrier::SY);
+}
+
 /// Takes the interrupt that waits and gives its number, or a special one.
 pub(super) fn acknowledge() -> u32 {
     (read!("icc_iar1_el1") & INTID) as u32

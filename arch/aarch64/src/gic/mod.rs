@@ -15,7 +15,10 @@ mod v3;
 
 pub use v2::GicV2;
 #[cfg(target_os = "none")]
-pub use v3::{GicV3, GicV3Error};
+pub use v3::GicV3;
+
+use core::fmt;
+use kcore::CpuId;
 
 /// An interrupt's number, as device tree and controller agree on it: 16 to 31 private to a CPU, 32
 /// to 1019 shared.
@@ -47,6 +50,30 @@ impl Intid {
     }
 }
 
+/// Why an interrupt controller cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GicError {
+    /// This CPU has no CPU interface of GICv3.
+    NoCpuInterface,
+    /// A higher exception level keeps the CPU interface from us.
+    NoSystemRegisters,
+    /// None of the redistributors says that it is this CPU's.
+    NoRedistributor,
+    /// It does not finish what it was told to do.
+    Stuck,
+}
+
+impl fmt::Display for GicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCpuInterface => "this CPU has no system registers for it",
+            Self::NoSystemRegisters => "firmware keeps its system registers closed",
+            Self::NoRedistributor => "this CPU has no redistributor in the first region",
+            Self::Stuck => "it does not answer",
+        })
+    }
+}
+
 /// An interrupt that was taken and has to be ended.
 #[must_use = "an interrupt that is not ended never comes again"]
 #[derive(Debug)]
@@ -63,8 +90,21 @@ impl Taken {
     }
 }
 
+/// What CPUs alert each other with: the first of the interrupts that software generates.
+pub const ALERT: Intid = Intid(0);
+
 /// What all versions do.
 pub trait InterruptController {
+    /// Takes over from firmware what belongs to the CPU that runs this, `cpu`: its private interrupts are disabled,
+    /// not pending, not active, and it listens. [`ALERT`] may come.
+    ///
+    /// # Errors
+    /// If this CPU has no way to the controller, or it does not answer.
+    fn join(&mut self, cpu: CpuId) -> Result<(), GicError>;
+
+    /// Lets [`ALERT`] come on `cpu`, once it has joined.
+    fn alert(&mut self, cpu: CpuId);
+
     /// Lets `intid` come, to this CPU.
     fn enable(&mut self, intid: Intid);
 
@@ -88,8 +128,54 @@ pub enum Gic {
     V3(GicV3),
 }
 
+/// What can alert all other CPUs, whatever became of the rest of the kernel.
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy)]
+pub enum AlertAll {
+    /// By version 2.
+    V2(v2::AlertAll),
+    /// By version 3.
+    V3,
+}
+
+#[cfg(target_os = "none")]
+impl AlertAll {
+    /// Lets [`ALERT`] come on every CPU but this one.
+    pub fn alert(self) {
+        match self {
+            Self::V2(distributor) => distributor.alert(),
+            Self::V3 => cpu_interface::alert_all_others(),
+        }
+    }
+}
+
+#[cfg(target_os = "none")]
+impl Gic {
+    /// For last words.
+    pub fn alert_all(&self) -> AlertAll {
+        match self {
+            Self::V2(gic) => AlertAll::V2(gic.alert_all()),
+            Self::V3(_) => AlertAll::V3,
+        }
+    }
+}
+
 #[cfg(target_os = "none")]
 impl InterruptController for Gic {
+    fn join(&mut self, cpu: CpuId) -> Result<(), GicError> {
+        match self {
+            Self::V2(gic) => gic.join(cpu),
+            Self::V3(gic) => gic.join(cpu),
+        }
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        match self {
+            Self::V2(gic) => gic.alert(cpu),
+            Self::V3(gic) => gic.alert(cpu),
+        }
+    }
+
     fn enable(&mut self, intid: Intid) {
         match self {
             Self::V2(gic) => gic.enable(intid),

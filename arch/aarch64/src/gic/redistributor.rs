@@ -79,6 +79,15 @@ impl Affinity {
         self.0
     }
 
+    /// As ICC_SGI1R_EL1 wants it, for one CPU and no other: the range of 16 CPUs that it is in, and which of them
+    /// (IHI 0069, "ICC_SGI1R_EL1").
+    #[cfg(any(target_os = "none", test))]
+    pub(super) fn target(self) -> u64 {
+        let field = |shift: u32| self.0 >> shift & 0xff;
+        let (aff0, aff1, aff2, aff3) = (field(0), field(8), field(16), field(32));
+        aff3 << 48 | (aff0 / 16) << 44 | aff2 << 32 | aff1 << 16 | 1 << (aff0 % 16)
+    }
+
     /// As GICR_TYPER has it: the four fields in a row.
     const fn in_a_row(self) -> u64 {
         self.0 >> 32 << 24 | self.0 & 0xff_ffff
@@ -142,6 +151,17 @@ mod tests {
         let redistributor = unsafe { find(start, bytes, Affinity::from_mpidr(mpidr)) }?;
         let at = core::ptr::from_ref(redistributor).addr();
         Some((at - start.addr().get()) / STRIDE)
+    }
+
+    #[test]
+    fn a_cpu_is_alerted_by_all_four_fields_of_its_affinity() {
+        let target = |mpidr| Affinity::from_mpidr(mpidr).target();
+        assert_eq!(target(0), 1);
+        assert_eq!(target(0x0012_0003), 0x12 << 32 | 1 << 3);
+        assert_eq!(
+            target(0xab_00cd_ef25),
+            0xab << 48 | 2 << 44 | 0xcd << 32 | 0xef << 16 | 1 << 5
+        );
     }
 
     #[test]

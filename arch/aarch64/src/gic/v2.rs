@@ -6,9 +6,11 @@
 //! cases bit 0 of GICD_CTLR and GICC_CTLR enables *our* group, and GICC_IAR and GICC_EOIR are its
 //! registers. (Setting bit 1 as well is what goes wrong elsewhere: the non-secure view ignores it.)
 
-use crate::gic::{InterruptController, Intid, Taken};
+use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken};
 use aarch64_cpu::asm::barrier;
+use core::ops::Range;
 use core::ptr::NonNull;
+use kcore::{CpuId, MAX_CPUS};
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -20,6 +22,15 @@ register_bitfields! {u32,
     GICD_TYPER [
         /// There are 32 * (this + 1) interrupts.
         IT_LINES OFFSET(0) NUMBITS(5) []
+    ],
+    /// Group 0 in the secure view, any in the other, as bit 15 is 0.
+    GICD_SGIR [
+        INTERRUPT_ID OFFSET(0) NUMBITS(4) [],
+        TARGETS OFFSET(16) NUMBITS(8) [],
+        FILTER OFFSET(24) NUMBITS(2) [
+            Targets = 0,
+            AllOthers = 1
+        ]
     ],
     GICC_CTLR [
         ENABLE OFFSET(0) NUMBITS(1) []
@@ -47,6 +58,8 @@ register_structs! {
         (0x400 => IPRIORITYR: [ReadWrite<u8>; 1024]),
         (0x800 => ITARGETSR: [ReadWrite<u8>; 1024]),
         (0xc00 => _reserved_3),
+        (0xf00 => SGIR: WriteOnly<u32, GICD_SGIR::Register>),
+        (0xf04 => _reserved_4),
         (0x1000 => @END),
     },
     /// IHI 0048, "CPU interface register map".
@@ -69,8 +82,8 @@ register_structs! {
 pub struct GicV2 {
     distributor: &'static Distributor,
     cpu_interface: &'static CpuInterface,
-    /// Bytes of ITARGETSR that name this CPU.
-    target: u8,
+    /// Bytes of ITARGETSR that name a CPU that has joined; 0 for others.
+    targets: [u8; MAX_CPUS],
 }
 
 // SAFETY: Register blocks can be used from any CPU; what is banked is this CPU's by hardware.
@@ -87,8 +100,8 @@ impl GicV2 {
     /// Length of the part of the CPU interface's register block that is used, in bytes.
     pub const CPU_INTERFACE_BYTES: u64 = size_of::<CpuInterface>() as u64;
 
-    /// Takes the controller over from firmware: every interrupt disabled, not pending, not active,
-    /// aimed at this CPU, and this CPU listening.
+    /// Takes the controller over from firmware: every shared interrupt disabled, not pending, not active. No CPU
+    /// has joined.
     ///
     /// # Safety
     /// The pointers are to GICD and GICC of a GICv2, mapped as Device memory for ever and used by
@@ -98,32 +111,36 @@ impl GicV2 {
         let distributor: &'static Distributor = unsafe { distributor.cast().as_ref() };
         // SAFETY: As above.
         let cpu_interface: &'static CpuInterface = unsafe { cpu_interface.cast().as_ref() };
-        let mut gic = Self {
+        let gic = Self {
             distributor,
             cpu_interface,
-            target: 0,
+            targets: [0; MAX_CPUS],
         };
-        gic.reset_distributor();
-        gic.listen();
+        distributor.CTLR.write(GICD_CTLR::ENABLE::CLEAR);
+        let words = distributor.TYPER.read(GICD_TYPER::IT_LINES) as usize + 1;
+        gic.reset(1..words);
+        distributor.CTLR.write(GICD_CTLR::ENABLE::SET);
         gic
     }
 
-    fn reset_distributor(&mut self) {
+    /// For last words.
+    #[cfg(target_os = "none")]
+    pub(crate) fn alert_all(&self) -> AlertAll {
+        AlertAll(self.distributor)
+    }
+
+    /// The interrupts of these registers, 32 in each. Those of the first are this CPU's own.
+    fn reset(&self, words: Range<usize>) {
         let registers = self.distributor;
-        registers.CTLR.write(GICD_CTLR::ENABLE::CLEAR);
-        let words = registers.TYPER.read(GICD_TYPER::IT_LINES) as usize + 1;
-        for word in 0..words {
+        for word in words.clone() {
             registers.IGROUPR[word].set(0);
             registers.ICENABLER[word].set(u32::MAX);
             registers.ICPENDR[word].set(u32::MAX);
             registers.ICACTIVER[word].set(u32::MAX);
         }
-        // The banked targets of private interrupts read as the CPU that reads them.
-        self.target = registers.ITARGETSR[0].get();
-        for interrupt in 0..(words * 32).min(1020) {
+        for interrupt in words.start * 32..(words.end * 32).min(1020) {
             registers.IPRIORITYR[interrupt].set(PRIORITY);
         }
-        registers.CTLR.write(GICD_CTLR::ENABLE::SET);
     }
 
     fn listen(&mut self) {
@@ -136,10 +153,43 @@ impl GicV2 {
     }
 }
 
+/// See [`super::AlertAll`].
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy)]
+pub struct AlertAll(&'static Distributor);
+
+#[cfg(target_os = "none")]
+impl AlertAll {
+    pub(crate) fn alert(self) {
+        let alert = GICD_SGIR::INTERRUPT_ID.val(ALERT.get());
+        self.0.SGIR.write(alert + GICD_SGIR::FILTER::AllOthers);
+    }
+}
+
 impl InterruptController for GicV2 {
+    fn join(&mut self, cpu: CpuId) -> Result<(), GicError> {
+        self.reset(0..1);
+        // The banked targets of private interrupts read as the CPU that reads them.
+        self.targets[cpu.index()] = self.distributor.ITARGETSR[0].get();
+        self.listen();
+        self.enable(ALERT);
+        Ok(())
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        // What the other is alerted for is visible before it is.
+        barrier::dsb(barrier::ISHST);
+        let targets = GICD_SGIR::TARGETS.val(self.targets[cpu.index()].into());
+        let alert = GICD_SGIR::INTERRUPT_ID.val(ALERT.get());
+        self.distributor
+            .SGIR
+            .write(alert + targets + GICD_SGIR::FILTER::Targets);
+    }
+
+    /// Shared ones come to the first CPU.
     fn enable(&mut self, intid: Intid) {
         if !intid.is_private() {
-            self.distributor.ITARGETSR[intid.index()].set(self.target);
+            self.distributor.ITARGETSR[intid.index()].set(self.targets[CpuId::BOOT.index()]);
         }
         self.distributor.ISENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
     }

@@ -12,11 +12,11 @@
 
 use crate::cpu::features;
 use crate::gic::redistributor::{self, Affinity, GICR_CTLR, GICR_WAKER, Redistributor};
-use crate::gic::{InterruptController, Intid, Taken, cpu_interface};
+use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken, cpu_interface};
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::MPIDR_EL1;
-use core::fmt;
 use core::ptr::NonNull;
+use kcore::{CpuId, MAX_CPUS};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite};
 use tock_registers::{register_bitfields, register_structs};
@@ -67,40 +67,18 @@ register_structs! {
     }
 }
 
-/// The distributor, and the redistributor of this CPU.
+/// The distributor, and the redistributors of the CPUs that have joined.
 pub struct GicV3 {
     distributor: &'static Distributor,
-    redistributor: &'static Redistributor,
-    /// This CPU.
-    affinity: Affinity,
+    /// The region of redistributors, and its length in bytes.
+    region: NonNull<u8>,
+    bytes: usize,
+    group: Group,
+    joined: [Option<(Affinity, &'static Redistributor)>; MAX_CPUS],
 }
 
 // SAFETY: Register blocks can be used from any CPU.
 unsafe impl Send for GicV3 {}
-
-/// Why a GICv3 cannot be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GicV3Error {
-    /// This CPU has no CPU interface of GICv3.
-    NoCpuInterface,
-    /// A higher exception level keeps the CPU interface from us.
-    NoSystemRegisters,
-    /// None of the redistributors says that it is this CPU's.
-    NoRedistributor,
-    /// It does not finish what it was told to do.
-    Stuck,
-}
-
-impl fmt::Display for GicV3Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoCpuInterface => "this CPU has no system registers for it",
-            Self::NoSystemRegisters => "firmware keeps its system registers closed",
-            Self::NoRedistributor => "this CPU has no redistributor in the first region",
-            Self::Stuck => "it does not answer",
-        })
-    }
-}
 
 /// Group 1 of the Security state that we are in.
 #[derive(Clone, Copy)]
@@ -130,8 +108,8 @@ impl GicV3 {
     /// The length of GICD, as far as it is used here.
     pub const DISTRIBUTOR_BYTES: u64 = size_of::<Distributor>() as u64;
 
-    /// Takes the controller over from firmware: every interrupt disabled, not pending, not active,
-    /// and this CPU listening.
+    /// Takes the controller over from firmware: every shared interrupt disabled, not pending, not active. No CPU
+    /// has joined.
     ///
     /// # Errors
     /// If this CPU has no way to it, or it does not answer.
@@ -143,35 +121,52 @@ impl GicV3 {
         distributor: NonNull<u8>,
         redistributors: NonNull<u8>,
         bytes: u64,
-    ) -> Result<Self, GicV3Error> {
+    ) -> Result<Self, GicError> {
+        // SAFETY: The caller vouches for the register block.
+        let distributor: &'static Distributor = unsafe { distributor.cast().as_ref() };
+        let mut gic = Self {
+            distributor,
+            region: redistributors,
+            bytes: bytes as usize,
+            group: Group::One,
+            joined: [None; MAX_CPUS],
+        };
+        let (_, own) = gic.find()?;
+        gic.silence()?;
+        gic.group = gic.find_group(own);
+        gic.reset_shared(gic.group)?;
+        gic.let_through(gic.group)?;
+        Ok(gic)
+    }
+
+    /// The redistributor of the CPU that runs this.
+    fn find(&self) -> Result<(Affinity, &'static Redistributor), GicError> {
         if !features::has_gic_system_registers() {
-            return Err(GicV3Error::NoCpuInterface);
-        }
-        if !cpu_interface::open() {
-            return Err(GicV3Error::NoSystemRegisters);
+            return Err(GicError::NoCpuInterface);
         }
         let affinity = Affinity::from_mpidr(MPIDR_EL1.get());
-        // SAFETY: The caller vouches for the region.
-        let redistributor = unsafe { redistributor::find(redistributors, bytes as usize, affinity) };
-        let gic = Self {
-            // SAFETY: The caller vouches for the register block.
-            distributor: unsafe { distributor.cast().as_ref() },
-            redistributor: redistributor.ok_or(GicV3Error::NoRedistributor)?,
-            affinity,
-        };
-        gic.silence()?;
-        gic.wake()?;
-        let group = gic.group();
-        gic.reset_private(group)?;
-        gic.reset_shared(group)?;
-        cpu_interface::listen();
-        gic.let_through(group)?;
-        Ok(gic)
+        // SAFETY: The caller of `new` vouched for the region.
+        let found = unsafe { redistributor::find(self.region, self.bytes, affinity) };
+        let redistributor = found.ok_or(GicError::NoRedistributor)?;
+        Ok((affinity, redistributor))
+    }
+
+    /// That of a CPU that has joined and runs this.
+    ///
+    /// # Panics
+    /// If it has not: then it takes no interrupts either.
+    fn own(&self) -> &'static Redistributor {
+        let affinity = Affinity::from_mpidr(MPIDR_EL1.get());
+        let mut joined = self.joined.iter().flatten();
+        match joined.find(|(of, _)| *of == affinity) {
+            Some((_, redistributor)) => redistributor,
+            None => panic!("a CPU that has not joined uses the interrupt controller"),
+        }
     }
 
     /// No interrupt passes the distributor, so that affinity routing may be turned on: with a group
     /// enabled that is unpredictable (IHI 0069, "GICD_CTLR").
-    fn silence(&self) -> Result<(), GicV3Error> {
+    fn silence(&self) -> Result<(), GicError> {
         self.distributor.CTLR.modify(
             GICD_CTLR::ENABLE_OTHER::CLEAR
                 + GICD_CTLR::ENABLE_GROUP_1::CLEAR
@@ -184,32 +179,31 @@ impl GicV3 {
 
     /// The redistributor talks to this CPU (IHI 0069, "GICR_WAKER, Redistributor Wake Register").
     /// Where that is the secure world's business, the register reads as awake.
-    fn wake(&self) -> Result<(), GicV3Error> {
-        let waker = &self.redistributor.WAKER;
+    fn wake(redistributor: &Redistributor) -> Result<(), GicError> {
+        let waker = &redistributor.WAKER;
         waker.modify(GICR_WAKER::PROCESSOR_SLEEP::CLEAR);
         settle(|| waker.is_set(GICR_WAKER::CHILDREN_ASLEEP))
     }
 
     /// IGRPMODR exists in the secure view of two Security states only.
-    fn group(&self) -> Group {
+    fn find_group(&self, redistributor: &Redistributor) -> Group {
         if self.distributor.CTLR.is_set(GICD_CTLR::DS) {
             return Group::One;
         }
-        self.redistributor.IGRPMODR0.set(u32::MAX);
-        if self.redistributor.IGRPMODR0.get() == 0 {
+        redistributor.IGRPMODR0.set(u32::MAX);
+        if redistributor.IGRPMODR0.get() == 0 {
             Group::One
         } else {
             Group::SecureOne
         }
     }
 
-    fn reset_private(&self, group: Group) -> Result<(), GicV3Error> {
-        let registers = self.redistributor;
+    fn reset_private(&self, registers: &Redistributor) -> Result<(), GicError> {
         registers.ICENABLER0.set(u32::MAX);
         // Message-signalled interrupts have numbers that nobody here knows how to end.
         registers.CTLR.modify(GICR_CTLR::ENABLE_LPIS::CLEAR);
-        self.settle_redistributor()?;
-        let (group, modifier) = group.words();
+        settle_redistributor(registers)?;
+        let (group, modifier) = self.group.words();
         registers.IGROUPR0.set(group);
         registers.IGRPMODR0.set(modifier);
         registers.ICPENDR0.set(u32::MAX);
@@ -220,7 +214,7 @@ impl GicV3 {
         Ok(())
     }
 
-    fn reset_shared(&self, group: Group) -> Result<(), GicV3Error> {
+    fn reset_shared(&self, group: Group) -> Result<(), GicError> {
         let registers = self.distributor;
         let words = registers.TYPER.read(GICD_TYPER::IT_LINES) as usize + 1;
         for disabled in &registers.ICENABLER[1..words] {
@@ -244,7 +238,7 @@ impl GicV3 {
         Ok(())
     }
 
-    fn let_through(&self, group: Group) -> Result<(), GicV3Error> {
+    fn let_through(&self, group: Group) -> Result<(), GicError> {
         self.distributor.CTLR.modify(match group {
             Group::One => GICD_CTLR::ENABLE_GROUP_1::SET,
             Group::SecureOne => GICD_CTLR::ENABLE_SECURE_GROUP_1::SET,
@@ -252,33 +246,53 @@ impl GicV3 {
         self.settle_distributor()
     }
 
-    fn settle_distributor(&self) -> Result<(), GicV3Error> {
+    fn settle_distributor(&self) -> Result<(), GicError> {
         settle(|| self.distributor.CTLR.is_set(GICD_CTLR::RWP))
-    }
-
-    fn settle_redistributor(&self) -> Result<(), GicV3Error> {
-        settle(|| self.redistributor.CTLR.is_set(GICR_CTLR::RWP))
     }
 }
 
+fn settle_redistributor(redistributor: &Redistributor) -> Result<(), GicError> {
+    settle(|| redistributor.CTLR.is_set(GICR_CTLR::RWP))
+}
+
 /// Waits until the controller is not `busy` any more.
-fn settle(busy: impl Fn() -> bool) -> Result<(), GicV3Error> {
+fn settle(busy: impl Fn() -> bool) -> Result<(), GicError> {
     for _ in 0..PATIENCE {
         if !busy() {
             return Ok(());
         }
         core::hint::spin_loop();
     }
-    Err(GicV3Error::Stuck)
+    Err(GicError::Stuck)
 }
 
 impl InterruptController for GicV3 {
+    fn join(&mut self, cpu: CpuId) -> Result<(), GicError> {
+        let (affinity, redistributor) = self.find()?;
+        if !cpu_interface::open() {
+            return Err(GicError::NoSystemRegisters);
+        }
+        Self::wake(redistributor)?;
+        self.reset_private(redistributor)?;
+        cpu_interface::listen();
+        self.joined[cpu.index()] = Some((affinity, redistributor));
+        self.enable(ALERT);
+        Ok(())
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        if let Some((affinity, _)) = self.joined[cpu.index()] {
+            cpu_interface::alert(affinity.target());
+        }
+    }
+
+    /// Shared ones come to the first CPU.
     fn enable(&mut self, intid: Intid) {
         let bit = 1 << (intid.get() % 32);
         if intid.is_private() {
-            self.redistributor.ISENABLER0.set(bit);
-        } else {
-            self.distributor.IROUTER[intid.index()].set(self.affinity.route());
+            self.own().ISENABLER0.set(bit);
+        } else if let Some((affinity, _)) = self.joined[CpuId::BOOT.index()] {
+            self.distributor.IROUTER[intid.index()].set(affinity.route());
             self.distributor.ISENABLER[intid.index() / 32].set(bit);
         }
     }
@@ -286,8 +300,9 @@ impl InterruptController for GicV3 {
     fn disable(&mut self, intid: Intid) {
         let bit = 1 << (intid.get() % 32);
         let settled = if intid.is_private() {
-            self.redistributor.ICENABLER0.set(bit);
-            self.settle_redistributor()
+            let own = self.own();
+            own.ICENABLER0.set(bit);
+            settle_redistributor(own)
         } else {
             self.distributor.ICENABLER[intid.index() / 32].set(bit);
             self.settle_distributor()

@@ -2,13 +2,15 @@
 
 use crate::boot::Handover;
 use crate::cpu::features;
-use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES};
+use crate::cpu::stack::{self, StackPlace, Stacks};
+use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES, STACK_WINDOW};
 use crate::mmu::scratch::Scratch;
 use crate::mmu::tlb;
 use addr::{Frame, FrameRange, MemoryKind, PhysAddr, VirtAddr};
 use core::fmt;
 use core::ops::Range;
 use core::ptr::NonNull;
+use kcore::CpuId;
 use vmsa::{Attributes, KernelAccess, KernelTables};
 
 /// The tables behind TTBR1. They only grow.
@@ -144,6 +146,27 @@ impl KernelMap {
         self.next_device = next;
         let registers = core::ptr::with_exposed_provenance_mut((at.raw() + start.offset()) as usize);
         NonNull::new(registers).ok_or(refused)
+    }
+
+    /// Maps stacks for `cpu`, made of `frames`, which hands out as many frames in a row as it is asked for. The
+    /// holes below them stay unmapped.
+    ///
+    /// # Panics
+    /// If that CPU has stacks.
+    pub(crate) fn map_stacks(&mut self, cpu: CpuId, frames: &mut dyn FnMut(u64) -> Frame) -> StackPlace {
+        let place = STACK_WINDOW + (cpu.index() * size_of::<Stacks>()) as u64;
+        let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
+        for (offset, bytes) in stack::MAPPED {
+            let count = bytes as u64 / addr::GRANULE;
+            if let Some(stack) = FrameRange::new(frames(count), count) {
+                let at = VirtAddr::new(place + offset as u64).page();
+                let mut table = || frames(1);
+                self.tables
+                    .map(&mut self.scratch, at, stack, attributes, &mut table);
+            }
+        }
+        tlb::publish_new_entries();
+        StackPlace(place)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Locks whose order is checked by the compiler.
 //!
 //! The kernel runs with interrupts masked, so a lock can't be asked for by an interrupt handler of
-//! the CPU that holds it, and whoever spins for it waits for another CPU's bounded step. FIFO order
-//! (a ticket lock) makes that wait bounded too. The MMU has to be on: exclusives on Device memory
+//! the CPU that holds it, and whoever spins for it waits for other CPUs' bounded steps. It is not handed on in order of
+//! arrival (a ticket lock): where an emulator has more CPUs than its host, the next in turn is mostly not running, and
+//! each turn costs a time slice of the host's. The MMU has to be on: exclusives on Device memory
 //! are not guaranteed to work.
 //!
 //! Every lock has a [`Level`]. Code that may take locks has a [`Held`], which says what the most

@@ -90,7 +90,8 @@ impl<P: Platform> Kernel<P> {
             panic!("there is no room for the process that there was room for");
         };
         self.processes_made += 1;
-        let Ok(thread) = self.threads.insert(Thread::new(process, page)) else {
+        let thread = Thread::new(process, page, self.cpus.least_loaded());
+        let Ok(thread) = self.threads.insert(thread) else {
             panic!("there is no room for the thread that there was room for");
         };
         *self.registers(thread) = crate::Registers::ZERO;
@@ -128,7 +129,6 @@ impl<P: Platform> Kernel<P> {
         words: Words6,
         bytes: usize,
     ) {
-        self.thread(thread).home = self.cpus.least_loaded();
         self.prepare_start(thread, entry, stack, words, bytes);
         self.wake(thread);
     }
