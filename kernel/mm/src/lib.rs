@@ -71,10 +71,10 @@
 //! * An attachment counts once until its last page is unmapped; Linux counts its pieces.
 //! * Nobody, not even user 0, maps page 0. `SHM_RND` to page 0 is `EINVAL`.
 //! * `SHM_HUGETLB` takes blocks from the memory that all share; there is no pool of them.
-//! * A second `SHM_REMAP`, or map with `MapFlags::REPLACE`, in one address space, while the first one is
-//!   still emptying its place,
-//!   is `EAGAIN`, and so is one that would cut a mapping while pages move into it. Only programs
-//!   with several threads, or whose memory manager others hold too, can see that.
+//! * A second `SHM_REMAP`, or map with `MapFlags::REPLACE`, in one address space, while the first one
+//!   is still emptying its place, is `EAGAIN`, and so is one that would cut a mapping while pages move
+//!   into it. Only programs with several threads, or whose memory manager others hold too, can see
+//!   that.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -40,6 +40,36 @@ fn a_frame_is_copied_only_as_long_as_somebody_else_has_it() {
 }
 
 #[test]
+fn a_child_may_do_with_a_page_what_its_mapping_allows_even_if_its_parent_has_not_yet() {
+    let mut world = World::new();
+    let parent = world.process();
+    let at = world.map_anywhere(parent, 3 * PAGE);
+    world.fill(parent, at, 3, 1);
+    for (page, protection) in [
+        (0, Protection::EXEC),
+        (1, Protection::empty()),
+        (2, Protection::READ),
+    ] {
+        world
+            .protect(parent, at + page * PAGE, PAGE, protection)
+            .expect("mapped");
+    }
+    let child = world.fork(parent).expect("room");
+    assert_eq!(world.jump(child, at), Ok(()));
+    assert_eq!(world.load(child, at + PAGE), Err(FaultCause::NotPermitted));
+    assert_eq!(
+        world.store(child, at + 2 * PAGE, 1),
+        Err(FaultCause::NotPermitted)
+    );
+    world
+        .protect(child, at + PAGE, 2 * PAGE, Protection::WRITE)
+        .expect("mapped");
+    assert_eq!(world.store(child, at + PAGE, 9), Ok(()));
+    assert_eq!(world.load(parent, at + 2 * PAGE), Ok(3));
+    assert_eq!(world.load(parent, at + PAGE), Err(FaultCause::NotPermitted));
+}
+
+#[test]
 fn the_last_sharer_keeps_the_frame_when_the_others_have_ended() {
     let mut world = World::new();
     let parent = world.process();
