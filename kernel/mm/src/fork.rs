@@ -47,8 +47,8 @@ impl<M: Mmu> MemoryManager<M> {
     ///
     /// # Errors
     /// `ENOMEM` if there are not enough frames, or VMA slots; `EAGAIN` if pages are moving into the
-    /// parent, or an attachment with `SHM_REMAP` waits for its place; `ESRCH` if one of the two
-    /// is gone. Nothing has changed then.
+    /// parent, something waits for the place of what it replaces, or permissions are still being
+    /// taken away; `ESRCH` if one of the two is gone. Nothing has changed then.
     pub fn fork(&mut self, parent: SpaceId, child: SpaceId) -> Result<Job, Errno> {
         let top = self.top_of(child)?;
         let Needs { vmas, frames } = needs(self.alive(parent)?, &self.vmas, top)?;
@@ -302,7 +302,8 @@ impl ShareSource for Shares<'_> {
 /// What a child of `parent` takes beyond `top`, which it has.
 fn needs<H>(parent: &Space<H>, vmas: &Vmas, top: Option<PageRange>) -> Result<Needs, Errno> {
     let is_filling = |vma: &Vma| vma.state == VmaState::Filling;
-    if parent.arriving.is_some() {
+    // A copy would exceed its VMAs for ever.
+    if parent.arriving.is_some() || parent.exceeding.is_some() {
         return Err(Errno::EAGAIN);
     }
     let (mut needs, mut before) = (Needs::default(), None);

@@ -144,3 +144,24 @@ fn a_process_in_which_an_attachment_waits_for_its_place_cannot_be_copied_yet() {
     assert_eq!((world.facts(old).shm_nattch, world.facts(new).shm_nattch), (0, 2));
     world.attach(p, old, 0, PLAIN).expect("as ever");
 }
+
+#[test]
+fn a_process_whose_permissions_are_still_being_taken_away_is_not_copied_yet() {
+    let mut world = World::new();
+    let p = world.process();
+    // More pages than one step narrows.
+    let at = world.map_anywhere(p, 1500 * PAGE);
+    world.touch(p, at, 1500);
+    let request = MemoryRequest::Protect(abi::memory::Protect {
+        address: at,
+        length: 1500 * PAGE,
+        protection: abi::memory::Protection::READ,
+    });
+    let (answer, narrowing) = world.begin(p, request, &[], None);
+    assert!(answer.is_ok() && narrowing.is_some());
+    assert_eq!(world.fork(p), Err(Errno::EAGAIN));
+    world.finish(narrowing);
+    let child = world.fork(p).expect("nothing exceeds its mapping any more");
+    let last = at + 1499 * PAGE;
+    assert_eq!(world.store(child, last, 1), Err(mm::FaultCause::NotPermitted));
+}
