@@ -333,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn an_object_can_be_changed_and_its_place_names_it_until_it_is_taken_out() {
+        let mut pool = pool(2);
+        let first = pool.insert(1).expect("room");
+        *pool.get_mut(first).expect("it is there") += 4;
+        assert_eq!(
+            (pool.get(first), pool.id_at(0), pool.id_at(1)),
+            (Some(&5), Some(first), None)
+        );
+        pool.remove(first);
+        assert_eq!((pool.id_at(0), pool.get_mut(first)), (None, None));
+        let second = pool.insert(2).expect("room again");
+        assert_eq!((pool.id_at(0), pool.get_mut(first)), (Some(second), None));
+    }
+
+    #[test]
     fn a_full_pool_says_so_and_loses_nothing() {
         let mut pool = pool(2);
         let a = pool.insert(1).expect("room");
@@ -363,6 +378,9 @@ mod tests {
         let mut reserved = pool.reserve(1).expect("room");
         assert_eq!((pool.available(), pool.reserve(2)), (1, Err(Full)));
         assert_eq!((pool.reserved(), reserved.count()), (1, 1));
+        let another = pool.reserve(1).expect("room");
+        assert_eq!(pool.reserved(), 2);
+        pool.release(another);
         pool.insert(1).expect("room");
         assert_eq!(pool.insert(2), Err(Full));
         let id = pool.insert_reserved(&mut reserved, 3);
