@@ -1,7 +1,7 @@
 //! Who runs next: round robin with time slices, and the kernel's own work in between.
 //!
 //! Each thread has a home, the CPU that it runs on, and waits for in that CPU's queue. It gets another
-//! home when that one lets it go ([`Cpu::lets_go`]): because another CPU has nothing to do, or because it
+//! home when that one lets it go (`Cpu::lets_go`): because another CPU has nothing to do, or because it
 //! is sent a message, or an answer, there.
 
 mod cpu;
