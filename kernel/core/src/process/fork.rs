@@ -40,8 +40,11 @@ impl<P: Platform> Kernel<P> {
         Ok(Outcome::Waits)
     }
 
-    /// The child has its memory: it goes on where its parent does.
+    /// The child has its memory: it goes on where its parent does, unless somebody has ended it meanwhile.
     pub(crate) fn finish_fork(&mut self, parent: ThreadId, child: ProcessId) {
+        if !matches!(self.process(child).stage, Stage::New) {
+            return;
+        }
         self.process(child).stage = Stage::Alive;
         if let Some(thread) = self.process(child).thread {
             *self.registers(thread) = *self.registers(parent);

@@ -3,7 +3,7 @@
 use super::world;
 use abi::memory::{CountUsage, Map, Protection, Unmap};
 use abi::process::{Close, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadCredential, Wait};
-use abi::system::NextProcess;
+use abi::system::{KillProcess, NextProcess};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 use addr::VirtAddr;
 use mm::Access;
@@ -236,6 +236,40 @@ fn a_parent_that_is_killed_while_it_forks_has_forked() {
         world.send(Handle::SELF, Exit { status: 0 }, &[], &[]);
         world.until(INIT);
         assert_eq!(world.answer::<Kill>(), Ok(()));
+        world
+            .call(Handle::SELF, Close { handle: parent })
+            .expect("closes");
+        assert_eq!(world.free_frames(), before);
+    }
+}
+
+#[test]
+fn a_child_that_is_killed_by_its_number_before_it_is_whole_never_runs() {
+    for pieces in 0..4 {
+        let mut world = world();
+        let before = world.free_frames();
+        let (parent, memory) = world.create("parent").expect("room");
+        world
+            .call(Handle::SELF, Close { handle: memory })
+            .expect("closes");
+        world.start(parent);
+        world.until(1);
+        write_pages(&mut world, 200);
+        let mut plan = vec![false; pieces];
+        plan.push(true);
+        *world.kernel.platform.slice_ends.borrow_mut() = plan.into();
+        world.send(Handle::SELF, Fork {}, &[], &[]);
+        assert_eq!(world.running, Some(INIT), "after {pieces} pieces");
+        world.send(Handle::PARENT, KillProcess { pid: Pid(3) }, &[], &[]);
+        world.until(1);
+        assert_eq!(world.answer::<Fork>(), Ok((Pid(3),)));
+        let child = world.handles()[0];
+        world.send(child, Wait {}, &[], &[]);
+        world.until(1);
+        assert_eq!(world.answer::<Wait>(), Ok(End::Killed));
+        world.send(Handle::SELF, Exit { status: 0 }, &[], &[]);
+        world.until(INIT);
+        assert_eq!(world.answer::<KillProcess>(), Ok(()));
         world
             .call(Handle::SELF, Close { handle: parent })
             .expect("closes");
