@@ -70,6 +70,7 @@ impl fmt::Display for MappingLine {
             MappingKind::MessagePage => f.write_str("own     [message page]"),
             MappingKind::Paged => self.segment("own", f),
             MappingKind::Linked => self.segment("shared", f),
+            MappingKind::Blocks => self.segment("blocks", f),
         }
     }
 }
