@@ -1,8 +1,8 @@
 //! What programs do, and what is done to them.
 
+use super::Play;
 use super::choose::{Picks, Trap};
 use super::program::Entry;
-use super::{INIT, Play};
 use abi::process::{End, FaultKind};
 use abi::{Handle, Operation};
 use addr::{Perms, VirtAddr};
@@ -28,7 +28,7 @@ impl Play {
         // Few wait for messages while nobody else runs, least of all the first process: it might
         // be for ever.
         let pick = picks.next() % 16;
-        if (others_ready == 0 && pick < 8) || (running == Some(INIT) && pick < 14) {
+        if (others_ready == 0 && pick < 8) || (self.first_runs() && pick < 14) {
             return self.raise_child(picks);
         }
         let Some((handle, object)) = self.shared_endpoint(picks) else {
@@ -125,7 +125,7 @@ impl Play {
     /// A process that is not the running one is killed, waited for, given something, or started.
     pub(super) fn deal_with_child(&mut self, picks: &mut Picks<'_>) {
         let running = self.world.running.expect("somebody runs");
-        let (init, own) = (self.process_of(INIT).0, self.process_of(running).0);
+        let (init, own) = (self.init().0, self.process_of(running).0);
         let is_other = |object: &Object| matches!(object, Object::Process(id) if *id != own && *id != init);
         let others = self.objects().filter(|(_, object)| is_other(object));
         let others: Vec<_> = others.map(|(handle, _)| handle).collect();
@@ -135,8 +135,8 @@ impl Play {
         let other = picks.of(&others);
         let trap = match picks.next() % 10 {
             0 => Trap::kill(other),
-            1 if running != INIT => Trap::wait(other),
-            8 if running != INIT => Trap::become_prepared(other),
+            1 if !self.first_runs() => Trap::wait(other),
+            8 if !self.first_runs() => Trap::become_prepared(other),
             9 => Trap::fork(),
             2 => Trap::give(other, 1 + picks.next() % 12, picks.of(&others)),
             3..=5 => Trap::give(other, 1 + picks.next() % 12, self.program().some_handle(picks)),
@@ -168,7 +168,7 @@ impl Play {
                 .wrapping_add(pick % 4 * PAGE),
         });
         let access = picks.of(&[Access::Write, Access::Read, Access::Execute]);
-        if self.world.running != Some(INIT) || self.is_own(address, access) {
+        if !self.first_runs() || self.is_own(address, access) {
             self.touch_at(address, access);
         }
     }
@@ -217,7 +217,7 @@ impl Play {
 
     /// A fault that is not about memory.
     pub(super) fn misbehave(&mut self, picks: &mut Picks<'_>) {
-        if self.world.running != Some(INIT) {
+        if !self.first_runs() {
             let kind = picks.of(&[
                 FaultKind::BadInstruction,
                 FaultKind::Breakpoint,

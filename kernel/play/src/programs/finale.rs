@@ -1,6 +1,6 @@
 //! The end of the game: everybody ends, and nothing is left.
 
-use super::{INIT, Play};
+use super::Play;
 use abi::memory::{MemoryRequest, ShmControl, ShmIdArgument};
 use abi::process::End;
 use abi::shm::ShmCommand;
@@ -52,15 +52,18 @@ impl Play {
         // Others still get some turns, since their ends are served one after the other.
         for _ in 0..100 {
             match self.world.run() {
-                Next::Run(INIT) if self.world.kernel.population().threads > 1 => self.world.end_slice(),
-                Next::Run(INIT) | Next::Idle => return,
+                Next::Run(_) if self.first_runs() && self.world.kernel.population().threads > 1 => {
+                    self.world.end_slice();
+                }
+                Next::Run(_) if self.first_runs() => return,
+                Next::Idle => return,
                 next => panic!("{next:?}, but everybody else has been told to end"),
             }
         }
         panic!("processes go on that were told to end");
     }
 
-    fn init(&self) -> (kcore::process::ProcessId, SpaceId) {
+    pub(super) fn init(&self) -> (kcore::process::ProcessId, SpaceId) {
         let init = self
             .world
             .kernel

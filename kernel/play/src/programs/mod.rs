@@ -33,7 +33,6 @@ pub struct Play {
     pub outcomes: [usize; OUTCOMES],
 }
 
-const INIT: u32 = 0;
 /// 0 and the errors.
 pub const OUTCOMES: usize = 8;
 
@@ -107,7 +106,7 @@ impl Play {
     }
 
     fn trap(&mut self, trap: &Trap) {
-        if trap.ends_everything(self.world.running == Some(INIT)) {
+        if trap.ends_everything(self.first_runs()) {
             return;
         }
         trap.fill(self.world.page());
@@ -215,6 +214,14 @@ impl Play {
     fn program(&self) -> &Program {
         let thread = self.world.running.expect("somebody runs");
         &self.programs[&thread]
+    }
+
+    /// Whether the first process runs. Its thread is another one when it has become another program.
+    fn first_runs(&self) -> bool {
+        let mut processes = self.world.kernel.processes();
+        let first = processes.find(|(_, process)| process.pid.0 == 1);
+        let thread = first.and_then(|(_, process)| process.thread);
+        thread.is_some_and(|thread| self.world.running == Some(thread.index()))
     }
 
     /// The process of a thread.
