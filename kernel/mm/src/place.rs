@@ -129,6 +129,10 @@ impl<H> Space<H> {
         self.mapped += by.content().count().get();
         let vma = existing_mut(vmas, host);
         vma.owned += by.owned;
+        if by.range().start() < vma.range().start() {
+            // Where it may grow, or which frame is behind its first page, is said of the lower one.
+            vma.backing = by.backing;
+        }
         let whole = vma.range().hull(by.range());
         self.set.resize(vmas, host, whole);
         if merge_with_next(&mut self.set, vmas, host) {

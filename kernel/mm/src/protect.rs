@@ -112,7 +112,8 @@ fn check<H>(space: &Space<H>, vmas: &Vmas, range: PageRange, perms: Perms) -> Re
     let mut known = range.start();
     for id in space.set.overlapping(vmas, range) {
         let vma = existing(vmas, id);
-        if vma.content().start() > known || vma.is_leaving() {
+        let content = vma.content();
+        if content.start() > known || content.end() <= known || vma.is_leaving() {
             return Err(Errno::ENOMEM);
         }
         if vma.state == VmaState::Filling {
@@ -121,7 +122,7 @@ fn check<H>(space: &Space<H>, vmas: &Vmas, range: PageRange, perms: Perms) -> Re
         if !vma.most.contains(perms) {
             return Err(Errno::EACCES);
         }
-        known = vma.content().end();
+        known = content.end();
     }
     if known < range.end() {
         return Err(Errno::ENOMEM);

@@ -1,7 +1,7 @@
 //! Starting the other CPUs, one after the other.
 //!
 //! A CPU that is started comes to `boot_secondary_entry` (`boot/entry.S`) as it was reset: at EL1, EL2 or EL3, with
-//! MMU and caches off. Until its caches are on it reads the code, which the loader has cleaned, and [`START`],
+//! MMU and caches off. Until its caches are on it reads the code, which the loader has cleaned, and `START`,
 //! which the first CPU has; and it writes nothing.
 //!
 //! One that comes when nobody waits for it any more goes no further: `START` names who is waited for, and

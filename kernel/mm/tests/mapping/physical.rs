@@ -95,6 +95,32 @@ fn device_registers_keep_their_memory_kind_out_of_ram() {
 }
 
 #[test]
+fn frames_mapped_right_below_the_ones_that_follow_them_are_their_own() {
+    let mut world = World::new();
+    let p = world.process();
+    let registers = |first, count| FrameRange::new(Frame::from_number(first), count).expect("pages");
+    let low = world.map_anywhere(p, PAGE);
+    let map = |world: &mut World, frames| {
+        let at = world
+            .mm
+            .map_physical(p, frames, Perms::READ_WRITE, MemoryKind::Device);
+        at.expect("room").raw()
+    };
+    let high = map(&mut world, registers(0x9001, 1));
+    assert_eq!(high, low + PAGE);
+    world.unmap(p, low, PAGE).expect("mapped");
+    assert_eq!(map(&mut world, registers(0x9000, 1)), low);
+    for (at, frame) in [(low, 0x9000), (high, 0x9001)] {
+        world
+            .mm
+            .fault(p, addr::VirtAddr::new(at), mm::Access::Write)
+            .expect("it is mapped");
+        assert_eq!(frame_at(&mut world, p, at), Some(Frame::from_number(frame)));
+    }
+    world.exit(p);
+}
+
+#[test]
 fn the_kernel_takes_frames_in_a_row_which_nobody_else_is_given() {
     let mut world = World::new();
     let before = world.mm.frame_counts();

@@ -204,3 +204,15 @@ fn two_stacks_replace_each_other() {
     assert_eq!((world.load(p, LOW), world.store(p, FLOOR, 1)), (Ok(0), Ok(())));
     assert_eq!(world.usage(p).mappings, 1);
 }
+
+#[test]
+fn one_that_is_mapped_right_below_other_memory_still_grows_and_counts_its_own_pages() {
+    let mut world = World::new();
+    let p = world.process();
+    assert_eq!(world.map(p, TOP, PAGE, Protection::WRITE), Ok(TOP));
+    assert_eq!(world.map_stack(p, LOW, FIRST * PAGE, MORE * PAGE), Ok(LOW));
+    assert_eq!(world.usage(p).mapped, FIRST + 1);
+    assert_eq!(world.store(p, LOW - PAGE, 7), Ok(()));
+    assert_eq!(world.usage(p).mapped, FIRST + 2);
+    world.check();
+}

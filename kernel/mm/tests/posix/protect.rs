@@ -93,6 +93,19 @@ fn a_hole_anywhere_is_enomem_and_nothing_has_changed() {
 }
 
 #[test]
+fn the_rest_of_the_last_slot_behind_a_segment_is_a_hole() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 513 * PAGE);
+    let at = world.attach(p, id, PLACE, AttachFlags::RDONLY).expect("free");
+    for (page, pages) in [(513, 1), (512, 2), (0, 514)] {
+        let answer = world.protect(p, at + page * PAGE, pages * PAGE, READ);
+        assert_eq!(answer, Err(Errno::ENOMEM), "{page} {pages}");
+    }
+    assert_eq!(world.protect(p, at + 513 * PAGE, PAGE, WRITE), Err(Errno::ENOMEM));
+}
+
+#[test]
 fn ranges_that_make_no_sense_are_refused_and_an_empty_one_changes_nothing() {
     let mut world = World::new();
     let p = world.process();
