@@ -6,7 +6,7 @@
 //! hold blocks, which address spaces map by descriptors of their own.
 
 use crate::descriptor::{INVALID, Shape};
-use crate::tables::{descend, first_mapped, put};
+use crate::tables::{Held, descend, first_held, put};
 use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableIndex, TableMemory};
 use addr::{Frame, Page, PageRange};
 
@@ -182,7 +182,7 @@ impl RegionTables {
     pub fn next_present(self, memory: &impl TableMemory, from: u64, end: u64) -> Option<u64> {
         let end = end.min(self.height.pages());
         let range = PageRange::between(Page::from_number(from), Page::from_number(end))?;
-        first_mapped(memory, self.root, self.height.top(), range).map(Page::number)
+        first_held(memory, self.root, self.height.top(), range, Held::Translations).map(Page::number)
     }
 
     /// Level-3 table number `number`, which holds the pages from `number` * 512 on; `None`

@@ -215,7 +215,21 @@ impl Tables {
     /// page on, whatever its table holds. Entries without a table are passed over whole.
     pub fn next_mapped(self, memory: &impl TableMemory, range: PageRange) -> Option<Page> {
         let user = PageRange::between(Page::from_number(0), Page::from_number(USER_PAGES))?;
-        first_mapped(memory, self.root, Level::Zero, range.intersection(user)?)
+        first_held(
+            memory,
+            self.root,
+            Level::Zero,
+            range.intersection(user)?,
+            Held::Translations,
+        )
+    }
+
+    /// The same, and a table of this tree whose whole extent is in `range` counts from its first page on,
+    /// even if it holds nothing.
+    pub fn next_held(self, memory: &impl TableMemory, range: PageRange) -> Option<Page> {
+        let user = PageRange::between(Page::from_number(0), Page::from_number(USER_PAGES))?;
+        let range = range.intersection(user)?;
+        first_held(memory, self.root, Level::Zero, range, Held::AlsoTables)
     }
 
     /// Whether `page` lies in a linked slot.
@@ -406,12 +420,22 @@ pub(crate) fn is_empty(memory: &impl TableMemory, table: Frame, level: Level) ->
     crate::TableIndex::all().all(|index| Shape::of(memory.load(table, index), level) == Shape::Invalid)
 }
 
-/// The first page of `range` with a leaf or a link below `table`; depth is bounded by the levels.
-pub(crate) fn first_mapped(
+/// What a search stops at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Leaves and links.
+    Translations,
+    /// Tables with nothing in them as well.
+    AlsoTables,
+}
+
+/// The first page of `range` with something below `table`; depth is bounded by the levels.
+pub(crate) fn first_held(
     memory: &impl TableMemory,
     table: Frame,
     level: Level,
     range: PageRange,
+    wanted: Held,
 ) -> Option<Page> {
     level.entries(range).find_map(|part| {
         let raw = memory.load(table, level.index(part.start()));
@@ -422,7 +446,11 @@ pub(crate) fn first_mapped(
                 Table {
                     frame,
                     link: Link::Own,
-                } => first_mapped(memory, frame, level.next()?, part),
+                } => {
+                    let is_whole = part == level.extent(part.start());
+                    let itself = (is_whole && wanted == Held::AlsoTables).then_some(part.start());
+                    first_held(memory, frame, level.next()?, part, wanted).or(itself)
+                }
                 Table {
                     link: Link::Region(_),
                     ..

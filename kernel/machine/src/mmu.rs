@@ -153,6 +153,10 @@ impl Mmu for Machine {
         space.tables.next_mapped(self, range)
     }
 
+    fn next_held(&self, space: &Space, range: PageRange) -> Option<Page> {
+        space.tables.next_held(self, range)
+    }
+
     fn protect(&mut self, space: &mut Space, range: PageRange, perms: Perms) -> Stale {
         self.let_run(space.id);
         let extent = space.tables.protect(self, range, perms);

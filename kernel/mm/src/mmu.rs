@@ -176,8 +176,12 @@ pub trait Mmu {
 
     /// The first page of `range` that has a translation; a linked slot counts as if all of its
     /// pages had one. Tables that are absent are passed over whole, so that what was never touched
-    /// costs next to nothing, whatever its size: this is how long removals are cut into steps.
+    /// costs next to nothing, whatever its size.
     fn next_mapped(&self, space: &Self::Space, range: PageRange) -> Option<Page>;
+
+    /// The same, and a table of this space whose whole extent is in `range` counts from its first page on,
+    /// even if it holds no translation: this is how long removals are cut into steps.
+    fn next_held(&self, space: &Self::Space, range: PageRange) -> Option<Page>;
 
     /// Takes what is not in `perms` away from the translations in `range`; none is left out for a page
     /// that allows less already. With empty `perms`, a page keeps its frame and every access faults.

@@ -13,7 +13,7 @@ use crate::limits::Orphans;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::region::{Region, RegionId, RegionState};
-use crate::space::SpaceId;
+use crate::space::{SpaceId, SpaceState};
 
 /// Places of the table that are looked at in the time that a step takes.
 const PLACES: u32 = 256;
@@ -51,7 +51,9 @@ impl<M: Mmu> MemoryManager<M> {
     fn orphan_at(&self, index: u32) -> Option<RegionId> {
         let id = self.regions.by_index(index)?;
         let region = self.regions.get(id)?;
-        (is_unused(region) && self.alive(region.created_in).is_err()).then_some(id)
+        let creator = self.spaces.get(typed(region.created_in));
+        let has_ended = creator.is_none_or(|space| space.state == SpaceState::Ending);
+        (is_unused(region) && has_ended).then_some(id)
     }
 }
 

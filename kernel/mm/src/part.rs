@@ -45,13 +45,14 @@ impl Tray {
 
 impl Part {
     /// Most tables that go with a part. Its pages, or its slots, span less than a table, so there
-    /// are at most two tables of each level on the way to them. Other tables that go with them are
-    /// empty. A table wholly inside of a VMA exists because a page of it is present, or a slot
-    /// linked, so these can only be where the VMA starts and ends, one of each level.
+    /// are at most two tables of each level on the way to them. Tables wholly inside of a VMA that are
+    /// empty, because what they held went and something was mapped there again, are what a part begins
+    /// with, or end it, like pages. Other empty ones can only be where the VMA starts and ends, one of each
+    /// level.
     const MOST_TABLES: usize = 3 * (2 + 2);
 
     /// The first part of `range` that has up to `most` translations, or links, none of which is below
-    /// `from`. Ends where the next one is, so that empty tables on the way go with it.
+    /// `from`. Ends where the next one is, or the next table that holds nothing.
     ///
     /// The last part is the whole of `range` once more: tables that it shared with VMAs which
     /// have gone since its earlier parts did may be anywhere in it.
@@ -76,7 +77,7 @@ impl Part {
             return whole;
         }
         let next_from =
-            |page| PageRange::between(page, range.end()).and_then(|rest| mmu.next_mapped(space, rest));
+            |page| PageRange::between(page, range.end()).and_then(|rest| mmu.next_held(space, rest));
         let Some(first) = next_from(from) else {
             return whole;
         };

@@ -140,7 +140,7 @@ fn narrow_leaves<M: Mmu>(
     most: usize,
 ) -> (Page, usize) {
     let looked_at = |pages: u64| (pages.min(SLOT_PAGES) / LEAVES_OF_A_FRAME) as usize;
-    let Some(first) = mmu.next_mapped(&space.hardware, part) else {
+    let Some(first) = mmu.next_held(&space.hardware, part) else {
         return (part.end(), looked_at(part.count().get()));
     };
     let end = Page::from_number(first.number() + most as u64 * LEAVES_OF_A_FRAME).min(part.end());
@@ -160,7 +160,7 @@ fn take_links_out<M: Mmu>(
     slots: PageRange,
     most: usize,
 ) -> (Page, usize) {
-    let Some(first) = mmu.next_mapped(&space.hardware, slots) else {
+    let Some(first) = mmu.next_held(&space.hardware, slots) else {
         return (slots.end(), 1);
     };
     let end = Page::from_number(first.number() + most as u64 * SLOT_PAGES).min(slots.end());

@@ -204,6 +204,10 @@ impl Mmu for Hardware {
         space.tables.next_mapped(&DirectTables, range)
     }
 
+    fn next_held(&self, space: &Space, range: PageRange) -> Option<Page> {
+        space.tables.next_held(&DirectTables, range)
+    }
+
     fn protect(&mut self, space: &mut Space, range: PageRange, perms: Perms) -> Stale {
         let extent = space.tables.protect(&mut DirectTables, range, perms);
         Stale {

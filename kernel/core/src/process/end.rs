@@ -48,6 +48,8 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpu();
         if cpu.active == Some(space) {
             (cpu.active, cpu.prepared) = (None, None);
+            // The thread may end on another CPU, which does not know what is left of it here.
+            self.platform.put_away();
             self.platform.deactivate(self.memory.mmu_mut());
         }
         let now = self.seconds();

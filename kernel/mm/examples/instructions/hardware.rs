@@ -122,6 +122,10 @@ impl Mmu for Hardware {
         space.0.next_mapped(self, range)
     }
 
+    fn next_held(&self, space: &Space, range: PageRange) -> Option<Page> {
+        space.0.next_held(self, range)
+    }
+
     fn protect(&mut self, space: &mut Space, range: PageRange, perms: Perms) -> Stale {
         stale(space.0.protect(self, range, perms))
     }

@@ -1,8 +1,8 @@
 //! Long operations come in bounded steps, and in between everybody goes on.
 
-use crate::common::{PAGE, PLAIN, Size, World};
-use abi::memory::{MemoryRequest, ShmDetach, Unmap};
-use abi::shm::AttachFlags;
+use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, Size, World};
+use abi::memory::{MemoryRequest, Protection, ShmDetach, Unmap};
+use abi::shm::{AttachFlags, GetFlags};
 use machine::Machine;
 use mm::{Job, STEP_FRAMES, Seconds};
 
@@ -258,4 +258,65 @@ fn two_removed_segments_that_go_together_both_give_back_everything() {
         world.finish(job);
     }
     assert_eq!((world.mm.frame_counts(), world.segments()), (before, (0, 0)));
+}
+
+#[test]
+fn tables_left_empty_inside_a_mapping_go_a_few_at_a_time() {
+    const SLOTS: u64 = 40;
+    let mut world = World::quick(Size {
+        frames: 24 << 10,
+        ..Size::USUAL
+    });
+    let p = world.process();
+    let before = world.mm.frame_counts().free;
+    let at = 0x30_0000_0000;
+    let place = |slot| at + slot * 512 * PAGE + 100 * PAGE;
+    for slot in 0..SLOTS {
+        world
+            .map(p, place(slot), 3 * PAGE, Protection::WRITE)
+            .expect("free");
+        assert_eq!(world.store(p, place(slot) + PAGE, 1), Ok(()));
+    }
+    // Fill up what lies between, and put something new where something was.
+    for slot in 0..SLOTS - 1 {
+        let gap = place(slot + 1) - place(slot) - 3 * PAGE;
+        world
+            .map(p, place(slot) + 3 * PAGE, gap, Protection::WRITE)
+            .expect("free");
+    }
+    for slot in 0..SLOTS {
+        world.unmap(p, place(slot) + PAGE, PAGE).expect("mapped");
+        world
+            .map(p, place(slot) + PAGE, PAGE, Protection::WRITE)
+            .expect("free");
+    }
+    let (answer, job) = world.begin(
+        p,
+        MemoryRequest::Unmap(Unmap {
+            address: place(0),
+            length: place(SLOTS - 1) + 3 * PAGE - place(0),
+        }),
+        &[],
+        None,
+    );
+    assert!(answer.is_ok());
+    frames_by_step(&mut world, job);
+    assert_eq!(world.mm.frame_counts().free, before);
+}
+
+#[test]
+fn tables_that_lost_their_links_go_a_few_at_a_time() {
+    const SIZE: u64 = 40 << 30;
+    let mut world = World::new();
+    let p = world.process();
+    let id = world
+        .get(p, PRIVATE, SIZE, CREATE | GetFlags::NORESERVE)
+        .expect("nothing is promised");
+    let at = world.attach(p, id, 0, PLAIN).expect("room");
+    for gib in 0..40 {
+        assert_eq!(world.store(p, at + (gib << 30), 1), Ok(()));
+    }
+    world.protect(p, at, SIZE, Protection::READ).expect("mapped");
+    world.detach(p, at).expect("attached");
+    world.exit(p);
 }
