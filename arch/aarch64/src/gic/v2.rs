@@ -161,6 +161,8 @@ pub struct AlertAll(&'static Distributor);
 #[cfg(target_os = "none")]
 impl AlertAll {
     pub(crate) fn alert(self) {
+        // As in `GicV2::alert`.
+        barrier::dsb(barrier::ISHST);
         let alert = GICD_SGIR::INTERRUPT_ID.val(ALERT.get());
         self.0.SGIR.write(alert + GICD_SGIR::FILTER::AllOthers);
     }
