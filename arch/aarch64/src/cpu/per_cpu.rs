@@ -1,6 +1,7 @@
 //! What belongs to one CPU, reached through TPIDR_EL1.
 
 use crate::cpu::stack::{BOOT_STACKS, StackPlace};
+use crate::exception::system_error::Taken;
 use aarch64_cpu::registers::{MPIDR_EL1, TPIDR_EL1};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use kcore::{CpuId, MAX_CPUS};
@@ -27,6 +28,8 @@ pub struct PerCpu {
     id: CpuId,
     /// The ASID in its TTBR0.
     pub(crate) asid: CpuAsid,
+    /// The SError that it asked for.
+    pub(crate) system_error: Taken,
 }
 
 static CPUS: [PerCpu; MAX_CPUS] = {
@@ -59,6 +62,7 @@ impl PerCpu {
             no_process: AtomicU64::new(0),
             id,
             asid: CpuAsid::new(),
+            system_error: Taken::nothing(),
         }
     }
 
