@@ -22,8 +22,8 @@ pub trait Platform {
     /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
     fn put_away(&mut self);
 
-    /// Forgets what else the machine keeps for thread number `thread` (FP/SIMD registers), which
-    /// has ended. The next thread of that number must find none of it.
+    /// Forgets what else the machine keeps for thread number `thread` (FP/SIMD registers), which will not
+    /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it.
     fn forget_thread(&mut self, thread: u32);
 
     /// Gives thread number `to`, which has not started, a copy of what else the machine keeps for thread

@@ -52,6 +52,8 @@ impl<P: Platform> Kernel<P> {
             self.platform.put_away();
             self.platform.deactivate(self.memory.mmu_mut());
         }
+        // Here is what the machine has of it, if anywhere: another CPU may do the rest.
+        self.platform.forget_thread(thread.index());
         let now = self.seconds();
         let job = self.memory.destroy_space(space, now);
         self.thread(thread).state = State::Working(Work::Teardown(job));
@@ -61,7 +63,6 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn finish_end(&mut self, thread: ThreadId) {
         let id = self.thread(thread).process;
         self.threads.remove(thread);
-        self.platform.forget_thread(thread.index());
         self.cpu().current = None;
         let process = self.process(id);
         process.thread = None;
