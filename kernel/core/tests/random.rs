@@ -21,6 +21,9 @@ impl Step {
     }
 }
 
+/// Enough for one that is in the kernel, one that runs, and others that have nothing to do.
+const MOST_CPUS: usize = 4;
+
 /// Numbers a step has.
 const PICKS: usize = 16;
 
@@ -32,8 +35,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn whatever_programs_do_the_kernel_keeps_its_promises(size in 0..Size::SCARCE.len(), steps in steps()) {
-        let mut play = Play::new(Size::SCARCE[size]);
+    fn whatever_programs_do_the_kernel_keeps_its_promises(
+        size in 0..Size::SCARCE.len(),
+        cpus in 1..=MOST_CPUS,
+        steps in steps(),
+    ) {
+        let mut play = Play::new(Size::SCARCE[size], cpus);
         for step in &steps {
             step.play(&mut play);
         }
@@ -70,7 +77,11 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
     let (mut steps, mut outcomes) = (0, [0; OUTCOMES]);
     for seed in 0.. {
         let mut random = Random(seed);
-        let mut play = Play::new(Size::SCARCE[seed as usize % Size::SCARCE.len()]);
+        let (size, cpus) = (
+            seed as usize % Size::SCARCE.len(),
+            seed as usize / Size::SCARCE.len(),
+        );
+        let mut play = Play::new(Size::SCARCE[size], 1 + cpus % MOST_CPUS);
         for _ in 0..1500 {
             random.step().play(&mut play);
             steps += usize::from(!play.is_over());

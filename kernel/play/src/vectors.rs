@@ -51,16 +51,38 @@ impl World {
             identity,
             "the rest is stored for the thread it belongs to"
         );
-        let registers = &mut self.kernel.platform.registers[thread as usize];
+        let registers = &self.kernel.platform.registers[thread as usize];
         assert_only_message_touched(registers, &in_memory);
         if goes_on == Some(thread) {
             assert_whole_answer(registers, &in_memory);
         }
-        store_the_rest(registers, &in_cpu);
+        self.kernel.platform.cpu().unstored = Some(Unstored { thread, in_cpu });
+        if goes_on == Some(thread) || !self.stores_late {
+            self.store();
+        }
         match goes_on {
             Some(thread) => self.go_on(Next::Run(thread)),
+            None if self.stores_late => self.go_on(Next::Again),
             None => self.run(),
         }
+    }
+
+    /// The vectors of the CPU whose turn it is store what they have not stored yet.
+    pub(crate) fn store(&mut self) {
+        if let Some(unstored) = self.kernel.platform.cpu().unstored.take() {
+            unstored.store(&mut self.kernel.platform.registers[unstored.thread as usize]);
+        }
+    }
+
+    /// The registers of a thread as they are when all of them are stored.
+    pub(crate) fn whole_registers(&self, thread: u32) -> Registers {
+        let fake = &self.kernel.platform;
+        let mut registers = fake.registers[thread as usize];
+        let unstored = fake.cpus.iter().filter_map(|cpu| cpu.unstored.as_ref());
+        unstored
+            .filter(|unstored| unstored.thread == thread)
+            .for_each(|unstored| unstored.store(&mut registers));
+        registers
     }
 
     /// Who has this number now.
@@ -68,6 +90,13 @@ impl World {
         let mut living = self.kernel.threads().map(|(id, _)| id);
         living.find(|id| id.index() == thread)
     }
+}
+
+/// Registers that are in a CPU alone, after the lock around the kernel was given back.
+pub struct Unstored {
+    /// Whose they are.
+    pub thread: u32,
+    in_cpu: Registers,
 }
 
 /// What is in memory when the kernel is called: x18, x19, x29, x30, and TPIDRRO_EL0, which no program changes.
@@ -85,17 +114,20 @@ fn stored_at_once(in_cpu: &Registers) -> Registers {
     }
 }
 
-/// What the vectors store if another thread goes on, and leave in the CPU if not.
-fn store_the_rest(registers: &mut Registers, in_cpu: &Registers) {
-    registers.x[9..18].fill(0);
-    registers.x[20..29].copy_from_slice(&in_cpu.x[20..29]);
-    *registers = Registers {
-        sp: in_cpu.sp,
-        pc: in_cpu.pc,
-        pstate: in_cpu.pstate,
-        tpidr: in_cpu.tpidr,
-        ..*registers
-    };
+impl Unstored {
+    /// What the vectors store if another thread goes on, and leave in the CPU if not.
+    fn store(&self, registers: &mut Registers) {
+        let in_cpu = &self.in_cpu;
+        registers.x[9..18].fill(0);
+        registers.x[20..29].copy_from_slice(&in_cpu.x[20..29]);
+        *registers = Registers {
+            sp: in_cpu.sp,
+            pc: in_cpu.pc,
+            pstate: in_cpu.pstate,
+            tpidr: in_cpu.tpidr,
+            ..*registers
+        };
+    }
 }
 
 fn assert_only_message_touched(now: &Registers, before: &Registers) {

@@ -1,6 +1,6 @@
 //! A kernel on a pretend machine: tests play the programs, one trap at a time.
 
-use crate::vectors::Way;
+use crate::vectors::{Unstored, Way};
 use abi::process::Pid;
 use abi::system::Machine;
 use abi::time::Frequency;
@@ -56,6 +56,30 @@ pub struct FakeCpu {
     pub prepared: Option<u32>,
     /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
     pub slice: bool,
+    /// Whether the kernel has more work to do here at once.
+    pub works: bool,
+    /// What the vectors have still to store.
+    pub unstored: Option<Unstored>,
+}
+
+impl FakeCpu {
+    /// Whether nothing but an interrupt brings it into the kernel.
+    pub fn is_idle(&self) -> bool {
+        self.running.is_none() && !self.works && self.unstored.is_none()
+    }
+
+    /// Whether it is idle, and no interrupt wakes it.
+    pub fn sleeps(&self) -> bool {
+        self.is_idle() && self.interrupts.is_empty()
+    }
+
+    /// Whether it has anything of this thread's.
+    fn has(&self, thread: u32) -> bool {
+        let unstored = self.unstored.as_ref();
+        self.prepared == Some(thread)
+            || self.running == Some(thread)
+            || unstored.is_some_and(|unstored| unstored.thread == thread)
+    }
 }
 
 impl Fake {
@@ -66,10 +90,9 @@ impl Fake {
 
     /// No other CPU has anything of this thread's.
     fn assert_nowhere_else(&self, thread: u32) {
-        let has = |cpu: &FakeCpu| cpu.prepared == Some(thread) || cpu.running == Some(thread);
-        let others = self.cpus.iter().enumerate().filter(|(cpu, _)| *cpu != self.here);
+        let mut others = self.cpus.iter().enumerate().filter(|(cpu, _)| *cpu != self.here);
         assert!(
-            others.into_iter().all(|(_, cpu)| !has(cpu)),
+            others.all(|(_, cpu)| !cpu.has(thread)),
             "registers of thread {thread} are in another CPU"
         );
     }
@@ -95,6 +118,8 @@ impl Platform for Fake {
         self.assert_nowhere_else(thread);
         self.registers[thread as usize] = Registers::ZERO;
         self.marked[thread as usize] = false;
+        let prepared = &mut self.cpu().prepared;
+        *prepared = prepared.filter(|&prepared| prepared != thread);
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {
@@ -193,6 +218,8 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
+    /// Whether that CPU gives others a turn before it has stored the registers of a thread that does not go on.
+    pub stores_late: bool,
     /// How the next trap comes in.
     pub way: Way,
 }
@@ -260,6 +287,7 @@ impl World {
             kernel,
             running: None,
             interleaved: false,
+            stores_late: false,
             way,
         };
         world.run();
@@ -268,6 +296,7 @@ impl World {
 
     /// The kernel, entered by the CPU whose turn it is.
     pub fn kernel(&mut self) -> &mut Kernel<Fake> {
+        self.store();
         self.kernel
             .on(CpuId::new(self.kernel.platform.here).expect("there is such a CPU"))
     }
@@ -289,13 +318,26 @@ impl World {
             Next::Run(thread) => Some(thread),
             _ => None,
         };
-        self.kernel.platform.cpu().running = self.running;
+        let cpu = self.kernel.platform.cpu();
+        (cpu.running, cpu.works) = (self.running, next == Next::Again);
+        self.assert_nobody_waits_in_vain();
         if let Some(thread) = self.running {
             self.kernel.platform.assert_nowhere_else(thread);
             assert_eq!(self.kernel.platform.cpu().prepared, Some(thread));
             self.kernel.platform.marked[thread as usize] = true;
         }
         next
+    }
+
+    /// No CPU sleeps that a thread waits for.
+    fn assert_nobody_waits_in_vain(&self) {
+        for (number, cpu) in self.kernel.platform.cpus.iter().enumerate() {
+            let id = CpuId::new(number).expect("there is such a CPU");
+            assert!(
+                !cpu.sleeps() || !self.kernel.is_wanted(id),
+                "a thread waits for CPU {number}, which sleeps"
+            );
+        }
     }
 
     /// The running thread's registers.
@@ -331,7 +373,11 @@ impl World {
 
     /// The running thread's message page.
     pub fn page(&mut self) -> &mut MessagePage {
-        let frame = self.kernel.message_frame().expect("somebody runs");
+        let running = self.running.expect("somebody runs");
+        let mut threads = self.kernel.threads();
+        let (_, thread) = threads.find(|(id, _)| id.index() == running).expect("it lives");
+        let frame = thread.page;
+        drop(threads);
         self.kernel
             .platform
             .pages
@@ -442,14 +488,47 @@ impl World {
     /// The interrupt comes; then whoever goes on runs.
     pub fn take(&mut self, interrupt: Interrupt) -> Next {
         self.kernel.platform.cpu().interrupts.push_back(interrupt);
-        self.kernel().interrupt();
-        self.run()
+        self.look_up()
     }
 
     /// From now on it is the turn of `cpu`.
     pub fn turn_to(&mut self, cpu: usize) {
         self.kernel.platform.here = cpu;
         self.running = self.kernel.platform.cpu().running;
+    }
+
+    /// Whether an interrupt waits on the CPU whose turn it is.
+    pub fn is_alerted(&self) -> bool {
+        let fake = &self.kernel.platform;
+        !fake.cpus[fake.here].interrupts.is_empty()
+    }
+
+    /// Whether a thread's program runs on any CPU.
+    pub fn runs_somewhere(&self, thread: u32) -> bool {
+        let mut cpus = self.kernel.platform.cpus.iter();
+        cpus.any(|cpu| cpu.running == Some(thread))
+    }
+
+    /// The CPU whose turn it is takes the interrupts that wait; then whoever goes on runs.
+    pub fn look_up(&mut self) -> Next {
+        self.kernel().interrupt();
+        self.run()
+    }
+
+    /// Lets `cpu` do what it has to do: its time slice ends, or it goes on with work, or is woken. Nothing if it sleeps.
+    pub fn give_turn(&mut self, cpu: usize) -> Option<Next> {
+        self.turn_to(cpu);
+        let fake = self.kernel.platform.cpu();
+        if fake.sleeps() {
+            return None;
+        }
+        Some(if self.running.is_some() {
+            self.take(Interrupt::SliceEnd)
+        } else if self.is_alerted() {
+            self.look_up()
+        } else {
+            self.run()
+        })
     }
 
     /// How many CPUs there are.

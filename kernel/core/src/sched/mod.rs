@@ -15,7 +15,6 @@ use crate::process::Stage;
 use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::End;
 use abi::system::MachineEnd;
-use addr::Frame;
 use slots::Slots;
 
 /// What a CPU does next.
@@ -89,12 +88,6 @@ impl<P: Platform> Kernel<P> {
         }
         cpu.leaving = trapped;
         None
-    }
-
-    /// The frame of the running thread's message page, for those who play its program.
-    pub fn message_frame(&mut self) -> Option<Frame> {
-        let thread = self.cpu().current?;
-        Some(self.thread(thread).page)
     }
 
     /// Serves every interrupt that waits.

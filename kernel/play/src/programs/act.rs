@@ -3,6 +3,7 @@
 use super::Play;
 use super::choose::{Picks, Trap};
 use super::program::Entry;
+use crate::world::FakeCpu;
 use abi::process::{End, FaultKind};
 use abi::{Handle, Operation};
 use addr::{Perms, VirtAddr};
@@ -241,8 +242,27 @@ impl Play {
         self.interrupt(Interrupt::ConsoleInput);
     }
 
+    /// The CPU takes the interrupts that wait.
+    pub(super) fn look_up(&mut self) {
+        self.enter(Entry::Interruption);
+        let next = self.world.look_up();
+        self.meet_all(next);
+    }
+
+    /// No program runs on the CPU, which has work of the kernel's to do or sleeps.
+    pub(super) fn do_without_program(&mut self, picks: &mut Picks<'_>) {
+        let fake = &self.world.kernel.platform;
+        if fake.cpus.iter().all(FakeCpu::sleeps) {
+            self.disturb(picks);
+        } else if !fake.cpus[fake.here].is_idle() {
+            self.go_on();
+        } else if self.world.is_alerted() {
+            self.look_up();
+        }
+    }
+
     /// Nobody runs: something comes from outside, or ends somebody.
-    pub(super) fn disturb(&mut self, picks: &mut Picks<'_>) {
+    fn disturb(&mut self, picks: &mut Picks<'_>) {
         if picks.next().is_multiple_of(2) {
             return self.type_something(picks);
         }

@@ -7,6 +7,8 @@ use abi::shm::ShmCommand;
 use abi::{Errno, MessagePage};
 use kcore::Next;
 use kcore::audit::Population;
+use kcore::process::ProcessId;
+use kcore::sched::Stop;
 use mm::{Credential, Seconds, SpaceId};
 
 impl Play {
@@ -16,13 +18,16 @@ impl Play {
             return;
         }
         self.world.kernel.platform.slice_ends.borrow_mut().clear();
+        (self.world.interleaved, self.world.stores_late) = (false, false);
         self.end_all_but_init();
         let (init, space) = self.init();
         self.remove_segments(space);
-        self.world.kernel().end_process(init, End::Killed);
-        assert_eq!(
-            self.world.run(),
-            Next::Stop(kcore::sched::Stop::FirstEnded(End::Killed))
+        let stop = Next::Stop(Stop::FirstEnded(End::Killed));
+        let ended = self.end(init) == stop;
+        let mut turns = (0..self.world.cpus()).map(|cpu| self.world.give_turn(cpu));
+        assert!(
+            ended || turns.any(|next| next == Some(stop)),
+            "the end of the first process is the end of all"
         );
         let nobody = Population {
             processes: 0,
@@ -46,24 +51,30 @@ impl Play {
         for id in others {
             // Those that have not started may go with those that held them.
             if self.world.kernel.processes().any(|(other, _)| other == id) {
-                self.world.kernel().end_process(id, End::Killed);
+                self.end(id);
             }
         }
         // Others still get some turns, since their ends are served one after the other.
-        for _ in 0..100 {
-            match self.world.run() {
-                Next::Run(_) if self.first_runs() && self.world.kernel.population().threads > 1 => {
-                    self.world.end_slice();
-                }
-                Next::Run(_) if self.first_runs() => return,
-                Next::Idle => return,
-                next => panic!("{next:?}, but everybody else has been told to end"),
+        for turn in 0..100 * self.world.cpus() {
+            let next = self.world.give_turn(turn % self.world.cpus());
+            assert!(
+                !matches!(next, Some(Next::Stop(_))),
+                "the first process was not told to end"
+            );
+            if self.world.kernel.population().threads == 1 {
+                return;
             }
         }
         panic!("processes go on that were told to end");
     }
 
-    pub(super) fn init(&self) -> (kcore::process::ProcessId, SpaceId) {
+    /// Ends a process, as some trap on the CPU whose turn it is would.
+    fn end(&mut self, process: ProcessId) -> Next {
+        self.world.kernel().end_process(process, End::Killed);
+        self.world.run()
+    }
+
+    pub(super) fn init(&self) -> (ProcessId, SpaceId) {
         let init = self
             .world
             .kernel

@@ -37,10 +37,10 @@ pub struct Play {
 pub const OUTCOMES: usize = 8;
 
 impl Play {
-    /// The first process has just begun.
-    pub fn new(size: Size) -> Self {
+    /// The first process has just begun, on the first of `cpus` CPUs.
+    pub fn new(size: Size, cpus: usize) -> Self {
         let mut play = Self {
-            world: world_of(size, Way::Long, 1),
+            world: world_of(size, Way::Long, cpus),
             programs: HashMap::new(),
             segments: Vec::new(),
             stopped: false,
@@ -67,19 +67,31 @@ impl Play {
         let plan = (0..6).map(|bit| ends >> (50 + 2 * bit) & 3 == 3);
         *self.world.kernel.platform.slice_ends.borrow_mut() = plan.collect();
         self.world.way = if ends & 1 == 0 { Way::Shorter } else { Way::Long };
+        self.take_turns(ends >> 1);
         self.act(kind, &mut picks);
         self.check_machine();
     }
 
+    /// Some CPU acts, and may leave others a turn where the lock around the kernel is given back.
+    fn take_turns(&mut self, pick: u64) {
+        let cpus = self.world.cpus();
+        self.world.turn_to((pick >> 2) as usize % cpus);
+        self.world.interleaved = cpus > 1 && pick & 1 == 0;
+        self.world.stores_late = cpus > 1 && pick & 2 == 0;
+    }
+
     fn act(&mut self, kind: u8, picks: &mut Picks<'_>) {
+        if self.world.is_alerted() && !picks.next().is_multiple_of(4) {
+            return self.look_up();
+        }
         if self.world.running.is_none() {
-            return self.disturb(picks);
+            return self.do_without_program(picks);
         }
         match kind % 64 {
             0..=24 => self.request(picks),
             25..=29 => self.deal_with_child(picks),
-            30..=44 => self.exchange(picks),
-            45 => self.fill_table(picks),
+            30..=43 => self.exchange(picks),
+            44..=45 => self.fill_table(picks),
             46..=49 => self.raise_child(picks),
             50..=53 => self.touch(picks),
             54 => self.touch_much(picks),
@@ -151,10 +163,8 @@ impl Play {
         for (id, state, page) in threads {
             let fake = &self.world.kernel.platform;
             let page = fake.pages.get(&page).copied().unwrap_or(MessagePage::EMPTY);
-            let sight = Sight {
-                registers: fake.registers[id.index() as usize],
-                page,
-            };
+            let registers = self.world.whole_registers(id.index());
+            let sight = Sight { registers, page };
             self.meet(id, &sight);
             self.note_copy(id, &sight);
             let program = self.programs.get_mut(&id.index()).expect("met");
@@ -189,7 +199,7 @@ impl Play {
         }
         let marked = self.world.kernel.platform.marked[id.index() as usize];
         assert!(
-            !marked || self.world.running == Some(id.index()),
+            !marked || self.world.runs_somewhere(id.index()),
             "the machine has forgotten who was here before"
         );
         self.programs.insert(id.index(), Program::new(id, sight.clone()));

@@ -6,12 +6,13 @@ use play::{Play, Size};
 /// The longest life. Each step costs as much as looking at all that there is.
 const MOST_STEPS: usize = 400;
 
-/// The first byte says what there is little of; then come the steps, each a byte for its kind and as many numbers
+/// The first byte says what there is little of, and how many CPUs there are; then come the steps, each a byte for its kind and as many numbers
 /// as it asks for.
 pub fn run(bytes: &[u8]) {
     let mut bytes = bytes.iter().copied();
     let Some(size) = bytes.next() else { return };
-    let mut play = Play::new(Size::SCARCE[usize::from(size) % Size::SCARCE.len()]);
+    let (size, cpus) = (usize::from(size) % Size::SCARCE.len(), usize::from(size) / 64);
+    let mut play = Play::new(Size::SCARCE[size], 1 + cpus);
     for _ in 0..MOST_STEPS {
         let Some(kind) = bytes.next() else { break };
         play.step(kind, &mut Numbers(&mut bytes));
