@@ -3,4 +3,3 @@
 mod scripts;
 
 const WAY: play::Way = play::Way::Long;
-const CPUS: usize = 1;

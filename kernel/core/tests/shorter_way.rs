@@ -4,4 +4,3 @@
 mod scripts;
 
 const WAY: play::Way = play::Way::Shorter;
-const CPUS: usize = 1;

@@ -2,6 +2,7 @@
 //! `shorter_way` and `long_way` differ in nothing but `WAY`.
 
 mod by_number;
+mod cpus;
 mod credentials;
 mod exec;
 mod fork;
@@ -19,5 +20,10 @@ use play::World;
 
 /// A kernel whose first process runs.
 fn world() -> World {
-    play::world_of(Size::USUAL, crate::WAY, crate::CPUS)
+    world_on(1)
+}
+
+/// The same, on the first of so many CPUs.
+fn world_on(cpus: usize) -> World {
+    play::world_of(Size::USUAL, crate::WAY, cpus)
 }

@@ -1,0 +1,358 @@
+//! Several CPUs: who runs where, and what of a thread is in which of them, whatever the others do meanwhile.
+
+use super::world_on;
+use abi::memory::{Map, Protection, Unmap};
+use abi::process::{End, Pid};
+use abi::process::{Exit, Fork, Give, Kill, Wait};
+use abi::{Handle, Operation};
+use addr::VirtAddr;
+use kcore::{Interrupt, Next};
+use mm::Access;
+use play::{Way, World};
+
+const INIT: u32 = 0;
+const CHILD: u32 = 1;
+const OTHER: u32 = 2;
+const ENDPOINT: Handle = Handle::PARENT;
+const PAGE: u64 = 4096;
+
+/// `init` runs on the first CPU, and holds an endpoint; all others sleep.
+fn init_on(cpus: usize) -> (World, Handle) {
+    let mut world = world_on(cpus);
+    let endpoint = world.create_endpoint();
+    (world, endpoint)
+}
+
+/// Starts a child that has an endpoint of its parent's.
+fn start_child(world: &mut World, endpoint: Handle) -> Handle {
+    let (child, memory) = world.create("child").expect("room");
+    let place = Give {
+        place: ENDPOINT.index(),
+    };
+    world.call_with(child, place, &[], &[endpoint]).expect("gives");
+    world
+        .call(Handle::SELF, abi::process::Close { handle: memory })
+        .expect("closes");
+    world.start(child);
+    child
+}
+
+/// Two CPUs, `init` on the first and its child on the second. It is the second one's turn.
+fn side_by_side() -> (World, Handle, Handle) {
+    let (mut world, endpoint) = init_on(2);
+    let child = start_child(&mut world, endpoint);
+    assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
+    (world, endpoint, child)
+}
+
+fn receive(world: &mut World, endpoint: Handle) {
+    world.trap(Operation::Receive as u64, endpoint.raw().into(), 0, [0; 6]);
+}
+
+fn call(world: &mut World, endpoint: Handle) {
+    world.trap(Operation::Call as u64, endpoint.raw().into(), 0x900, [1; 6]);
+}
+
+fn reply_receive(world: &mut World, endpoint: Handle) {
+    world.trap(
+        Operation::ReplyReceive as u64,
+        endpoint.raw().into(),
+        0x901,
+        [2; 6],
+    );
+}
+
+/// Each CPU gets turns until `done`.
+fn until(world: &mut World, mut done: impl FnMut(&World) -> bool) {
+    for turn in 0..100 {
+        if done(world) {
+            return;
+        }
+        world.give_turn(turn % world.cpus());
+    }
+    panic!("it never happens");
+}
+
+fn runs_on(world: &World, cpu: usize) -> Option<u32> {
+    world.kernel.platform.cpus[cpu].running
+}
+
+#[test]
+fn a_new_thread_starts_on_a_cpu_that_sleeps() {
+    let (world, ..) = side_by_side();
+    assert_eq!(
+        (runs_on(&world, 0), runs_on(&world, 1)),
+        (Some(INIT), Some(CHILD))
+    );
+}
+
+#[test]
+fn a_cpu_that_runs_out_of_threads_takes_one_that_waits_elsewhere() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    assert_eq!(runs_on(&world, 0), Some(INIT));
+    world.turn_to(1);
+    receive(&mut world, Handle::SELF);
+    exit(&mut world, 0);
+    assert_eq!(runs_on(&world, 1), Some(OTHER));
+}
+
+#[test]
+fn a_thread_that_waits_where_another_runs_is_offered_to_a_cpu_that_sleeps() {
+    let (mut world, endpoint) = init_on(1 + 2);
+    start_child(&mut world, endpoint);
+    start_child(&mut world, endpoint);
+    start_child(&mut world, endpoint);
+    assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
+    assert_eq!(world.give_turn(2), Some(Next::Run(OTHER)));
+    // The third child waits for the first CPU. The second loses its own: it takes that.
+    world.turn_to(1);
+    exit(&mut world, 0);
+    assert_eq!(runs_on(&world, 1), Some(3));
+}
+
+#[test]
+fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    let base = map_and_touch(&mut world, 200);
+    world.interleaved = true;
+    unmap(&mut world, base, 200);
+    world.take(Interrupt::SliceEnd);
+    assert_eq!(runs_on(&world, 0), Some(OTHER), "`init` waits with its work");
+    world.take(Interrupt::SliceEnd);
+    assert!(world.kernel.platform.cpus[0].works, "now the other waits");
+    world.turn_to(1);
+    world.interleaved = false;
+    exit(&mut world, 0);
+    assert_eq!(
+        runs_on(&world, 1),
+        None,
+        "registers of the other may be in the first CPU"
+    );
+    until(&mut world, |world| world.runs_somewhere(OTHER));
+}
+
+#[test]
+fn a_message_fetches_the_receiver_to_the_cpu_of_the_caller() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    receive(&mut world, endpoint);
+    assert_eq!(
+        runs_on(&world, 0),
+        None,
+        "the first CPU sleeps, and has nothing of `init`"
+    );
+    world.turn_to(1);
+    call(&mut world, ENDPOINT);
+    assert_eq!((runs_on(&world, 0), runs_on(&world, 1)), (None, Some(INIT)));
+    assert_eq!(world.back().words, [1; 6]);
+    reply_receive(&mut world, endpoint);
+    assert_eq!(runs_on(&world, 1), Some(CHILD));
+    assert_eq!(world.back().words, [2; 6]);
+}
+
+#[test]
+fn a_receiver_whose_registers_are_not_stored_yet_is_not_fetched() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    world.turn_to(1);
+    call(&mut world, ENDPOINT);
+    assert_eq!(runs_on(&world, 1), Some(OTHER));
+    world.turn_to(0);
+    receive(&mut world, endpoint);
+    (world.way, world.stores_late) = (Way::Shorter, true);
+    reply_receive(&mut world, endpoint);
+    assert_eq!(
+        runs_on(&world, 0),
+        Some(CHILD),
+        "the vectors still store what `init` had"
+    );
+    world.turn_to(1);
+    call(&mut world, ENDPOINT);
+    assert_ne!(runs_on(&world, 1), Some(INIT));
+    until(&mut world, |world| world.runs_somewhere(INIT));
+    assert_eq!(runs_on(&world, 0), Some(INIT), "it goes on at home");
+}
+
+#[test]
+fn a_caller_whose_registers_are_not_stored_yet_goes_on_where_it_called() {
+    let (mut world, endpoint, _) = side_by_side();
+    (world.way, world.stores_late) = (Way::Shorter, true);
+    call(&mut world, ENDPOINT);
+    assert_eq!(runs_on(&world, 1), None);
+    world.turn_to(0);
+    world.way = Way::Long;
+    receive(&mut world, endpoint);
+    assert_eq!(world.back().words, [1; 6]);
+    world.way = Way::Shorter;
+    reply_receive(&mut world, endpoint);
+    assert_ne!(
+        runs_on(&world, 0),
+        Some(CHILD),
+        "the caller is in the other CPU alone"
+    );
+    assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
+    assert_eq!(world.back().words, [2; 6]);
+}
+
+#[test]
+fn a_thread_that_is_killed_while_it_runs_elsewhere_is_taken_off_there_first() {
+    let (mut world, _, child) = side_by_side();
+    world.turn_to(0);
+    world.send(child, Kill {}, &[], &[]);
+    assert_eq!(
+        runs_on(&world, 0),
+        None,
+        "its end is waited for, and only its own CPU can bring it"
+    );
+    assert!(world.kernel.processes().count() == 2 && world.kernel.memory.mmu().space_count() == 2);
+    world.turn_to(1);
+    assert!(world.is_alerted());
+    until(&mut world, |world| world.runs_somewhere(INIT));
+    assert_eq!(world.kernel.memory.mmu().space_count(), 1);
+    let cpu = usize::from(runs_on(&world, 1) == Some(INIT));
+    world.turn_to(cpu);
+    assert_eq!(world.answer::<Kill>(), Ok(()));
+    assert_eq!(world.call(child, Wait {}), Ok(End::Killed));
+}
+
+#[test]
+fn a_trap_of_a_program_that_was_ended_on_its_way_to_the_kernel_is_dropped() {
+    for way in [Way::Shorter, Way::Long] {
+        let (mut world, _, child) = side_by_side();
+        world.turn_to(0);
+        world.send(child, Kill {}, &[], &[]);
+        world.turn_to(1);
+        world.way = way;
+        call(&mut world, ENDPOINT);
+        until(&mut world, |world| world.runs_somewhere(INIT));
+        assert_eq!(world.kernel.population().threads, 1);
+    }
+}
+
+#[test]
+fn what_a_cpu_has_of_a_dying_thread_is_forgotten_there_before_another_finishes_its_end() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    let third = start_child(&mut world, endpoint);
+    world.turn_to(1);
+    map_and_touch(&mut world, 200);
+    world.interleaved = true;
+    exit(&mut world, 7);
+    world.turn_to(0);
+    world.send(third, Kill {}, &[], &[]);
+    assert_eq!(
+        runs_on(&world, 0),
+        Some(OTHER),
+        "`init` waits for the third's end"
+    );
+    world.turn_to(1);
+    world.take(Interrupt::SliceEnd);
+    assert!(
+        world.kernel.platform.cpus[1].works,
+        "the third ends there too, and has its turn"
+    );
+    world.turn_to(0);
+    world.interleaved = false;
+    exit(&mut world, 0);
+    assert_eq!(
+        world.kernel.population().threads,
+        2,
+        "the first CPU has finished two ends"
+    );
+    until(&mut world, |world| world.runs_somewhere(INIT));
+}
+
+#[test]
+fn others_run_between_two_pieces_of_long_work() {
+    let (mut world, ..) = side_by_side();
+    let base = map_and_touch(&mut world, 200);
+    world.interleaved = true;
+    unmap(&mut world, base, 200);
+    let mut pieces = 0;
+    while runs_on(&world, 1).is_none() {
+        world.turn_to(0);
+        world
+            .call(Handle::SELF, abi::process::Identify {})
+            .expect("is served");
+        world.turn_to(1);
+        world.run();
+        pieces += 1;
+    }
+    assert!(pieces > 2, "{pieces} pieces of at most 64 frames");
+    assert_eq!(world.answer::<Unmap>(), Ok(()));
+}
+
+fn unmap(world: &mut World, address: u64, pages: u64) {
+    let length = pages * PAGE;
+    world.send(Handle::MEMORY, Unmap { address, length }, &[], &[]);
+}
+
+fn exit(world: &mut World, status: i32) {
+    world.send(Handle::SELF, Exit { status }, &[], &[]);
+}
+
+fn map_and_touch(world: &mut World, pages: u64) -> u64 {
+    let map = Map::new(0, pages * PAGE, Protection::READ | Protection::WRITE);
+    let mapped = world.call(Handle::MEMORY, map).expect("room");
+    for page in 0..pages {
+        let address = VirtAddr::new(mapped.0 + page * PAGE);
+        world.kernel().memory_fault(address, Access::Write);
+    }
+    world.run();
+    mapped.0
+}
+
+#[test]
+fn a_process_that_another_ends_in_the_middle_of_long_work_for_it_finishes_that_first() {
+    let (mut world, _, child) = side_by_side();
+    let base = map_and_touch(&mut world, 200);
+    world.interleaved = true;
+    unmap(&mut world, base, 200);
+    world.turn_to(0);
+    world.send(child, Kill {}, &[], &[]);
+    world.interleaved = false;
+    until(&mut world, |world| world.runs_somewhere(INIT));
+    assert_eq!(world.kernel.population().threads, 1);
+}
+
+#[test]
+fn an_exit_wakes_who_waits_on_another_cpu() {
+    let (mut world, _, child) = side_by_side();
+    world.turn_to(0);
+    world.send(child, Wait {}, &[], &[]);
+    assert_eq!(runs_on(&world, 0), None);
+    world.turn_to(1);
+    exit(&mut world, 7);
+    until(&mut world, |world| world.runs_somewhere(INIT));
+    let cpu = usize::from(runs_on(&world, 1) == Some(INIT));
+    world.turn_to(cpu);
+    assert_eq!(world.answer::<Wait>(), Ok(End::Exited(7)));
+}
+
+#[test]
+fn a_process_is_copied_while_others_run_and_its_child_starts_elsewhere() {
+    let (mut world, ..) = side_by_side();
+    world.turn_to(1);
+    map_and_touch(&mut world, 100);
+    world.interleaved = true;
+    world.send(Handle::SELF, Fork {}, &[], &[]);
+    let mut meanwhile = 0;
+    while runs_on(&world, 1).is_none() {
+        world.turn_to(0);
+        world.take(Interrupt::SliceEnd);
+        assert!(runs_on(&world, 0).is_some());
+        meanwhile += 1;
+        world.turn_to(1);
+        world.run();
+    }
+    assert!(meanwhile > 0);
+    world.interleaved = false;
+    assert!(world.answer::<Fork>().is_ok_and(|(pid,)| pid != Pid(0)));
+    until(&mut world, |world| world.runs_somewhere(OTHER));
+}
