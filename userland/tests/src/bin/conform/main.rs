@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod attach;
 mod children;
+mod concurrent;
 mod control;
 mod create;
 mod detach;
@@ -17,6 +18,7 @@ mod expect;
 mod fork;
 mod limits;
 mod list;
+mod race;
 mod remove;
 mod users;
 
@@ -48,6 +50,7 @@ const RULES: &[&[Rule]] = &[
     children::RULES,
     fork::RULES,
     users::RULES,
+    concurrent::RULES,
 ];
 
 rt::program!(run);
