@@ -22,58 +22,51 @@ impl Label {
     pub const DONE: Self = Self(0);
 }
 
-/// What a message consists of: label in bits 0-15, bytes in bits 16-31, handles in bits 32-35.
+/// What a message consists of, as it stands in x1: label in bits 0-15, bytes in bits 16-31, handles in
+/// bits 32-35. The counts are in bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tag {
-    label: Label,
-    bytes: u16,
-    handles: u8,
-}
+#[repr(transparent)]
+pub struct Tag(u64);
 
 impl Tag {
+    const BYTES_SHIFT: u32 = 16;
+    const HANDLES_SHIFT: u32 = 32;
+
     /// A message of words only.
     pub const fn new(label: Label) -> Self {
-        Self {
-            label,
-            bytes: 0,
-            handles: 0,
-        }
+        Self(label.0 as u64)
     }
 
     /// The same with `bytes` bytes in the message page; `None` beyond [`BUFFER_BYTES`].
     pub fn with_bytes(self, bytes: usize) -> Option<Self> {
-        let bytes = u16::try_from(bytes)
-            .ok()
-            .filter(|&b| usize::from(b) <= BUFFER_BYTES)?;
-        Some(Self { bytes, ..self })
+        let others = self.0 & !(0xffff << Self::BYTES_SHIFT);
+        (bytes <= BUFFER_BYTES).then_some(Self(others | (bytes as u64) << Self::BYTES_SHIFT))
     }
 
     /// The same with `handles` handles in the message page; `None` beyond [`MAX_HANDLES`].
     pub fn with_handles(self, handles: usize) -> Option<Self> {
-        let handles = u8::try_from(handles)
-            .ok()
-            .filter(|&h| usize::from(h) <= MAX_HANDLES)?;
-        Some(Self { handles, ..self })
+        let others = self.0 & !(u64::MAX << Self::HANDLES_SHIFT);
+        (handles <= MAX_HANDLES).then_some(Self(others | (handles as u64) << Self::HANDLES_SHIFT))
     }
 
     /// The label.
     pub const fn label(self) -> Label {
-        self.label
+        Label(self.0 as u16)
     }
 
     /// Bytes in the message page, at most [`BUFFER_BYTES`].
     pub const fn bytes(self) -> usize {
-        self.bytes as usize
+        (self.0 >> Self::BYTES_SHIFT) as u16 as usize
     }
 
     /// Handles in the message page, at most [`MAX_HANDLES`].
     pub const fn handles(self) -> usize {
-        self.handles as usize
+        (self.0 >> Self::HANDLES_SHIFT) as usize
     }
 
     /// As it stands in x1.
     pub const fn encode(self) -> u64 {
-        self.label.0 as u64 | (self.bytes as u64) << 16 | (self.handles as u64) << 32
+        self.0
     }
 
     /// Reads x1.
@@ -81,15 +74,11 @@ impl Tag {
     /// # Errors
     /// [`IpcError::BadTag`] if a count is too large or an unused bit is set.
     pub const fn decode(raw: u64) -> Result<Self, IpcError> {
-        let (label, bytes, handles) = (raw as u16, (raw >> 16) as u16, raw >> 32);
-        if bytes as usize > BUFFER_BYTES || handles > MAX_HANDLES as u64 {
+        let tag = Self(raw);
+        if tag.bytes() > BUFFER_BYTES || tag.handles() > MAX_HANDLES {
             return Err(IpcError::BadTag);
         }
-        Ok(Self {
-            label: Label(label),
-            bytes,
-            handles: handles as u8,
-        })
+        Ok(tag)
     }
 }
 

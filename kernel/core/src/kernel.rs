@@ -14,7 +14,7 @@ use abi::MessagePage;
 use abi::process::Pid;
 use abi::system::Machine;
 use mm::{MemoryManager, RegionId, Seconds};
-use slots::{Slot, Slots};
+use slots::{Id, Slot, Slots};
 
 /// Room for the kernel's objects, taken from RAM at boot.
 pub struct Storage {
@@ -106,7 +106,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn thread(&mut self, thread: ThreadId) -> &mut Thread {
         match self.threads.get_mut(thread) {
             Some(thread) => thread,
-            None => panic!("{thread:?} is gone"),
+            None => gone(thread),
         }
     }
 
@@ -117,7 +117,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn process(&mut self, process: ProcessId) -> &mut Process {
         match self.processes.get_mut(process) {
             Some(process) => process,
-            None => panic!("{process:?} is gone"),
+            None => gone(process),
         }
     }
 
@@ -187,4 +187,10 @@ impl<P: Platform> Kernel<P> {
         let job = space.and_then(|space| self.memory.sweep(space, now));
         job.map_or(Outcome::Answered, Outcome::Works)
     }
+}
+
+/// Somewhere else, so that no look-up keeps a name in memory for a message.
+#[cold]
+fn gone<T>(id: Id<T>) -> ! {
+    panic!("{id:?} is gone")
 }

@@ -36,7 +36,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // so that a call does not pay for a stack frame here, and one in `call`
     fn perform(
         &mut self,
         thread: ThreadId,

@@ -16,6 +16,7 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// `handle` is no endpoint, or cannot receive.
+    #[inline(never)] // so that calls do not pay for its stack frame
     pub(crate) fn receive(&mut self, server: ThreadId, handle: Handle) -> Result<(), IpcError> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
         self.abandon_caller(server);
@@ -29,6 +30,7 @@ impl<P: Platform> Kernel<P> {
     /// # Errors
     /// As for [`Self::receive`]; or nobody is to be answered, or the caller has no room for the
     /// handles. Then the caller still waits, and may be answered otherwise.
+    #[inline(never)] // as for `receive`
     pub(crate) fn reply_receive(
         &mut self,
         server: ThreadId,
