@@ -16,9 +16,10 @@ const ENOUGH: usize = 100_000;
 const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
 
 pub fn map() -> Outcome {
+    // Neighbours that differ, so that they cannot become one.
+    let mut kinds = [Protection::READ, READ_WRITE].into_iter().cycle();
     exhaust("mappings", &[Errno::EMFILE, Errno::ENOMEM], || {
-        // Gaps between them, so that they cannot become one.
-        sys::memory::map(0, PAGE_BYTES, Protection::READ)
+        sys::memory::map(0, PAGE_BYTES, kinds.next().unwrap_or(READ_WRITE))
     })
     .map(|_| ())
 }
