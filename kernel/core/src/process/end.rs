@@ -48,8 +48,6 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpu();
         if cpu.active == Some(space) {
             (cpu.active, cpu.prepared) = (None, None);
-            // The thread may end on another CPU, which does not know what is left of it here.
-            self.platform.put_away();
             self.platform.deactivate(self.memory.mmu_mut());
         }
         // Here is what the machine has of it, if anywhere: another CPU may do the rest.
