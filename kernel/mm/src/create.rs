@@ -5,7 +5,7 @@
 //! for its size, then `EINVAL` for that of its blocks, then `EPERM`, then `ENOMEM`.
 
 use crate::identity::{Credential, Seconds};
-use crate::manager::MemoryManager;
+use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::{
@@ -114,6 +114,9 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let id = self.regions.insert(region).map_err(|_| Errno::ENOSPC)?;
         self.accounts.charge(identity.credential.uid, pages.get());
+        if let Some(space) = self.spaces.get_mut(typed(call.space)) {
+            space.is_creator = true;
+        }
         Ok(id)
     }
 

@@ -15,7 +15,7 @@ use crate::job::{Job, STEP_FRAMES};
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{FrameSource, Mmu, ShareSource};
 use crate::part::Batch;
-use crate::slot::SLOT_PAGES;
+use crate::slot::slot_of;
 use crate::space::{Space, SpaceId, SpaceState, Stock};
 use crate::vma::{
     Backing, Neighbours, Vma, VmaId, VmaState, Vmas, existing, join_ring, piece_below, tables_needed,
@@ -176,8 +176,8 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Shares up to `most` pages of a private VMA, the first ones in `rest`. Answers what that cost,
-    /// and up to where it went.
+    /// Shares up to `most` pages of a private VMA, the first ones in `rest`, which lie in one slot: their
+    /// table is all that is looked through. Answers what that cost, and up to where it went.
     fn share_pages(
         &mut self,
         (parent, child): (SpaceId, SpaceId),
@@ -197,6 +197,10 @@ impl<M: Mmu> MemoryManager<M> {
         let Some((parent, child)) = spaces.pair_mut(typed(parent), typed(child)) else {
             return (0, rest.end());
         };
+        let Some(first) = mmu.next_held(&parent.hardware, rest) else {
+            return (0, rest.end());
+        };
+        let rest = PageRange::between(first, slot_of(first).end().min(rest.end())).unwrap_or(rest);
         let mut shares = Shares {
             frames,
             lender: &mut parent.pages,
@@ -213,7 +217,7 @@ impl<M: Mmu> MemoryManager<M> {
             child.copy_page(mmu, frames, page, frame, existing(vmas, vma).perms);
         }
         // As in `Part::cost`: absent pages are looked at, too.
-        let looked_at = (end.number() - rest.start().number()).min(SLOT_PAGES);
+        let looked_at = end.number() - rest.start().number();
         (shared.max(looked_at as usize / 16), end)
     }
 

@@ -74,7 +74,10 @@ impl<M: Mmu> MemoryManager<M> {
                 self.turn_back(space, arriving, now);
             }
         }
-        self.begin_search(space);
+        let is_creator = |space: &Space<M::Space>| space.is_creator;
+        if self.spaces.get(typed(space)).is_some_and(is_creator) {
+            self.begin_search(space);
+        }
         Job::Destroy(space)
     }
 

@@ -45,6 +45,8 @@ pub struct Space<H> {
     pub(crate) dead: Option<RegionId>,
     /// From which index on it has to look for regions that nobody uses.
     pub(crate) search_from: Option<u32>,
+    /// Whether a region was created in it, which may be an orphan when it ends.
+    pub(crate) is_creator: bool,
     /// Where translations may allow more than their VMAs.
     pub(crate) exceeding: Option<PageRange>,
     /// What takes the place of some of the VMAs being emptied (`SHM_REMAP`, `MapFlags::REPLACE`).
@@ -199,6 +201,7 @@ impl<H> Space<H> {
             leaving: None,
             dead: None,
             search_from: None,
+            is_creator: false,
             exceeding: None,
             arriving: None,
             birth: None,
