@@ -6,7 +6,7 @@ use abi::Errno;
 
 /// The parts of a message, and why one does not arrive.
 pub(crate) fn message() -> String {
-    let tag = prose(&item(source::MESSAGE, "pub struct Tag {").docs);
+    let tag = prose(&item(source::MESSAGE, "pub struct Tag(").docs);
     let errors = item(source::OPERATION, "pub enum IpcError {");
     let limits = source::constants(source::MESSAGE);
     format!(

@@ -122,3 +122,21 @@ fn a_handle_keeps_a_segment_from_being_an_orphan() {
     world.finish(job);
     assert_eq!(world.stat(other, id), Err(Errno::EINVAL));
 }
+
+#[test]
+fn a_creator_that_is_forking_is_still_there() {
+    let mut world = World::of(FORCED);
+    let (p, other) = (world.process(), world.process());
+    let at = world.map_anywhere(p, 300 * PAGE);
+    world.fill(p, at, 300, 1);
+    let id = world.segment(p, PAGE);
+    world.segment(other, PAGE);
+    let (child, job) = world.begin_fork(p).expect("room");
+    world.exit(other);
+    assert_eq!(world.segments(), (1, 1));
+    let mut job = Some(job);
+    while let Some(rest) = job {
+        job = world.mm.step(rest, mm::Seconds(world.now));
+    }
+    assert!(world.attach(child, id, 0, abi::shm::AttachFlags::empty()).is_ok());
+}
