@@ -1,6 +1,7 @@
 //! Several CPUs: who runs where, and what of a thread is in which of them, whatever the others do meanwhile.
 
 use super::world_on;
+use abi::console::Read;
 use abi::memory::{Map, Protection, Unmap};
 use abi::process::{End, Pid};
 use abi::process::{Exit, Fork, Give, Kill, Wait};
@@ -13,6 +14,7 @@ use play::{Way, World};
 const INIT: u32 = 0;
 const CHILD: u32 = 1;
 const OTHER: u32 = 2;
+const THIRD: u32 = 3;
 const ENDPOINT: Handle = Handle::PARENT;
 const PAGE: u64 = 4096;
 
@@ -87,6 +89,19 @@ fn a_new_thread_starts_on_a_cpu_that_sleeps() {
 }
 
 #[test]
+fn a_new_thread_waits_for_the_cpu_that_the_fewest_want() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    start_child(&mut world, endpoint);
+    world.yield_now();
+    assert_eq!(runs_on(&world, 0), Some(OTHER));
+    world.turn_to(1);
+    world.yield_now();
+    assert_eq!(runs_on(&world, 1), Some(THIRD));
+}
+
+#[test]
 fn a_cpu_that_runs_out_of_threads_takes_one_that_waits_elsewhere() {
     let (mut world, endpoint, _) = side_by_side();
     world.turn_to(0);
@@ -109,7 +124,7 @@ fn a_thread_that_waits_where_another_runs_is_offered_to_a_cpu_that_sleeps() {
     // The third child waits for the first CPU. The second loses its own: it takes that.
     world.turn_to(1);
     exit(&mut world, 0);
-    assert_eq!(runs_on(&world, 1), Some(3));
+    assert_eq!(runs_on(&world, 1), Some(THIRD));
 }
 
 #[test]
@@ -133,6 +148,43 @@ fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
         "registers of the other may be in the first CPU"
     );
     until(&mut world, |world| world.runs_somewhere(OTHER));
+}
+
+#[test]
+fn a_cpu_that_found_nothing_to_take_is_alerted_once_there_is_something() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    let base = map_and_touch(&mut world, 200);
+    world.interleaved = true;
+    unmap(&mut world, base, 200);
+    world.take(Interrupt::SliceEnd);
+    world.take(Interrupt::SliceEnd);
+    world.turn_to(1);
+    exit_wholly(&mut world);
+    assert!(world.kernel.platform.cpus[1].sleeps());
+    world.turn_to(0);
+    world.take(Interrupt::SliceEnd);
+    assert_eq!(runs_on(&world, 0), Some(OTHER));
+    world.turn_to(1);
+    assert!(world.is_alerted(), "`init` waits, and nothing of it is in a CPU");
+}
+
+#[test]
+fn who_becomes_ready_where_another_runs_goes_to_a_cpu_that_sleeps() {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    world.send(Handle::CONSOLE, Read { most: 100 }, &[], &[]);
+    assert_eq!(runs_on(&world, 0), Some(OTHER));
+    world.turn_to(1);
+    call(&mut world, ENDPOINT);
+    assert_eq!(runs_on(&world, 1), None);
+    world.turn_to(0);
+    world.kernel.platform.typed.extend(b"x\r");
+    world.take(Interrupt::ConsoleInput);
+    assert_eq!(runs_on(&world, 0), Some(OTHER));
+    assert_eq!(world.give_turn(1), Some(Next::Run(INIT)));
 }
 
 #[test]
@@ -295,6 +347,13 @@ fn unmap(world: &mut World, address: u64, pages: u64) {
 
 fn exit(world: &mut World, status: i32) {
     world.send(Handle::SELF, Exit { status }, &[], &[]);
+}
+
+/// Exits without giving others a turn before all is done.
+fn exit_wholly(world: &mut World) {
+    let interleaved = std::mem::replace(&mut world.interleaved, false);
+    exit(world, 0);
+    world.interleaved = interleaved;
 }
 
 fn map_and_touch(world: &mut World, pages: u64) -> u64 {
