@@ -50,7 +50,7 @@ impl<P: Platform> Kernel<P> {
             (cpu.active, cpu.prepared) = (None, None);
             self.platform.deactivate(self.memory.mmu_mut());
         }
-        // Here is what the machine has of it, if anywhere: another CPU may do the rest.
+        // What a CPU has of it is here, if anywhere; another may do the rest, and does not know.
         self.platform.forget_thread(thread.index());
         let now = self.seconds();
         let job = self.memory.destroy_space(space, now);
