@@ -66,7 +66,7 @@ fn machine(board: Board) -> Machine {
 
 type Test = fn(&Card) -> Result<()>;
 
-const TRIALS: [(&str, &[&str], Test); 7] = [
+const TRIALS: [(&str, &[&str], Test); 8] = [
     ("card_is_the_same_each_time", &[], is_the_same_each_time),
     (
         "card_has_one_partition_that_boots",
@@ -93,6 +93,9 @@ const TRIALS: [(&str, &[&str], Test); 7] = [
     }),
     ("card_keeps_the_rules_of_shared_memory", &["mcopy"], |card| {
         plays(card, "conform")
+    }),
+    ("card_keeps_all_cpus_busy_and_loses_nothing", &["mcopy"], |card| {
+        plays(card, "smp-stress")
     }),
 ];
 
