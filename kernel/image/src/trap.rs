@@ -110,7 +110,7 @@ extern "C" fn kernel_continue() -> *mut Registers {
 
 /// The lock is given back while most of the caller's registers are in this CPU alone, and the vectors store
 /// them afterwards if another thread goes on: until then no other CPU takes the caller ([`Kernel::at_once`]).
-#[inline]
+#[inline(always)] // each operation by itself
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: &Words6) -> *mut Registers {
     let mut held = Held::nothing();
     let (mut guard, _) = KERNEL.lock(&mut held);
