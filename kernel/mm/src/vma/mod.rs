@@ -173,7 +173,12 @@ impl Vma {
     }
 
     /// Whether the two could be one VMA, `next` above this one.
+    #[inline]
     pub(crate) fn continues_in(&self, next: &Self) -> bool {
+        // Nearly always neighbours have a gap between them.
+        if self.range.end() != next.range.start() {
+            return false;
+        }
         let is_alike = (self.perms, self.most) == (next.perms, next.most);
         let are_live = self.state == VmaState::Live && next.state == VmaState::Live;
         let follows = match (self.backing, next.backing) {
@@ -186,7 +191,7 @@ impl Vma {
             }
             _ => false,
         };
-        is_alike && are_live && follows && self.range.end() == next.range.start()
+        is_alike && are_live && follows
     }
 
     /// Whether it is being emptied.
