@@ -74,7 +74,9 @@ pub fn interrupt_controller(board: &Board, devices: &mut DeviceRegisters<'_>) ->
 }
 
 fn unusable(error: GicError) -> ! {
-    exit::cannot_start(format_args!("the interrupt controller, a GICv3, cannot be used: {error}"))
+    exit::cannot_start(format_args!(
+        "the interrupt controller, a GICv3, cannot be used: {error}"
+    ))
 }
 
 /// Redistributors of 256 CPUs at most are looked at, however many the tree claims.
