@@ -54,7 +54,7 @@ debug board='virt' *options:
 conformance:
     @{{ granule }} conformance
 
-# Build kernel8.img and initrd.cpio, ready to boot; `just image rpi4` also target/granule/granule-rpi4.img, an SD card
+# Build kernel8.img and initrd.cpio, ready to boot; `just image rpi4` also target/granule-rpi4.img, an SD card
 [no-exit-message]
 image board='':
     @{{ granule }} image {{ board }}

@@ -30,7 +30,7 @@ pub const KERNEL: &str = "kernel8.img";
 ///
 /// When firmware or device tree cannot be had, or a file cannot be read or written.
 pub fn write(workspace: &Workspace) -> Result<PathBuf> {
-    let path = workspace.output("granule-rpi4.img");
+    let path = workspace.card();
     let bytes = card(&files(workspace)?).context("cannot make the card")?;
     replace(&path, &bytes)?;
     Ok(path)

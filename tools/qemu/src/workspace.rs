@@ -156,6 +156,12 @@ impl Workspace {
         self.output("initrd.cpio")
     }
 
+    /// The SD card for a Raspberry Pi 4: a person looks for it, so it is on top of the target folder.
+    #[must_use]
+    pub fn card(&self) -> PathBuf {
+        self.target.join("granule-rpi4.img")
+    }
+
     /// A file of the given name in the folder this tool writes to.
     #[must_use]
     pub fn output(&self, name: &str) -> PathBuf {
