@@ -107,13 +107,14 @@ fn one_removes_and_all_others_are_too_late() -> Outcome {
 type Question = fn(Shm) -> Result<(), Error>;
 
 /// Racers ask about each segment, again and again, until they are told that it is gone. One of them removes it after
-/// a few answers: who waited for the others first would have them a whole time slice each.
+/// a few answers: who waited for the others first would have them a whole time slice each. How many answers the others
+/// have by then is the machine's affair.
 fn ask_until_removed(questions: [Question; 4]) -> Outcome {
     const REMOVER: usize = 0;
     const ANSWERS_BEFORE: u32 = 10;
     let before = totals()?;
     let segments = segments(100)?;
-    let track = race_alone(questions.len(), |track, racer| {
+    race_alone(questions.len(), |_, racer| {
         for segment in &segments {
             let mut answers = 0;
             while unless_removed(questions[racer](**segment))?.is_some() {
@@ -121,15 +122,10 @@ fn ask_until_removed(questions: [Question; 4]) -> Outcome {
                 if racer == REMOVER && answers == ANSWERS_BEFORE {
                     segment.remove()?;
                 }
-                if racer != REMOVER {
-                    track.count(DONE);
-                }
             }
         }
         Ok(())
     })?;
-    holds(track.read(DONE) > 0, || "nobody had an answer".into())?;
-    drop(track);
     segments.iter().try_for_each(|segment| dead(segment.id()))?;
     equal("the totals", totals()?, before)
 }
