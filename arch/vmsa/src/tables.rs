@@ -6,13 +6,21 @@
 //! mistake of the caller and panics. Permissions are not among what that section names: those of a
 //! leaf change in place, by one store.
 
-use crate::descriptor::{INVALID, Shape};
+mod permissions;
+mod sharing;
+mod sweep;
+
+pub use sharing::Heir;
+
+use crate::descriptor::Shape;
 use crate::{
-    Access, Attributes, Descriptor, ENTRIES, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table,
-    TableMemory, USER_PAGES,
+    Access, Attributes, Descriptor, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table, TableMemory,
+    USER_PAGES,
 };
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
-use core::marker::PhantomData;
+use permissions::{Narrowing, permit};
+use sharing::Sharing;
+use sweep::{Leaves, Links, Sweep};
 
 /// A tree of tables, named by its root. All state is in the tables themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -468,140 +476,6 @@ fn assert_whole_slots(range: PageRange) {
     );
 }
 
-/// Gives the leaf of `page` in a level-3 table other permissions; answers whether it had others.
-fn permit(memory: &mut impl TableMemory, table: Frame, page: Page, perms: Perms) -> bool {
-    let index = Level::Three.index(page);
-    let raw = memory.load(table, index);
-    let Leaf { frame, attributes } = Leaf::decode(raw);
-    let attributes = Attributes::user(perms, attributes.kind);
-    let permitting = Descriptor::Leaf(Leaf { frame, attributes }).encode(Level::Three);
-    if permitting != raw {
-        memory.store(table, index, permitting);
-    }
-    permitting != raw
-}
-
-/// Permissions being taken away from leaves.
-struct Narrowing<'a, M> {
-    memory: &'a mut M,
-    perms: Perms,
-    /// The smallest range with all leaves that changed.
-    hull: Option<PageRange>,
-}
-
-impl<M: TableMemory> Narrowing<'_, M> {
-    /// Narrows the part `range` of what a table translates; depth is bounded by the levels.
-    fn table(&mut self, table: Frame, level: Level, range: PageRange) {
-        for part in level.entries(range) {
-            let raw = self.memory.load(table, level.index(part.start()));
-            match (Shape::of(raw, level), level.next()) {
-                (Shape::Invalid, _) => {}
-                (Shape::Leaf, None) => self.leaf(table, part, raw),
-                (Shape::Table, Some(below)) if !Table::is_link(raw) => {
-                    self.table(Table::decode(raw).frame, below, part);
-                }
-                (Shape::Table, _) => panic!("{part:?} lie in a linked slot"),
-                (Shape::Leaf, Some(_)) => panic!("{part:?} lie in a mapped block"),
-            }
-        }
-    }
-
-    /// Narrows the leaf of one page, which lies higher than all before it.
-    fn leaf(&mut self, table: Frame, page: PageRange, raw: u64) {
-        let Access::User(allowed) = Leaf::decode(raw).attributes.access else {
-            panic!("{page:?} is no user page");
-        };
-        if permit(self.memory, table, page.start(), allowed & self.perms) {
-            let start = self.hull.map_or(page.start(), PageRange::start);
-            self.hull = PageRange::between(start, page.end());
-        }
-    }
-}
-
-/// Who gets leaves of another tree ([`Tables::share`]).
-pub trait Heir {
-    /// A frame for a table.
-    fn new_table(&mut self) -> Frame;
-    /// Whether it gets the leaf of `page`, which leads to `frame`. If not, the leaf stays as it is.
-    fn takes(&mut self, page: Page, frame: Frame) -> bool;
-}
-
-/// Leaves becoming common to two trees.
-struct Sharing<'a, M, H> {
-    memory: &'a mut M,
-    to: Tables,
-    heir: &'a mut H,
-    /// How many more leaves may be looked at.
-    left: usize,
-    /// The first one that may not.
-    stopped_at: Option<Page>,
-    /// The smallest range with all leaves that changed.
-    hull: Option<PageRange>,
-}
-
-impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
-    /// Shares the part `range` of what a table translates; depth is bounded by the levels.
-    fn table(&mut self, table: Frame, level: Level, range: PageRange) {
-        let Some(below) = level.next() else {
-            return self.lowest_table(table, range);
-        };
-        for part in level.entries(range) {
-            if self.stopped_at.is_some() {
-                return;
-            }
-            let raw = self.memory.load(table, level.index(part.start()));
-            match Shape::of(raw, level) {
-                Shape::Invalid => {}
-                Shape::Table if !Table::is_link(raw) => self.table(Table::decode(raw).frame, below, part),
-                Shape::Table => panic!("{part:?} lie in a linked slot"),
-                Shape::Leaf => panic!("{part:?} lie in a mapped block"),
-            }
-        }
-    }
-
-    fn lowest_table(&mut self, table: Frame, range: PageRange) {
-        let mut theirs = None;
-        for (page, index) in range.iter().zip(Level::Three.indices(range)) {
-            let raw = self.memory.load(table, index);
-            if Shape::of(raw, Level::Three) == Shape::Invalid {
-                continue;
-            }
-            if self.left == 0 {
-                self.stopped_at = Some(page);
-                return;
-            }
-            self.left -= 1;
-            if self.heir.takes(page, Leaf::frame_of(raw)) {
-                let raw = self.narrow(table, page, raw);
-                let theirs = *theirs.get_or_insert_with(|| self.table_for(page));
-                let present = self.memory.load(theirs, index);
-                assert!(
-                    Shape::of(present, Level::Three) == Shape::Invalid,
-                    "{page:?} is mapped already"
-                );
-                self.memory.store(theirs, index, raw);
-            }
-        }
-    }
-
-    /// Takes the right to write away from a leaf, which lies higher than all before it.
-    fn narrow(&mut self, table: Frame, page: Page, raw: u64) -> u64 {
-        let narrowed = Leaf::without_write(raw);
-        if narrowed != raw {
-            self.memory.store(table, Level::Three.index(page), narrowed);
-            let start = self.hull.map_or(page, PageRange::start);
-            self.hull = PageRange::between(start, Page::from_number(page.number() + 1));
-        }
-        narrowed
-    }
-
-    /// The level-3 table for `page` in the other tree.
-    fn table_for(&mut self, page: Page) -> Frame {
-        let Self { memory, to, heir, .. } = self;
-        to.table_of(*memory, page, Level::Three, || heir.new_table())
-    }
-}
-
 /// What the page `offset` pages into a leaf is mapped to.
 fn mapping(leaf: Leaf, offset: u64, allowed: Perms) -> Option<Mapping> {
     match leaf.attributes.access {
@@ -611,145 +485,5 @@ fn mapping(leaf: Leaf, offset: u64, allowed: Perms) -> Option<Mapping> {
             kind: leaf.attributes.kind,
         }),
         Access::Kernel(_) => None,
-    }
-}
-
-/// What a sweep takes away.
-trait Wanted {
-    /// The level of tables it stands in.
-    const LEVEL: Level;
-
-    /// What the valid entry `raw` for `page` on, in such a table, is.
-    ///
-    /// # Panics
-    /// If it is something else.
-    fn removed(page: Page, raw: u64) -> Removed;
-}
-
-enum Leaves {}
-
-impl Wanted for Leaves {
-    const LEVEL: Level = Level::Three;
-
-    fn removed(page: Page, raw: u64) -> Removed {
-        Removed::Leaf(page, Leaf::frame_of(raw))
-    }
-}
-
-enum Links {}
-
-impl Wanted for Links {
-    const LEVEL: Level = Level::Two;
-
-    fn removed(page: Page, raw: u64) -> Removed {
-        assert!(
-            Shape::of(raw, Level::Two) == Shape::Leaf || Table::is_link(raw),
-            "{page:?} is mapped by a table of this space, not linked"
-        );
-        Removed::Link(page)
-    }
-}
-
-/// One removal under way.
-struct Sweep<'a, W, M, V> {
-    memory: &'a mut M,
-    vacant: PageRange,
-    visit: V,
-    /// The smallest range with all that was wanted and went; of tables it has some page each.
-    hull: Option<PageRange>,
-    tables_went: bool,
-    wanted: PhantomData<W>,
-}
-
-impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
-    fn new(memory: &'a mut M, range: PageRange, vacant: PageRange, visit: V) -> Self {
-        assert!(range.end().number() <= USER_PAGES, "{range:?} are no user pages");
-        assert!(
-            vacant.contains_range(range),
-            "{range:?} will be vacant, but {vacant:?} does not say so"
-        );
-        Self {
-            memory,
-            vacant,
-            visit,
-            hull: None,
-            tables_went: false,
-            wanted: PhantomData,
-        }
-    }
-
-    /// Sweeps the part `range` of what a table translates.
-    fn table(&mut self, table: Frame, level: Level, range: PageRange) {
-        if level == W::LEVEL {
-            return self.lowest_table(table, range);
-        }
-        for part in level.entries(range) {
-            let raw = self.memory.load(table, level.index(part.start()));
-            match Shape::of(raw, level) {
-                Shape::Invalid => {}
-                Shape::Table => match Table::decode(raw) {
-                    Table {
-                        frame,
-                        link: Link::Own,
-                    } => self.own_table(table, level, part, frame),
-                    Table {
-                        link: Link::Region(_),
-                        ..
-                    } => panic!("{part:?} lie in a linked slot"),
-                },
-                Shape::Leaf => panic!("{part:?} lie in a mapped block"),
-            }
-        }
-    }
-
-    /// Clears the entries that are wanted. This is where the time goes, so nothing is worked out that
-    /// an invalid entry does not need.
-    fn lowest_table(&mut self, table: Frame, range: PageRange) {
-        let first_of_table = range.start().number() & !(W::LEVEL.pages() * ENTRIES - 1);
-        let (mut first, mut end) = (None, range.start());
-        for index in W::LEVEL.indices(range) {
-            let raw = self.memory.load(table, index);
-            if Shape::of(raw, W::LEVEL) == Shape::Invalid {
-                continue;
-            }
-            let page = first_of_table + index.get() as u64 * W::LEVEL.pages();
-            let removed = W::removed(Page::from_number(page), raw);
-            self.memory.store(table, index, INVALID);
-            first = first.or(Some(Page::from_number(page)));
-            end = Page::from_number(page + W::LEVEL.pages());
-            (self.visit)(removed);
-        }
-        if let Some(gone) = first.and_then(|first| PageRange::between(first, end)) {
-            self.widen(gone);
-        }
-    }
-
-    fn own_table(&mut self, table: Frame, level: Level, part: PageRange, below: Frame) {
-        let Some(level_below) = level.next() else {
-            return;
-        };
-        self.table(below, level_below, part);
-        let extent = level.extent(part.start());
-        if !self.vacant.contains_range(extent) {
-            return;
-        }
-        debug_assert!(
-            is_empty(self.memory, below, level_below),
-            "{extent:?} are not as vacant as {:?}",
-            self.vacant
-        );
-        self.memory.store(table, level.index(part.start()), INVALID);
-        self.tables_went = true;
-        if self.hull.is_none_or(|hull| !hull.overlaps(extent)) {
-            self.widen(Level::Three.extent(part.start()));
-        }
-        (self.visit)(Removed::Table(below));
-    }
-
-    /// What goes lies higher than all that went before.
-    #[inline]
-    fn widen(&mut self, by: PageRange) {
-        let start = self.hull.map_or(by.start(), PageRange::start);
-        self.hull = PageRange::between(start, by.end());
     }
 }

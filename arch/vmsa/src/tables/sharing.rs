@@ -1,0 +1,90 @@
+//! Leaves becoming common to two trees, which may not write to what is behind them.
+
+use super::Tables;
+use crate::descriptor::Shape;
+use crate::{Leaf, Level, Table, TableMemory};
+use addr::{Frame, Page, PageRange};
+
+/// Who gets leaves of another tree ([`Tables::share`]).
+pub trait Heir {
+    /// A frame for a table.
+    fn new_table(&mut self) -> Frame;
+    /// Whether it gets the leaf of `page`, which leads to `frame`. If not, the leaf stays as it is.
+    fn takes(&mut self, page: Page, frame: Frame) -> bool;
+}
+
+/// Leaves becoming common to two trees.
+pub(super) struct Sharing<'a, M, H> {
+    pub memory: &'a mut M,
+    pub to: Tables,
+    pub heir: &'a mut H,
+    /// How many more leaves may be looked at.
+    pub left: usize,
+    /// The first one that may not.
+    pub stopped_at: Option<Page>,
+    /// The smallest range with all leaves that changed.
+    pub hull: Option<PageRange>,
+}
+
+impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
+    /// Shares the part `range` of what a table translates; depth is bounded by the levels.
+    pub fn table(&mut self, table: Frame, level: Level, range: PageRange) {
+        let Some(below) = level.next() else {
+            return self.lowest_table(table, range);
+        };
+        for part in level.entries(range) {
+            if self.stopped_at.is_some() {
+                return;
+            }
+            let raw = self.memory.load(table, level.index(part.start()));
+            match Shape::of(raw, level) {
+                Shape::Invalid => {}
+                Shape::Table if !Table::is_link(raw) => self.table(Table::decode(raw).frame, below, part),
+                Shape::Table => panic!("{part:?} lie in a linked slot"),
+                Shape::Leaf => panic!("{part:?} lie in a mapped block"),
+            }
+        }
+    }
+
+    fn lowest_table(&mut self, table: Frame, range: PageRange) {
+        let mut theirs = None;
+        for (page, index) in range.iter().zip(Level::Three.indices(range)) {
+            let raw = self.memory.load(table, index);
+            if Shape::of(raw, Level::Three) == Shape::Invalid {
+                continue;
+            }
+            if self.left == 0 {
+                self.stopped_at = Some(page);
+                return;
+            }
+            self.left -= 1;
+            if self.heir.takes(page, Leaf::frame_of(raw)) {
+                let raw = self.narrow(table, page, raw);
+                let theirs = *theirs.get_or_insert_with(|| self.table_for(page));
+                let present = self.memory.load(theirs, index);
+                assert!(
+                    Shape::of(present, Level::Three) == Shape::Invalid,
+                    "{page:?} is mapped already"
+                );
+                self.memory.store(theirs, index, raw);
+            }
+        }
+    }
+
+    /// Takes the right to write away from a leaf, which lies higher than all before it.
+    fn narrow(&mut self, table: Frame, page: Page, raw: u64) -> u64 {
+        let narrowed = Leaf::without_write(raw);
+        if narrowed != raw {
+            self.memory.store(table, Level::Three.index(page), narrowed);
+            let start = self.hull.map_or(page, PageRange::start);
+            self.hull = PageRange::between(start, Page::from_number(page.number() + 1));
+        }
+        narrowed
+    }
+
+    /// The level-3 table for `page` in the other tree.
+    fn table_for(&mut self, page: Page) -> Frame {
+        let Self { memory, to, heir, .. } = self;
+        to.table_of(*memory, page, Level::Three, || heir.new_table())
+    }
+}

@@ -1,0 +1,149 @@
+//! Translations being taken away, with the tables that are left empty.
+
+use super::{Removed, is_empty};
+use crate::descriptor::{INVALID, Shape};
+use crate::{ENTRIES, Leaf, Level, Link, Table, TableMemory, USER_PAGES};
+use addr::{Frame, Page, PageRange};
+use core::marker::PhantomData;
+
+/// What a sweep takes away.
+pub(super) trait Wanted {
+    /// The level of tables it stands in.
+    const LEVEL: Level;
+
+    /// What the valid entry `raw` for `page` on, in such a table, is.
+    ///
+    /// # Panics
+    /// If it is something else.
+    fn removed(page: Page, raw: u64) -> Removed;
+}
+
+/// Leaves of level 3.
+pub(super) enum Leaves {}
+
+impl Wanted for Leaves {
+    const LEVEL: Level = Level::Three;
+
+    fn removed(page: Page, raw: u64) -> Removed {
+        Removed::Leaf(page, Leaf::frame_of(raw))
+    }
+}
+
+/// Links to regions' tables, and blocks.
+pub(super) enum Links {}
+
+impl Wanted for Links {
+    const LEVEL: Level = Level::Two;
+
+    fn removed(page: Page, raw: u64) -> Removed {
+        assert!(
+            Shape::of(raw, Level::Two) == Shape::Leaf || Table::is_link(raw),
+            "{page:?} is mapped by a table of this space, not linked"
+        );
+        Removed::Link(page)
+    }
+}
+
+/// One removal under way.
+pub(super) struct Sweep<'a, W, M, V> {
+    memory: &'a mut M,
+    vacant: PageRange,
+    visit: V,
+    /// The smallest range with all that was wanted and went; of tables it has some page each.
+    pub hull: Option<PageRange>,
+    pub tables_went: bool,
+    wanted: PhantomData<W>,
+}
+
+impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
+    pub fn new(memory: &'a mut M, range: PageRange, vacant: PageRange, visit: V) -> Self {
+        assert!(range.end().number() <= USER_PAGES, "{range:?} are no user pages");
+        assert!(
+            vacant.contains_range(range),
+            "{range:?} will be vacant, but {vacant:?} does not say so"
+        );
+        Self {
+            memory,
+            vacant,
+            visit,
+            hull: None,
+            tables_went: false,
+            wanted: PhantomData,
+        }
+    }
+
+    /// Sweeps the part `range` of what a table translates.
+    pub fn table(&mut self, table: Frame, level: Level, range: PageRange) {
+        if level == W::LEVEL {
+            return self.lowest_table(table, range);
+        }
+        for part in level.entries(range) {
+            let raw = self.memory.load(table, level.index(part.start()));
+            match Shape::of(raw, level) {
+                Shape::Invalid => {}
+                Shape::Table => match Table::decode(raw) {
+                    Table {
+                        frame,
+                        link: Link::Own,
+                    } => self.own_table(table, level, part, frame),
+                    Table {
+                        link: Link::Region(_),
+                        ..
+                    } => panic!("{part:?} lie in a linked slot"),
+                },
+                Shape::Leaf => panic!("{part:?} lie in a mapped block"),
+            }
+        }
+    }
+
+    /// Clears the entries that are wanted. This is where the time goes, so nothing is worked out that
+    /// an invalid entry does not need.
+    fn lowest_table(&mut self, table: Frame, range: PageRange) {
+        let first_of_table = range.start().number() & !(W::LEVEL.pages() * ENTRIES - 1);
+        let (mut first, mut end) = (None, range.start());
+        for index in W::LEVEL.indices(range) {
+            let raw = self.memory.load(table, index);
+            if Shape::of(raw, W::LEVEL) == Shape::Invalid {
+                continue;
+            }
+            let page = first_of_table + index.get() as u64 * W::LEVEL.pages();
+            let removed = W::removed(Page::from_number(page), raw);
+            self.memory.store(table, index, INVALID);
+            first = first.or(Some(Page::from_number(page)));
+            end = Page::from_number(page + W::LEVEL.pages());
+            (self.visit)(removed);
+        }
+        if let Some(gone) = first.and_then(|first| PageRange::between(first, end)) {
+            self.widen(gone);
+        }
+    }
+
+    fn own_table(&mut self, table: Frame, level: Level, part: PageRange, below: Frame) {
+        let Some(level_below) = level.next() else {
+            return;
+        };
+        self.table(below, level_below, part);
+        let extent = level.extent(part.start());
+        if !self.vacant.contains_range(extent) {
+            return;
+        }
+        debug_assert!(
+            is_empty(self.memory, below, level_below),
+            "{extent:?} are not as vacant as {:?}",
+            self.vacant
+        );
+        self.memory.store(table, level.index(part.start()), INVALID);
+        self.tables_went = true;
+        if self.hull.is_none_or(|hull| !hull.overlaps(extent)) {
+            self.widen(Level::Three.extent(part.start()));
+        }
+        (self.visit)(Removed::Table(below));
+    }
+
+    /// What goes lies higher than all that went before.
+    #[inline]
+    fn widen(&mut self, by: PageRange) {
+        let start = self.hull.map_or(by.start(), PageRange::start);
+        self.hull = PageRange::between(start, by.end());
+    }
+}
