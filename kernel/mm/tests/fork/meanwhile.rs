@@ -1,6 +1,6 @@
 //! What happens between the steps of a fork.
 
-use crate::common::{PAGE, PLAIN, World};
+use crate::common::{PAGE, PLAIN, Size, World};
 use abi::Errno;
 use abi::memory::{MemoryRequest, Move, Protection, ShmDetach};
 use abi::shm::{AttachFlags, ShmId};
@@ -164,4 +164,29 @@ fn a_process_whose_permissions_are_still_being_taken_away_is_not_copied_yet() {
     let child = world.fork(p).expect("nothing exceeds its mapping any more");
     let last = at + 1499 * PAGE;
     assert_eq!(world.store(child, last, 1), Err(mm::FaultCause::NotPermitted));
+}
+
+#[test]
+fn a_step_looks_through_few_tables_however_little_is_in_them() {
+    const SLOTS: u64 = 16;
+    const SLOT: u64 = 512 * PAGE;
+    let mut world = World::quick(Size {
+        frames: 24 << 10,
+        ..Size::USUAL
+    });
+    let p = world.process();
+    let at = world.map_anywhere(p, SLOTS * SLOT);
+    for slot in 0..SLOTS {
+        world.store(p, at + slot * SLOT, slot).expect("writable");
+    }
+    let (child, job) = world.begin_fork(p).expect("room");
+    let (mut job, mut steps) = (Some(job), 0);
+    while let Some(rest) = job {
+        job = world.mm.step(rest, Seconds(world.now));
+        world.check();
+        steps += 1;
+    }
+    // Two tables take as long as the 64 frames of a step.
+    assert!(steps >= SLOTS / 2, "{steps}");
+    assert_eq!(world.load(child, at + (SLOTS - 1) * SLOT), Ok(SLOTS - 1));
 }
