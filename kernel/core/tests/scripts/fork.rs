@@ -210,9 +210,18 @@ fn who_has_somebody_elses_memory_manager_does_not_fork() {
     assert_eq!(fork(&mut world), Err(Errno::EPERM));
 }
 
-#[test]
-fn a_parent_that_is_killed_while_it_forks_has_forked() {
-    for pieces in 0..4 {
+/// A process in the middle of its fork, while `init` runs.
+struct Midway {
+    world: World,
+    parent: Handle,
+    /// Where the parent has written.
+    address: u64,
+    /// Frames that were free before there was a parent.
+    before: u64,
+}
+
+impl Midway {
+    fn after(pieces: usize) -> Self {
         let mut world = world();
         let before = world.free_frames();
         let (parent, memory) = world.create("parent").expect("room");
@@ -228,6 +237,24 @@ fn a_parent_that_is_killed_while_it_forks_has_forked() {
         *world.kernel.platform.slice_ends.borrow_mut() = plan.into();
         world.send(Handle::SELF, Fork {}, &[], &[]);
         assert_eq!(world.running, Some(INIT), "after {pieces} pieces");
+        Self {
+            world,
+            parent,
+            address,
+            before,
+        }
+    }
+}
+
+#[test]
+fn a_parent_that_is_killed_while_it_forks_has_forked() {
+    for pieces in 0..4 {
+        let Midway {
+            mut world,
+            parent,
+            address,
+            before,
+        } = Midway::after(pieces);
         world.send(parent, Kill {}, &[], &[]);
         world.until(2);
         assert_eq!(world.answer::<Fork>(), Ok((Pid(0),)));
@@ -246,20 +273,12 @@ fn a_parent_that_is_killed_while_it_forks_has_forked() {
 #[test]
 fn a_child_that_is_killed_by_its_number_before_it_is_whole_never_runs() {
     for pieces in 0..4 {
-        let mut world = world();
-        let before = world.free_frames();
-        let (parent, memory) = world.create("parent").expect("room");
-        world
-            .call(Handle::SELF, Close { handle: memory })
-            .expect("closes");
-        world.start(parent);
-        world.until(1);
-        write_pages(&mut world, 200);
-        let mut plan = vec![false; pieces];
-        plan.push(true);
-        *world.kernel.platform.slice_ends.borrow_mut() = plan.into();
-        world.send(Handle::SELF, Fork {}, &[], &[]);
-        assert_eq!(world.running, Some(INIT), "after {pieces} pieces");
+        let Midway {
+            mut world,
+            parent,
+            before,
+            ..
+        } = Midway::after(pieces);
         world.send(Handle::PARENT, KillProcess { pid: Pid(3) }, &[], &[]);
         world.until(1);
         assert_eq!(world.answer::<Fork>(), Ok((Pid(3),)));

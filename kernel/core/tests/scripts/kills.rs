@@ -28,6 +28,16 @@ struct Scene {
 }
 
 impl Scene {
+    /// Starts a process that has the victim as its handle 5.
+    fn start_killer(&mut self) -> Handle {
+        let (killer, _) = self.world.create("killer").expect("room");
+        self.world
+            .call_with(killer, Give { place: 5 }, &[], &[self.victim])
+            .expect("gives");
+        self.world.start(killer);
+        killer
+    }
+
     fn new() -> Self {
         let mut world = world();
         let endpoint = world.create_endpoint();
@@ -178,12 +188,7 @@ fn while_it_waits_for_a_message() {
 fn while_it_owes_an_answer() {
     let mut scene = Scene::new();
     scene.receive(ENDPOINT);
-    let (killer, _) = scene.world.create("killer").expect("room");
-    scene
-        .world
-        .call_with(killer, Give { place: 5 }, &[], &[scene.victim])
-        .expect("gives");
-    scene.world.start(killer);
+    scene.start_killer();
     scene.call(scene.endpoint);
     assert_eq!(scene.world.running, Some(VICTIM));
     scene.world.until(2);
@@ -196,12 +201,7 @@ fn while_it_owes_an_answer() {
 fn while_it_waits_for_an_answer_that_comes_before_it_is_gone() {
     let mut scene = Scene::new();
     scene.world.until(INIT);
-    let (killer, _) = scene.world.create("killer").expect("room");
-    scene
-        .world
-        .call_with(killer, Give { place: 5 }, &[], &[scene.victim])
-        .expect("gives");
-    scene.world.start(killer);
+    scene.start_killer();
     scene.world.until(VICTIM);
     scene.call(ENDPOINT);
     scene.world.until(INIT);
@@ -289,12 +289,7 @@ fn while_it_is_being_killed_already_both_killers_learn_of_the_end() {
     let mut scene = Scene::new();
     map_and_touch(&mut scene.world, Handle::MEMORY, 640);
     scene.world.until(INIT);
-    let (killer, _) = scene.world.create("killer").expect("room");
-    scene
-        .world
-        .call_with(killer, Give { place: 5 }, &[], &[scene.victim])
-        .expect("gives");
-    scene.world.start(killer);
+    scene.start_killer();
     scene.world.until(2);
     scene
         .world
@@ -316,12 +311,7 @@ fn while_it_is_being_killed_already_both_killers_learn_of_the_end() {
 fn while_it_waits_for_the_end_of_its_killer() {
     let mut scene = Scene::new();
     scene.receive(ENDPOINT);
-    let (killer, _) = scene.world.create("killer").expect("room");
-    scene
-        .world
-        .call_with(killer, Give { place: 5 }, &[], &[scene.victim])
-        .expect("gives");
-    scene.world.start(killer);
+    let killer = scene.start_killer();
     scene.world.page().handles[0] = killer.raw();
     let tag = Tag::new(abi::Label(0x900)).with_handles(1).expect("one").encode();
     scene
