@@ -127,8 +127,8 @@ fn a_thread_that_waits_where_another_runs_is_offered_to_a_cpu_that_sleeps() {
     assert_eq!(runs_on(&world, 1), Some(THIRD));
 }
 
-#[test]
-fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
+/// The first CPU has two threads: `init`, in the middle of a long unmap, waits, and the other is next.
+fn with_work_that_waits() -> World {
     let (mut world, endpoint, _) = side_by_side();
     world.turn_to(0);
     start_child(&mut world, endpoint);
@@ -136,6 +136,12 @@ fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
     world.interleaved = true;
     unmap(&mut world, base, 200);
     world.take(Interrupt::SliceEnd);
+    world
+}
+
+#[test]
+fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
+    let mut world = with_work_that_waits();
     assert_eq!(runs_on(&world, 0), Some(OTHER), "`init` waits with its work");
     world.take(Interrupt::SliceEnd);
     assert!(world.kernel.platform.cpus[0].works, "now the other waits");
@@ -152,13 +158,7 @@ fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
 
 #[test]
 fn a_cpu_that_found_nothing_to_take_is_alerted_once_there_is_something() {
-    let (mut world, endpoint, _) = side_by_side();
-    world.turn_to(0);
-    start_child(&mut world, endpoint);
-    let base = map_and_touch(&mut world, 200);
-    world.interleaved = true;
-    unmap(&mut world, base, 200);
-    world.take(Interrupt::SliceEnd);
+    let mut world = with_work_that_waits();
     world.take(Interrupt::SliceEnd);
     world.turn_to(1);
     exit_wholly(&mut world);
