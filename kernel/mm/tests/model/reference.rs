@@ -259,8 +259,10 @@ impl Reference {
             (true, true) => false,
             (true, false) => true,
             (false, true) => {
-                let cuts = self.cuts_block(process, wanted.first * PAGE, wanted.pages);
-                wanted.first != 0 && !cuts && !self.ends_in_room(process, wanted)
+                // A stack takes the place of what is in its room, too.
+                let cuts =
+                    |place: Range<u64>| self.cuts_block(process, place.start * PAGE, place.end - place.start);
+                wanted.first != 0 && !cuts(wanted.place()) && !self.ends_in_room(process, wanted)
             }
             (false, false) => wanted.first == 0 || self.is_place_free(process, wanted),
         };
