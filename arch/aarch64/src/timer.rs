@@ -49,6 +49,13 @@ pub fn count() -> Ticks {
     Ticks(CNTVCT_EL0.get())
 }
 
+/// How far the count that the timer goes by is ahead of [`count`]: nothing, unless EL2 has shifted that. Some
+/// ticks too much rather than too few, so that the timer does not come early.
+pub fn ahead() -> u64 {
+    let virtual_count = count();
+    now().get().saturating_sub(virtual_count.get())
+}
+
 /// Lets the timer's interrupt come at `deadline`, at once if that has passed. It stays pending
 /// until [`arm`] or [`disarm`] is called again.
 pub fn arm(deadline: Ticks) {

@@ -141,6 +141,12 @@ requests! {
             /// Word for x5.
             word3: u64,
         } -> ();
+        /// Own: the calling thread waits until the system counter, as programs read it (CNTVCT_EL0), is at
+        /// `deadline`, or goes on at once if it has passed that.
+        Sleep = 0x11a {
+            /// Ticks.
+            deadline: u64,
+        } -> ();
         /// Own, or child before its start: sets user and group, and the supplementary groups to those in
         /// the message's bytes, four bytes each, at most 8. A child begins with what its parent is. What
         /// a process has attached, and the handles it has, stay.

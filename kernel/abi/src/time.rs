@@ -30,6 +30,14 @@ impl Frequency {
         ticks / self.hertz() as u64
     }
 
+    /// How many ticks it takes until so much time has passed: rounded up, and at most what a counter has.
+    pub const fn ticks(self, time: Duration) -> u64 {
+        let (hertz, nanoseconds) = (self.hertz() as u64, time.subsec_nanos() as u64);
+        // Less than a second's, so the product is below 2^62.
+        let rest = (nanoseconds * hertz).div_ceil(NANOSECONDS);
+        time.as_secs().saturating_mul(hertz).saturating_add(rest)
+    }
+
     /// How long `ticks` ticks take, rounded down to a nanosecond: exact for any number of them.
     pub const fn duration(self, ticks: u64) -> Duration {
         let hertz = self.hertz() as u64;
@@ -103,6 +111,24 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn after_the_ticks_of_a_time_it_has_passed_and_not_a_tick_earlier() {
+        for hertz in FREQUENCIES {
+            for nanoseconds in [0, 1, 7, 999, 10_000_000, 999_999_999] {
+                for seconds in [0, 1, 86_400 * 366 * 100] {
+                    let time = Duration::new(seconds, nanoseconds);
+                    let ticks = frequency(hertz).ticks(time);
+                    assert!(frequency(hertz).duration(ticks) >= time, "{time:?} at {hertz}");
+                    assert!(
+                        ticks == 0 || frequency(hertz).duration(ticks - 1) < time,
+                        "{time:?} at {hertz}"
+                    );
+                }
+            }
+            assert_eq!(frequency(hertz).ticks(Duration::MAX), u64::MAX, "at {hertz}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId, Stage};
-use crate::sched::{Cpu, CpuId};
+use crate::sched::{Cpu, CpuId, NEVER};
 use crate::thread::{Queue, State, Thread, ThreadId, Work};
 use abi::Rights;
 use mm::SpaceId;
@@ -117,7 +117,7 @@ impl<P: Platform> Kernel<P> {
                         .waiters,
                 )
             }
-            State::New | State::AwaitingAnswer(_) | State::Reading(_) => None,
+            State::New | State::AwaitingAnswer(_) | State::Reading(_) | State::Sleeping => None,
         })
     }
 
@@ -160,6 +160,10 @@ impl<P: Platform> Kernel<P> {
 
     /// Who waits for an answer, and who is to give it, know each other.
     fn audit_ties(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        check(
+            thread.deadline.is_taken() == matches!(thread.state, State::Sleeping),
+            "who waits until a time, and nobody else, has a deadline",
+        )?;
         if let State::AwaitingAnswer(server) = thread.state {
             let server = self.threads.get(server).ok_or("who is to answer exists")?;
             check(server.caller == Some(id), "who is to answer knows who waits")?;
@@ -319,14 +323,39 @@ impl<P: Platform> Kernel<P> {
             let thread = self.threads.get(current).ok_or("the running thread exists")?;
             let runs = matches!(thread.state, State::Ready | State::Working(_));
             check(runs, "the running thread waits for nothing")?;
-            check(cpu.slice_runs, "who runs does so on a time slice")?;
+            check(
+                cpu.ready.is_empty() || cpu.slice_end != NEVER || cpu.alerted,
+                "who runs while others wait does so on a time slice, or is told",
+            )?;
         }
+        let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
+        check(
+            cpu.timer <= deadline.min(cpu.slice_end),
+            "the timer comes when a slice ends or a deadline passes, or earlier",
+        )?;
+        self.audit_deadlines(id)?;
         check(
             cpu.active.is_none_or(|space| self.exists(space)),
             "an active address space exists",
         )?;
         cpu.prepared
             .map_or(Ok(()), |thread| self.audit_prepared(thread, cpu))
+    }
+
+    /// The heap of those that wait until a time has those of this home, each where it should be.
+    fn audit_deadlines(&self, id: CpuId) -> Result<(), Broken> {
+        let heap = &self.cpus[id].deadlines;
+        let waits = |thread: &Thread| thread.deadline.is_taken() && thread.home == id;
+        let mut waiting = self.threads.iter().filter(|(_, thread)| waits(thread));
+        let count = self.threads.iter().filter(|(_, thread)| waits(thread)).count();
+        check(
+            waiting.all(|(thread, _)| heap.is_in_place(&self.threads, thread)),
+            "who waits until a time is in its place",
+        )?;
+        check(
+            heap.count(&self.threads) == count,
+            "who waits until a time does so at home",
+        )
     }
 
     /// Going on with this thread takes nothing but loading its registers.

@@ -22,6 +22,7 @@ pub mod audit;
 pub mod clock;
 pub mod fault;
 pub mod handle;
+mod heap;
 pub mod ipc;
 pub mod kernel;
 pub mod log;

@@ -47,12 +47,9 @@ pub trait Platform {
     /// Leaves whatever space is active on this CPU.
     fn deactivate(&mut self, mmu: &mut Self::Mmu);
 
-    /// Lets [`Interrupt::SliceEnd`] come one time slice from now. A slice that runs already is
-    /// forgotten, and so is its end if nobody has taken that interrupt yet.
-    fn start_slice(&mut self);
-
-    /// Lets it not come, because nobody runs.
-    fn stop_slice(&mut self);
+    /// Lets [`Interrupt::Timer`] come on this CPU when [`Self::ticks`] says `time`, which may have passed. What
+    /// was set before is forgotten, and so is its interrupt if nobody has taken that yet.
+    fn set_timer(&mut self, time: u64);
 
     /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
     fn alert(&mut self, cpu: CpuId);
@@ -76,8 +73,8 @@ pub trait Platform {
 /// An interrupt the portable kernel knows what to do with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interrupt {
-    /// The running thread's time slice is over.
-    SliceEnd,
+    /// The time has come that the timer was set to. It does not come again until that is set anew.
+    Timer,
     /// The console has input.
     ConsoleInput,
     /// Another CPU wants this one to look around.

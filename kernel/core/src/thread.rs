@@ -1,5 +1,6 @@
 //! Threads: what the kernel knows of one besides its registers, and the queues they wait in.
 
+use crate::heap::Place;
 use crate::ipc::Endpoint;
 use crate::process::Process;
 use crate::sched::CpuId;
@@ -22,6 +23,8 @@ pub struct Thread {
     pub home: CpuId,
     /// Whose call it received last and has not answered.
     pub caller: Option<ThreadId>,
+    /// Until when it waits at most, if it does: its place among those of its home that wait until a time.
+    pub(crate) deadline: Place,
     link: Link,
 }
 
@@ -47,6 +50,8 @@ pub enum State {
     Receiving(Id<Endpoint>),
     /// Waits for console input of at most so many bytes.
     Reading(usize),
+    /// Waits for a time.
+    Sleeping,
     /// Waits in the process's queue for its end.
     WaitingEnd(Id<Process>, EndAnswer),
 }
@@ -85,6 +90,7 @@ impl Thread {
             page,
             home,
             caller: None,
+            deadline: Place::default(),
             link: Link::default(),
         }
     }

@@ -94,6 +94,7 @@ impl<P: Platform> Kernel<P> {
 
     /// Lets a thread that waited go on.
     pub(crate) fn wake(&mut self, thread: ThreadId) {
+        self.forget_deadline(thread);
         self.thread(thread).state = State::Ready;
         self.make_ready(thread);
     }

@@ -10,7 +10,7 @@ use aarch64::context::{FpState, FpUnit};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{ALERT, Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{Hardware, Space, direct_map};
-use aarch64::timer;
+use aarch64::timer::{self, Ticks};
 use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
 use addr::Frame;
@@ -20,8 +20,6 @@ use core::ptr::NonNull;
 use kcore::{CpuId, Interrupt, Platform, Registers};
 use vmsa::asid::AsidBits;
 
-/// A time slice is this part of a second.
-const SLICES_PER_SECOND: u64 = 100;
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
     let implemented = cpu::asid_bits();
@@ -92,7 +90,8 @@ pub struct Machine {
     gic: Gic,
     timer: Intid,
     console_interrupt: Option<Intid>,
-    slice_ticks: u64,
+    /// How far the count that the timer goes by is ahead of the one that programs read.
+    timer_ahead: u64,
 }
 
 // SAFETY: Everything in it is memory or device registers that any CPU may use, one at a time: the
@@ -125,7 +124,7 @@ impl Machine {
             gic,
             timer,
             console_interrupt,
-            slice_ticks: u64::from(timer::frequency()) / SLICES_PER_SECOND,
+            timer_ahead: timer::ahead(),
         }
     }
 
@@ -214,12 +213,8 @@ impl Platform for Machine {
         mmu.activate_none(PerCpu::current());
     }
 
-    fn start_slice(&mut self) {
-        timer::arm(timer::now().after(self.slice_ticks));
-    }
-
-    fn stop_slice(&mut self) {
-        timer::disarm();
+    fn set_timer(&mut self, time: u64) {
+        timer::arm(Ticks::new(time).after(self.timer_ahead));
     }
 
     fn alert(&mut self, cpu: CpuId) {
@@ -235,7 +230,7 @@ impl Platform for Machine {
             let intid = taken.intid();
             let interrupt = if intid == self.timer {
                 timer::disarm();
-                Some(Interrupt::SliceEnd)
+                Some(Interrupt::Timer)
             } else if intid == ALERT {
                 Some(Interrupt::Alert)
             } else if Some(intid) == self.console_interrupt {

@@ -14,4 +14,4 @@ mod world;
 pub use programs::{OUTCOMES, Play};
 pub use setup::{Size, world_of};
 pub use vectors::Way;
-pub use world::{Back, Fake, TICKS, World};
+pub use world::{Back, Fake, SLICE, TICKS, World};

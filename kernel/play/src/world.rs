@@ -15,8 +15,12 @@ use slots::Slot;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 
-/// What its counter always says: 100 seconds.
+/// What its counter says at first: 100 seconds.
 pub const TICKS: u64 = 100_000;
+/// How fast it counts, where it counts: time passes when a test says so.
+const HERTZ: u32 = 1000;
+/// A time slice of the kernel's, in ticks.
+pub const SLICE: u64 = HERTZ as u64 / 100;
 
 /// The pretend machine's other half: registers, message pages, a console made of strings.
 pub struct Fake {
@@ -38,12 +42,11 @@ pub struct Fake {
     pub marked: Vec<bool>,
     /// Which thread was made a copy of which, as [`Platform::copy_thread`] was told: from, to.
     pub copied: Vec<(u32, u32)>,
-    /// How many time slices began.
-    pub slices_started: usize,
+    /// What the counter says.
+    pub now: Cell<u64>,
     /// For each time the kernel asks for interrupts in the middle of its work, first to last:
     /// whether the time slice has just ended. It never does when the list is empty.
     pub slice_ends: RefCell<VecDeque<bool>>,
-    slice_ended: Cell<bool>,
 }
 
 /// What one CPU has.
@@ -54,8 +57,8 @@ pub struct FakeCpu {
     pub interrupts: VecDeque<Interrupt>,
     /// The thread it is prepared for: what that one has in its other registers is in this CPU alone.
     pub prepared: Option<u32>,
-    /// Whether a time slice runs, at whose end [`Interrupt::SliceEnd`] comes.
-    pub slice: bool,
+    /// When [`Interrupt::Timer`] comes.
+    pub timer: Option<u64>,
     /// Whether the kernel has more work to do here at once.
     pub works: bool,
     /// What the vectors have still to store.
@@ -68,9 +71,14 @@ impl FakeCpu {
         self.running.is_none() && !self.works && self.unstored.is_none()
     }
 
-    /// Whether it is idle, and no interrupt wakes it.
-    pub fn sleeps(&self) -> bool {
-        self.is_idle() && self.interrupts.is_empty()
+    /// Whether it is idle, and nothing wakes it now.
+    pub fn sleeps(&self, now: u64) -> bool {
+        self.is_idle() && !self.is_interrupted(now)
+    }
+
+    /// Whether an interrupt waits.
+    fn is_interrupted(&self, now: u64) -> bool {
+        !self.interrupts.is_empty() || self.timer.is_some_and(|timer| timer <= now)
     }
 
     /// Whether it has anything of this thread's.
@@ -86,6 +94,11 @@ impl Fake {
     /// The CPU that is in the kernel.
     pub fn cpu(&mut self) -> &mut FakeCpu {
         &mut self.cpus[self.here]
+    }
+
+    /// So many ticks pass.
+    pub fn let_pass(&self, ticks: u64) {
+        self.now.set(self.now.get() + ticks);
     }
 
     /// No other CPU has anything of this thread's.
@@ -150,13 +163,8 @@ impl Platform for Fake {
         mmu.park(self.here);
     }
 
-    fn start_slice(&mut self) {
-        self.cpu().slice = true;
-        self.slices_started += 1;
-    }
-
-    fn stop_slice(&mut self) {
-        self.cpu().slice = false;
+    fn set_timer(&mut self, time: u64) {
+        self.cpu().timer = Some(time);
     }
 
     fn alert(&mut self, cpu: CpuId) {
@@ -164,25 +172,24 @@ impl Platform for Fake {
     }
 
     fn interrupt_pending(&self) -> bool {
-        let ends = self.slice_ends.borrow_mut().pop_front().unwrap_or(false);
-        let cpu = &self.cpus[self.here];
-        self.slice_ended.set(cpu.slice && ends);
-        self.slice_ended.get() || !cpu.interrupts.is_empty()
+        if self.slice_ends.borrow_mut().pop_front().unwrap_or(false) {
+            self.let_pass(SLICE);
+        }
+        self.cpus[self.here].is_interrupted(self.now.get())
     }
 
     fn take_interrupt(&mut self) -> Option<Interrupt> {
-        let ended = self.slice_ended.take();
+        let now = self.now.get();
         let cpu = self.cpu();
-        if ended {
-            cpu.interrupts.push_front(Interrupt::SliceEnd);
+        if cpu.timer.is_some_and(|timer| timer <= now) {
+            cpu.timer = None;
+            return Some(Interrupt::Timer);
         }
-        let interrupt = cpu.interrupts.pop_front();
-        cpu.slice &= interrupt != Some(Interrupt::SliceEnd);
-        interrupt
+        cpu.interrupts.pop_front()
     }
 
     fn ticks(&self) -> u64 {
-        TICKS
+        self.now.get()
     }
 
     fn console_put(&mut self, byte: u8) -> bool {
@@ -246,9 +253,8 @@ impl World {
             console_full: false,
             marked: vec![false; THREADS],
             copied: Vec::new(),
-            slices_started: 0,
+            now: Cell::new(TICKS),
             slice_ends: RefCell::default(),
-            slice_ended: Cell::default(),
         };
         let storage = Storage {
             processes: leak(THREADS),
@@ -266,7 +272,7 @@ impl World {
         let facts = Facts {
             machine,
             board: "pretend machine",
-            clock: Clock::without_date(Frequency::new(1000).expect("not zero"), 0),
+            clock: Clock::without_date(Frequency::new(HERTZ).expect("not zero"), 0),
         };
         let mut kernel = Kernel::new(fake, memory, storage, facts);
         let (init, _) = kernel
@@ -334,7 +340,7 @@ impl World {
         for (number, cpu) in self.kernel.platform.cpus.iter().enumerate() {
             let id = CpuId::new(number).expect("there is such a CPU");
             assert!(
-                !cpu.sleeps() || !self.kernel.is_wanted(id),
+                !cpu.sleeps(self.kernel.platform.now.get()) || !self.kernel.is_wanted(id),
                 "a thread waits for CPU {number}, which sleeps"
             );
         }
@@ -480,9 +486,16 @@ impl World {
         panic!("thread {thread} never runs");
     }
 
-    /// The time slice ends; then whoever goes on runs.
-    pub fn end_slice(&mut self) {
-        self.take(Interrupt::SliceEnd);
+    /// So much time passes that the time slice ends, if one runs; then whoever goes on runs.
+    pub fn end_slice(&mut self) -> Next {
+        self.kernel.platform.let_pass(SLICE);
+        self.look_up()
+    }
+
+    /// Whether the CPU sleeps whose number this is.
+    pub fn sleeps(&self, cpu: usize) -> bool {
+        let fake = &self.kernel.platform;
+        fake.cpus[cpu].sleeps(fake.now.get())
     }
 
     /// The interrupt comes; then whoever goes on runs.
@@ -500,7 +513,7 @@ impl World {
     /// Whether an interrupt waits on the CPU whose turn it is.
     pub fn is_alerted(&self) -> bool {
         let fake = &self.kernel.platform;
-        !fake.cpus[fake.here].interrupts.is_empty()
+        fake.cpus[fake.here].is_interrupted(fake.now.get())
     }
 
     /// Whether a thread's program runs on any CPU.
@@ -518,12 +531,11 @@ impl World {
     /// Lets `cpu` do what it has to do: its time slice ends, or it goes on with work, or is woken. Nothing if it sleeps.
     pub fn give_turn(&mut self, cpu: usize) -> Option<Next> {
         self.turn_to(cpu);
-        let fake = self.kernel.platform.cpu();
-        if fake.sleeps() {
+        if self.sleeps(cpu) {
             return None;
         }
         Some(if self.running.is_some() {
-            self.take(Interrupt::SliceEnd)
+            self.end_slice()
         } else if self.is_alerted() {
             self.look_up()
         } else {

@@ -15,7 +15,7 @@ pub use civil::DateTime;
 pub use core::time::Duration;
 
 use crate::Error;
-use crate::sys::process::{read_clock, yield_now};
+use crate::sys::process::read_clock;
 
 /// A moment by the system counter, which is never set and stands still for nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -43,18 +43,29 @@ impl Instant {
         counter::frequency().duration(self.ticks.saturating_sub(earlier.ticks))
     }
 
+    /// The moment that is so much later, or the next that the counter has a number for. Centuries after the
+    /// counter's start time ends.
+    pub fn after(self, time: Duration) -> Self {
+        let ticks = counter::frequency().ticks(time);
+        Self {
+            ticks: self.ticks.saturating_add(ticks),
+        }
+    }
+
     /// How long it is after the counter's start, at power-on or soon after.
     pub fn since_start(self) -> Duration {
         counter::frequency().duration(self.ticks)
     }
 }
 
-/// Lets time pass while others run. The kernel has no timer for programs yet, so this one keeps asking.
+/// Lets so much time pass at least while others run.
 pub fn sleep(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        yield_now();
-    }
+    sleep_until(Instant::now().after(time));
+}
+
+/// Waits until `moment`, or goes on at once if that has passed.
+pub fn sleep_until(moment: Instant) {
+    crate::sys::process::sleep_until(moment.ticks);
 }
 
 /// A moment by the calendar.

@@ -46,6 +46,7 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Derive(derive) => self.derive(call.thread, derive),
             ProcessRequest::Close(close) => self.close(call.thread, close.handle),
             ProcessRequest::Yield(_) => self.yield_now(call.thread),
+            ProcessRequest::Sleep(sleep) => self.sleep(call.thread, sleep.deadline),
         }
     }
 
@@ -194,6 +195,16 @@ impl<P: Platform> Kernel<P> {
     fn yield_now(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
         self.answer(thread, ());
         self.rotate();
+        Ok(Outcome::Waits)
+    }
+
+    fn sleep(&mut self, thread: ThreadId, deadline: u64) -> Result<Outcome, Errno> {
+        if deadline <= self.platform.ticks() {
+            return Ok(self.answer(thread, ()));
+        }
+        self.thread(thread).state = State::Sleeping;
+        self.wait_until(thread, deadline);
+        self.cpu().current = None;
         Ok(Outcome::Waits)
     }
 }

@@ -113,7 +113,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Takes `thread` out of the queue it is in.
+    /// Takes `thread` out of the queue it is in, and lets its deadline not come.
     fn leave_queue(&mut self, id: ThreadId) {
         let is_current = self.is_current(id);
         let threads = &mut self.threads;
@@ -138,9 +138,10 @@ impl<P: Platform> Kernel<P> {
                 }
             }
             State::Reading(_) => self.console.forget_reader(id),
-            // Running, new, working, or waiting for an answer: in no queue. A server that still
-            // holds this thread as its caller finds that it is gone.
-            State::New | State::Ready | State::Working(_) | State::AwaitingAnswer(_) => {}
+            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that
+            // still holds this thread as its caller finds that it is gone.
+            State::New | State::Ready | State::Working(_) | State::Sleeping | State::AwaitingAnswer(_) => {}
         }
+        self.forget_deadline(id);
     }
 }

@@ -1,5 +1,7 @@
 //! One CPU as the scheduler sees it: who runs there, who waits for it, what it is prepared for.
 
+use super::time::{ByDeadline, NEVER};
+use crate::heap::Heap;
 use crate::thread::{Queue, Thread, ThreadId};
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
@@ -47,7 +49,13 @@ pub(crate) struct Cpu {
     pub active: Option<SpaceId>,
     /// Threads that are ready and have this home.
     pub ready: ReadyQueue,
-    pub slice_runs: bool,
+    /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody
+    /// waits for this CPU.
+    pub slice_end: u64,
+    /// Threads that have this home and wait until some time.
+    pub deadlines: Heap<ByDeadline>,
+    /// What the timer is set to.
+    pub timer: u64,
     /// Another CPU has alerted this one, which has not looked around since.
     pub alerted: bool,
 }
@@ -63,7 +71,9 @@ impl Cpu {
             queue: Queue::EMPTY,
             count: 0,
         },
-        slice_runs: false,
+        slice_end: NEVER,
+        deadlines: Heap::EMPTY,
+        timer: NEVER,
         alerted: false,
     };
 

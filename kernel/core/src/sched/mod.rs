@@ -5,9 +5,13 @@
 //! is sent a message, or an answer, there.
 
 mod cpu;
+mod time;
 
 pub(crate) use cpu::{Cpu, Cpus};
 pub use cpu::{CpuId, MAX_CPUS};
+#[cfg(test)]
+pub(crate) use time::ByDeadline;
+pub(crate) use time::NEVER;
 
 use crate::kernel::Kernel;
 use crate::platform::{Interrupt, Platform};
@@ -94,15 +98,13 @@ impl<P: Platform> Kernel<P> {
     pub fn interrupt(&mut self) {
         while let Some(interrupt) = self.platform.take_interrupt() {
             match interrupt {
-                Interrupt::SliceEnd => {
-                    self.cpu().slice_runs = false;
-                    self.rotate();
-                }
+                Interrupt::Timer => self.timer(),
                 Interrupt::ConsoleInput => self.console_input(),
                 // Whoever takes interrupts runs afterwards, and looks around then.
                 Interrupt::Alert => {}
             }
         }
+        self.restore_timer();
     }
 
     /// Does a bounded step of what can be done before it is needed: for a CPU on which nobody goes on.
@@ -148,11 +150,21 @@ impl<P: Platform> Kernel<P> {
         let home = self.thread(thread).home;
         let stays = self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread);
         let to = self.cpus.idle().filter(|_| !stays).unwrap_or(home);
-        let was_idle = self.cpus[to].is_idle();
         self.thread(thread).home = to;
         self.cpus[to].ready.push(&mut self.threads, thread);
-        if was_idle {
-            self.alert(to);
+        self.notice(to);
+    }
+
+    /// Somebody waits for `cpu` from now on: it looks around if it has nothing to do, or is not going to stop
+    /// by itself.
+    fn notice(&mut self, cpu: CpuId) {
+        let runs_alone = self.cpus[cpu].slice_end == NEVER;
+        if cpu != self.cpus.here {
+            if runs_alone {
+                self.alert(cpu);
+            }
+        } else if runs_alone && self.cpus[cpu].current.is_some() {
+            self.start_slice();
         }
     }
 
@@ -183,7 +195,21 @@ impl<P: Platform> Kernel<P> {
     /// takes turns with other threads in the same way.
     #[inline]
     fn pick(&mut self) -> Option<ThreadId> {
-        self.cpu().current.or_else(|| self.pick_next())
+        match self.cpu().current {
+            Some(current) => {
+                self.limit_slice();
+                Some(current)
+            }
+            None => self.pick_next(),
+        }
+    }
+
+    /// A slice begins if somebody waits for this CPU and none runs.
+    fn limit_slice(&mut self) {
+        let cpu = self.cpu();
+        if cpu.slice_end == NEVER && !cpu.ready.is_empty() {
+            self.start_slice();
+        }
     }
 
     fn pick_next(&mut self) -> Option<ThreadId> {
@@ -191,13 +217,9 @@ impl<P: Platform> Kernel<P> {
         let next = own.or_else(|| self.steal());
         let cpu = self.cpus.this();
         cpu.current = next;
-        let ran = core::mem::replace(&mut cpu.slice_runs, next.is_some());
-        match next {
-            Some(_) => self.platform.start_slice(),
-            None if ran => self.platform.stop_slice(),
-            None => {}
-        }
+        cpu.slice_end = NEVER;
         if !cpu.ready.is_empty() {
+            self.start_slice();
             self.share();
         }
         next

@@ -135,7 +135,7 @@ fn with_work_that_waits() -> World {
     let base = map_and_touch(&mut world, 200);
     world.interleaved = true;
     unmap(&mut world, base, 200);
-    world.take(Interrupt::SliceEnd);
+    world.end_slice();
     world
 }
 
@@ -143,7 +143,7 @@ fn with_work_that_waits() -> World {
 fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
     let mut world = with_work_that_waits();
     assert_eq!(runs_on(&world, 0), Some(OTHER), "`init` waits with its work");
-    world.take(Interrupt::SliceEnd);
+    world.end_slice();
     assert!(world.kernel.platform.cpus[0].works, "now the other waits");
     world.turn_to(1);
     world.interleaved = false;
@@ -159,12 +159,12 @@ fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
 #[test]
 fn a_cpu_that_found_nothing_to_take_is_alerted_once_there_is_something() {
     let mut world = with_work_that_waits();
-    world.take(Interrupt::SliceEnd);
+    world.end_slice();
     world.turn_to(1);
     exit_wholly(&mut world);
-    assert!(world.kernel.platform.cpus[1].sleeps());
+    assert!(world.sleeps(1));
     world.turn_to(0);
-    world.take(Interrupt::SliceEnd);
+    world.end_slice();
     assert_eq!(runs_on(&world, 0), Some(OTHER));
     world.turn_to(1);
     assert!(world.is_alerted(), "`init` waits, and nothing of it is in a CPU");
@@ -304,7 +304,7 @@ fn what_a_cpu_has_of_a_dying_thread_is_forgotten_there_before_another_finishes_i
         "`init` waits for the third's end"
     );
     world.turn_to(1);
-    world.take(Interrupt::SliceEnd);
+    world.end_slice();
     assert!(
         world.kernel.platform.cpus[1].works,
         "the third ends there too, and has its turn"
@@ -404,7 +404,7 @@ fn a_process_is_copied_while_others_run_and_its_child_starts_elsewhere() {
     let mut meanwhile = 0;
     while runs_on(&world, 1).is_none() {
         world.turn_to(0);
-        world.take(Interrupt::SliceEnd);
+        world.end_slice();
         assert!(runs_on(&world, 0).is_some());
         meanwhile += 1;
         world.turn_to(1);

@@ -13,6 +13,7 @@ mod lives;
 mod messages;
 mod no_room;
 mod regions;
+mod sleep;
 mod trace;
 
 use play::Size;

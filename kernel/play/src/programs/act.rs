@@ -3,7 +3,6 @@
 use super::Play;
 use super::choose::{Picks, Trap};
 use super::program::Entry;
-use crate::world::FakeCpu;
 use abi::process::{End, FaultKind};
 use abi::{Handle, Operation};
 use addr::{Perms, VirtAddr};
@@ -230,6 +229,14 @@ impl Play {
         }
     }
 
+    /// Time passes: mostly so much that the time slice ends.
+    pub(super) fn let_time_pass(&mut self, picks: &mut Picks<'_>) {
+        self.enter(Entry::Interruption);
+        self.world.kernel.platform.let_pass(picks.next() % 8);
+        let next = self.world.end_slice();
+        self.meet_all(next);
+    }
+
     pub(super) fn interrupt(&mut self, interrupt: Interrupt) {
         self.enter(Entry::Interruption);
         let next = self.world.take(interrupt);
@@ -252,7 +259,7 @@ impl Play {
     /// No program runs on the CPU, which has work of the kernel's to do or sleeps.
     pub(super) fn do_without_program(&mut self, picks: &mut Picks<'_>) {
         let fake = &self.world.kernel.platform;
-        if fake.cpus.iter().all(FakeCpu::sleeps) {
+        if (0..self.world.cpus()).all(|cpu| self.world.sleeps(cpu)) {
             self.disturb(picks);
         } else if !fake.cpus[fake.here].is_idle() {
             self.go_on();
@@ -263,8 +270,10 @@ impl Play {
 
     /// Nobody runs: something comes from outside, or ends somebody.
     fn disturb(&mut self, picks: &mut Picks<'_>) {
-        if picks.next().is_multiple_of(2) {
-            return self.type_something(picks);
+        match picks.next() % 4 {
+            0 | 1 => return self.type_something(picks),
+            2 => return self.let_time_pass(picks),
+            _ => {}
         }
         let processes = self.world.kernel.processes();
         let others = processes.filter(|(_, process)| process.pid.0 != 1 && process.thread.is_some());

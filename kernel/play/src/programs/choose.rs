@@ -1,6 +1,7 @@
 //! From numbers to traps: nonsense, and what might be meant.
 
 use super::program::Program;
+use crate::world::TICKS;
 use abi::console::ConsoleRequest;
 use abi::memory::{Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, Unmap};
 use abi::process::{
@@ -323,6 +324,9 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         },
         "command" => picks.of(&[0, 0, 1, 2, 3, 11, 12, 13, 14, 15, 16]),
         "protection" => picks.of(&[3, 1, 5, 4, 7, 0]),
+        "deadline" => picks
+            .of(&[0, TICKS, TICKS + 50, TICKS + 200, u64::MAX])
+            .saturating_add(picks.next() % 2),
         "most" => picks.next() % 600,
         "after" | "position" => picks.next() % 8,
         _ => picks.next(),

@@ -12,10 +12,10 @@ use abi::shm::ShmId;
 use abi::{Handle, MessagePage, Rights, Tag};
 use addr::Frame;
 use choose::{Picks, Trap};
+use kcore::Next;
 use kcore::handle::Object;
 use kcore::process::{Process, ProcessId};
 use kcore::thread::{State, ThreadId};
-use kcore::{Interrupt, Next};
 use program::{Entry, Program, Sight};
 use std::collections::HashMap;
 
@@ -96,7 +96,7 @@ impl Play {
             50..=53 => self.touch(picks),
             54 => self.touch_much(picks),
             55 => self.misbehave(picks),
-            56..=59 => self.interrupt(Interrupt::SliceEnd),
+            56..=59 => self.let_time_pass(picks),
             60..=61 => self.type_something(picks),
             62 => self.world.kernel.platform.console_full ^= true,
             _ => self.trap(&Trap::nonsense(picks)),

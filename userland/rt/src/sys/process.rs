@@ -4,7 +4,7 @@ use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
     Become, Close, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadClock,
-    ReadCredential, SetCredential, Start, UserAndGroup, Wait, Yield,
+    ReadCredential, SetCredential, Sleep, Start, UserAndGroup, Wait, Yield,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Rights};
@@ -122,6 +122,12 @@ pub fn close(handle: Handle) -> Result<(), Error> {
 pub fn yield_now() {
     // Whether others ran or there was nobody else makes no difference to the caller.
     call(Handle::SELF, Yield {}).ok();
+}
+
+/// As [`Sleep`], until the counter is at `deadline`.
+pub fn sleep_until(deadline: u64) {
+    // The kernel refuses nobody this; a server in its place might, and then no time passes.
+    call(Handle::SELF, Sleep { deadline }).ok();
 }
 
 /// As [`Identify`].

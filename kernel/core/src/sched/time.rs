@@ -1,0 +1,106 @@
+//! Time as the scheduler sees it: slices, and until when threads wait.
+//!
+//! The timer of a CPU is set to what comes first, the end of the slice or a deadline, or to something earlier:
+//! what is put off, or not waited for any more, does not set it anew, so at worst it comes once in vain. While
+//! nobody else wants the CPU no slice runs, and while nobody waits for a time either, no timer.
+
+use crate::heap::{Kind, Place};
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::{Thread, ThreadId};
+
+/// In place of a time that never comes.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// A time slice is this part of a second.
+const SLICES_PER_SECOND: u64 = 100;
+
+/// Most deadlines that are served at a time. The interrupt of the next comes at once.
+const MOST_AT_A_TIME: usize = 16;
+
+/// The heap that has the threads that wait until a time, by that time in ticks of the system counter. Each CPU
+/// has one, of the threads whose home it is.
+pub(crate) struct ByDeadline;
+
+impl Kind for ByDeadline {
+    fn place(thread: &Thread) -> &Place {
+        &thread.deadline
+    }
+
+    fn place_mut(thread: &mut Thread) -> &mut Place {
+        &mut thread.deadline
+    }
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Lets `thread`, which runs here and waits from now on as its state says, wait no longer than until
+    /// `deadline`, in ticks of the system counter as programs read it: then [`Self::pass_deadline`] comes,
+    /// soon if that time has passed already. Until then it is to be forgotten when the thread stops waiting.
+    pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
+        let cpu = self.cpus.this();
+        cpu.deadlines.insert(&mut self.threads, thread, deadline);
+        self.set_timer(deadline);
+    }
+
+    /// `thread`, whose home has not changed since, does not wait any longer: its deadline, if it has one, does
+    /// not come.
+    #[inline]
+    pub(crate) fn forget_deadline(&mut self, thread: ThreadId) {
+        if self.thread(thread).deadline.is_taken() {
+            self.take_deadline_back(thread);
+        }
+    }
+
+    #[cold]
+    fn take_deadline_back(&mut self, thread: ThreadId) {
+        let home = self.thread(thread).home;
+        self.cpus[home].deadlines.remove(&mut self.threads, thread);
+    }
+
+    /// `thread` has waited until its deadline.
+    fn pass_deadline(&mut self, thread: ThreadId) {
+        self.answer(thread, ());
+        self.wake(thread);
+    }
+
+    /// The timer of this CPU has come.
+    pub(super) fn timer(&mut self) {
+        self.cpu().timer = NEVER;
+        let now = self.platform.ticks();
+        for _ in 0..MOST_AT_A_TIME {
+            match self.cpus.this().deadlines.first(&self.threads) {
+                Some((thread, deadline)) if deadline <= now => self.pass_deadline(thread),
+                _ => break,
+            }
+        }
+        if self.cpu().slice_end <= now {
+            self.cpu().slice_end = NEVER;
+            self.rotate();
+        }
+    }
+
+    /// Sets the timer, which may have come, to what is next.
+    pub(super) fn restore_timer(&mut self) {
+        let cpu = self.cpus.this();
+        let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
+        let next = deadline.min(cpu.slice_end);
+        self.set_timer(next);
+    }
+
+    /// The running thread has the CPU for a time slice from now on, as others want it, too.
+    pub(super) fn start_slice(&mut self) {
+        let slice = u64::from(self.facts.clock.frequency().hertz()) / SLICES_PER_SECOND;
+        let end = self.platform.ticks().saturating_add(slice);
+        self.cpu().slice_end = end;
+        self.set_timer(end);
+    }
+
+    /// The timer of this CPU comes at `time` at the latest.
+    fn set_timer(&mut self, time: u64) {
+        let cpu = self.cpus.this();
+        if time < cpu.timer {
+            cpu.timer = time;
+            self.platform.set_timer(time);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Shows how the kernel shares out time: sleepers sleep as long as they asked for, and cost nothing.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use abi::process::End;
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use rt::time::{self, Duration, Instant};
+use rt::{Failure, Outcome, Start, println};
+use tests::{Family, Frames};
+
+rt::program!(run);
+
+fn run(start: &Start) -> Outcome {
+    match (start.arg(0), start.arg(1)) {
+        (Some("sleep"), Some(milliseconds)) => sleep(Duration::from_millis(milliseconds.parse()?)),
+        _ => lead(&Family::new("scheduling", start)?),
+    }
+}
+
+fn lead(family: &Family) -> Outcome {
+    let frames = Frames::count();
+    sleep(Duration::from_nanos(1))?;
+    sleep(Duration::from_millis(50))?;
+    time::sleep_until(Instant::now());
+    println!("scheduling: slept at least as long as asked for");
+    many_sleep(family)?;
+    a_sleeper_can_be_killed(family)?;
+    frames.check()?;
+    println!("scheduling: everything is as it should be");
+    Ok(())
+}
+
+fn sleep(time: Duration) -> Outcome {
+    let start = Instant::now();
+    time::sleep(time);
+    let slept = start.elapsed();
+    if slept < time {
+        return Err(Failure::new(format!(
+            "scheduling: slept {slept:?} instead of {time:?}"
+        )));
+    }
+    Ok(())
+}
+
+fn many_sleep(family: &Family) -> Outcome {
+    let times = [70, 10, 50, 50, 30, 1, 90, 20].map(|milliseconds: u64| milliseconds.to_string());
+    let children = times.iter().map(|time| family.start(["sleep", time.as_str()]));
+    let children = children.collect::<Result<Vec<_>, _>>()?;
+    for child in &children {
+        let end = child.wait()?;
+        if end != End::Exited(0) {
+            return Err(Failure::new(format!("scheduling: a sleeper ended as {end:?}")));
+        }
+    }
+    println!("scheduling: {} slept at the same time", children.len());
+    Ok(())
+}
+
+/// It has not slept long enough by far.
+fn a_sleeper_can_be_killed(family: &Family) -> Outcome {
+    let sleeper = family.start(["sleep", "1000000000"])?;
+    time::sleep(Duration::from_millis(10));
+    sleeper.kill()?;
+    match sleeper.wait()? {
+        End::Killed => Ok(()),
+        end => Err(Failure::new(format!(
+            "scheduling: a killed sleeper ended as {end:?}"
+        ))),
+    }
+}
