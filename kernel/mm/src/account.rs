@@ -4,8 +4,8 @@
 //! destroyed. So nobody's share grows by what others do.
 
 use crate::identity::Uid;
-use crate::trie::{Below, Node, Trie};
 use abi::memory::UserUsage;
+use slots::trie::{Below, Node, Trie};
 use slots::{Id, Slot, Slots};
 
 /// What one user has. Users who have nothing have no account.
@@ -17,6 +17,8 @@ pub struct Account {
 }
 
 impl Node for Account {
+    type Number = u32;
+
     fn number(&self) -> u32 {
         self.uid.0
     }

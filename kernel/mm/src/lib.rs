@@ -111,7 +111,6 @@ mod space;
 mod subject;
 mod touch;
 mod transfer;
-mod trie;
 mod unmap;
 mod unshare;
 mod vma;

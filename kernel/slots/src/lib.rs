@@ -6,6 +6,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod trie;
+
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;

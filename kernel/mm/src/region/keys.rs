@@ -5,9 +5,9 @@
 //! whose depth is bounded, whatever anybody chooses.
 
 use super::{Region, RegionId};
-use crate::trie::{Below, Node, Trie};
 use abi::shm::ShmKey;
 use slots::Slots;
+use slots::trie::{Below, Node, Trie};
 
 /// The tree of regions whose keys have the same hash.
 pub struct KeyBucket(Trie<Region>);
@@ -18,6 +18,8 @@ impl KeyBucket {
 }
 
 impl Node for Region {
+    type Number = u32;
+
     fn number(&self) -> u32 {
         self.key.0.cast_unsigned()
     }

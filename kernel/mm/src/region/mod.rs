@@ -13,11 +13,11 @@ pub(crate) use table::RegionTable;
 use crate::frame::Unreachable;
 use crate::identity::Seconds;
 use crate::space::SpaceId;
-use crate::trie::Below;
 use abi::process::Pid;
 use abi::shm::{IpcPerm, SHM_DEST, SHM_LOCKED, ShmId, ShmKey, ShmidDs};
 use addr::PageCount;
 use slots::Id;
+use slots::trie::Below;
 
 /// Names a region, for whoever has a handle to it. User programs know a [`ShmId`] instead.
 pub type RegionId = Id<Region>;

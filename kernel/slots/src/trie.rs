@@ -4,15 +4,35 @@
 //! volume 3, 6.3 "Digital searching"), and its nodes are the objects in the slots. No way in it is longer
 //! than a number has bits, whatever anybody chooses, and nothing is allocated.
 
-use slots::{Id, Slots};
+use crate::{Id, Slots};
 
 /// A node's subtrees: of numbers whose next bit is 0, and 1.
-pub(crate) type Below<T> = [Option<Id<T>>; 2];
+pub type Below<T> = [Option<Id<T>>; 2];
+
+/// What nodes are found by.
+pub trait Number: Copy + Eq {
+    /// Its lowest bit, 0 or 1, and the others.
+    fn split(self) -> (usize, Self);
+}
+
+impl Number for u32 {
+    fn split(self) -> (usize, Self) {
+        (self as usize % 2, self / 2)
+    }
+}
+
+impl Number for u128 {
+    fn split(self) -> (usize, Self) {
+        (self as usize % 2, self / 2)
+    }
+}
 
 /// What can be in a tree.
-pub(crate) trait Node: Sized + 'static {
+pub trait Node: Sized + 'static {
     /// What it is found by.
-    fn number(&self) -> u32;
+    type Number: Number;
+    /// The same of this one.
+    fn number(&self) -> Self::Number;
     /// Its subtrees.
     fn below(&self) -> Below<Self>;
     /// The same, to be changed.
@@ -20,7 +40,7 @@ pub(crate) trait Node: Sized + 'static {
 }
 
 /// A tree, or where it hangs. What it consists of is in the slots.
-pub(crate) struct Trie<T> {
+pub struct Trie<T> {
     root: Option<Id<T>>,
 }
 
@@ -35,27 +55,27 @@ impl<T: Node> Trie<T> {
     pub const EMPTY: Self = Self { root: None };
 
     /// The node with this number.
-    pub fn find(&self, slots: &Slots<T>, number: u32) -> Option<Id<T>> {
+    pub fn find(&self, slots: &Slots<T>, number: T::Number) -> Option<Id<T>> {
         let (mut next, mut bits) = (self.root, number);
         while let Some(id) = next {
             let node = slots.get(id)?;
             if node.number() == number {
                 return Some(id);
             }
-            next = node.below()[bits as usize % 2];
-            bits /= 2;
+            let (side, others) = bits.split();
+            (next, bits) = (node.below()[side], others);
         }
         None
     }
 
     /// Puts a node in whose number no other has.
-    pub fn insert(&mut self, slots: &mut Slots<T>, id: Id<T>, number: u32) {
+    pub fn insert(&mut self, slots: &mut Slots<T>, id: Id<T>, number: T::Number) {
         let place = self.place_of(slots, number, None);
         self.hang(slots, &place, Some(id));
     }
 
     /// Takes a node out. Any leaf below it may take its place: their numbers begin with the same bits.
-    pub fn remove(&mut self, slots: &mut Slots<T>, id: Id<T>, number: u32) {
+    pub fn remove(&mut self, slots: &mut Slots<T>, id: Id<T>, number: T::Number) {
         let place = self.place_of(slots, number, Some(id));
         let leaf = self.detach_leaf(slots, id);
         let below = slots.get_mut(id).map(|node| core::mem::take(node.below_mut()));
@@ -81,15 +101,16 @@ impl<T: Node> Trie<T> {
     }
 
     /// The place on the way of `number` where `wanted` hangs.
-    fn place_of(&self, slots: &Slots<T>, number: u32, wanted: Option<Id<T>>) -> Place<T> {
+    fn place_of(&self, slots: &Slots<T>, number: T::Number, wanted: Option<Id<T>>) -> Place<T> {
         let (mut place, mut bits) = (Place::Root, number);
         loop {
             let hangs = self.hanging(slots, &place);
+            let (side, others) = bits.split();
             match hangs {
-                Some(id) if hangs != wanted => place = Place::Below(id, bits as usize % 2),
+                Some(id) if hangs != wanted => place = Place::Below(id, side),
                 _ => return place,
             }
-            bits /= 2;
+            bits = others;
         }
     }
 

@@ -3,8 +3,8 @@
 extern crate std;
 
 use super::{Below, Node, Trie};
+use crate::{Id, Slot, Slots};
 use proptest::prelude::{prop_assert_eq, proptest};
-use slots::{Id, Slot, Slots};
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
@@ -14,6 +14,8 @@ struct Number {
 }
 
 impl Node for Number {
+    type Number = u32;
+
     fn number(&self) -> u32 {
         self.number
     }
