@@ -28,7 +28,10 @@ fn run(start: &Start) -> Outcome {
     match start.arg(0) {
         Some(ipc::SERVE) => return ipc::serve(|| ()),
         Some(ipc::SERVE_WITH_FP) => return ipc::serve(ipc::use_fp),
+        Some(ipc::CALL) => return ipc::call(start, || ()),
+        Some(ipc::CALL_WITH_FP) => return ipc::call(start, ipc::use_fp),
         Some("yield") => return processes::yield_forever(),
+        Some("yields") => return processes::count_yields(),
         Some("fork") => {
             processes::fork_many()?.iter().for_each(print);
             return Ok(());
