@@ -123,7 +123,7 @@ impl<M: Mmu> MemoryManager<M> {
         let (mut tables, mut owned, mut before) = (0, 0, None);
         let (mut present, mut shared) = (0, 0);
         for (id, vma) in self.vmas_of(space) {
-            tables += tables_needed(vma.range(), vma.manner(), Neighbours { before, after: None });
+            tables += tables_needed(vma.range(), vma.manner(), Neighbours::between(before, None));
             before = Some(vma.range());
             owned += vma.owned;
             if vma.backing.owns_frames() {

@@ -90,13 +90,13 @@ impl<M: Mmu> MemoryManager<M> {
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(FaultCause::Unmapped)?;
         let page = address.page();
-        let id = find(space, vmas, page).ok_or(FaultCause::Unmapped)?;
+        let id = space.set.containing(vmas, page).ok_or(FaultCause::Unmapped)?;
+        space.set.expect_at(id);
         let needed = needed(access);
         if existing(vmas, id).growth_to(page).is_some() {
             space.grow(frames, vmas, id, page, needed)?;
         }
         let vma = usable(space, vmas, id, page).ok_or(FaultCause::Unmapped)?;
-        space.recent = Some(id);
         if !vma.perms.contains(needed) {
             return Err(FaultCause::NotPermitted);
         }
@@ -135,7 +135,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// What is mapped at an address, for reports; `None` if nothing usable is.
     pub fn describe(&self, space: SpaceId, address: VirtAddr) -> Option<VmaFacts> {
         let space = self.spaces.get(typed(space))?;
-        let id = find(space, &self.vmas, address.page())?;
+        let id = space.set.containing(&self.vmas, address.page())?;
         let vma = usable(space, &self.vmas, id, address.page())?;
         let what = match vma.backing {
             Backing::Anonymous | Backing::Stack(_) => VmaKind::Anonymous,
@@ -160,15 +160,6 @@ fn attached(regions: &mut RegionTable, attachment: Attachment) -> &mut Region {
     regions
         .get_mut(attachment.region)
         .expect("an attached region exists")
-}
-
-/// The VMA that takes up `page`.
-fn find<H>(space: &Space<H>, vmas: &Vmas, page: Page) -> Option<VmaId> {
-    let takes_up = |id: &VmaId| vmas.get(*id).is_some_and(|vma| vma.range().contains(page));
-    space
-        .recent
-        .filter(takes_up)
-        .or_else(|| space.set.containing(vmas, page))
 }
 
 /// A VMA of a space, if `page` can be used through it.

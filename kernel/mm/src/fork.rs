@@ -316,7 +316,7 @@ fn needs<H>(parent: &Space<H>, vmas: &Vmas, top: Option<PageRange>) -> Result<Ne
             return Err(Errno::EAGAIN);
         }
         if is_heirloom(vma) {
-            let neighbours = Neighbours { before, after: top };
+            let neighbours = Neighbours::between(before, top);
             needs.vmas += 1;
             needs.frames += vma.owned + tables_needed(vma.range(), vma.manner(), neighbours);
             before = Some(vma.range());

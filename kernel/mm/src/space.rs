@@ -23,8 +23,6 @@ pub struct Space<H> {
     pub(crate) identity: Identity,
     pub(crate) state: SpaceState,
     pub(crate) set: VmaSet,
-    /// Where the last page was touched: most often the next one is there too. It may be gone.
-    pub(crate) recent: Option<VmaId>,
     /// Tables below the root. Charged: one for each extent that a VMA touches.
     pub(crate) tables: Stock,
     /// Frames of private pages. Charged: what the VMAs own.
@@ -190,7 +188,6 @@ impl<H> Space<H> {
             identity,
             state: SpaceState::Alive,
             set: VmaSet::EMPTY,
-            recent: None,
             tables: Stock::EMPTY,
             pages: Stock::EMPTY,
             attachments: 0,

@@ -17,6 +17,8 @@ pub(crate) struct VmaSet {
     pub(super) tree: Subtree,
     /// The highest.
     last: Option<VmaId>,
+    /// Where something happened last: most often the next thing happens there too.
+    recent: Option<VmaId>,
     count: u32,
 }
 
@@ -31,6 +33,7 @@ impl VmaSet {
     pub const EMPTY: Self = Self {
         tree: Subtree::EMPTY,
         last: None,
+        recent: None,
         count: 0,
     };
 
@@ -72,6 +75,7 @@ impl VmaSet {
         self.join(vmas, before, Some(id));
         self.join(vmas, Some(id), after);
         tree::insert(vmas, &mut self.tree, id);
+        self.recent = Some(id);
         self.count += 1;
     }
 
@@ -80,7 +84,15 @@ impl VmaSet {
         let Spot { before, after } = Self::spot_of(vmas, id);
         self.join(vmas, before, after);
         tree::remove(vmas, &mut self.tree, id);
+        if self.recent == Some(id) {
+            self.recent = before.or(after);
+        }
         self.count -= 1;
+    }
+
+    /// Notes that what follows will be about a VMA of this set, or one beside it.
+    pub fn expect_at(&mut self, id: VmaId) {
+        self.recent = Some(id);
     }
 
     /// Gives a VMA of this set another range, which keeps its place in the order.
@@ -120,6 +132,25 @@ impl VmaSet {
 
     /// The lowest VMA that ends above `page`: the one that takes it up, or the next one.
     pub fn first_ending_after(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
+        self.near_recent(vmas, page)
+            .unwrap_or_else(|| self.search(vmas, page))
+    }
+
+    /// What the recent VMA or one of its neighbours answers, if it is up to them.
+    fn near_recent(&self, vmas: &Vmas, page: Page) -> Option<Option<VmaId>> {
+        let recent = self.recent?;
+        let vma = existing(vmas, recent);
+        let ends_after = |id: VmaId| existing(vmas, id).range.end() > page;
+        if page < vma.range.start() {
+            return (!vma.before().is_some_and(ends_after)).then_some(Some(recent));
+        }
+        if page < vma.range.end() {
+            return Some(Some(recent));
+        }
+        vma.after().is_none_or(ends_after).then_some(vma.after())
+    }
+
+    fn search(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
         let (mut next, mut best) = (self.tree.top, None);
         while let Some(id) = next {
             let vma = existing(vmas, id);
@@ -161,7 +192,9 @@ impl VmaSet {
             if gap.is_none_or(|gap| gap != vma.node.gap) {
                 return Err("VMAs do not overlap, and know how far they are apart");
             }
-            if vma.before() != before || self.containing(vmas, vma.range.start()) != Some(id) {
+            let start = vma.range.start();
+            let found = [self.search(vmas, start), self.first_ending_after(vmas, start)];
+            if vma.before() != before || found != [Some(id); 2] {
                 return Err("VMAs are neighbours in the order they have in their tree");
             }
             (before, end) = (Some(id), vma.range.end());

@@ -30,21 +30,34 @@ impl Manner {
     }
 }
 
-/// The VMAs next to a range.
+/// Where the VMAs next to a range end and begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Neighbours {
-    pub before: Option<PageRange>,
-    pub after: Option<PageRange>,
+    /// The first page behind the lower one; 0 if there is none.
+    before: Page,
+    /// The first page of the higher one; the first that is no user page if there is none.
+    after: Page,
 }
 
 impl Neighbours {
+    /// Nothing else is there.
+    pub const NONE: Self = Self {
+        before: Page::from_number(0),
+        after: addr::VirtAddr::new(abi::layout::USER_END).page(),
+    };
+
+    /// These VMAs.
+    pub fn between(before: Option<PageRange>, after: Option<PageRange>) -> Self {
+        Self {
+            before: before.map_or(Self::NONE.before, PageRange::end),
+            after: after.map_or(Self::NONE.after, PageRange::start),
+        }
+    }
+
     /// Those of a spot.
     pub fn at(vmas: &Vmas, Spot { before, after }: Spot) -> Self {
         let range_of = |id| existing(vmas, id).range;
-        Self {
-            before: before.map(range_of),
-            after: after.map(range_of),
-        }
+        Self::between(before.map(range_of), after.map(range_of))
     }
 
     /// Those of a VMA that is in a set.
@@ -52,18 +65,9 @@ impl Neighbours {
         Self::at(vmas, VmaSet::spot_of(vmas, id))
     }
 
-    /// Nothing else is there.
-    pub const NONE: Self = Self {
-        before: None,
-        after: None,
-    };
-
     /// From the end of the one to the start of the other: what is vacant when `range` goes.
     pub fn around(&self, range: PageRange) -> PageRange {
-        let user_end = addr::VirtAddr::new(abi::layout::USER_END).page();
-        let start = self.before.map_or(Page::from_number(0), |before| before.end());
-        let end = self.after.map_or(user_end, |after| after.start());
-        PageRange::between(start.min(range.start()), end.max(range.end())).unwrap_or(range)
+        PageRange::between(self.before, self.after).unwrap_or(range)
     }
 }
 
@@ -82,14 +86,10 @@ pub(crate) fn tables_needed(range: PageRange, manner: Manner, neighbours: Neighb
 }
 
 fn tables_of_level(shift: u32, range: PageRange, Neighbours { before, after }: Neighbours) -> u64 {
+    // Below page 0 there is nothing, which is in no extent of a range.
+    let last_extent_before = |end: Page| end.number().wrapping_sub(1) >> shift;
     let extent_of = |page: Page| page.number() >> shift;
-    let last_extent_of = |range: PageRange| (range.end().number() - 1) >> shift;
-    let (mut first, mut end) = (extent_of(range.start()), last_extent_of(range) + 1);
-    if before.is_some_and(|before| last_extent_of(before) == first) {
-        first += 1;
-    }
-    if after.is_some_and(|after| extent_of(after.start()) == end - 1) {
-        end -= 1;
-    }
-    end.saturating_sub(first)
+    let (first, last) = (extent_of(range.start()), last_extent_before(range.end()));
+    let shared = u64::from(last_extent_before(before) == first) + u64::from(extent_of(after) == last);
+    (last - first + 1).saturating_sub(shared)
 }

@@ -194,34 +194,39 @@ fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
 
 /// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings all
 /// above it up to date.
+#[inline(always)] // so that what goes from level to level is in registers
 fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Subtree) {
     while let Some(Hook { node: top, side }) = up {
         let node = &mut existing_mut(vmas, top).node;
         *node.on_mut(side) = tree;
         up = node.up;
-        let (left, right) = (node.left.height, node.right.height);
-        tree = if left.abs_diff(right) <= 1 {
-            node.as_top(top)
-        } else {
-            let tall = if left > right { Side::Left } else { Side::Right };
-            let tree = lift(vmas, top, tall);
-            hang(vmas, tree, up);
-            tree
-        };
+        tree = node.as_top(top);
+        if node.left.height.abs_diff(node.right.height) > 1 {
+            tree = balance(vmas, top);
+        }
     }
     *root = tree;
 }
 
-/// Lifts the too tall child on `side` to the top.
-fn lift(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
-    let tall = existing(vmas, top).node.on(side).top;
+/// Lifts the too tall child of `top` into its place.
+#[cold]
+#[inline(never)]
+fn balance(vmas: &mut Vmas, top: VmaId) -> Subtree {
+    let Node { left, right, up, .. } = existing(vmas, top).node;
+    let (side, tall) = if left.height > right.height {
+        (Side::Left, left.top)
+    } else {
+        (Side::Right, right.top)
+    };
     let tall = tall.expect("the taller side has a node");
     let node = &existing(vmas, tall).node;
     if node.on(side.other()).height > node.on(side).height {
         let lifted = rotate(vmas, tall, side.other());
         *existing_mut(vmas, top).node.on_mut(side) = lifted;
     }
-    rotate(vmas, top, side)
+    let tree = rotate(vmas, top, side);
+    hang(vmas, tree, up);
+    tree
 }
 
 /// Puts the child on `side` in the place of `top`.
