@@ -45,6 +45,7 @@ mod call;
 mod credential;
 mod failure;
 pub mod handle;
+pub mod interpose;
 pub mod io;
 pub mod ipc;
 pub mod line;

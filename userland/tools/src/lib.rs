@@ -5,9 +5,11 @@
 extern crate alloc;
 
 pub mod dump;
+pub mod launch;
 pub mod limits;
 pub mod names;
 pub mod options;
 pub mod segments;
+pub mod shmcall;
 pub mod size;
 pub mod times;

@@ -32,8 +32,7 @@ impl Options {
     pub fn of(start: &Start, usage: &Usage) -> Result<Self, Failure> {
         let arguments: Vec<&str> = start.args().collect();
         if arguments.contains(&"--help") {
-            println!("usage: {}\n{}", usage.line, usage.help);
-            sys::process::exit(0);
+            usage.help();
         }
         Self::parse(&arguments, usage.letters).map_err(|wrong| usage.failure(&wrong))
     }
@@ -108,10 +107,29 @@ impl Options {
 }
 
 impl Usage {
+    /// The arguments of a program that runs another one, whose options are its own affair. `--help` in front of
+    /// all is done at once, and ends the program.
+    pub fn words<'a>(&self, start: &'a Start) -> Vec<&'a str> {
+        let words: Vec<&str> = start.args().collect();
+        if words.first() == Some(&"--help") {
+            self.help();
+        }
+        words
+    }
+
+    fn help(&self) -> ! {
+        println!("usage: {}\n{}", self.line, self.help);
+        sys::process::exit(0)
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> &'static str {
+        self.line.split(' ').next().unwrap_or_default()
+    }
+
     /// The failure of a program that is used in another way.
     pub fn failure(&self, wrong: &str) -> Failure {
-        let name = self.line.split(' ').next().unwrap_or_default();
-        Failure::new(format!("{name}: {wrong}\nusage: {}", self.line))
+        Failure::new(format!("{}: {wrong}\nusage: {}", self.name(), self.line))
     }
 }
 

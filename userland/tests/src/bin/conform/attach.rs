@@ -2,7 +2,7 @@
 
 use crate::children::{child_ends, expect_fault};
 use crate::expect::{PAGE, Temporary, attach, dead, detach, equal, holds, never_issued, refused};
-use crate::{Rule, rule};
+use crate::{Rule, alone, rule};
 use abi::layout::{AREA_START, PROGRAM_BASE, USER_END};
 use abi::memory::Protection;
 use abi::process::{End, FaultKind};
@@ -16,33 +16,24 @@ use rt::{Error, Outcome, hazard, sys};
 use tests::Family;
 
 pub const RULES: &[Rule] = &[
-    rule(&["A-01", "A-02"], |_| without_an_address_the_kernel_chooses()),
-    rule(&["A-03", "A-04", "A-05", "A-06"], |_| {
-        an_address_must_be_aligned_or_rounded()
-    }),
-    rule(&["A-07", "A-08", "A-09", "A-10"], |_| {
-        occupied_addresses_are_refused()
-    }),
-    rule(&["A-11", "M-10"], |_| remapping_replaces_what_is_there()),
-    rule(&["A-12", "A-13", "A-14", "A-39"], |_| {
-        nothing_is_attached_at_null()
-    }),
-    rule(&["A-15", "A-16"], |_| {
-        addresses_outside_of_user_space_are_refused()
-    }),
+    alone(&["A-01", "A-02"], without_an_address_the_kernel_chooses),
+    alone(
+        &["A-03", "A-04", "A-05", "A-06"],
+        an_address_must_be_aligned_or_rounded,
+    ),
+    alone(&["A-07", "A-08", "A-09", "A-10"], occupied_addresses_are_refused),
+    alone(&["A-11", "M-10"], remapping_replaces_what_is_there),
+    alone(&["A-12", "A-13", "A-14", "A-39"], nothing_is_attached_at_null),
+    alone(&["A-15", "A-16"], addresses_outside_of_user_space_are_refused),
     rule(&["A-17"], writes_to_read_only_attachments_fault),
-    rule(&["A-18", "A-29"], |_| {
-        attachments_of_one_segment_share_its_bytes()
-    }),
-    rule(&["A-22"], |_| execution_needs_the_mode_bit_or_uid_0()),
+    alone(&["A-18", "A-29"], attachments_of_one_segment_share_its_bytes),
+    alone(&["A-22"], execution_needs_the_mode_bit_or_uid_0),
     rule(&["A-23"], instructions_run_only_where_execution_was_asked_for),
-    rule(&["A-26", "A-27", "A-28"], |_| {
-        identifiers_of_nothing_are_refused()
-    }),
-    rule(&["A-30"], |_| a_removed_segment_can_be_attached_while_it_lives()),
-    rule(&["A-31", "A-32"], |_| only_success_is_recorded()),
-    rule(&["A-34"], |_| a_segment_larger_than_the_area_has_no_room()),
-    rule(&["A-43"], |_| many_attachments_are_all_distinct()),
+    alone(&["A-26", "A-27", "A-28"], identifiers_of_nothing_are_refused),
+    alone(&["A-30"], a_removed_segment_can_be_attached_while_it_lives),
+    alone(&["A-31", "A-32"], only_success_is_recorded),
+    alone(&["A-34"], a_segment_larger_than_the_area_has_no_room),
+    alone(&["A-43"], many_attachments_are_all_distinct),
 ];
 
 /// Free in this program.

@@ -1,7 +1,7 @@
 //! shmctl, IPC_STAT and IPC_SET: section C.
 
 use crate::expect::{CREAT, KEY, PAGE, RW, Temporary, equal, holds, never_issued, refused};
-use crate::{Rule, rule};
+use crate::{Rule, alone};
 use abi::Errno;
 use abi::memory::{ShmControl, ShmIdArgument};
 use abi::shm::{SHM_DEST, SHM_LOCKED, ShmCommand, ShmidDs};
@@ -11,15 +11,16 @@ use rt::sys::memory::shm_control;
 use rt::{Incoming, Outcome, call};
 
 pub const RULES: &[Rule] = &[
-    rule(&["C-01", "C-02", "C-03"], |_| a_segment_is_described()),
-    rule(&["H-07", "H-12"], |_| what_has_no_meaning_is_zero()),
-    rule(&["C-09"], |_| unknown_commands_and_identifiers_are_refused()),
-    rule(&["C-20", "C-21", "C-22", "C-23"], |_| {
-        only_owner_group_and_mode_are_set()
-    }),
-    rule(&["C-27"], |_| setting_needs_a_structure_before_an_identifier()),
-    rule(&["C-30"], |_| a_removed_segment_stays_removed_when_it_is_set()),
-    rule(&["L-01", "L-02", "L-03", "L-07", "L-09"], |_| locks_do_not_nest()),
+    alone(&["C-01", "C-02", "C-03"], a_segment_is_described),
+    alone(&["H-07", "H-12"], what_has_no_meaning_is_zero),
+    alone(&["C-09"], unknown_commands_and_identifiers_are_refused),
+    alone(
+        &["C-20", "C-21", "C-22", "C-23"],
+        only_owner_group_and_mode_are_set,
+    ),
+    alone(&["C-27"], setting_needs_a_structure_before_an_identifier),
+    alone(&["C-30"], a_removed_segment_stays_removed_when_it_is_set),
+    alone(&["L-01", "L-02", "L-03", "L-07", "L-09"], locks_do_not_nest),
 ];
 
 fn a_segment_is_described() -> Outcome {

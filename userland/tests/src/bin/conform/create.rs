@@ -1,7 +1,7 @@
 //! shmget: section G.
 
 use crate::expect::{CREAT, EXCL, KEY, PAGE, RW, Temporary, equal, holds, refused, without_history};
-use crate::{Rule, rule};
+use crate::{Rule, alone};
 use abi::shm::{GetFlags, Mode, ShmKey};
 use abi::{Errno, Handle};
 use alloc::format;
@@ -10,28 +10,26 @@ use rt::sys::memory::shm_get;
 use rt::{Outcome, hazard, sys};
 
 pub const RULES: &[Rule] = &[
-    rule(&["G-01", "G-02", "G-03", "G-04"], |_| {
-        private_segments_are_always_new()
-    }),
-    rule(&["G-05", "G-06", "G-07", "G-22"], |_| {
-        a_missing_key_is_created_only_if_asked()
-    }),
-    rule(&["G-08", "G-09", "G-10", "G-11"], |_| an_existing_key_is_found()),
-    rule(&["G-12", "G-13", "G-14"], |_| a_found_segment_keeps_its_size()),
-    rule(&["G-15", "G-16", "G-17"], |_| impossible_sizes_are_refused()),
-    rule(&["G-19", "G-29"], |_| {
-        any_other_size_is_kept_and_rounded_up_to_pages()
-    }),
-    rule(&["G-20"], |_| existence_is_looked_at_first()),
-    rule(&["G-23", "G-24", "G-25", "G-26", "G-27", "G-28"], |_| {
-        a_fresh_segment_is_described()
-    }),
-    rule(&["G-30", "A-35"], |_| all_bytes_are_zero_to_the_end_of_the_page()),
-    rule(&["G-31"], |_| recycled_frames_are_zero()),
-    rule(&["G-32"], |_| negative_keys_are_keys()),
-    rule(&["G-43"], |_| a_failed_creation_leaves_no_trace()),
-    rule(&["G-45", "G-46"], |_| other_flags_are_accepted()),
-    rule(&["G-48"], |_| looking_changes_nothing()),
+    alone(&["G-01", "G-02", "G-03", "G-04"], private_segments_are_always_new),
+    alone(
+        &["G-05", "G-06", "G-07", "G-22"],
+        a_missing_key_is_created_only_if_asked,
+    ),
+    alone(&["G-08", "G-09", "G-10", "G-11"], an_existing_key_is_found),
+    alone(&["G-12", "G-13", "G-14"], a_found_segment_keeps_its_size),
+    alone(&["G-15", "G-16", "G-17"], impossible_sizes_are_refused),
+    alone(&["G-19", "G-29"], any_other_size_is_kept_and_rounded_up_to_pages),
+    alone(&["G-20"], existence_is_looked_at_first),
+    alone(
+        &["G-23", "G-24", "G-25", "G-26", "G-27", "G-28"],
+        a_fresh_segment_is_described,
+    ),
+    alone(&["G-30", "A-35"], all_bytes_are_zero_to_the_end_of_the_page),
+    alone(&["G-31"], recycled_frames_are_zero),
+    alone(&["G-32"], negative_keys_are_keys),
+    alone(&["G-43"], a_failed_creation_leaves_no_trace),
+    alone(&["G-45", "G-46"], other_flags_are_accepted),
+    alone(&["G-48"], looking_changes_nothing),
 ];
 
 fn private_segments_are_always_new() -> Outcome {

@@ -2,7 +2,7 @@
 
 use crate::children::{child_ends, expect_fault};
 use crate::expect::{PAGE, Temporary, attach, dead, detach, equal, holds, refused};
-use crate::{Rule, rule};
+use crate::{Rule, alone, rule};
 use abi::memory::Protection;
 use abi::process::FaultKind;
 use abi::{Errno, Handle};
@@ -13,24 +13,21 @@ use rt::{Outcome, hazard, sys};
 use tests::Family;
 
 pub const RULES: &[Rule] = &[
-    rule(&["D-01", "D-02", "D-03", "D-04", "D-05"], |_| {
-        only_the_start_address_detaches()
-    }),
-    rule(&["D-06", "D-20"], |_| impossible_addresses_are_refused()),
-    rule(&["D-07"], |_| other_memory_is_not_detached()),
+    alone(
+        &["D-01", "D-02", "D-03", "D-04", "D-05"],
+        only_the_start_address_detaches,
+    ),
+    alone(&["D-06", "D-20"], impossible_addresses_are_refused),
+    alone(&["D-07"], other_memory_is_not_detached),
     rule(&["D-08"], detached_memory_faults),
-    rule(&["D-09", "D-11", "D-13"], |_| only_success_is_recorded()),
-    rule(&["D-10"], |_| only_one_of_two_attachments_goes()),
-    rule(&["D-12"], |_| data_outlives_the_last_detach()),
-    rule(&["D-14", "M-09"], |_| {
-        what_partial_unmapping_left_is_detached_at_once()
-    }),
-    rule(&["D-15"], |_| unmapping_all_of_it_detaches()),
-    rule(&["D-16"], |_| {
-        the_start_address_stays_when_the_first_page_is_gone()
-    }),
-    rule(&["D-19"], |_| the_last_detach_of_a_removed_segment_destroys_it()),
-    rule(&["D-22"], |_| neighbours_stay_attached()),
+    alone(&["D-09", "D-11", "D-13"], only_success_is_recorded),
+    alone(&["D-10"], only_one_of_two_attachments_goes),
+    alone(&["D-12"], data_outlives_the_last_detach),
+    alone(&["D-14", "M-09"], what_partial_unmapping_left_is_detached_at_once),
+    alone(&["D-15"], unmapping_all_of_it_detaches),
+    alone(&["D-16"], the_start_address_stays_when_the_first_page_is_gone),
+    alone(&["D-19"], the_last_detach_of_a_removed_segment_destroys_it),
+    alone(&["D-22"], neighbours_stay_attached),
 ];
 
 /// Free in this program, with room behind.

@@ -1,7 +1,7 @@
 //! Limits and switches: sections Q and N. Each is put back as it was.
 
 use crate::expect::{CREAT, EXCL, KEY, PAGE, Temporary, dead, equal, refused};
-use crate::{Rule, rule};
+use crate::{Rule, alone};
 use abi::Errno;
 use abi::shm::{GetFlags, ShmKey, ShmSetting};
 use alloc::vec::Vec;
@@ -10,13 +10,14 @@ use rt::sys::memory::{change_shm_setting, read_shm_setting, shm_get};
 use rt::{Error, Outcome};
 
 pub const RULES: &[Rule] = &[
-    rule(&["Q-01", "Q-02", "M-11"], |_| {
-        at_the_limit_nothing_is_created_and_everything_is_found()
-    }),
-    rule(&["Q-03"], |_| a_removed_segment_counts_until_its_last_detach()),
-    rule(&["Q-04"], |_| the_pages_of_all_segments_are_bounded()),
-    rule(&["Q-05", "Q-06"], |_| lower_limits_touch_nothing_that_exists()),
-    rule(&["N-03"], |_| a_segment_may_go_with_its_last_attachment()),
+    alone(
+        &["Q-01", "Q-02", "M-11"],
+        at_the_limit_nothing_is_created_and_everything_is_found,
+    ),
+    alone(&["Q-03"], a_removed_segment_counts_until_its_last_detach),
+    alone(&["Q-04"], the_pages_of_all_segments_are_bounded),
+    alone(&["Q-05", "Q-06"], lower_limits_touch_nothing_that_exists),
+    alone(&["N-03"], a_segment_may_go_with_its_last_attachment),
 ];
 
 /// A setting that is changed until this is dropped.

@@ -1,7 +1,7 @@
 //! IPC_INFO, SHM_INFO, SHM_STAT: section I.
 
 use crate::expect::{PAGE, Temporary, equal, holds, refused};
-use crate::{Rule, rule};
+use crate::{Rule, alone};
 use abi::Errno;
 use abi::shm::ShmCommand;
 use alloc::format;
@@ -10,13 +10,14 @@ use rt::sys::memory::shm_control;
 use rt::{Incoming, Outcome};
 
 pub const RULES: &[Rule] = &[
-    rule(&["I-01"], |_| the_limits_make_sense()),
-    rule(&["I-03"], |_| the_totals_count_segments_and_pages()),
-    rule(&["I-04", "I-05", "I-08"], |_| segments_are_found_by_index()),
-    rule(&["I-07", "I-09"], |_| {
-        information_needs_an_identifier_that_is_not_negative()
-    }),
-    rule(&["I-13"], |_| pages_in_memory_are_counted()),
+    alone(&["I-01"], the_limits_make_sense),
+    alone(&["I-03"], the_totals_count_segments_and_pages),
+    alone(&["I-04", "I-05", "I-08"], segments_are_found_by_index),
+    alone(
+        &["I-07", "I-09"],
+        information_needs_an_identifier_that_is_not_negative,
+    ),
+    alone(&["I-13"], pages_in_memory_are_counted),
 ];
 
 fn the_limits_make_sense() -> Outcome {

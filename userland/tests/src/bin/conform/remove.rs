@@ -1,7 +1,7 @@
 //! shmctl, IPC_RMID: section C; and what identifiers become: section S.
 
 use crate::expect::{CREAT, EXCL, KEY, PAGE, Temporary, dead, equal, holds, refused};
-use crate::{Rule, rule};
+use crate::{Rule, alone};
 use abi::shm::{GetFlags, SHM_DEST, ShmCommand};
 use abi::{BUFFER_BYTES, Errno};
 use core::sync::atomic::Ordering;
@@ -10,17 +10,13 @@ use rt::sys::memory::{shm_control, shm_get};
 use rt::{Incoming, Outcome};
 
 pub const RULES: &[Rule] = &[
-    rule(&["C-40", "C-45", "S-04"], |_| {
-        an_unattached_segment_goes_at_once()
-    }),
-    rule(&["C-41", "C-42", "C-50", "S-06"], |_| {
-        an_attached_segment_lives_on()
-    }),
-    rule(&["C-43"], |_| the_key_is_free_at_once()),
-    rule(&["C-44"], |_| removing_twice_does_no_harm()),
-    rule(&["C-47"], |_| bytes_along_with_a_removal_are_ignored()),
-    rule(&["M-07", "M-08"], |_| pages_are_counted_until_the_last_detach()),
-    rule(&["S-01", "S-02", "S-03"], |_| identifiers_are_not_used_again()),
+    alone(&["C-40", "C-45", "S-04"], an_unattached_segment_goes_at_once),
+    alone(&["C-41", "C-42", "C-50", "S-06"], an_attached_segment_lives_on),
+    alone(&["C-43"], the_key_is_free_at_once),
+    alone(&["C-44"], removing_twice_does_no_harm),
+    alone(&["C-47"], bytes_along_with_a_removal_are_ignored),
+    alone(&["M-07", "M-08"], pages_are_counted_until_the_last_detach),
+    alone(&["S-01", "S-02", "S-03"], identifiers_are_not_used_again),
 ];
 
 fn an_unattached_segment_goes_at_once() -> Outcome {
