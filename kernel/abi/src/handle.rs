@@ -78,12 +78,17 @@ bitflags::bitflags! {
         const EXECUTE = 32;
         /// Change a region as its owner may: `IPC_SET`, `IPC_RMID`, `SHM_LOCK`, or publish it.
         const CONTROL = 64;
+        /// Signal an endpoint.
+        const SIGNAL = 128;
     }
 }
 
 impl Rights {
     /// What an endpoint can be used for.
-    pub const ENDPOINT: Self = Self::CALL.union(Self::RECEIVE).union(Self::PASS);
+    pub const ENDPOINT: Self = Self::CALL
+        .union(Self::RECEIVE)
+        .union(Self::SIGNAL)
+        .union(Self::PASS);
     /// What a region can be used for.
     pub const REGION: Self = Self::READ
         .union(Self::WRITE)
@@ -106,7 +111,7 @@ impl Word for Rights {
 }
 
 /// A mark on a handle to an endpoint that its receiver sees with each message: who sent it, as
-/// far as the one who made the handle cares.
+/// far as the one who made the handle cares. Signals through such a handle are the mark's bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 #[repr(transparent)]
 pub struct Badge(pub u64);

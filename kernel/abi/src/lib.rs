@@ -8,8 +8,8 @@
 //! | register | in | out |
 //! | --- | --- | --- |
 //! | x0 | handle of the object | 0, or an [`IpcError`]: the message did not get there |
-//! | x1 | [`Tag`]: label, byte count, handle count | tag of the answer (label = [`Errno`], 0 if done) or of the message received |
-//! | x2-x7 | six words | six words |
+//! | x1 | [`Tag`]: label, byte count, handle count; for `Signal` the bits | tag of the answer (label = [`Errno`], 0 if done) or of what was received |
+//! | x2-x7 | six words | six words; of signals the first, which has their bits |
 //! | x8 | [`Operation`] | receive: badge of the handle used by the sender; else 0 |
 //! | x9-x17 | anything | 0 |
 //! | x18-x30, SP, V0-V31, TPIDR_EL0 | kept | kept |
@@ -24,6 +24,9 @@
 //! | 0 | `Call` | sends, then waits for the answer |
 //! | 1 | `Receive` | waits for a message on an endpoint |
 //! | 2 | `ReplyReceive` | answers the caller of the last message received, then receives |
+//! | 3 | `Send` | sends, then waits until the message is received; no answer comes |
+//! | 4 | `Reply` | answers a caller and goes on |
+//! | 5 | `Signal` | adds bits to the signals of an endpoint and goes on |
 //!
 //! # Objects and labels
 //!
@@ -64,7 +67,7 @@ pub mod time;
 
 pub use errno::Errno;
 pub use handle::{Badge, Handle, Rights};
-pub use message::{BUFFER_BYTES, Label, MAX_HANDLES, MessagePage, Tag, WORDS, Words6};
+pub use message::{Arrival, BUFFER_BYTES, Label, MAX_HANDLES, MessagePage, Tag, WORDS, Words6};
 pub use operation::{IpcError, Operation};
 pub use request::{Field, Request, Row, Word, Words};
 

@@ -22,8 +22,20 @@ impl Label {
     pub const DONE: Self = Self(0);
 }
 
+/// What was received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Arrival {
+    /// A call: its sender waits for an answer. An answer, too, is marked so.
+    Call = 0,
+    /// A message whose sender wants no answer.
+    Message = 1,
+    /// Signals: the bits are in x2.
+    Signals = 2,
+}
+
 /// What a message consists of, as it stands in x1: label in bits 0-15, bytes in bits 16-31, handles in
-/// bits 32-35. The counts are in bounds.
+/// bits 32-35. The counts are in bounds. Bits 36-37 are the kernel's: an [`Arrival`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Tag(u64);
@@ -31,6 +43,8 @@ pub struct Tag(u64);
 impl Tag {
     const BYTES_SHIFT: u32 = 16;
     const HANDLES_SHIFT: u32 = 32;
+    const ARRIVAL_SHIFT: u32 = 36;
+    const HANDLES_MASK: u64 = 0xf;
 
     /// A message of words only.
     pub const fn new(label: Label) -> Self {
@@ -45,7 +59,7 @@ impl Tag {
 
     /// The same with `handles` handles in the message page; `None` beyond [`MAX_HANDLES`].
     pub fn with_handles(self, handles: usize) -> Option<Self> {
-        let others = self.0 & !(u64::MAX << Self::HANDLES_SHIFT);
+        let others = self.0 & !(Self::HANDLES_MASK << Self::HANDLES_SHIFT);
         (handles <= MAX_HANDLES).then_some(Self(others | (handles as u64) << Self::HANDLES_SHIFT))
     }
 
@@ -61,7 +75,22 @@ impl Tag {
 
     /// Handles in the message page, at most [`MAX_HANDLES`].
     pub const fn handles(self) -> usize {
-        (self.0 >> Self::HANDLES_SHIFT) as usize
+        (self.0 >> Self::HANDLES_SHIFT & Self::HANDLES_MASK) as usize
+    }
+
+    /// The same, as it is received.
+    #[must_use]
+    pub const fn arriving(self, arrival: Arrival) -> Self {
+        Self(self.0 | (arrival as u64) << Self::ARRIVAL_SHIFT)
+    }
+
+    /// What was received.
+    pub const fn arrival(self) -> Arrival {
+        match self.0 >> Self::ARRIVAL_SHIFT {
+            0 => Arrival::Call,
+            1 => Arrival::Message,
+            _ => Arrival::Signals,
+        }
     }
 
     /// As it stands in x1.
@@ -69,16 +98,28 @@ impl Tag {
         self.0
     }
 
-    /// Reads x1.
+    /// Reads x1 as a program sends it.
     ///
     /// # Errors
-    /// [`IpcError::BadTag`] if a count is too large or an unused bit is set.
+    /// [`IpcError::BadTag`] if a count is too large or any other bit is set.
     pub const fn decode(raw: u64) -> Result<Self, IpcError> {
         let tag = Self(raw);
-        if tag.bytes() > BUFFER_BYTES || tag.handles() > MAX_HANDLES {
+        if tag.bytes() > BUFFER_BYTES || raw >> Self::HANDLES_SHIFT > MAX_HANDLES as u64 {
             return Err(IpcError::BadTag);
         }
         Ok(tag)
+    }
+
+    /// Reads x1 as a program receives it.
+    ///
+    /// # Errors
+    /// [`IpcError::BadTag`] if a count is too large or an unused bit is set.
+    pub const fn decode_received(raw: u64) -> Result<Self, IpcError> {
+        let arrival = raw >> Self::ARRIVAL_SHIFT;
+        match Self::decode(raw & !(u64::MAX << Self::ARRIVAL_SHIFT)) {
+            Ok(_) if arrival <= Arrival::Signals as u64 => Ok(Self(raw)),
+            _ => Err(IpcError::BadTag),
+        }
     }
 }
 
@@ -105,7 +146,7 @@ const _: () = assert!(size_of::<MessagePage>() == 528);
 
 #[cfg(test)]
 mod tests {
-    use super::{Label, Tag};
+    use super::{Arrival, Label, Tag};
     use crate::IpcError;
 
     #[test]
@@ -115,6 +156,21 @@ mod tests {
             .and_then(|t| t.with_handles(4))
             .expect("within limits");
         assert_eq!(Tag::decode(tag.encode()), Ok(tag));
+    }
+
+    #[test]
+    fn what_arrives_is_marked_and_no_program_can_send_such_a_mark() {
+        let tag = Tag::new(Label(5)).with_handles(4).expect("within limits");
+        for arrival in [Arrival::Call, Arrival::Message, Arrival::Signals] {
+            let received = tag.arriving(arrival);
+            assert_eq!(Tag::decode_received(received.encode()), Ok(received));
+            assert_eq!((received.arrival(), received.handles()), (arrival, 4));
+            let is_sent = Tag::decode(received.encode()).is_ok();
+            assert_eq!(is_sent, arrival == Arrival::Call);
+        }
+        for raw in [3 << 36, 1 << 38, 1 << 63, 5 << 32, 513 << 16] {
+            assert_eq!(Tag::decode_received(raw), Err(IpcError::BadTag), "{raw:#x}");
+        }
     }
 
     #[test]

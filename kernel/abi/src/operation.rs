@@ -11,6 +11,14 @@ pub enum Operation {
     /// Answers the caller of the message received last, then receives as [`Self::Receive`] does.
     /// The answer's label is an [`Errno`](crate::Errno), 0 for success.
     ReplyReceive = 2,
+    /// Sends a message to the endpoint x0 names and goes on when it is received. No answer comes.
+    Send = 3,
+    /// Answers a caller and goes on: the one whose reply handle x0 is, which is closed then, or, if x0 is
+    /// 0, the caller of the message received last.
+    Reply = 4,
+    /// Adds the bits of x1 to the signals of the endpoint x0 names, or, if that handle has a badge, the
+    /// badge's. Whoever receives there gets them all at once.
+    Signal = 5,
 }
 
 impl Operation {
@@ -23,6 +31,9 @@ impl Operation {
             0 => Ok(Self::Call),
             1 => Ok(Self::Receive),
             2 => Ok(Self::ReplyReceive),
+            3 => Ok(Self::Send),
+            4 => Ok(Self::Reply),
+            5 => Ok(Self::Signal),
             _ => Err(IpcError::NoSuchOperation),
         }
     }
@@ -79,7 +90,7 @@ mod tests {
                 assert_eq!(error as u64, number);
             }
         }
-        assert_eq!(Operation::decode(3), Err(IpcError::NoSuchOperation));
+        assert_eq!(Operation::decode(6), Err(IpcError::NoSuchOperation));
         assert_eq!(Operation::decode(u64::MAX), Err(IpcError::NoSuchOperation));
         assert_eq!(IpcError::decode(0), None);
     }

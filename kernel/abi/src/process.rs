@@ -163,6 +163,13 @@ requests! {
         ///
         /// `ESRCH` it has ended.
         ReadCredential = 0x119 {} -> UserAndGroup;
+        /// Own: takes the caller of the message that the thread received last along as a handle, with
+        /// which whoever holds it can answer, once, whenever and in whatever order (`Reply`). The
+        /// answer carries that handle. If it, and every copy of it, is closed without an answer, the caller
+        /// gets [`PeerGone`](crate::IpcError::PeerGone).
+        ///
+        /// `ESRCH` no caller waits for the thread's answer; `EMFILE` too many handles of the process.
+        TakeCaller = 0x120 {} -> ();
     }
 }
 

@@ -117,7 +117,11 @@ impl<P: Platform> Kernel<P> {
                         .waiters,
                 )
             }
-            State::New | State::AwaitingAnswer(_) | State::Reading(_) | State::Sleeping => None,
+            State::New
+            | State::AwaitingAnswer { .. }
+            | State::AwaitingReply { .. }
+            | State::Reading(_)
+            | State::Sleeping => None,
         })
     }
 
@@ -164,17 +168,26 @@ impl<P: Platform> Kernel<P> {
             thread.deadline.is_taken() == matches!(thread.state, State::Sleeping),
             "who waits until a time, and nobody else, has a deadline",
         )?;
-        if let State::AwaitingAnswer(server) = thread.state {
+        if let State::AwaitingAnswer { server, .. } = thread.state {
             let server = self.threads.get(server).ok_or("who is to answer exists")?;
             check(server.caller == Some(id), "who is to answer knows who waits")?;
         }
         if let Some(caller) = thread.caller.and_then(|caller| self.threads.get(caller)) {
-            let waits = matches!(caller.state, State::AwaitingAnswer(server) if server == id);
+            let waits = matches!(caller.state, State::AwaitingAnswer { server, .. } if server == id);
             let ends = self
                 .processes
                 .get(caller.process)
                 .is_some_and(|process| is_ending(process.stage));
             check(waits || ends, "a caller waits until it is answered or dies")?;
+        }
+        if let State::AwaitingReply { number, handles } = thread.state {
+            let naming = self
+                .handles()
+                .filter(|held| held.object == Object::Reply(id) && held.badge == number);
+            check(
+                handles > 0 && handles as usize == naming.count(),
+                "somebody can answer, and handles to do it are counted",
+            )?;
         }
         let process = self
             .processes
@@ -204,6 +217,10 @@ impl<P: Platform> Kernel<P> {
         check(
             callers.is_empty() || receivers.is_empty(),
             "callers and receivers do not wait for each other",
+        )?;
+        check(
+            endpoint.signals == 0 || receivers.is_empty(),
+            "signals and receivers do not wait for each other",
         )?;
         let in_vain = endpoint.receiving == 0 && !(callers.is_empty() && receivers.is_empty());
         check(

@@ -56,6 +56,8 @@ pub struct Kernel<P: Platform> {
     /// can change any more. Only as much of it counts as the message's tag says.
     pub(crate) message: MessagePage,
     pub(crate) processes_made: u64,
+    /// How many calls were taken along as handles.
+    pub(crate) calls_taken: u64,
     last_pid: u32,
 }
 
@@ -76,6 +78,7 @@ impl<P: Platform> Kernel<P> {
             first_process: None,
             message: MessagePage::EMPTY,
             processes_made: 0,
+            calls_taken: 0,
             last_pid: 0,
         }
     }
@@ -149,11 +152,12 @@ impl<P: Platform> Kernel<P> {
 
     /// Counts one more handle to what `capability` names.
     pub(crate) fn retain(&mut self, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, System};
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System};
         match capability.object {
             Process(process) => self.process(process).references += 1,
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
             Region(region) => self.memory.retain_region(region),
+            Reply(caller) => self.retain_reply(caller, capability.badge),
             Memory(_) | Console | System => {}
         }
     }
@@ -161,11 +165,12 @@ impl<P: Platform> Kernel<P> {
     /// Counts one handle of `holder` fewer; an object that nothing names any more ends. If it is a region,
     /// the address space of `holder` has to be swept, or destroyed.
     pub(crate) fn release(&mut self, holder: ProcessId, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, System};
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System};
         match capability.object {
             Process(process) => self.release_process(process),
             Endpoint(endpoint) => self.release_endpoint(endpoint, capability.rights),
             Region(region) => self.release_region(holder, region),
+            Reply(caller) => self.release_reply(caller, capability.badge),
             Memory(_) | Console | System => {}
         }
     }

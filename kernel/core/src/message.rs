@@ -1,6 +1,6 @@
 //! A message, as far as it is in registers.
 
-use abi::{IpcError, Label, Tag, Words6};
+use abi::{Arrival, IpcError, Label, Tag, Words6};
 
 /// What travels in registers. Bytes and handles that the tag announces are in the sender's message
 /// page.
@@ -19,6 +19,19 @@ impl<'a> Message<'a> {
             tag: Tag::new(label),
             words: &[0; 6],
         }
+    }
+
+    /// What signals are received as.
+    pub const fn signals(bits: &'a Words6) -> Self {
+        let tag = Tag::new(Label::DONE).arriving(Arrival::Signals);
+        Self { tag, words: bits }
+    }
+
+    /// The same message, as it is received.
+    #[must_use]
+    pub const fn arriving(self, arrival: Arrival) -> Self {
+        let tag = self.tag.arriving(arrival);
+        Self { tag, ..self }
     }
 
     /// A message as a program's registers hold it.

@@ -4,7 +4,7 @@ use crate::heap::Place;
 use crate::ipc::Endpoint;
 use crate::process::Process;
 use crate::sched::CpuId;
-use abi::Badge;
+use abi::{Arrival, Badge};
 use addr::Frame;
 use slots::{Id, Slots};
 
@@ -43,9 +43,23 @@ pub enum State {
         endpoint: Id<Endpoint>,
         /// The mark of the handle it used.
         badge: Badge,
+        /// What its message arrives as: only a call waits for an answer then.
+        arrival: Arrival,
     },
-    /// Its message was received; waits for the answer of this thread.
-    AwaitingAnswer(ThreadId),
+    /// Its message was received; waits for the answer.
+    AwaitingAnswer {
+        /// From this thread.
+        server: ThreadId,
+        /// Where it was received.
+        endpoint: Id<Endpoint>,
+    },
+    /// The same, but whoever holds one of its reply handles may give it.
+    AwaitingReply {
+        /// Which of all calls that were taken along it is: reply handles are marked with it.
+        number: Badge,
+        /// How many reply handles there are.
+        handles: u32,
+    },
     /// Waits in the endpoint's queue for a message.
     Receiving(Id<Endpoint>),
     /// Waits for console input of at most so many bytes.

@@ -110,6 +110,7 @@ fn table(object: Option<Object>) -> (&'static str, &'static [Row]) {
         Some(Object::System) => ("system", SystemRequest::TABLE),
         Some(Object::Endpoint(_)) => ("endpoint", &[]),
         Some(Object::Region(_)) => ("region", &[]),
+        Some(Object::Reply(_)) => ("reply", &[]),
         None => ("nothing", &[]),
     }
 }

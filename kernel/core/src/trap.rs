@@ -52,6 +52,9 @@ impl<P: Platform> Kernel<P> {
             Operation::Call => self.call(thread, handle, Message::decode(tag, words)?),
             Operation::Receive => self.receive(thread, handle),
             Operation::ReplyReceive => self.reply_receive(thread, handle, Message::decode(tag, words)?),
+            Operation::Send => self.send_without_answer(thread, handle, Message::decode(tag, words)?),
+            Operation::Reply => self.reply(thread, handle, Message::decode(tag, words)?),
+            Operation::Signal => self.signal(thread, handle, tag),
         }
     }
 

@@ -371,7 +371,7 @@ impl World {
         );
         Back {
             outcome: IpcError::decode(registers.x[0]),
-            tag: Tag::decode(registers.x[1]).expect("the kernel writes good tags"),
+            tag: Tag::decode_received(registers.x[1]).expect("the kernel writes good tags"),
             words: registers.words(),
             badge: registers.x[8],
         }

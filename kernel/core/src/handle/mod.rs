@@ -6,6 +6,7 @@ pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;
 use crate::process::Process;
+use crate::thread::ThreadId;
 use abi::{Badge, Rights};
 use mm::{RegionId, SpaceId};
 use slots::Id;
@@ -25,6 +26,8 @@ pub enum Object {
     Endpoint(Id<Endpoint>),
     /// Memory that is shared without a name.
     Region(RegionId),
+    /// The answer to a call of a thread; the handle's badge says which call.
+    Reply(ThreadId),
 }
 
 /// What a handle stands for: an object, and what may be done to it.
@@ -54,6 +57,15 @@ impl Capability {
             object: Object::Region(region),
             rights,
             badge: Badge(0),
+        }
+    }
+
+    /// The answer to the call of `caller` that has this number.
+    pub const fn to_reply(caller: ThreadId, number: Badge) -> Self {
+        Self {
+            object: Object::Reply(caller),
+            rights: Rights::CALL.union(Rights::PASS),
+            badge: number,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::message::Message;
 use crate::platform::Platform;
 use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
-use abi::{Badge, IpcError};
+use abi::{Arrival, Badge, IpcError};
 use slots::Id;
 
 impl<P: Platform> Kernel<P> {
@@ -35,17 +35,33 @@ impl<P: Platform> Kernel<P> {
             Some(receiver) => {
                 self.transfer(caller, receiver, message, badge)?;
                 self.endpoint_receivers_remove(endpoint, receiver);
-                let home = self.hand_over(caller, receiver);
+                let home = self.hand_over(caller, receiver, endpoint);
                 self.switch_to(receiver, home);
             }
             None => {
-                self.registers(caller).set_message(message);
-                self.thread(caller).state = State::Calling { endpoint, badge };
-                self.endpoint_callers_push(endpoint, caller);
-                self.cpu().current = None;
+                self.wait_to_be_received(caller, endpoint, badge, message, Arrival::Call);
             }
         }
         Ok(())
+    }
+
+    /// `caller` queues with its message.
+    pub(crate) fn wait_to_be_received(
+        &mut self,
+        caller: ThreadId,
+        endpoint: Id<Endpoint>,
+        badge: Badge,
+        message: Message<'_>,
+        arrival: Arrival,
+    ) {
+        self.registers(caller).set_message(message);
+        self.thread(caller).state = State::Calling {
+            endpoint,
+            badge,
+            arrival,
+        };
+        self.endpoint_callers_push(endpoint, caller);
+        self.cpu().current = None;
     }
 
     /// Gives one thread the message of another, with bytes and handles.
@@ -67,16 +83,17 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    /// `caller` waits for `server`, which has its message now and goes on. Returns the server's home.
-    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId) -> CpuId {
-        self.thread(caller).state = State::AwaitingAnswer(server);
+    /// `caller` waits for `server`, which has its message from `endpoint` now and goes on. Returns the
+    /// server's home.
+    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId, endpoint: Id<Endpoint>) -> CpuId {
+        self.thread(caller).state = State::AwaitingAnswer { server, endpoint };
         let server = self.thread(server);
         server.caller = Some(caller);
         server.state = State::Ready;
         server.home
     }
 
-    fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
+    pub(crate) fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.receivers.remove(&mut self.threads, thread);
         }

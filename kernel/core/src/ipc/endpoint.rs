@@ -9,6 +9,10 @@ use slots::Id;
 /// Where messages meet. At most one of the queues has anybody in it.
 #[derive(Default)]
 pub struct Endpoint {
+    /// Bits that were signalled and that nobody has received.
+    pub(crate) signals: u64,
+    /// Whether signals were received last, while messages waited as well.
+    pub(crate) signals_came_last: bool,
     /// Threads whose message nobody has received.
     pub(crate) callers: Queue,
     /// Threads that wait for a message.

@@ -2,11 +2,15 @@
 //!
 //! An [`Endpoint`] holds whoever came first: callers until somebody receives, or receivers until
 //! somebody calls. When both are there the message is copied once, from registers to registers,
-//! and the caller waits for the answer of that very receiver.
+//! and the caller waits for the answer of that very receiver. Besides messages, an endpoint takes
+//! signals: bits that wait until somebody receives.
 
 mod call;
 mod endpoint;
 mod handles;
 mod receive;
+mod reply;
+mod send;
+mod signal;
 
 pub use endpoint::Endpoint;

@@ -7,12 +7,12 @@ use crate::message::Message;
 use crate::platform::Platform;
 use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
-use abi::{Badge, Handle, IpcError, Rights};
+use abi::{Arrival, Badge, Handle, IpcError, Rights};
 use slots::Id;
 
 impl<P: Platform> Kernel<P> {
-    /// Takes the first message that waits at the endpoint, or waits for one. A caller that
-    /// `server` has not answered learns that no answer will come.
+    /// Takes the first message that waits at the endpoint, or its signals, or waits for either. A caller
+    /// that `server` has not answered learns that no answer will come.
     ///
     /// # Errors
     /// `handle` is no endpoint, or cannot receive.
@@ -66,6 +66,26 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
+    /// The same if the caller's message came through an endpoint that nobody can receive from any more, now
+    /// that `server` has closed its handle: who does that will not answer either.
+    pub(crate) fn abandon_caller_of_closed(&mut self, server: ThreadId, closed: Object) {
+        let Some(caller) = self.thread(server).caller else {
+            return;
+        };
+        let Some(State::AwaitingAnswer { endpoint, .. }) =
+            self.threads.get(caller).map(|thread| thread.state)
+        else {
+            return;
+        };
+        let receiving = self
+            .endpoints
+            .get(endpoint)
+            .map_or(0, |endpoint| endpoint.receiving);
+        if closed == Object::Endpoint(endpoint) && receiving == 0 {
+            self.abandon_caller(server);
+        }
+    }
+
     fn endpoint_to_receive(&mut self, thread: ThreadId, handle: Handle) -> Result<Id<Endpoint>, IpcError> {
         match self.capability(thread, handle, Rights::RECEIVE)?.object {
             Object::Endpoint(endpoint) => Ok(endpoint),
@@ -74,13 +94,19 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Whether `caller` still waits for `server`: it may have been killed since.
-    fn waits_for(&self, caller: ThreadId, server: ThreadId) -> bool {
-        matches!(self.threads.get(caller), Some(thread) if matches!(thread.state, State::AwaitingAnswer(s) if s == server))
+    pub(crate) fn waits_for(&self, caller: ThreadId, server: ThreadId) -> bool {
+        let caller = self.threads.get(caller);
+        caller.is_some_and(
+            |caller| matches!(caller.state, State::AwaitingAnswer { server: s, .. } if s == server),
+        )
     }
 
     fn take_or_wait(&mut self, server: ThreadId, endpoint: Id<Endpoint>) {
+        if let Some(bits) = self.endpoint(endpoint).take_due_signals() {
+            return self.deliver_signals(server, bits);
+        }
         while let Some(caller) = self.pop_caller(endpoint) {
-            match self.take(server, caller) {
+            match self.take(server, caller, endpoint) {
                 Ok(()) => return,
                 Err(error) => {
                     self.refuse(caller, error);
@@ -96,15 +122,20 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Receives the message of `caller`, which has left the endpoint's queue.
-    fn take(&mut self, server: ThreadId, caller: ThreadId) -> Result<(), IpcError> {
-        let State::Calling { badge, .. } = self.thread(caller).state else {
+    fn take(&mut self, server: ThreadId, caller: ThreadId, endpoint: Id<Endpoint>) -> Result<(), IpcError> {
+        let State::Calling { badge, arrival, .. } = self.thread(caller).state else {
             panic!("{caller:?} queues at an endpoint without calling");
         };
         let registers = self.registers(caller);
         let (tag, words) = (registers.x[1], registers.words());
-        let message = Message::decode(tag, &words)?;
+        let message = Message::decode(tag, &words)?.arriving(arrival);
         self.transfer(caller, server, message, badge)?;
-        self.hand_over(caller, server);
+        if arrival == Arrival::Call {
+            self.hand_over(caller, server, endpoint);
+        } else {
+            self.answer(caller, ());
+            self.wake(caller);
+        }
         Ok(())
     }
 

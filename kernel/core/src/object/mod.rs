@@ -66,7 +66,7 @@ impl<P: Platform> Kernel<P> {
             Object::Process(process) => self.call_process(call, process),
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
-            Object::Endpoint(_) | Object::Region(_) => Err(Errno::ENOSYS),
+            Object::Endpoint(_) | Object::Region(_) | Object::Reply(_) => Err(Errno::ENOSYS),
         };
         match outcome {
             Ok(Outcome::Answered | Outcome::Waits) => {}

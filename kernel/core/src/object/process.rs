@@ -47,6 +47,7 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Close(close) => self.close(call.thread, close.handle),
             ProcessRequest::Yield(_) => self.yield_now(call.thread),
             ProcessRequest::Sleep(sleep) => self.sleep(call.thread, sleep.deadline),
+            ProcessRequest::TakeCaller(_) => self.take_caller(call.thread),
         }
     }
 
@@ -188,6 +189,7 @@ impl<P: Platform> Kernel<P> {
         let (holder, process) = self.process_of(thread);
         let capability = process.handles.remove(handle).ok_or(Errno::EBADF)?;
         self.release(holder, capability);
+        self.abandon_caller_of_closed(thread, capability.object);
         self.answer(thread, ());
         Ok(self.after_release(holder, capability.object))
     }

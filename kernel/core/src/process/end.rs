@@ -138,9 +138,14 @@ impl<P: Platform> Kernel<P> {
                 }
             }
             State::Reading(_) => self.console.forget_reader(id),
-            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that
-            // still holds this thread as its caller finds that it is gone.
-            State::New | State::Ready | State::Working(_) | State::Sleeping | State::AwaitingAnswer(_) => {}
+            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that still
+            // holds this thread as its caller finds that it is gone.
+            State::New
+            | State::Ready
+            | State::Working(_)
+            | State::Sleeping
+            | State::AwaitingAnswer { .. }
+            | State::AwaitingReply { .. } => {}
         }
         self.forget_deadline(id);
     }

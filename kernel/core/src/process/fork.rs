@@ -81,6 +81,8 @@ fn heirloom(
     let object = match capability.object {
         Object::Process(process) => (process == parent).then_some(Object::Process(child))?,
         Object::Memory(space) => (space == parent_space).then_some(Object::Memory(child_space))?,
+        // Who is to answer stays who he was, as below.
+        Object::Reply(_) => return None,
         other => other,
     };
     // Who serves stays who served: callers of a parent that is gone shall learn that.

@@ -150,7 +150,7 @@ fn while_it_waits_for_an_answer() {
     let mut scene = Scene::new();
     scene.call(ENDPOINT);
     scene.receive(scene.endpoint);
-    assert!(matches!(scene.state(), State::AwaitingAnswer(_)));
+    assert!(matches!(scene.state(), State::AwaitingAnswer { .. }));
     let endpoint = scene.endpoint;
     let mut world = scene.kill();
     // Its thread's place is taken by another one, which must not get the answer.

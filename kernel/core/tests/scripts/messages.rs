@@ -186,7 +186,7 @@ fn a_handle_without_the_right_to_receive_does_not_receive() {
 fn malformed_traps_are_refused_with_the_reason() {
     let mut world = world();
     let cases = [
-        (3, 1, 0, IpcError::NoSuchOperation),
+        (6, 1, 0, IpcError::NoSuchOperation),
         (u64::MAX, 1, 0, IpcError::NoSuchOperation),
         (CALL, 0, 0, IpcError::BadHandle),
         (CALL, 1 << 32 | 1, 0, IpcError::BadHandle),

@@ -1,6 +1,7 @@
 //! Programs played by a script, one trap at a time. Every script is played twice: the test binaries
 //! `shorter_way` and `long_way` differ in nothing but `WAY`.
 
+mod answers;
 mod by_number;
 mod cpus;
 mod credentials;
@@ -13,6 +14,8 @@ mod lives;
 mod messages;
 mod no_room;
 mod regions;
+mod server;
+mod signals;
 mod sleep;
 mod trace;
 

@@ -42,13 +42,18 @@ impl Play {
             .kernel
             .threads()
             .any(|(id, thread)| !is_other(id) && thread.caller.is_some());
-        let operation = match picks.next() % 8 {
-            0 => Operation::Call,
-            1 => Operation::Receive,
-            2 => Operation::ReplyReceive,
+        let operation = match picks.next() % 16 {
+            0..=1 => Operation::Call,
+            2..=3 => Operation::Receive,
+            4 => Operation::ReplyReceive,
+            5 => Operation::Send,
+            6 => Operation::Signal,
+            7..=8 => return self.answer_out_of_order(picks),
             _ if owes_answer => Operation::ReplyReceive,
             _ if callers > 0 => Operation::Receive,
-            3 => Operation::Receive,
+            9 => Operation::Receive,
+            10 => Operation::Send,
+            11 => Operation::Signal,
             _ => Operation::Call,
         };
         let is_wrong = picks.next().is_multiple_of(16);
@@ -58,6 +63,23 @@ impl Play {
             handle
         };
         let trap = Trap::message(picks, self.program(), operation as u64);
+        self.trap(&trap.to(handle));
+    }
+
+    /// Takes a caller along as a handle, or answers one that was, or the last one.
+    fn answer_out_of_order(&mut self, picks: &mut Picks<'_>) {
+        let replies = self
+            .objects()
+            .filter(|(_, object)| matches!(object, Object::Reply(_)));
+        let replies: Vec<_> = replies.map(|(handle, _)| handle).collect();
+        let handle = match picks.next() % 8 {
+            0..=2 => return self.trap(&Trap::take_caller()),
+            3 => Handle::NONE,
+            4 => self.program().some_handle(picks),
+            _ if replies.is_empty() => Handle::NONE,
+            _ => picks.of(&replies),
+        };
+        let trap = Trap::message(picks, self.program(), Operation::Reply as u64);
         self.trap(&trap.to(handle));
     }
 

@@ -5,7 +5,7 @@ use crate::world::TICKS;
 use abi::console::ConsoleRequest;
 use abi::memory::{Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, Unmap};
 use abi::process::{
-    Become, Create, CreateEndpoint, Derive, Exit, Fork, Give, Kill, ProcessRequest, Start, Wait,
+    Become, Create, CreateEndpoint, Derive, Exit, Fork, Give, Kill, ProcessRequest, Start, TakeCaller, Wait,
 };
 use abi::shm::ShmId;
 use abi::system::{ShutDown, SystemRequest};
@@ -107,6 +107,10 @@ impl Trap {
 
     pub fn create_endpoint() -> Self {
         Self::call(Handle::SELF, CreateEndpoint::LABEL, [0; 6])
+    }
+
+    pub fn take_caller() -> Self {
+        Self::call(Handle::SELF, TakeCaller::LABEL, [0; 6])
     }
 
     pub fn derive(handle: Handle) -> Self {
@@ -233,7 +237,7 @@ impl Trap {
 
     /// Anything at all.
     pub fn nonsense(picks: &mut Picks<'_>) -> Self {
-        let operation = picks.of(&[0, 1, 2, 3, u64::MAX]);
+        let operation = picks.of(&[0, 1, 2, 3, 4, 5, 6, u64::MAX]);
         let label = Label(picks.next() as u16);
         let words = [
             picks.wild(),
@@ -305,7 +309,7 @@ fn fields(row: Row, picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]
 fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &[ShmId]) -> u64 {
     match field {
         "handle" => program.some_handle(picks).raw().into(),
-        "rights" => picks.of(&[7, 5, 3, 1, 4, 0, 0x7c, 0x1c, 8, 12, 64]),
+        "rights" => picks.of(&[7, 5, 3, 1, 4, 0, 0x7c, 0x1c, 8, 12, 64, 0x85, 0x84]),
         "badge" => picks.of(&[0, 0, 1, 77]),
         "place" => 1 + picks.next() % 12,
         "address" | "source" | "destination" => picks.address(program),

@@ -213,7 +213,9 @@ impl Play {
         let (_, process) = processes
             .find(|(_, process)| process.thread == Some(id))
             .expect("it runs");
-        let count = Tag::decode(sight.registers.x[1]).expect("good").handles();
+        let count = Tag::decode_received(sight.registers.x[1])
+            .expect("good")
+            .handles();
         for &raw in &sight.page.handles[..count] {
             let found = process.handles.find(Handle::from_raw(raw), Rights::empty());
             assert!(found.is_ok(), "a handle that came along is good");

@@ -1,0 +1,66 @@
+//! Signals: bits that an endpoint keeps until somebody receives there.
+//!
+//! A signal never waits and carries nothing but bits, so it is what an interrupt becomes, and what tells
+//! somebody who must not be waited for. Signals that nobody has received yet are or-ed together.
+
+use super::Endpoint;
+use crate::handle::Object;
+use crate::kernel::Kernel;
+use crate::message::Message;
+use crate::platform::Platform;
+use crate::thread::ThreadId;
+use abi::{Badge, Handle, IpcError, Label, Rights};
+use slots::Id;
+
+impl<P: Platform> Kernel<P> {
+    /// Signals `bits`, or those of the handle's badge if it has one. The signalling thread goes on.
+    ///
+    /// # Errors
+    /// `handle` is no endpoint, or cannot signal; or nobody can ever receive there.
+    pub(crate) fn signal(&mut self, thread: ThreadId, handle: Handle, bits: u64) -> Result<(), IpcError> {
+        let capability = self.capability(thread, handle, Rights::SIGNAL)?;
+        let Object::Endpoint(endpoint) = capability.object else {
+            return Err(IpcError::NotPermitted);
+        };
+        if self.endpoint(endpoint).receiving == 0 {
+            return Err(IpcError::PeerGone);
+        }
+        let bits = match capability.badge {
+            Badge(0) => bits,
+            Badge(own) => own,
+        };
+        self.deliver(thread, Message::empty(Label::DONE), Badge(0));
+        self.add_signals(endpoint, bits);
+        Ok(())
+    }
+
+    /// Adds signals, which go to the first who waits to receive.
+    pub(crate) fn add_signals(&mut self, id: Id<Endpoint>, bits: u64) {
+        let endpoint = self.endpoint(id);
+        endpoint.signals |= bits;
+        if let Some(receiver) = endpoint.receivers.first()
+            && let Some(bits) = endpoint.take_due_signals()
+        {
+            self.endpoint_receivers_remove(id, receiver);
+            self.deliver_signals(receiver, bits);
+            self.wake(receiver);
+        }
+    }
+
+    /// Puts signals into the registers of `receiver`.
+    pub(crate) fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) {
+        self.deliver(receiver, Message::signals(&[bits, 0, 0, 0, 0, 0]), Badge(0));
+    }
+}
+
+impl Endpoint {
+    /// The signals, if there are any and it is their turn: they and messages are received alternately, so
+    /// that neither keeps the other waiting for ever.
+    pub(crate) fn take_due_signals(&mut self) -> Option<u64> {
+        if self.signals == 0 {
+            return None;
+        }
+        self.signals_came_last = !self.signals_came_last || self.callers.is_empty();
+        self.signals_came_last.then(|| core::mem::take(&mut self.signals))
+    }
+}
