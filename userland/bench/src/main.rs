@@ -16,6 +16,7 @@ mod measure;
 mod private;
 mod processes;
 mod shared;
+mod signals;
 mod tables;
 
 use measure::Row;
@@ -46,6 +47,7 @@ fn run(start: &Start) -> Outcome {
     }
     basics::measure()?.iter().for_each(print);
     ipc::measure(archive)?.iter().for_each(print);
+    signals::measure()?.iter().for_each(print);
     processes::measure(archive)?.iter().for_each(print);
     processes::measure_forks(archive)?;
     shared::measure()?.iter().for_each(print);

@@ -1,12 +1,49 @@
-//! Endpoints: to be called by others, and to answer them.
+//! Endpoints: to be called by others, and to answer them; and to be signalled.
+//!
+//! A server is one loop, whatever comes: calls, which it answers at once, or takes along as a [`Caller`] to
+//! answer later; messages that want no answer; and signals, which say that something has happened.
+//!
+//! ```no_run
+//! use abi::{Arrival, Badge, Errno, Rights};
+//! use rt::ipc::Endpoint;
+//! use rt::{Incoming, Outgoing};
+//!
+//! # fn main() -> Result<(), rt::Error> {
+//! let endpoint = Endpoint::create()?;
+//! let _for_a_client = endpoint.client(Badge(1))?;
+//! let _for_whoever_brings_in_what_is_wanted = endpoint.signaller(Badge(1))?;
+//!
+//! let (mut waiting, mut incoming) = (None, Incoming::new());
+//! loop {
+//!     let message = endpoint.receive(&mut incoming)?;
+//!     match message.arrival {
+//!         // What the client wants is not there yet: it waits, and others are served meanwhile.
+//!         Arrival::Call if waiting.is_none() => waiting = Some(endpoint.take_caller()?),
+//!         Arrival::Call => endpoint.reply(Err(Errno::EAGAIN))?,
+//!         Arrival::Signals => {
+//!             if let Some(caller) = waiting.take() {
+//!                 caller.reply(Ok(([1, 0, 0, 0, 0, 0], Outgoing::NOTHING)))?;
+//!             }
+//!         }
+//!         Arrival::Message => {}
+//!     }
+//! }
+//! # }
+//! ```
+
+mod caller;
+mod notification;
+
+pub use caller::Caller;
+pub use notification::{Notification, signal};
 
 use crate::Error;
 use crate::call::send;
 use crate::handle::OwnedHandle;
 use crate::message::{Incoming, Outgoing};
-use crate::svc::trap;
+use crate::svc::{Registers, trap};
 use crate::sys::process;
-use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag, Words6};
+use abi::{Arrival, Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag, Words6};
 
 /// An endpoint of this program. Others send messages through handles [derived](Self::client)
 /// from it; when it is dropped, their calls fail.
@@ -15,12 +52,14 @@ pub struct Endpoint {
     handle: OwnedHandle,
 }
 
-/// A message that came in. What did not fit in registers is in [`Incoming`].
+/// A message that came in, or signals. What did not fit in registers is in [`Incoming`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message {
+    /// Whether its sender waits for an answer, or whether these are signals.
+    pub arrival: Arrival,
     /// What is asked.
     pub label: Label,
-    /// Words.
+    /// Words; of signals the first, which has their bits.
     pub words: Words6,
     /// Mark on the handle the sender used.
     pub badge: Badge,
@@ -58,14 +97,23 @@ impl Endpoint {
         process::derive(self.handle(), Rights::CALL | Rights::PASS, badge).map(OwnedHandle::new)
     }
 
-    /// Waits for a message.
+    /// A handle for somebody who signals: the bits of `badge`, or any if that is 0.
+    ///
+    /// # Errors
+    /// As [`abi::process::Derive`].
+    pub fn signaller(&self, badge: Badge) -> Result<OwnedHandle, Error> {
+        process::derive(self.handle(), Rights::SIGNAL | Rights::PASS, badge).map(OwnedHandle::new)
+    }
+
+    /// Waits for a message, or signals. A caller that has neither been answered nor taken along is told
+    /// that no answer will come.
     ///
     /// # Errors
     /// The handle is not one to receive with.
     pub fn receive(&self, incoming: &mut Incoming) -> Result<Message, Error> {
-        let operation = Operation::Receive as u64;
+        let nothing = Tag::new(Label::DONE);
         received(
-            trap([self.handle().raw().into(), 0, 0, 0, 0, 0, 0, 0, operation]),
+            trap(registers(self.handle(), nothing, [0; 6], Operation::Receive)),
             incoming,
         )
     }
@@ -76,20 +124,31 @@ impl Endpoint {
     /// The answer could not be given: [`IpcError::PeerGone`] the caller has ended,
     /// [`IpcError::PeerFull`] it has no room for handles. Nothing was received then.
     pub fn reply_receive(&self, answer: Answer<'_>, incoming: &mut Incoming) -> Result<Message, Error> {
-        let (tag, words) = match answer {
-            Ok((words, outgoing)) => (outgoing.put(Label::DONE).map_err(Error::Ipc)?, words),
-            Err(errno) => (Tag::new(Label(errno.number())), [0; 6]),
-        };
-        let [w0, w1, w2, w3, w4, w5] = words;
-        let operation = Operation::ReplyReceive as u64;
-        let handle = self.handle().raw().into();
+        let (tag, words) = put_answer(answer)?;
         received(
-            trap([handle, tag.encode(), w0, w1, w2, w3, w4, w5, operation]),
+            trap(registers(self.handle(), tag, words, Operation::ReplyReceive)),
             incoming,
         )
     }
 
-    /// Serves for ever: `answer` sees each message and says what its sender gets.
+    /// Answers the message received last, and goes on.
+    ///
+    /// # Errors
+    /// [`IpcError::NoCaller`] it wants no answer, or has one; [`IpcError::PeerGone`] its sender waits no
+    /// longer; [`IpcError::PeerFull`] the sender has no room for handles.
+    pub fn reply(&self, answer: Answer<'_>) -> Result<(), Error> {
+        caller::reply(Handle::NONE, answer)
+    }
+
+    /// Takes the caller of the message received last along, to be answered later.
+    ///
+    /// # Errors
+    /// As [`abi::process::TakeCaller`].
+    pub fn take_caller(&self) -> Result<Caller, Error> {
+        process::take_caller().map(Caller::from_handle)
+    }
+
+    /// Serves for ever: `answer` sees each message and says what its sender gets, if that wants an answer.
     ///
     /// # Errors
     /// The handle is not one to receive with.
@@ -101,6 +160,10 @@ impl Endpoint {
         let mut message = self.receive(&mut incoming)?;
         loop {
             let answer = answer(message, &incoming).map(|words| (words, Outgoing::NOTHING));
+            if message.arrival != Arrival::Call {
+                message = self.receive(&mut incoming)?;
+                continue;
+            }
             message = match self.reply_receive(answer, &mut incoming) {
                 // A caller that ended meanwhile is no reason not to serve the others.
                 Err(Error::Ipc(IpcError::PeerGone | IpcError::NoCaller)) => self.receive(&mut incoming)?,
@@ -132,14 +195,44 @@ pub fn ask(
     }
 }
 
-fn received(registers: [u64; 9], incoming: &mut Incoming) -> Result<Message, Error> {
-    let [failure, tag, w0, w1, w2, w3, w4, w5, badge] = registers;
-    if failure != 0 {
-        return Err(IpcError::decode(failure).map_or(Error::Garbled, Error::Ipc));
+/// Sends a message that wants no answer; comes back when it has been received.
+///
+/// # Errors
+/// The message did not get there.
+pub fn tell(server: Handle, label: Label, words: Words6, outgoing: Outgoing<'_>) -> Result<(), Error> {
+    let tag = outgoing.put(label).map_err(Error::Ipc)?;
+    done(trap(registers(server, tag, words, Operation::Send)))
+}
+
+fn registers(object: Handle, tag: Tag, words: Words6, operation: Operation) -> Registers {
+    let [w0, w1, w2, w3, w4, w5] = words;
+    let (object, operation) = (object.raw().into(), operation as u64);
+    [object, tag.encode(), w0, w1, w2, w3, w4, w5, operation]
+}
+
+/// Puts what is answered where the kernel looks for it.
+fn put_answer(answer: Answer<'_>) -> Result<(Tag, Words6), Error> {
+    match answer {
+        Ok((words, outgoing)) => Ok((outgoing.put(Label::DONE).map_err(Error::Ipc)?, words)),
+        Err(errno) => Ok((Tag::new(Label(errno.number())), [0; 6])),
     }
-    let tag = Tag::decode(tag).map_err(|_| Error::Garbled)?;
+}
+
+/// What an operation comes back with from which nothing is received.
+fn done(registers: Registers) -> Result<(), Error> {
+    match registers[0] {
+        0 => Ok(()),
+        failure => Err(IpcError::decode(failure).map_or(Error::Garbled, Error::Ipc)),
+    }
+}
+
+fn received(registers: Registers, incoming: &mut Incoming) -> Result<Message, Error> {
+    done(registers)?;
+    let [_, tag, w0, w1, w2, w3, w4, w5, badge] = registers;
+    let tag = Tag::decode_received(tag).map_err(|_| Error::Garbled)?;
     incoming.take(tag);
     Ok(Message {
+        arrival: tag.arrival(),
         label: tag.label(),
         words: [w0, w1, w2, w3, w4, w5],
         badge: Badge(badge),
@@ -148,9 +241,9 @@ fn received(registers: [u64; 9], incoming: &mut Incoming) -> Result<Message, Err
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Message};
+    use super::{Endpoint, Message, tell};
     use crate::{Error, Incoming, Outgoing, fake};
-    use abi::{Badge, Errno, Handle, IpcError, Label, Tag};
+    use abi::{Arrival, Badge, Errno, Handle, IpcError, Label, Tag};
 
     const ENDPOINT: Handle = Handle::from_parts(9, 0);
 
@@ -169,12 +262,26 @@ mod tests {
         assert_eq!(
             message,
             Ok(Message {
+                arrival: Arrival::Call,
                 label: Label(77),
                 words,
                 badge: Badge(42)
             })
         );
         assert_eq!(incoming.bytes(), b"x");
+    }
+
+    #[test]
+    fn a_message_that_wants_no_answer_goes_out_as_such_and_nothing_comes_back() {
+        fake::install(|sent, _| {
+            assert_eq!((sent[0], sent[1], sent[2], sent[8]), (9, 7, 1, 3));
+            [0; 9]
+        });
+        let words = [1, 0, 0, 0, 0, 0];
+        assert_eq!(tell(ENDPOINT, Label(7), words, Outgoing::NOTHING), Ok(()));
+        fake::install(|_, _| [IpcError::PeerGone as u64, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let lost = tell(ENDPOINT, Label(7), words, Outgoing::NOTHING);
+        assert_eq!(lost, Err(Error::Ipc(IpcError::PeerGone)));
     }
 
     #[test]

@@ -113,7 +113,9 @@ impl Running {
     }
 
     fn answer(&mut self, message: Message, incoming: &Incoming) -> Answer {
-        let Message { label, words, badge } = message;
+        let Message {
+            label, words, badge, ..
+        } = message;
         let program = usize::try_from(badge.0 - 1).map_err(|_| Errno::EINVAL)?;
         if label == ENDED {
             self.note_end(program, End::from_words(&words)?);

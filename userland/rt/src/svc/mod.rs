@@ -37,7 +37,7 @@ pub fn trap_with(registers: Registers, outgoing: Outgoing<'_>, incoming: &mut In
         .put(abi::Label::DONE)
         .expect("fits into the message page");
     let returned = trap(registers);
-    match Tag::decode(returned[1]) {
+    match Tag::decode_received(returned[1]) {
         Ok(tag) if returned[0] == 0 => incoming.take(tag),
         _ => *incoming = Incoming::new(),
     }

@@ -4,7 +4,7 @@ use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
     Become, Close, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadClock,
-    ReadCredential, SetCredential, Sleep, Start, UserAndGroup, Wait, Yield,
+    ReadCredential, SetCredential, Sleep, Start, TakeCaller, UserAndGroup, Wait, Yield,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Rights};
@@ -108,6 +108,14 @@ pub fn derive(handle: Handle, rights: Rights, badge: Badge) -> Result<Handle, Er
         badge,
     };
     one_handle(Handle::SELF, request)
+}
+
+/// As [`TakeCaller`].
+///
+/// # Errors
+/// As [`TakeCaller`].
+pub fn take_caller() -> Result<Handle, Error> {
+    one_handle(Handle::SELF, TakeCaller {})
 }
 
 /// As [`Close`].
