@@ -290,8 +290,37 @@ requests! {
             /// User.
             uid: u32,
         } -> UserUsage;
+        /// Waits until somebody wakes the word at `address` (`WakeWord`), if that is `expected` now: both are one
+        /// step, so whoever changes the word first and wakes it then is never missed. A word of a segment is the
+        /// same for all who have that attached, wherever; a private one is this process's alone, and a copy of
+        /// the process has another. Nobody is woken when the memory goes, by detaching or otherwise.
+        ///
+        /// Whoever wakes may have done so for another reason, so look at the word again. An `EAGAIN` says the
+        /// same. A memory manager that is a program answers it to who would keep it waiting.
+        ///
+        /// `EAGAIN` the word is not `expected`; `EINVAL` `address` is no multiple of 4; `EFAULT` nothing that can
+        /// be read is mapped there, or it is memory of the machine.
+        WaitWord = 0x22a {
+            /// Of a word of 32 bits.
+            address: u64,
+            /// What it must hold.
+            expected: u32,
+        } -> ();
+        /// Wakes threads that wait for the word at `address`, in the order in which they came. Answers how many:
+        /// at most `count`, and at most [`MOST_WOKEN`], so that for all of them one asks until it is less.
+        ///
+        /// `EINVAL`, `EFAULT` as for `WaitWord`.
+        WakeWord = 0x22b {
+            /// Of a word of 32 bits.
+            address: u64,
+            /// How many at most.
+            count: u32,
+        } -> (u32,);
     }
 }
+
+/// Threads that one `WakeWord` wakes at most.
+pub const MOST_WOKEN: u32 = 64;
 
 crate::request::words! {
     /// What an address space holds, in pages.

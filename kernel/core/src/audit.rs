@@ -47,6 +47,10 @@ impl<P: Platform> Kernel<P> {
         }
         self.audit_queues()?;
         self.audit_console()?;
+        check(
+            self.words.are_in_order(),
+            "a word that somebody waits for is found by its name, and no other is",
+        )?;
         for (id, endpoint) in self.endpoints.iter() {
             self.audit_endpoint(id, endpoint)?;
         }
@@ -109,6 +113,10 @@ impl<P: Platform> Kernel<P> {
             }
             State::Calling { endpoint: at, .. } => Some(&endpoint(at)?.callers),
             State::Receiving(at) => Some(&endpoint(at)?.receivers),
+            State::WaitingWord(word) => {
+                let word = self.words.get(word).ok_or("the word a thread waits for exists")?;
+                Some(&word.waiters)
+            }
             State::WaitingEnd(process, _) => {
                 let process = self.processes.get(process);
                 Some(
@@ -133,8 +141,9 @@ impl<P: Platform> Kernel<P> {
             .flat_map(|(_, endpoint)| [&endpoint.callers, &endpoint.receivers]);
         let of_processes = self.processes.iter().map(|(_, process)| &process.waiters);
         let mut members = 0;
+        let of_words = self.words.queues();
         let of_cpus = self.cpus.ids().map(|id| self.cpus[id].ready.queue());
-        for queue in of_endpoints.chain(of_processes).chain(of_cpus) {
+        for queue in of_endpoints.chain(of_processes).chain(of_words).chain(of_cpus) {
             check(
                 queue.leads_to_its_end(&self.threads),
                 "a queue can be followed to its end",

@@ -6,6 +6,7 @@ use crate::ipc::Endpoint;
 use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
+use crate::object::word::{AwaitedWord, AwaitedWords};
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId};
 use crate::sched::{Cpu, CpuId, Cpus, Stop};
@@ -24,6 +25,8 @@ pub struct Storage {
     pub threads: &'static mut [Slot<Thread>],
     /// For endpoints.
     pub endpoints: &'static mut [Slot<Endpoint>],
+    /// For words that somebody waits for, as many as threads.
+    pub words: &'static mut [Slot<AwaitedWord>],
 }
 
 /// What the machine is, for those who ask.
@@ -47,6 +50,7 @@ pub struct Kernel<P: Platform> {
     pub(crate) processes: Slots<Process>,
     pub(crate) threads: Slots<Thread>,
     pub(crate) endpoints: Slots<Endpoint>,
+    pub(crate) words: AwaitedWords,
     pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
@@ -71,6 +75,7 @@ impl<P: Platform> Kernel<P> {
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
+            words: AwaitedWords::new(storage.words),
             cpus: Cpus::new(facts.machine.running),
             stop: None,
             console: Console::EMPTY,

@@ -2,6 +2,7 @@
 
 use crate::heap::Place;
 use crate::ipc::Endpoint;
+use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
 use abi::{Arrival, Badge};
@@ -66,6 +67,8 @@ pub enum State {
     Reading(usize),
     /// Waits for a time.
     Sleeping,
+    /// Waits in the word's queue until somebody wakes it. It has its answer.
+    WaitingWord(Id<AwaitedWord>),
     /// Waits in the process's queue for its end.
     WaitingEnd(Id<Process>, EndAnswer),
 }

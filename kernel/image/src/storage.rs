@@ -9,6 +9,7 @@ use abi::shm::ShmSetting;
 use addr::GRANULE;
 use boards::Board;
 use kcore::ipc::Endpoint;
+use kcore::object::word::AwaitedWord;
 use kcore::process::Process;
 use kcore::thread::Thread;
 use kcore::{Kernel, Registers, Storage};
@@ -49,6 +50,7 @@ impl Counts {
             frames_for::<Slot<Thread>>(self.processes),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),
+            frames_for::<Slot<AwaitedWord>>(self.processes),
             frames_for::<Slot<mm::Region>>(self.regions),
             frames_for::<KeyBucket>(self.regions),
             frames_for::<Slot<mm::Account>>(self.processes),
@@ -90,6 +92,7 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
         processes: ram.take_slots(counts.processes),
         threads: ram.take_slots(counts.processes),
         endpoints: ram.take_slots(counts.endpoints),
+        words: ram.take_slots(counts.processes),
     }
 }
 

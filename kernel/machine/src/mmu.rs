@@ -31,6 +31,13 @@ impl Mmu for Machine {
         self.counts.dsb_stores += 1;
     }
 
+    fn load_word(&self, frame: Frame, offset: usize) -> u32 {
+        self.assert_no_table(frame);
+        let mut bytes = [0; 4];
+        self.ram.read(frame, offset, &mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
     fn publish_code(&mut self, frame: Frame) {
         if self.sabotage != Sabotage::ForgetPublishing {
             self.ram.publish(frame);

@@ -163,7 +163,7 @@ fn attached(regions: &mut RegionTable, attachment: Attachment) -> &mut Region {
 }
 
 /// A VMA of a space, if `page` can be used through it.
-fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, id: VmaId, page: Page) -> Option<&'a Vma> {
+pub(crate) fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, id: VmaId, page: Page) -> Option<&'a Vma> {
     let vma = existing(vmas, id);
     // A child is not complete before it is born. Its parent may have other threads.
     let is_alive = space.state != SpaceState::Ending && space.birth.is_none();

@@ -114,6 +114,7 @@ mod transfer;
 mod unmap;
 mod unshare;
 mod vma;
+mod word;
 
 pub use account::Account;
 pub use audit::Broken;
@@ -129,3 +130,4 @@ pub use region::{KeyBucket, Region, RegionId};
 pub use space::{AnySpace, Space, SpaceId};
 pub use transfer::MOST_MOVED_PAGES;
 pub use vma::Vma;
+pub use word::WordName;

@@ -142,6 +142,8 @@ impl<M: Mmu> MemoryManager<M> {
             MemoryRequest::ChangeShmSetting(change) => self.change_setting(call, change),
             MemoryRequest::CountShmUser(count) => Ok(self.count_user(count)),
             MemoryRequest::CountUsage(_) => self.usage(call.space).map(Reply::new).ok_or(Errno::ESRCH),
+            // About threads, which are not known here: whoever knows them asks `word` and `value`.
+            MemoryRequest::WaitWord(_) | MemoryRequest::WakeWord(_) => Err(Errno::ENOSYS),
         }
     }
 }

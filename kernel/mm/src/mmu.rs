@@ -122,6 +122,10 @@ pub trait Mmu {
         frames.iter().for_each(|frame| self.zero(frame));
     }
 
+    /// The 32-bit word `offset` bytes, a multiple of 4, into `frame`, as one load that is not torn, whatever
+    /// programs store there meanwhile.
+    fn load_word(&self, frame: Frame, offset: usize) -> u32;
+
     /// Makes data written to `frame` visible to instruction fetches on every CPU (Arm ARM,
     /// "Concurrent modification and execution of instructions"). Called before a frame becomes
     /// executable.

@@ -18,4 +18,5 @@ mod mapping {
     mod steps;
     mod transfer;
     mod unmap;
+    mod words;
 }

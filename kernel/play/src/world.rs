@@ -5,11 +5,12 @@ use abi::process::Pid;
 use abi::system::Machine;
 use abi::time::Frequency;
 use abi::{Errno, Handle, IpcError, MessagePage, Operation, Request, Tag, Words, Words6};
-use addr::Frame;
+use addr::{Frame, VirtAddr};
 use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::process::{FirstStart, Name};
 use kcore::{Clock, CpuId, Interrupt, Kernel, Next, Platform, Registers, Storage};
+use mm::Access;
 use mm::mmu::Mmu;
 use slots::Slot;
 use std::cell::{Cell, RefCell};
@@ -260,6 +261,7 @@ impl World {
             processes: leak(THREADS),
             threads: leak(THREADS),
             endpoints: leak(16),
+            words: leak(THREADS),
         };
         let machine = Machine {
             cpus: cpus as u32,
@@ -484,6 +486,31 @@ impl World {
             self.yield_now();
         }
         panic!("thread {thread} never runs");
+    }
+
+    /// The running program stores a word of 32 bits; its fault, if there is one, is served.
+    pub fn store_word(&mut self, address: u64, value: u32) {
+        let address = VirtAddr::new(address);
+        let running = self.running.expect("somebody runs");
+        if self.try_store(running, address, value).is_err() {
+            self.kernel().memory_fault(address, Access::Write);
+            self.run();
+            assert_eq!(self.running, Some(running), "the program may write there");
+            self.try_store(running, address, value).expect("it is served");
+        }
+    }
+
+    fn try_store(&mut self, thread: u32, address: VirtAddr, value: u32) -> Result<(), machine::Fault> {
+        let mut threads = self.kernel.threads();
+        let (_, thread) = threads.find(|(id, _)| id.index() == thread).expect("it lives");
+        let process = thread.process;
+        drop(threads);
+        let mut processes = self.kernel.processes();
+        let (_, process) = processes.find(|(id, _)| *id == process).expect("it lives");
+        let space = process.space.expect("it has one");
+        drop(processes);
+        let (mmu, space) = self.kernel.memory.mmu_space_mut(space).expect("it is there");
+        mmu.write_bytes(space, address, &value.to_le_bytes())
     }
 
     /// So much time passes that the time slice ends, if one runs; then whoever goes on runs.

@@ -10,7 +10,7 @@ use aarch64_cpu::asm::barrier;
 use addr::{Frame, FrameRange, GRANULE, PhysAddr};
 use core::arch::asm;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use vmsa::{TableIndex, TableMemory};
 
 /// Where the byte at `at` is. The pointer is only good for memory that is in the direct map.
@@ -59,6 +59,19 @@ pub fn read(frame: Frame, offset: usize, to: &mut [u8]) {
         *byte = byte_at(at).load(Ordering::Relaxed);
         at += 1;
     }
+}
+
+/// The 32-bit word `offset` bytes, a multiple of 4, into `frame`. Under a lock, it shows what was stored before the
+/// same lock was taken by whoever had it before: that released it after the store.
+///
+/// # Panics
+/// If that is not in the frame, or no multiple of 4.
+pub(crate) fn load_word(frame: Frame, offset: usize) -> u32 {
+    assert!(offset.is_multiple_of(4), "a word at {offset}");
+    let word = core::ptr::with_exposed_provenance::<AtomicU32>(frame_at(frame, check(offset, 4)));
+    // SAFETY: As for `word_at`; it is a multiple of 4.
+    let word = unsafe { &*word };
+    word.load(Ordering::Acquire)
 }
 
 /// Copies into `frame`, `offset` bytes in.

@@ -113,6 +113,10 @@ impl Mmu for Hardware {
         direct_map::zero_run(frames);
     }
 
+    fn load_word(&self, frame: Frame, offset: usize) -> u32 {
+        direct_map::load_word(frame, offset)
+    }
+
     fn publish_code(&mut self, frame: Frame) {
         direct_map::publish_code(frame);
     }

@@ -11,6 +11,11 @@ use mm::{Companion, SpaceId};
 impl<P: Platform> Kernel<P> {
     pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
         let request = &MemoryRequest::decode(call.tag.label(), call.words)?;
+        match *request {
+            MemoryRequest::WaitWord(wait) => return self.wait_word(call.thread, space, wait),
+            MemoryRequest::WakeWord(wake) => return self.wake_word(call.thread, space, wake),
+            _ => {}
+        }
         if is_answered_with_a_handle(request) && self.process_of(call.thread).1.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }

@@ -8,6 +8,7 @@ mod credential;
 pub mod memory;
 pub mod process;
 pub mod system;
+pub mod word;
 
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;

@@ -137,6 +137,7 @@ impl<P: Platform> Kernel<P> {
                     process.waiters.remove(threads, id);
                 }
             }
+            State::WaitingWord(word) => self.words.remove(threads, word, id),
             State::Reading(_) => self.console.forget_reader(id),
             // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that still
             // holds this thread as its caller finds that it is gone.

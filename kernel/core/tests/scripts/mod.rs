@@ -18,6 +18,7 @@ mod server;
 mod signals;
 mod sleep;
 mod trace;
+mod words;
 
 use play::Size;
 use play::World;

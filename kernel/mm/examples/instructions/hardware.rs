@@ -51,6 +51,10 @@ impl Mmu for Hardware {
 
     fn copy(&mut self, _: Frame, _: Frame) {}
 
+    fn load_word(&self, _: Frame, _: usize) -> u32 {
+        0
+    }
+
     fn publish_code(&mut self, _: Frame) {}
 
     fn create_space(&mut self, root: Frame) -> Space {

@@ -4,6 +4,7 @@ use super::Play;
 use super::choose::{Picks, Trap};
 use super::program::Entry;
 use abi::process::{End, FaultKind};
+use abi::shm::ShmKey;
 use abi::{Handle, Operation};
 use addr::{Perms, VirtAddr};
 use kcore::Interrupt;
@@ -12,6 +13,8 @@ use kcore::thread::{State, ThreadId};
 use mm::{Access, VmaKind};
 
 const PAGE: u64 = 4096;
+/// Where programs have the segment at whose words they meet.
+const MEETING_PLACE: u64 = 0x50_0000_0000;
 
 impl Play {
     /// A request to a kernel object, mostly of the right kind.
@@ -193,6 +196,35 @@ impl Play {
         if !self.first_runs() || self.is_own(address, access) {
             self.touch_at(address, access);
         }
+    }
+
+    /// The running program waits for a word, or wakes those who wait there: of a segment that all can have, or of
+    /// anything that it has mapped. The first one only wakes, since it might wait for ever.
+    pub(super) fn meet_at_word(&mut self, picks: &mut Picks<'_>) {
+        let area = if picks.next().is_multiple_of(4) {
+            self.program().some_area(picks.next())
+        } else if self.attach_meeting_place() {
+            MEETING_PLACE
+        } else {
+            return;
+        };
+        let address = area.wrapping_add(picks.next() % 2 * PAGE + picks.next() % 2 * 4);
+        let waiting = self.count(|_, state| matches!(state, State::WaitingWord(_)));
+        let wakes = self.first_runs() || (waiting > 0 && !picks.next().is_multiple_of(4));
+        self.trap(&if wakes {
+            Trap::wake_word(address, picks.of(&[1, 1, 2, 100]))
+        } else {
+            Trap::wait_word(address)
+        });
+    }
+
+    /// Sees to it that the running program has a segment where all have it, if it may. Whether it goes on.
+    fn attach_meeting_place(&mut self) -> bool {
+        if !self.trap_and_go_on(&Trap::get_segment(ShmKey(99), 2 * PAGE)) {
+            return false;
+        }
+        let id = self.world.back().words[0];
+        self.trap_and_go_on(&Trap::attach_segment(id, MEETING_PLACE))
     }
 
     /// Touches many pages, so that there is much to be given back, and perhaps does that.

@@ -3,11 +3,14 @@
 use super::program::Program;
 use crate::world::TICKS;
 use abi::console::ConsoleRequest;
-use abi::memory::{Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, Unmap};
+use abi::memory::{
+    Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, ShmAttach, ShmGet,
+    Unmap, WaitWord, WakeWord,
+};
 use abi::process::{
     Become, Create, CreateEndpoint, Derive, Exit, Fork, Give, Kill, ProcessRequest, Start, TakeCaller, Wait,
 };
-use abi::shm::ShmId;
+use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
 use kcore::Registers;
@@ -141,6 +144,31 @@ impl Trap {
 
     pub fn wait(child: Handle) -> Self {
         Self::call(child, Wait::LABEL, [0; 6])
+    }
+
+    /// Waits for a word that nobody has written to.
+    pub fn wait_word(address: u64) -> Self {
+        let wait = WaitWord { address, expected: 0 };
+        Self::call(Handle::MEMORY, WaitWord::LABEL, wait.into_words())
+    }
+
+    pub fn wake_word(address: u64, count: u32) -> Self {
+        let wake = WakeWord { address, count };
+        Self::call(Handle::MEMORY, WakeWord::LABEL, wake.into_words())
+    }
+
+    /// Finds the segment with this key, or makes it.
+    pub fn get_segment(key: ShmKey, size: u64) -> Self {
+        let flags = GetFlags::CREAT.with_mode(Mode::from_bits(0o666));
+        Self::call(
+            Handle::MEMORY,
+            ShmGet::LABEL,
+            ShmGet { key, size, flags }.into_words(),
+        )
+    }
+
+    pub fn attach_segment(id: u64, address: u64) -> Self {
+        Self::call(Handle::MEMORY, ShmAttach::LABEL, [id, address, 0, 0, 0, 0])
     }
 
     /// Maps writable memory.
@@ -311,6 +339,8 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         "handle" => program.some_handle(picks).raw().into(),
         "rights" => picks.of(&[7, 5, 3, 1, 4, 0, 0x7c, 0x1c, 8, 12, 64, 0x85, 0x84]),
         "badge" => picks.of(&[0, 0, 1, 77]),
+        "expected" => picks.of(&[0, 0, 0, 1]),
+        "count" => picks.of(&[1, 1, 2, 0, u64::from(u32::MAX)]),
         "place" => 1 + picks.next() % 12,
         "address" | "source" | "destination" => picks.address(program),
         "length" => picks.of(&[1, 2, 3, 5, 8, 150, 1 << 20]) * layout::PAGE_BYTES,

@@ -31,6 +31,8 @@ pub struct Play {
     stuck: bool,
     /// How often each value of x0 came.
     pub outcomes: [usize; OUTCOMES],
+    /// How many waiters for words were woken.
+    pub woken: u64,
 }
 
 /// 0 and the errors.
@@ -46,6 +48,7 @@ impl Play {
             stopped: false,
             stuck: false,
             outcomes: [0; OUTCOMES],
+            woken: 0,
         };
         play.look_around();
         play
@@ -88,7 +91,8 @@ impl Play {
             return self.do_without_program(picks);
         }
         match kind % 64 {
-            0..=24 => self.request(picks),
+            0..=22 => self.request(picks),
+            23..=24 => self.meet_at_word(picks),
             25..=29 => self.deal_with_child(picks),
             30..=43 => self.exchange(picks),
             44..=45 => self.fill_table(picks),
@@ -170,7 +174,9 @@ impl Play {
             let program = self.programs.get_mut(&id.index()).expect("met");
             if matches!(state, State::Ready) {
                 let is_news = program.settled.is_none();
-                self.segments.extend(program.settle(sight));
+                let news = program.settle(sight);
+                self.segments.extend(news.segment);
+                self.woken += news.woken;
                 if is_news {
                     self.check_arrival(id);
                 }

@@ -1,7 +1,7 @@
 //! What a program has learned, and what it must find when it goes on.
 
 use super::choose::Picks;
-use abi::memory::{Map, ShmAttach};
+use abi::memory::{Map, ShmAttach, ShmGet, WakeWord};
 use abi::shm::ShmId;
 use abi::{Handle, IpcError, MessagePage, Operation, Request, Tag};
 use kcore::Registers;
@@ -23,6 +23,15 @@ pub enum Entry {
 pub struct Sight {
     pub registers: Registers,
     pub page: MessagePage,
+}
+
+/// What an answer says that concerns others, too.
+#[derive(Default)]
+pub struct News {
+    /// A segment there is.
+    pub segment: Option<ShmId>,
+    /// How many waiters for a word were woken.
+    pub woken: u64,
 }
 
 /// A program that runs, or did.
@@ -86,10 +95,10 @@ impl Program {
 
     /// It waits for nothing but the CPU: either nothing has changed since, or it has just been
     /// answered.
-    pub fn settle(&mut self, now: Sight) -> Option<ShmId> {
+    pub fn settle(&mut self, now: Sight) -> News {
         if let Some(settled) = &self.settled {
             settled.assert_same(&now);
-            return None;
+            return News::default();
         }
         let tag = self.check_answer(&now);
         let learned = self.learn(&now, tag);
@@ -134,17 +143,18 @@ impl Program {
         tag
     }
 
-    fn learn(&mut self, now: &Sight, tag: Tag) -> Option<ShmId> {
+    fn learn(&mut self, now: &Sight, tag: Tag) -> News {
         self.handles.extend(&now.page.handles[..tag.handles()]);
         let (x, sent) = (&now.registers.x, Tag::decode(self.left.registers.x[1]));
         let done = x[0] == 0 && tag.label().0 == 0 && self.entry == Entry::Trap(Operation::Call as u64);
-        let sent = sent.ok().filter(|_| done)?.label();
-        if sent == Map::LABEL || sent == ShmAttach::LABEL {
-            self.areas.push(x[2]);
+        let mut news = News::default();
+        match sent.ok().filter(|_| done).map(Tag::label) {
+            Some(Map::LABEL | ShmAttach::LABEL) => self.areas.push(x[2]),
+            Some(ShmGet::LABEL) => news.segment = ShmId::from_raw(x[2] as i32),
+            Some(WakeWord::LABEL) => news.woken = x[2],
+            _ => {}
         }
-        (sent == abi::memory::ShmGet::LABEL)
-            .then(|| ShmId::from_raw(x[2] as i32))
-            .flatten()
+        news
     }
 
     /// The handles it knows of, newest first.

@@ -1,0 +1,96 @@
+//! A word that somebody waits for, or wakes: which one an address stands for, and what it holds.
+
+use crate::fault::usable;
+use crate::manager::{MemoryManager, typed};
+use crate::mmu::Mmu;
+use crate::region::RegionId;
+use crate::space::{SpaceId, SpaceState};
+use crate::vma::Backing;
+use abi::Errno;
+use addr::{Page, Perms, VirtAddr};
+
+/// Names a word of memory, whoever reaches it and at whatever address. That of memory that is gone is never
+/// another's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WordName {
+    holder: Holder,
+    /// Bytes from the start of the region, or the address.
+    place: VirtAddr,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Holder {
+    Space(SpaceId),
+    Region(RegionId),
+}
+
+impl WordName {
+    /// A number of its own. Its lowest bits differ where words do: in place, or in whose they are.
+    pub fn number(self) -> u128 {
+        let (index, generation, is_shared) = match self.holder {
+            Holder::Space(space) => (space.index(), space.generation(), 0),
+            Holder::Region(region) => (region.index(), region.generation(), 1),
+        };
+        // Places are below 2^48.
+        let low = (self.place.raw() >> 2 ^ u64::from(index)) << 1 | is_shared;
+        u128::from(generation) << 96 | u128::from(index) << 64 | u128::from(low)
+    }
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// The word of 32 bits at `address` in `space`.
+    ///
+    /// # Errors
+    /// `EINVAL` the address is no multiple of 4; `EFAULT` nothing that can be read is mapped there, or it is no
+    /// memory of the allocator's; `ESRCH` the space is gone or ending.
+    pub fn word(&self, space: SpaceId, address: u64) -> Result<WordName, Errno> {
+        let address = VirtAddr::new(address);
+        if !address.raw().is_multiple_of(4) {
+            return Err(Errno::EINVAL);
+        }
+        let found = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
+        if found.state == SpaceState::Ending {
+            return Err(Errno::ESRCH);
+        }
+        let page = address.page();
+        let vma = found
+            .set
+            .containing(&self.vmas, page)
+            .and_then(|vma| usable(found, &self.vmas, vma, page))
+            .filter(|vma| vma.perms.contains(Perms::READ))
+            .ok_or(Errno::EFAULT)?;
+        match vma.backing {
+            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => Ok(WordName {
+                holder: Holder::Space(space),
+                place: address,
+            }),
+            Backing::Paged(attachment) | Backing::Linked(attachment) | Backing::Blocks(attachment) => {
+                let page = Page::from_number(attachment.index_of(page));
+                Ok(WordName {
+                    holder: Holder::Region(attachment.region),
+                    place: VirtAddr::new(page.start().raw() + address.offset()),
+                })
+            }
+            Backing::Physical(..) => Err(Errno::EFAULT),
+        }
+    }
+
+    /// What a load of the word would find. A page that nobody has touched holds zeroes, and goes on having no
+    /// frame.
+    pub fn value(&self, word: WordName) -> u32 {
+        let page = word.place.page();
+        let frame = match word.holder {
+            Holder::Space(space) => {
+                let space = self.spaces.get(typed(space));
+                space
+                    .and_then(|space| self.mmu.lookup(&space.hardware, page))
+                    .map(|(frame, _)| frame)
+            }
+            Holder::Region(region) => {
+                let region = self.regions.get(region);
+                region.and_then(|region| region.contents.lookup(&self.mmu, page.number()))
+            }
+        };
+        frame.map_or(0, |frame| self.mmu.load_word(frame, word.place.offset() as usize))
+    }
+}

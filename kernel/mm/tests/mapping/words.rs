@@ -1,0 +1,132 @@
+//! Words that threads can wait for: which one an address stands for, and what it holds.
+
+use crate::common::{World, create_with};
+use abi::Errno;
+use abi::memory::{MemoryRequest, Protection, WaitWord, WakeWord};
+use abi::shm::{AttachFlags, GetFlags};
+
+const PAGE: u64 = 4096;
+const SLOT: u64 = 2 << 20;
+
+#[test]
+fn a_word_of_a_segment_is_the_same_wherever_it_is_attached_and_whoevers_tables_lead_there() {
+    for (length, huge) in [(PAGE, false), (3 * PAGE, false), (2 * SLOT, false), (SLOT, true)] {
+        let mut world = World::new();
+        let (one, other) = (world.process(), world.process());
+        let flags = if huge {
+            GetFlags::HUGETLB
+        } else {
+            GetFlags::empty()
+        };
+        let id = world
+            .get(one, 7, length, create_with(0o600) | flags)
+            .expect("room");
+        let at_one = world.attach_anywhere(one, id);
+        let at_other = world
+            .attach(other, id, 0x40_0000_0000, AttachFlags::RDONLY)
+            .expect("room");
+        let offset = length - PAGE + 20;
+        let name = world.mm.word(one, at_one + offset).expect("mapped");
+        assert_eq!(world.mm.word(other, at_other + offset), Ok(name));
+        assert_ne!(world.mm.word(one, at_one + offset + 4), Ok(name));
+        assert_eq!(world.mm.value(name), 0, "nobody has touched it");
+        world
+            .store(one, at_one + offset + 4, 0xffff_ffff_0000_0001)
+            .expect("writable");
+        world
+            .store(one, at_one + offset - 4, 5 << 32 | 9)
+            .expect("writable");
+        assert_eq!(world.mm.value(name), 5);
+    }
+}
+
+#[test]
+fn looking_at_a_word_that_nobody_has_touched_takes_no_frame() {
+    let mut world = World::new();
+    let process = world.process();
+    let id = world.segment(process, 8 * PAGE);
+    let [shared, private] = [
+        world.attach_anywhere(process, id),
+        world.map_anywhere(process, PAGE),
+    ];
+    let before = world.mm.frame_counts();
+    for address in [shared, private] {
+        let name = world.mm.word(process, address).expect("mapped");
+        assert_eq!(world.mm.value(name), 0);
+    }
+    assert_eq!(world.mm.frame_counts(), before);
+}
+
+#[test]
+fn a_private_word_is_its_spaces_alone_and_a_copy_has_another() {
+    let mut world = World::new();
+    let parent = world.process();
+    let address = world.map_anywhere(parent, PAGE);
+    world.store(parent, address, 3).expect("writable");
+    let child = world.fork(parent).expect("room");
+    let names = [parent, child].map(|space| world.mm.word(space, address).expect("mapped"));
+    assert_ne!(names[0], names[1]);
+    assert_ne!(names[0].number(), names[1].number());
+    assert_eq!(names.map(|name| world.mm.value(name)), [3, 3]);
+    world.store(child, address, 4).expect("writable");
+    assert_eq!(names.map(|name| world.mm.value(name)), [3, 4]);
+}
+
+#[test]
+fn the_word_of_a_segment_that_is_gone_is_not_that_of_its_successor() {
+    let mut world = World::new();
+    let process = world.process();
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let id = world.segment(process, PAGE);
+        let at = world.attach_anywhere(process, id);
+        names.push(world.mm.word(process, at).expect("mapped"));
+        world.store(process, at, 1).expect("writable");
+        world.detach(process, at).expect("attached");
+        world.remove(process, id).expect("its own");
+    }
+    assert_ne!(names[0], names[1]);
+    assert_ne!(names[0].number(), names[1].number());
+    assert_eq!(world.mm.value(names[0]), 0, "nothing is behind it any more");
+}
+
+#[test]
+fn what_cannot_be_read_is_no_word() {
+    let mut world = World::new();
+    let process = world.process();
+    let address = world.map_anywhere(process, 2 * PAGE);
+    let stack = world.map_stack(process, 0, PAGE, 4 * PAGE).expect("room");
+    world
+        .protect(process, address + PAGE, PAGE, Protection::empty())
+        .expect("its own");
+    let word = |address| world.mm.word(process, address);
+    for unaligned in [1, 2, 3, 5] {
+        assert_eq!(word(address + unaligned), Err(Errno::EINVAL));
+    }
+    assert!(word(address + PAGE - 4).is_ok());
+    let refused = [
+        0,
+        address + PAGE,
+        address + 2 * PAGE,
+        stack - 4,
+        1 << 48,
+        u64::MAX - 3,
+    ];
+    for nothing in refused {
+        assert_eq!(word(nothing), Err(Errno::EFAULT), "{nothing:#x}");
+    }
+    world.exit(process);
+    assert_eq!(world.mm.word(process, address), Err(Errno::ESRCH));
+}
+
+#[test]
+fn the_memory_manager_alone_knows_nobody_who_could_wait() {
+    let mut world = World::new();
+    let process = world.process();
+    let address = world.map_anywhere(process, PAGE);
+    let wait = MemoryRequest::WaitWord(WaitWord { address, expected: 0 });
+    let wake = MemoryRequest::WakeWord(WakeWord { address, count: 1 });
+    for request in [wait, wake] {
+        assert_eq!(world.ask(process, request), Err(Errno::ENOSYS));
+    }
+}
