@@ -66,6 +66,8 @@ errnos! {
     EIDRM = 43,
     /// The message carries too much or too little.
     EMSGSIZE = 90,
+    /// The time until which it was to be waited has passed.
+    ETIMEDOUT = 110,
 }
 
 impl Errno {

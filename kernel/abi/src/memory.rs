@@ -298,13 +298,17 @@ requests! {
         /// Whoever wakes may have done so for another reason, so look at the word again. An `EAGAIN` says the
         /// same. A memory manager that is a program answers it to who would keep it waiting.
         ///
-        /// `EAGAIN` the word is not `expected`; `EINVAL` `address` is no multiple of 4; `EFAULT` nothing that can
-        /// be read is mapped there, or it is memory of the machine.
+        /// `EAGAIN` the word is not `expected`; `ETIMEDOUT` it is, and nobody woke it until `deadline`; `EINVAL`
+        /// `address` is no multiple of 4; `EFAULT` nothing that can be read is mapped there, or it is memory of the
+        /// machine.
         WaitWord = 0x22a {
             /// Of a word of 32 bits.
             address: u64,
             /// What it must hold.
             expected: u32,
+            /// Until when to wait at most, in ticks of the system counter as programs read it; [`FOREVER`] for
+            /// any time.
+            deadline: u64,
         } -> ();
         /// Wakes threads that wait for the word at `address`, in the order in which they came. Answers how many:
         /// at most `count`, and at most [`MOST_WOKEN`], so that for all of them one asks until it is less.
@@ -318,6 +322,9 @@ requests! {
         } -> (u32,);
     }
 }
+
+/// A deadline that never comes.
+pub const FOREVER: u64 = u64::MAX;
 
 /// Threads that one `WakeWord` wakes at most.
 pub const MOST_WOKEN: u32 = 64;

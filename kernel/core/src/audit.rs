@@ -173,8 +173,13 @@ impl<P: Platform> Kernel<P> {
 
     /// Who waits for an answer, and who is to give it, know each other.
     fn audit_ties(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        let has_deadline = thread.deadline.is_taken();
         check(
-            thread.deadline.is_taken() == matches!(thread.state, State::Sleeping),
+            match thread.state {
+                State::Sleeping => has_deadline,
+                State::WaitingWord(_) => true,
+                _ => !has_deadline,
+            },
             "who waits until a time, and nobody else, has a deadline",
         )?;
         if let State::AwaitingAnswer { server, .. } = thread.state {

@@ -72,9 +72,14 @@ impl<P: Platform> Kernel<P> {
         match outcome {
             Ok(Outcome::Answered | Outcome::Waits) => {}
             Ok(Outcome::Works(job)) => self.thread(thread).state = State::Working(Work::Memory(job)),
-            Err(errno) => self.deliver(thread, Message::empty(Label(errno.number())), Badge(0)),
+            Err(errno) => self.fail(thread, errno),
         }
         Ok(())
+    }
+
+    /// Puts an answer in place that says why there is no other.
+    pub(crate) fn fail(&mut self, thread: ThreadId, errno: Errno) {
+        self.deliver(thread, Message::empty(Label(errno.number())), Badge(0));
     }
 
     /// Puts an answer of words in place.

@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{Queue, State, Thread, ThreadId};
 use abi::Errno;
-use abi::memory::{MOST_WOKEN, WaitWord, WakeWord};
+use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeWord};
 use mm::{SpaceId, WordName};
 use slots::trie::{Below, Node, Trie};
 use slots::{Id, Slot, Slots};
@@ -126,10 +126,16 @@ impl<P: Platform> Kernel<P> {
         if self.memory.value(name) != wait.expected {
             return Err(Errno::EAGAIN);
         }
+        if wait.deadline <= self.platform.ticks() {
+            return Err(Errno::ETIMEDOUT);
+        }
         // What it finds when it is woken.
         self.answer(thread, ());
         let word = self.words.push(&mut self.threads, name, thread);
         self.thread(thread).state = State::WaitingWord(word);
+        if wait.deadline != FOREVER {
+            self.wait_until(thread, wait.deadline);
+        }
         self.cpu().current = None;
         Ok(Outcome::Waits)
     }
@@ -146,6 +152,12 @@ impl<P: Platform> Kernel<P> {
             None => 0,
         };
         Ok(self.answer(thread, (woken,)))
+    }
+
+    /// `thread` has waited for `word` until its deadline, and is not woken any more.
+    pub(crate) fn give_up_word(&mut self, thread: ThreadId, word: Id<AwaitedWord>) {
+        self.words.remove(&mut self.threads, word, thread);
+        self.fail(thread, Errno::ETIMEDOUT);
     }
 
     /// Wakes as many as there are, or as many as said. Answers how many.

@@ -7,7 +7,7 @@
 use crate::heap::{Kind, Place};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
-use crate::thread::{Thread, ThreadId};
+use crate::thread::{State, Thread, ThreadId};
 
 /// In place of a time that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -59,7 +59,12 @@ impl<P: Platform> Kernel<P> {
 
     /// `thread` has waited until its deadline.
     fn pass_deadline(&mut self, thread: ThreadId) {
-        self.answer(thread, ());
+        match self.thread(thread).state {
+            State::WaitingWord(word) => self.give_up_word(thread, word),
+            _ => {
+                self.answer(thread, ());
+            }
+        }
         self.wake(thread);
     }
 

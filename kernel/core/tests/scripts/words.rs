@@ -1,12 +1,14 @@
 //! Threads that wait for a word of memory, and those that wake them.
 
 use super::{world, world_on};
-use abi::memory::{MOST_WOKEN, Map, Protection, RegionAttach, RegionCreate, ShmDetach, WaitWord, WakeWord};
+use abi::memory::{
+    FOREVER, MOST_WOKEN, Map, Protection, RegionAttach, RegionCreate, ShmDetach, WaitWord, WakeWord,
+};
 use abi::process::{Close, End, Exit, Fork, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode};
 use abi::{Errno, Handle};
 use kcore::Next;
-use play::World;
+use play::{TICKS, World};
 
 const INIT: u32 = 0;
 const CHILD: u32 = 1;
@@ -18,8 +20,16 @@ const THERE: u64 = 0x30_0000_0000;
 /// Where a child finds the region.
 const GIVEN: Handle = Handle::PARENT;
 
+fn wait_for(address: u64, expected: u32) -> WaitWord {
+    WaitWord {
+        address,
+        expected,
+        deadline: FOREVER,
+    }
+}
+
 fn wait(world: &mut World, address: u64, expected: u32) -> Next {
-    world.send(Handle::MEMORY, WaitWord { address, expected }, &[], &[])
+    world.send(Handle::MEMORY, wait_for(address, expected), &[], &[])
 }
 
 fn wake(world: &mut World, address: u64, count: u32) -> Result<u32, Errno> {
@@ -99,10 +109,7 @@ fn who_waits_for_a_word_of_a_segment_is_woken_by_another_process_that_has_it_els
 #[test]
 fn a_word_that_is_not_what_was_expected_keeps_nobody_waiting() {
     let (mut world, ..) = family(world(), 0);
-    let word = |expected| WaitWord {
-        address: HERE,
-        expected,
-    };
+    let word = |expected| wait_for(HERE, expected);
     assert_eq!(world.call(Handle::MEMORY, word(1)), Err(Errno::EAGAIN));
     world.store_word(HERE, 1);
     assert_eq!(world.call(Handle::MEMORY, word(0)), Err(Errno::EAGAIN));
@@ -112,11 +119,7 @@ fn a_word_that_is_not_what_was_expected_keeps_nobody_waiting() {
         (abi::layout::USER_END, Errno::EFAULT),
     ];
     for (address, error) in wrong {
-        let expected = 0;
-        assert_eq!(
-            world.call(Handle::MEMORY, WaitWord { address, expected }),
-            Err(error)
-        );
+        assert_eq!(world.call(Handle::MEMORY, wait_for(address, 0)), Err(error));
         assert_eq!(wake(&mut world, address, 1), Err(error));
     }
     assert_eq!(world.running, Some(INIT));
@@ -176,7 +179,7 @@ fn whoever_holds_the_memory_manager_of_a_child_waits_for_its_words_and_wakes_the
     let map = Map::new(0, PAGE, Protection::READ | Protection::WRITE);
     let (address,) = world.call(memory, map).expect("room");
     world.start(child);
-    world.send(memory, WaitWord { address, expected: 0 }, &[], &[]);
+    world.send(memory, wait_for(address, 0), &[], &[]);
     assert_eq!(world.running, Some(CHILD));
     assert_eq!(wake(&mut world, address, 1), Ok(1));
     wait(&mut world, address, 0);
@@ -255,4 +258,67 @@ fn who_is_woken_on_another_cpu_runs_there() {
     assert_eq!(wake(&mut world, HERE, 1), Ok(1));
     assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
     assert_eq!(world.answer::<WaitWord>(), Ok(()));
+}
+
+/// The running program waits for a word that is 0, for so many ticks at most.
+fn wait_at_most(world: &mut World, address: u64, ticks: u64) -> Next {
+    let deadline = TICKS + ticks;
+    let wait = WaitWord {
+        deadline,
+        ..wait_for(address, 0)
+    };
+    world.send(Handle::MEMORY, wait, &[], &[])
+}
+
+#[test]
+fn who_is_not_woken_until_the_deadline_goes_on_and_is_not_there_to_be_woken() {
+    let (mut world, ..) = family(world(), 0);
+    assert_eq!(wait_at_most(&mut world, HERE, 5), Next::Idle);
+    world.kernel.platform.let_pass(4);
+    assert_eq!(world.look_up(), Next::Idle, "not yet");
+    world.kernel.platform.let_pass(1);
+    assert_eq!(world.look_up(), Next::Run(INIT));
+    assert_eq!(world.answer::<WaitWord>(), Err(Errno::ETIMEDOUT));
+    assert_eq!(wake(&mut world, HERE, 1), Ok(0));
+}
+
+#[test]
+fn who_is_woken_before_the_deadline_does_not_hear_of_it() {
+    let (mut world, ..) = family(world(), 1);
+    world.until(CHILD);
+    wait_at_most(&mut world, THERE, 5);
+    assert_eq!(wake(&mut world, HERE, 1), Ok(1));
+    world.until(CHILD);
+    assert_eq!(world.answer::<WaitWord>(), Ok(()));
+    wait(&mut world, THERE, 0);
+    world.kernel.platform.let_pass(9);
+    world.look_up();
+    assert_eq!(
+        world.running,
+        Some(INIT),
+        "the child waits without a deadline now"
+    );
+}
+
+#[test]
+fn a_deadline_that_has_passed_keeps_nobody_waiting_and_the_word_comes_first() {
+    let (mut world, ..) = family(world(), 0);
+    let past = |expected| WaitWord {
+        deadline: TICKS,
+        ..wait_for(HERE, expected)
+    };
+    assert_eq!(world.call(Handle::MEMORY, past(0)), Err(Errno::ETIMEDOUT));
+    assert_eq!(world.call(Handle::MEMORY, past(1)), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn who_is_killed_while_waiting_with_a_deadline_leaves_both_queues() {
+    let (mut world, _, children) = family(world(), 1);
+    world.until(CHILD);
+    wait_at_most(&mut world, THERE, 5);
+    world.send(children[0], Kill {}, &[], &[]);
+    assert_eq!((world.running, world.answer::<Kill>()), (Some(INIT), Ok(())));
+    world.kernel.platform.let_pass(9);
+    world.look_up();
+    assert_eq!(wake(&mut world, HERE, 1), Ok(0));
 }

@@ -124,7 +124,11 @@ fn the_memory_manager_alone_knows_nobody_who_could_wait() {
     let mut world = World::new();
     let process = world.process();
     let address = world.map_anywhere(process, PAGE);
-    let wait = MemoryRequest::WaitWord(WaitWord { address, expected: 0 });
+    let wait = MemoryRequest::WaitWord(WaitWord {
+        address,
+        expected: 0,
+        deadline: abi::memory::FOREVER,
+    });
     let wake = MemoryRequest::WakeWord(WakeWord { address, count: 1 });
     for request in [wait, wake] {
         assert_eq!(world.ask(process, request), Err(Errno::ENOSYS));

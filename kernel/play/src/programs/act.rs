@@ -7,9 +7,9 @@ use abi::process::{End, FaultKind};
 use abi::shm::ShmKey;
 use abi::{Handle, Operation};
 use addr::{Perms, VirtAddr};
-use kcore::Interrupt;
 use kcore::handle::Object;
 use kcore::thread::{State, ThreadId};
+use kcore::{Interrupt, Platform};
 use mm::{Access, VmaKind};
 
 const PAGE: u64 = 4096;
@@ -214,7 +214,8 @@ impl Play {
         self.trap(&if wakes {
             Trap::wake_word(address, picks.of(&[1, 1, 2, 100]))
         } else {
-            Trap::wait_word(address)
+            let soon = self.world.kernel.platform.ticks() + picks.next() % 50;
+            Trap::wait_word(address, picks.of(&[u64::MAX, u64::MAX, soon]))
         });
     }
 

@@ -147,8 +147,12 @@ impl Trap {
     }
 
     /// Waits for a word that nobody has written to.
-    pub fn wait_word(address: u64) -> Self {
-        let wait = WaitWord { address, expected: 0 };
+    pub fn wait_word(address: u64, deadline: u64) -> Self {
+        let wait = WaitWord {
+            address,
+            expected: 0,
+            deadline,
+        };
         Self::call(Handle::MEMORY, WaitWord::LABEL, wait.into_words())
     }
 
