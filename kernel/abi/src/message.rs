@@ -126,7 +126,7 @@ impl Tag {
 /// What of a message does not fit in registers. Each thread has one page, mapped read-write;
 /// the kernel reads and writes its frame by another way.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
+#[repr(C, align(8))] // as it is in a page, so that what is in it is copied by words
 pub struct MessagePage {
     /// The bytes; as many count as the tag says.
     pub bytes: [u8; BUFFER_BYTES],

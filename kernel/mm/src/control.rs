@@ -13,7 +13,7 @@ use crate::subject::Subject;
 use abi::memory::{RegionControl, ShmControl};
 use abi::shm::{Mode, ShmCommand, ShmId, ShmInfoLimits, ShmInfoTotals, ShmidDs};
 use abi::{Errno, Words};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_control(&mut self, call: &mut Call<'_>, request: ShmControl) -> Result<Reply, Errno> {
@@ -62,7 +62,7 @@ impl<M: Mmu> MemoryManager<M> {
             Subject::Named(_) => 0,
             Subject::Held(..) => self.identifier_of(region),
         };
-        Ok(self.answer_stat(call, region, word))
+        self.answer_stat(call, region, word)
     }
 
     /// Takes an index for the identifier, and answers the identifier.
@@ -71,21 +71,18 @@ impl<M: Mmu> MemoryManager<M> {
         if !self.grants(call, region, Wanted::READ)? {
             return Err(Errno::EACCES);
         }
-        Ok(self.answer_stat(call, region, self.identifier_of(region)))
+        self.answer_stat(call, region, self.identifier_of(region))
     }
 
     /// The same without asking for permission.
     fn stat_any(&self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
         let region = self.regions.by_index(id.index()).ok_or(Errno::EINVAL)?;
-        Ok(self.answer_stat(call, region, self.identifier_of(region)))
+        self.answer_stat(call, region, self.identifier_of(region))
     }
 
-    fn answer_stat(&self, call: &mut Call<'_>, id: RegionId, word: i32) -> Reply {
-        let described = self
-            .regions
-            .get(id)
-            .map(|region| region.describe(RegionTable::identifier(id)));
-        answer(call, (word,), &described.unwrap_or_default())
+    fn answer_stat(&self, call: &mut Call<'_>, id: RegionId, word: i32) -> Result<Reply, Errno> {
+        let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
+        answer(call, (word,), region.describe(RegionTable::identifier(id)))
     }
 
     /// What programs can name a region by, -1 if that would find nothing.
@@ -140,7 +137,7 @@ impl<M: Mmu> MemoryManager<M> {
             shmall: limits.shmall,
             ..ShmInfoLimits::default()
         };
-        Ok(answer(call, (u64::from(self.regions.highest_index()),), &report))
+        answer(call, (u64::from(self.regions.highest_index()),), report)
     }
 
     fn report_totals(&mut self, call: &mut Call<'_>) -> Result<Reply, Errno> {
@@ -150,13 +147,19 @@ impl<M: Mmu> MemoryManager<M> {
             shm_rss: self.shared_present,
             ..ShmInfoTotals::default()
         };
-        Ok(answer(call, (u64::from(self.regions.highest_index()),), &report))
+        answer(call, (u64::from(self.regions.highest_index()),), report)
     }
 }
 
 /// An answer with a structure in the message's bytes. Every byte of it is written, padding too.
-fn answer<T: IntoBytes + Immutable>(call: &mut Call<'_>, words: impl Words, structure: &T) -> Reply {
-    let bytes = structure.as_bytes();
-    call.message.bytes[..bytes.len()].copy_from_slice(bytes);
-    Reply::with_bytes(words, bytes.len())
+#[inline]
+fn answer<T: Structure>(call: &mut Call<'_>, words: impl Words, structure: T) -> Result<Reply, Errno> {
+    let (place, _) = T::mut_from_prefix(&mut call.message.bytes).map_err(|_| Errno::EFAULT)?;
+    *place = structure;
+    Ok(Reply::with_bytes(words, size_of::<T>()))
 }
+
+/// What bytes can be made of, and be made of bytes.
+trait Structure: FromBytes + IntoBytes + KnownLayout {}
+
+impl<T: FromBytes + IntoBytes + KnownLayout> Structure for T {}

@@ -26,7 +26,7 @@ pub use attachment::{Attachment, ReadOnly};
 pub use list::{Segments, limits, segments, totals};
 pub use region::Region;
 
-use crate::sys::memory::{shm_attach, shm_control, shm_get};
+use crate::sys::memory::{shm_attach, shm_command, shm_control, shm_get};
 use crate::{Error, Incoming};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
 use attachment::Segment;
@@ -116,8 +116,7 @@ impl Shm {
     }
 
     fn control(self, command: ShmCommand, outgoing: &[u8]) -> Result<(), Error> {
-        let mut incoming = Incoming::new();
-        shm_control(self.id.raw(), command as i32, outgoing, &mut incoming).map(|_| ())
+        shm_command(self.id.raw(), command as i32, outgoing).map(|_| ())
     }
 }
 

@@ -41,23 +41,21 @@ pub unsafe fn constant_bytes(start: PhysAddr, bytes: usize) -> &'static [u8] {
 /// # Panics
 /// If that goes beyond the frame.
 pub fn read(frame: Frame, offset: usize, to: &mut [u8]) {
-    let start = check(offset, to.len());
-    let (words, bytes) = to.as_chunks_mut::<8>();
-    let mut at = frame_at(frame, start);
-    if at.is_multiple_of(8) {
-        for word in words {
-            *word = word_at(at).load(Ordering::Relaxed).to_ne_bytes();
-            at += 8;
-        }
-    } else {
-        for byte in words.as_flattened_mut() {
-            *byte = byte_at(at).load(Ordering::Relaxed);
-            at += 1;
-        }
+    let at = frame_at(frame, check(offset, to.len()));
+    // SAFETY: Words are as good as the bytes they consist of.
+    let (before, words, behind) = unsafe { to.align_to_mut::<u64>() };
+    if !before.is_empty() || !at.is_multiple_of(8) {
+        return read_bytes(at, to);
     }
-    for byte in bytes {
+    for (word, at) in words.iter_mut().zip((at..).step_by(8)) {
+        *word = word_at(at).load(Ordering::Relaxed);
+    }
+    read_bytes(at + size_of_val(words), behind);
+}
+
+fn read_bytes(at: usize, to: &mut [u8]) {
+    for (byte, at) in to.iter_mut().zip(at..) {
         *byte = byte_at(at).load(Ordering::Relaxed);
-        at += 1;
     }
 }
 
@@ -79,23 +77,21 @@ pub(crate) fn load_word(frame: Frame, offset: usize) -> u32 {
 /// # Panics
 /// If that goes beyond the frame.
 pub fn write(frame: Frame, offset: usize, from: &[u8]) {
-    let start = check(offset, from.len());
-    let (words, bytes) = from.as_chunks::<8>();
-    let mut at = frame_at(frame, start);
-    if at.is_multiple_of(8) {
-        for word in words {
-            word_at(at).store(u64::from_ne_bytes(*word), Ordering::Relaxed);
-            at += 8;
-        }
-    } else {
-        for byte in words.as_flattened() {
-            byte_at(at).store(*byte, Ordering::Relaxed);
-            at += 1;
-        }
+    let at = frame_at(frame, check(offset, from.len()));
+    // SAFETY: Words are as good as the bytes they consist of.
+    let (before, words, behind) = unsafe { from.align_to::<u64>() };
+    if !before.is_empty() || !at.is_multiple_of(8) {
+        return write_bytes(at, from);
     }
-    for byte in bytes {
+    for (word, at) in words.iter().zip((at..).step_by(8)) {
+        word_at(at).store(*word, Ordering::Relaxed);
+    }
+    write_bytes(at + size_of_val(words), behind);
+}
+
+fn write_bytes(at: usize, from: &[u8]) {
+    for (byte, at) in from.iter().zip(at..) {
         byte_at(at).store(*byte, Ordering::Relaxed);
-        at += 1;
     }
 }
 

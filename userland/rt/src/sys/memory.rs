@@ -131,6 +131,18 @@ pub fn shm_control(id: i32, command: i32, outgoing: &[u8], incoming: &mut Incomi
     exchange(Handle::MEMORY, request, Outgoing::bytes(outgoing), incoming).map(|(value,)| value)
 }
 
+/// The same for a command that answers no structure.
+///
+/// # Errors
+/// As [`ShmControl`].
+pub fn shm_command(id: i32, command: i32, outgoing: &[u8]) -> Result<u64, Error> {
+    let request = ShmControl {
+        id: ShmIdArgument(id),
+        command,
+    };
+    call_with(Handle::MEMORY, request, Outgoing::bytes(outgoing)).map(|(value,)| value)
+}
+
 /// As [`RegionCreate`].
 ///
 /// # Errors
