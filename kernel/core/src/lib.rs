@@ -32,6 +32,7 @@ pub mod platform;
 pub mod process;
 pub mod registers;
 pub mod sched;
+mod share;
 pub mod thread;
 mod trace;
 pub mod trap;

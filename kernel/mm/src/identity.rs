@@ -6,6 +6,11 @@ use abi::process::{MOST_GROUPS, Pid};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Uid(pub u32);
 
+impl Uid {
+    /// The one for whom permissions are no obstacle.
+    pub const ROOT: Self = Self(0);
+}
+
 /// A group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gid(pub u32);
@@ -51,7 +56,7 @@ impl Credential {
 
     /// Whether permissions are no obstacle (POSIX "appropriate privileges").
     pub fn is_privileged(&self) -> bool {
-        self.uid == Uid(0)
+        self.uid == Uid::ROOT
     }
 
     /// Whether `group` is the effective or a supplementary one.

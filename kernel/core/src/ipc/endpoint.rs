@@ -2,13 +2,15 @@
 
 use crate::kernel::Kernel;
 use crate::platform::Platform;
+use crate::share::Maker;
 use crate::thread::Queue;
 use abi::{IpcError, Rights};
 use slots::Id;
 
 /// Where messages meet. At most one of the queues has anybody in it.
-#[derive(Default)]
 pub struct Endpoint {
+    /// Who answers for it.
+    pub(crate) maker: Maker,
     /// Bits that were signalled and that nobody has received.
     pub(crate) signals: u64,
     /// Whether signals were received last, while messages waited as well.
@@ -21,6 +23,21 @@ pub struct Endpoint {
     pub(crate) references: u32,
     /// Of these, handles that can receive.
     pub(crate) receiving: u32,
+}
+
+impl Endpoint {
+    /// One that no handle names yet.
+    pub(crate) const fn new(maker: Maker) -> Self {
+        Self {
+            maker,
+            signals: 0,
+            signals_came_last: false,
+            callers: Queue::EMPTY,
+            receivers: Queue::EMPTY,
+            references: 0,
+            receiving: 0,
+        }
+    }
 }
 
 impl<P: Platform> Kernel<P> {

@@ -37,6 +37,7 @@ impl<P: Platform> Kernel<P> {
             .space
             .filter(|_| target == caller || process.stage == Stage::New)
             .ok_or(Errno::EBUSY)?;
+        process.user = wanted.uid;
         self.memory.set_credential(space, wanted);
         Ok(self.answer(call.thread, ()))
     }

@@ -2,9 +2,10 @@
 
 use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
+use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
-use crate::process::{Name, ProcessId, Stage};
+use crate::process::{Name, Process, ProcessId, Stage};
 use crate::thread::{EndAnswer, State, ThreadId};
 use abi::process::{Create, Derive, End, Give, ProcessRequest, Start};
 use abi::{Badge, Errno, Handle, Rights};
@@ -154,12 +155,15 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn create_endpoint(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
-        if self.process_of(thread).1.handles.room() < 1 {
+        let (process, Process { handles, .. }) = self.process_of(thread);
+        if handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
+        let maker = self.maker(process);
+        self.check_endpoint(maker)?;
         let endpoint = self
             .endpoints
-            .insert(crate::ipc::Endpoint::default())
+            .insert(Endpoint::new(maker))
             .map_err(|_| Errno::ENFILE)?;
         let capability = Capability::to_new_endpoint(endpoint);
         Ok(self.answer_with_handles(thread, (), [capability]))

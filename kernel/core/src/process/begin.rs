@@ -9,7 +9,7 @@ use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::Pid;
 use abi::{Badge, Errno, Handle, Label, Tag, Words6};
 use addr::Frame;
-use mm::{Credential, Identity, SpaceId};
+use mm::{Credential, Identity, SpaceId, Uid};
 
 /// Where the first program's parts are: what a parent would say in `Start`.
 pub struct FirstStart<'a> {
@@ -28,26 +28,25 @@ impl<P: Platform> Kernel<P> {
     /// message page, a thread, and handles 1 (itself) and 2 (its memory manager).
     ///
     /// # Errors
-    /// `ENFILE` there are too many processes; `ENOMEM` there is no memory. Nothing is left then.
+    /// `ENFILE` there are too many processes, or too many of the user's; `ENOMEM` there is no memory. Nothing is
+    /// left then.
     pub fn new_process(
         &mut self,
         name: Name,
         parent: Pid,
         credential: Credential,
     ) -> Result<(ProcessId, SpaceId), Errno> {
-        let pid = self.pid_for_another()?;
+        let pid = self.pid_for_another(credential.uid)?;
         let (space, page) = self.new_space(Identity { credential, pid })?;
-        let process = self.insert_process(name, (pid, parent), space, page);
+        let process = self.insert_process(name, (pid, parent), credential.uid, space, page);
         self.place_new(process, Handle::SELF, Object::Process(process));
         self.place_new(process, Handle::MEMORY, Object::Memory(space));
         Ok((process, space))
     }
 
-    /// A number for another process, if there is room for it.
-    pub(super) fn pid_for_another(&mut self) -> Result<Pid, Errno> {
-        if self.processes.available() == 0 || self.threads.available() == 0 {
-            return Err(Errno::ENFILE);
-        }
+    /// A number for another process of `user`, if there is room for it.
+    pub(super) fn pid_for_another(&mut self, user: Uid) -> Result<Pid, Errno> {
+        self.check_process(user)?;
         Ok(self.next_pid())
     }
 
@@ -71,6 +70,7 @@ impl<P: Platform> Kernel<P> {
         &mut self,
         name: Name,
         (pid, parent): (Pid, Pid),
+        user: Uid,
         space: SpaceId,
         page: Frame,
     ) -> ProcessId {
@@ -78,6 +78,7 @@ impl<P: Platform> Kernel<P> {
             pid,
             serial: self.processes_made,
             parent,
+            user,
             name,
             stage: Stage::New,
             space: Some(space),

@@ -23,8 +23,8 @@ impl<P: Platform> Kernel<P> {
         if process.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
-        let pid = self.pid_for_another()?;
         let credential = self.memory.credential(space).ok_or(Errno::ESRCH)?;
+        let pid = self.pid_for_another(credential.uid)?;
         let (child_space, page) = self.new_space(Identity { credential, pid })?;
         let job = match self.memory.fork(space, child_space) {
             Ok(job) => job,
@@ -33,7 +33,7 @@ impl<P: Platform> Kernel<P> {
                 return Err(errno);
             }
         };
-        let child = self.insert_process(name, (pid, parent_pid), child_space, page);
+        let child = self.insert_process(name, (pid, parent_pid), credential.uid, child_space, page);
         self.inherit_handles((parent, space), (child, child_space));
         self.answer_with_handles(thread, (pid,), [Capability::to(Object::Process(child))]);
         self.thread(thread).state = State::Working(Work::Fork(job, child));

@@ -13,7 +13,7 @@ use crate::platform::Platform;
 use crate::thread::{Queue, State, Thread};
 use abi::process::{End, NAME_BYTES, Pid};
 use abi::system::ProcessState;
-use mm::SpaceId;
+use mm::{SpaceId, Uid};
 use slots::Id;
 
 /// Names a process.
@@ -27,6 +27,8 @@ pub struct Process {
     pub serial: u64,
     /// Who created it; 0 for the first.
     pub parent: Pid,
+    /// Whose it is, also when it has ended.
+    pub user: Uid,
     /// For people.
     pub name: Name,
     /// Where it is in its life.
