@@ -15,6 +15,7 @@ mod messages;
 mod no_room;
 mod regions;
 mod server;
+mod shares;
 mod signals;
 mod sleep;
 mod trace;
