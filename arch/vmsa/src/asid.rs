@@ -162,6 +162,7 @@ impl CpuAsid {
     /// [`SpaceAsid::asid`]; if not, [`AsidAllocator::switch`] has to be asked. Takes no lock.
     ///
     /// Called on the CPU itself, with interrupts masked from here to the load of TTBR0.
+    #[inline]
     pub fn try_switch(&self, wanted: SpaceAsid) -> Switched {
         let active = self.active.load(Ordering::Relaxed);
         // As long as no rollover took it, what is active is of the current generation.

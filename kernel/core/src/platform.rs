@@ -22,7 +22,7 @@ pub trait Platform {
     /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
     fn put_away(&mut self);
 
-    /// Forgets what else the machine keeps for thread number `thread` (FP/SIMD registers), which will not
+    /// Forgets what the machine keeps for thread number `thread` (registers, address space), which will not
     /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it.
     fn forget_thread(&mut self, thread: u32);
 
@@ -38,8 +38,20 @@ pub trait Platform {
     /// `frame`.
     fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage);
 
-    /// Makes `space`, that of `process`, the one that user addresses are translated in.
-    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, process: Pid);
+    /// Makes `space`, that of `process`, the one that user addresses are translated in. It is the one of thread
+    /// number `thread` for all its life, so this may be kept for [`Self::activate_again`].
+    fn activate(
+        &mut self,
+        mmu: &mut Self::Mmu,
+        space: &mut <Self::Mmu as Mmu>::Space,
+        process: Pid,
+        thread: u32,
+    );
+
+    /// The same with what was kept for thread number `thread`, if that still holds; `false` if not, and nothing
+    /// has happened.
+    #[must_use]
+    fn activate_again(&mut self, mmu: &mut Self::Mmu, thread: u32) -> bool;
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;

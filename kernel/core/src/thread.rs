@@ -7,6 +7,7 @@ use crate::process::Process;
 use crate::sched::CpuId;
 use abi::{Arrival, Badge};
 use addr::Frame;
+use mm::SpaceId;
 use slots::{Id, Slots};
 
 /// Names a thread.
@@ -16,6 +17,8 @@ pub type ThreadId = Id<Thread>;
 pub struct Thread {
     /// Whose it is.
     pub process: Id<Process>,
+    /// The address space that it runs in, as long as it lives.
+    pub space: SpaceId,
     /// What it does.
     pub state: State,
     /// The frame of its message page.
@@ -99,10 +102,11 @@ pub enum Work {
 }
 
 impl Thread {
-    /// A thread of `process` that has not started; `page` is its message page.
-    pub fn new(process: Id<Process>, page: Frame, home: CpuId) -> Self {
+    /// A thread of `process` that has not started; `page` is its message page, in `space`.
+    pub fn new(process: Id<Process>, space: SpaceId, page: Frame, home: CpuId) -> Self {
         Self {
             process,
+            space,
             state: State::New,
             page,
             home,

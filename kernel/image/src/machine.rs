@@ -9,7 +9,7 @@ use aarch64::boot::Handover;
 use aarch64::context::{FpState, FpUnit};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{ALERT, Gic, GicError, GicV2, GicV3, InterruptController, Intid};
-use aarch64::mmu::{Hardware, Space, direct_map};
+use aarch64::mmu::{Activation, Hardware, Space, direct_map};
 use aarch64::timer::{self, Ticks};
 use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
@@ -80,10 +80,19 @@ fn unusable(error: GicError) -> ! {
 /// Redistributors of 256 CPUs at most are looked at, however many the tree claims.
 const MOST_REDISTRIBUTOR_BYTES: u64 = 256 << 18;
 
+/// What is kept of one thread. [`FpUnit`] has its other registers.
+#[repr(C)] // the registers come first
+struct Kept {
+    /// The vectors' while the thread runs.
+    registers: Registers,
+    /// Of its address space, if that was active for it.
+    activation: Activation,
+}
+
 /// The machine.
 pub struct Machine {
-    /// One for each thread, by number. They belong to the vectors while their thread runs.
-    registers: NonNull<Registers>,
+    /// One for each thread, by number.
+    kept: NonNull<Kept>,
     threads: u32,
     fp: FpUnit<'static>,
     console: AnyConsole,
@@ -115,10 +124,13 @@ impl Machine {
             console.enable_receive_interrupt();
             gic.enable(interrupt);
         }
-        let registers = ram.take_slice(counts.processes, || Registers::ZERO);
+        let kept = ram.take_slice(counts.processes, || Kept {
+            registers: Registers::ZERO,
+            activation: Activation::NONE,
+        });
         Self {
-            threads: u32::try_from(registers.len()).unwrap_or(u32::MAX),
-            registers: NonNull::from_mut(registers).cast(),
+            threads: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+            kept: NonNull::from_mut(kept).cast(),
             fp: FpUnit::new(ram.take_slice(counts.processes, || FpState::UNUSED)),
             console,
             gic,
@@ -139,16 +151,30 @@ impl Machine {
     }
 
     /// Where the vectors find and leave the registers of thread number `thread`.
+    #[inline]
     pub fn frame(&self, thread: u32) -> NonNull<Registers> {
+        self.kept(thread).cast()
+    }
+
+    #[inline]
+    fn kept(&self, thread: u32) -> NonNull<Kept> {
         assert!(thread < self.threads, "there is no thread {thread}");
         // SAFETY: Within the array, as just checked.
-        unsafe { self.registers.add(thread as usize) }
+        unsafe { self.kept.add(thread as usize) }
+    }
+
+    /// What is kept of its address space. Unlike the registers, it is never the vectors'.
+    #[inline]
+    fn activation(&mut self, thread: u32) -> &mut Activation {
+        let kept = self.kept(thread).as_ptr();
+        // SAFETY: The array lives for ever, and `self`, which is borrowed, alone leads to this part of it.
+        unsafe { &mut (*kept).activation }
     }
 
     /// The number of the thread whose registers these are.
     pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
-        let bytes = registers.addr().get() - self.registers.addr().get();
-        (bytes / size_of::<Registers>()) as u32
+        let bytes = registers.addr().get() - self.kept.addr().get();
+        (bytes / size_of::<Kept>()) as u32
     }
 
     /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
@@ -179,6 +205,7 @@ impl Platform for Machine {
     fn forget_thread(&mut self, thread: u32) {
         self.fp.forget(thread);
         *self.registers(thread) = Registers::ZERO;
+        *self.activation(thread) = Activation::NONE;
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {
@@ -201,8 +228,13 @@ impl Platform for Machine {
         }
     }
 
-    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid) {
-        mmu.activate(space, process.0, PerCpu::current());
+    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid, thread: u32) {
+        *self.activation(thread) = mmu.activate(space, process.0, PerCpu::current());
+    }
+
+    #[inline]
+    fn activate_again(&mut self, _: &mut Hardware, thread: u32) -> bool {
+        self.activation(thread).again(PerCpu::current())
     }
 
     fn asid(&self, space: &Space) -> u32 {

@@ -45,4 +45,4 @@ pub use adversary::Speculation;
 pub use counts::Counts;
 pub use machine::Machine;
 pub use sabotage::Sabotage;
-pub use space::Space;
+pub use space::{Kept, Space};

@@ -6,7 +6,7 @@ use crate::cpu::{ChosenBy, Cpu, TlbGeneration};
 use crate::ledger::Ledger;
 use crate::ram::Ram;
 use crate::sabotage::Sabotage;
-use crate::space::{Space, SpaceId, SpaceRecord};
+use crate::space::{Kept, Space, SpaceId, SpaceRecord};
 use crate::walk::Tag;
 use addr::{Frame, FrameRange, GRANULE};
 use std::collections::BTreeMap;
@@ -83,9 +83,30 @@ impl Machine {
     }
 
     /// Lets `cpu` run in `space` until told otherwise.
-    pub fn run(&mut self, cpu: usize, space: &Space) {
+    pub fn run(&mut self, cpu: usize, space: &Space) -> Kept {
         self.switch(cpu, space.id);
         self.cpus[cpu].chosen_by = ChosenBy::Test;
+        Kept {
+            space: space.id,
+            asid: self.record(space.id).asid.get(),
+        }
+    }
+
+    /// The same by what [`run`](Self::run) has answered, if the space still has the same ASID. Answers whether it
+    /// has.
+    pub fn run_again(&mut self, cpu: usize, kept: &Kept) -> bool {
+        let Some(asid) = kept.asid.asid() else {
+            return false;
+        };
+        // Panics if the space is gone.
+        self.record(kept.space);
+        if self.cpus[cpu].asid.try_switch(kept.asid) == Switched::No {
+            return false;
+        }
+        let space = kept.space;
+        self.cpus[cpu].running = Some(Tag { space, asid });
+        self.cpus[cpu].chosen_by = ChosenBy::Test;
+        true
     }
 
     /// Lets `cpu` run in no address space.

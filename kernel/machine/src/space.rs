@@ -4,7 +4,7 @@ use addr::{Frame, PageRange};
 use mm::mmu::Extent;
 use std::sync::Arc;
 use vmsa::Tables;
-use vmsa::asid::AsidCell;
+use vmsa::asid::{AsidCell, SpaceAsid};
 
 /// Tells the machine's address spaces apart, ended ones included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,6 +23,13 @@ impl Space {
     pub fn root(&self) -> Frame {
         self.tables.root()
     }
+}
+
+/// What [`Machine::run_again`](crate::Machine::run_again) goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    pub(crate) space: SpaceId,
+    pub(crate) asid: SpaceAsid,
 }
 
 /// What the machine knows of a space beside its tables.

@@ -41,6 +41,8 @@ pub struct Fake {
     pub console_full: bool,
     /// Threads that have used what [`Platform::forget_thread`] is about.
     pub marked: Vec<bool>,
+    /// The address space of each thread that has run, for [`Platform::activate_again`].
+    pub kept: Vec<Option<machine::Kept>>,
     /// Which thread was made a copy of which, as [`Platform::copy_thread`] was told: from, to.
     pub copied: Vec<(u32, u32)>,
     /// What the counter says.
@@ -131,6 +133,7 @@ impl Platform for Fake {
     fn forget_thread(&mut self, thread: u32) {
         self.assert_nowhere_else(thread);
         self.registers[thread as usize] = Registers::ZERO;
+        self.kept[thread as usize] = None;
         self.marked[thread as usize] = false;
         let prepared = &mut self.cpu().prepared;
         *prepared = prepared.filter(|&prepared| prepared != thread);
@@ -152,8 +155,13 @@ impl Platform for Fake {
         page.handles[..handles].copy_from_slice(&from.handles[..handles]);
     }
 
-    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid) {
-        mmu.run(self.here, space);
+    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid, thread: u32) {
+        self.kept[thread as usize] = Some(mmu.run(self.here, space));
+    }
+
+    fn activate_again(&mut self, mmu: &mut Self::Mmu, thread: u32) -> bool {
+        let kept = self.kept[thread as usize].as_ref();
+        kept.is_some_and(|kept| mmu.run_again(self.here, kept))
     }
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
@@ -253,6 +261,7 @@ impl World {
             printed: Vec::new(),
             console_full: false,
             marked: vec![false; THREADS],
+            kept: vec![None; THREADS],
             copied: Vec::new(),
             now: Cell::new(TICKS),
             slice_ends: RefCell::default(),

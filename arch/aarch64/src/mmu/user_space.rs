@@ -14,7 +14,7 @@ use mm::mmu::{
     Dismantled, Extent, Flushed, FrameSource, Mmu, Piece, Removed, ShareSource, SharedTree, Stale, TreeHeight,
 };
 use tock_registers::interfaces::Writeable;
-use vmsa::asid::{AsidAllocator, AsidBits, AsidCell, BeforeSwitch, Switched};
+use vmsa::asid::{AsidAllocator, AsidBits, AsidCell, BeforeSwitch, SpaceAsid, Switched};
 use vmsa::{Attributes, Height, Invalidation, Leaf, RegionTables, Tables, control};
 
 /// Translation tables of programs, ASIDs, and every CPU's TLB.
@@ -54,9 +54,9 @@ impl Hardware {
         self.asids.rollovers()
     }
 
-    /// Translates user addresses on this CPU by `space` from now on. `process` is whose it is, for
-    /// debuggers.
-    pub fn activate(&mut self, space: &Space, process: u32, cpu: &PerCpu) {
+    /// Translates user addresses on this CPU by `space` from the next return to EL0 on. `process` is whose it
+    /// is, for debuggers. The answer does the same faster, until the space ends.
+    pub fn activate(&mut self, space: &Space, process: u32, cpu: &PerCpu) -> Activation {
         let wanted = space.asid.get();
         let asid = match (cpu.asid.try_switch(wanted), wanted.asid()) {
             (Switched::Yes, Some(asid)) => asid,
@@ -70,13 +70,56 @@ impl Hardware {
                 asid
             }
         };
-        enter(control::ttbr0_el1(space.tables.root(), asid), process);
+        let activation = Activation {
+            asid: space.asid.get(),
+            ttbr0: control::ttbr0_el1(space.tables.root(), asid),
+            process,
+        };
+        activation.enter();
+        activation
     }
 
     /// Translates no user address on this CPU from now on.
     pub fn activate_none(&mut self, cpu: &PerCpu) {
         enter_nobody(self.no_process);
         cpu.asid.leave();
+    }
+}
+
+/// What the registers hold while an address space is active, ready-made, and the ASID that this depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Activation {
+    asid: SpaceAsid,
+    ttbr0: u64,
+    process: u32,
+}
+
+impl Activation {
+    /// Of no space: it is never good.
+    pub const NONE: Self = Self {
+        asid: SpaceAsid::NONE,
+        ttbr0: 0,
+        process: 0,
+    };
+
+    /// As [`Hardware::activate`] for its space, which has not ended; `false`, and nothing has happened, if that
+    /// has to look for the ASID, since there was a rollover.
+    #[must_use]
+    #[inline]
+    pub fn again(&self, cpu: &PerCpu) -> bool {
+        let is_good = cpu.asid.try_switch(self.asid) == Switched::Yes;
+        if is_good {
+            self.enter();
+        }
+        is_good
+    }
+
+    /// Without an ISB: the kernel touches no user address, and the return to EL0 synchronises the context (Arm
+    /// ARM, "Context synchronization event"). Nor can others take the space apart that was active before: its
+    /// threads leave it on this CPU, at a later exception.
+    #[inline]
+    fn enter(&self) {
+        set_registers(self.ttbr0, self.process);
     }
 }
 
@@ -87,15 +130,17 @@ impl Hardware {
 /// CONTEXTIDR_EL1 has no effect on translation. It tells debuggers and trace units which process this
 /// is (Arm ARM, "CONTEXTIDR_EL1, Context ID Register (EL1)"): a breakpoint can depend on it, an ASID
 /// is given to one process after the other.
-fn enter(ttbr0: u64, process: u32) {
+#[inline]
+fn set_registers(ttbr0: u64, process: u32) {
     TTBR0_EL1.set(ttbr0);
     CONTEXTIDR_EL1.set(process.into());
-    barrier::isb(barrier::SY);
 }
 
-/// No process runs: `ttbr0` leads to an empty table. None has the number 0.
+/// No process runs: `ttbr0` leads to an empty table. None has the number 0. The space that was active may be taken
+/// apart afterwards.
 pub(crate) fn enter_nobody(ttbr0: u64) {
-    enter(ttbr0, 0);
+    set_registers(ttbr0, 0);
+    barrier::isb(barrier::SY);
 }
 
 impl Mmu for Hardware {

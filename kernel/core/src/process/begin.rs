@@ -91,7 +91,7 @@ impl<P: Platform> Kernel<P> {
             panic!("there is no room for the process that there was room for");
         };
         self.processes_made += 1;
-        let thread = Thread::new(process, page, self.cpus.least_loaded());
+        let thread = Thread::new(process, space, page, self.cpus.least_loaded());
         let Ok(thread) = self.threads.insert(thread) else {
             panic!("there is no room for the thread that there was room for");
         };

@@ -19,6 +19,7 @@ use crate::process::Stage;
 use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::End;
 use abi::system::MachineEnd;
+use mm::SpaceId;
 use slots::Slots;
 
 /// What a CPU does next.
@@ -267,19 +268,30 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    fn prepare(&mut self, thread: ThreadId) {
-        let process = self.process_of(thread).1;
-        let (pid, space) = (process.pid, process.space);
+    #[inline]
+    pub(crate) fn prepare(&mut self, thread: ThreadId) {
+        let space = self.thread(thread).space;
         let cpu = self.cpus.this();
-        if let Some(space) = space
-            && cpu.active != Some(space)
-            && let Some((mmu, tables)) = self.memory.mmu_space_mut(space)
-        {
-            self.platform.activate(mmu, tables, pid);
+        cpu.prepared = Some(thread);
+        if cpu.active != Some(space) {
             cpu.active = Some(space);
+            if !self
+                .platform
+                .activate_again(self.memory.mmu_mut(), thread.index())
+            {
+                self.activate(thread, space);
+            }
         }
         self.platform.prepare_thread(thread.index());
-        cpu.prepared = Some(thread);
+    }
+
+    #[cold]
+    fn activate(&mut self, thread: ThreadId, space: SpaceId) {
+        let pid = self.process_of(thread).1.pid;
+        match self.memory.mmu_space_mut(space) {
+            Some((mmu, tables)) => self.platform.activate(mmu, tables, pid, thread.index()),
+            None => panic!("{thread:?} is to run in a space that is gone"),
+        }
     }
 
     /// Does one piece.
