@@ -184,7 +184,14 @@ mod tests {
     fn threads(count: usize) -> (Slots<Thread>, Vec<ThreadId>) {
         let slots: Vec<Slot<Thread>> = (0..count).map(|_| Slot::EMPTY).collect();
         let mut threads = Slots::new(slots.leak());
-        let new = || Thread::new(Id::from_parts(0, 0), Frame::from_number(0), CpuId::BOOT);
+        let new = || {
+            Thread::new(
+                Id::from_parts(0, 0),
+                Id::from_parts(0, 0),
+                Frame::from_number(0),
+                CpuId::BOOT,
+            )
+        };
         let ids = (0..count).map(|_| threads.insert(new()).expect("room"));
         let ids = ids.collect();
         (threads, ids)
