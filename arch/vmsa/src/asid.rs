@@ -165,9 +165,9 @@ impl CpuAsid {
     #[inline]
     pub fn try_switch(&self, wanted: SpaceAsid) -> Switched {
         let active = self.active.load(Ordering::Relaxed);
-        // As long as no rollover took it, what is active is of the current generation.
-        if active == TAKEN || SpaceAsid(active).generation() != wanted.generation() || wanted.asid().is_none()
-        {
+        // As long as no rollover took it, what is active is of the current generation, and a space that never ran
+        // is of none.
+        if active == TAKEN || SpaceAsid(active).generation() != wanted.generation() {
             return Switched::No;
         }
         match self

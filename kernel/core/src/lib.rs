@@ -12,9 +12,10 @@
 //! 5. **Nothing outlives its process.** A dying thread tears down its own process; only then does
 //!    anybody learn of the end.
 //!
-//! The way of a trap: the image calls [`Kernel::serve`] ([`trap`]), which finds the object
-//! ([`handle`]) and either meets another thread ([`ipc`]) or asks a kernel object ([`object`]);
-//! then [`Kernel::at_once`] or else [`Kernel::run`] ([`sched`]) says which thread goes on.
+//! The way of a trap: the image calls [`Kernel::serve_directly`] ([`ipc`]), which has a straight line for what is most
+//! frequent. For the rest it calls [`Kernel::serve_at_length`] ([`trap`]), which finds the object ([`handle`]) and
+//! either meets another thread ([`ipc`]) or asks a kernel object ([`object`]). If that does not say which thread goes
+//! on, [`Kernel::run`] does ([`sched`]).
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -12,12 +12,27 @@ pub trait Platform {
     /// Its translation tables.
     type Mmu: Mmu;
 
-    /// Where thread number `thread` keeps its registers while it does not run.
-    fn registers(&mut self, thread: u32) -> &mut Registers;
+    /// Where the machine keeps what it keeps of a thread: found once, used more often.
+    type Place: Copy;
+
+    /// The place of thread number `thread`, the same for ever.
+    fn place(&self, thread: u32) -> Self::Place;
+
+    /// Where the thread with this place keeps its registers while it does not run.
+    fn registers_at(&mut self, place: Self::Place) -> &mut Registers;
+
+    /// The same for thread number `thread`.
+    fn registers(&mut self, thread: u32) -> &mut Registers {
+        let place = self.place(thread);
+        self.registers_at(place)
+    }
 
     /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which
     /// runs next on this CPU; another ran before, whose own are put away.
     fn prepare_thread(&mut self, thread: u32);
+
+    /// Whether that is nothing, for `thread` with this place. If so, it is done.
+    fn needs_no_preparation(&mut self, thread: u32, place: Self::Place) -> bool;
 
     /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
     fn put_away(&mut self);
@@ -48,10 +63,10 @@ pub trait Platform {
         thread: u32,
     );
 
-    /// The same with what was kept for thread number `thread`, if that still holds; `false` if not, and nothing
-    /// has happened.
+    /// The same with what was kept for the thread with this place, if that still holds; `false` if not, and
+    /// nothing has happened.
     #[must_use]
-    fn activate_again(&mut self, mmu: &mut Self::Mmu, thread: u32) -> bool;
+    fn activate_again(&mut self, mmu: &mut Self::Mmu, place: Self::Place) -> bool;
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;

@@ -117,6 +117,13 @@ impl Thread {
     }
 }
 
+impl Thread {
+    /// Nobody is in front of it in its queue any more.
+    pub(crate) fn comes_first(&mut self) {
+        self.link.previous = None;
+    }
+}
+
 #[derive(Default)]
 struct Link {
     previous: Option<ThreadId>,
@@ -169,14 +176,28 @@ impl Queue {
     }
 
     /// Appends `thread`, which is in no queue.
+    #[inline(always)]
     pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
         let previous = self.last.replace(thread);
-        link(threads, thread).previous = previous;
-        link(threads, thread).next = None;
+        // The links of a thread that is in no queue lead nowhere.
         match previous {
-            Some(previous) => link(threads, previous).next = Some(thread),
+            Some(previous) => {
+                link(threads, thread).previous = Some(previous);
+                link(threads, previous).next = Some(thread);
+            }
             None => self.first = Some(thread),
         }
+    }
+
+    /// Takes out the first thread, which is this one. Answers the one behind, which
+    /// [comes first](Thread::comes_first) now.
+    #[inline]
+    pub(crate) fn take_first(&mut self, first: &mut Thread) -> Option<ThreadId> {
+        self.first = first.link.next.take();
+        if self.first.is_none() {
+            self.last = None;
+        }
+        self.first
     }
 
     /// Takes the first thread out.

@@ -2,8 +2,8 @@
 //!
 //! A trap comes in one of two ways. With all registers of its thread saved, [`Kernel::trap`] takes it
 //! from there. Or the vectors hand over the message alone, in the registers it came in
-//! ([`Kernel::serve`]): most traps go back to their thread at once, and then the rest of its state never
-//! leaves the CPU.
+//! ([`Kernel::serve_directly`], [`Kernel::serve_at_length`]): most traps go back to their thread at once, and then
+//! the rest of its state never leaves the CPU.
 
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
@@ -26,10 +26,23 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Serves a trap of the running thread, with x0, x1 and x2 to x7 as they came. Of its saved registers
-    /// only x0 to x8 are touched, and none of them is looked at.
+    /// Serves a trap of the running thread that is not to be [served directly](Self::serve_directly), given the
+    /// same. Answers the place of the thread that goes on, if that is clear, as [`Self::at_once`] says.
     #[inline]
-    pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) {
+    pub fn serve_at_length(
+        &mut self,
+        operation: Operation,
+        handle: u64,
+        tag: u64,
+        words: &Words6,
+    ) -> Option<P::Place> {
+        self.serve(operation, handle, tag, words);
+        let thread = self.at_once()?;
+        Some(self.platform.place(thread))
+    }
+
+    #[inline]
+    fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) {
         let Some(thread) = self.running() else { return };
         if let Err(error) = self.perform(thread, operation, handle, tag, words) {
             self.refuse(thread, error);

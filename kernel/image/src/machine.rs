@@ -6,7 +6,7 @@ use crate::exit;
 use crate::ram::Ram;
 use crate::storage::Counts;
 use aarch64::boot::Handover;
-use aarch64::context::{FpState, FpUnit};
+use aarch64::context::{FpState, FpUnit, FpUsage};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{ALERT, Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{Activation, Hardware, Space, direct_map};
@@ -87,6 +87,28 @@ struct Kept {
     registers: Registers,
     /// Of its address space, if that was active for it.
     activation: Activation,
+    fp: FpUsage,
+}
+
+impl Kept {
+    /// Of a thread that has not run.
+    const NOTHING: Self = Self {
+        registers: Registers::ZERO,
+        activation: Activation::NONE,
+        fp: FpUsage::Never,
+    };
+}
+
+/// Where what is kept of one thread is, for ever.
+#[derive(Clone, Copy)]
+pub struct Place(NonNull<Kept>);
+
+impl Place {
+    /// Where the vectors find and leave its registers.
+    #[inline]
+    pub fn registers(self) -> NonNull<Registers> {
+        self.0.cast()
+    }
 }
 
 /// The machine.
@@ -124,10 +146,7 @@ impl Machine {
             console.enable_receive_interrupt();
             gic.enable(interrupt);
         }
-        let kept = ram.take_slice(counts.processes, || Kept {
-            registers: Registers::ZERO,
-            activation: Activation::NONE,
-        });
+        let kept = ram.take_slice(counts.processes, || Kept::NOTHING);
         Self {
             threads: u32::try_from(kept.len()).unwrap_or(u32::MAX),
             kept: NonNull::from_mut(kept).cast(),
@@ -150,25 +169,16 @@ impl Machine {
         self.gic.enable(self.timer);
     }
 
-    /// Where the vectors find and leave the registers of thread number `thread`.
+    /// What is kept besides registers. Unlike those, it is never the vectors'.
     #[inline]
-    pub fn frame(&self, thread: u32) -> NonNull<Registers> {
-        self.kept(thread).cast()
-    }
-
-    #[inline]
-    fn kept(&self, thread: u32) -> NonNull<Kept> {
-        assert!(thread < self.threads, "there is no thread {thread}");
-        // SAFETY: Within the array, as just checked.
-        unsafe { self.kept.add(thread as usize) }
-    }
-
-    /// What is kept of its address space. Unlike the registers, it is never the vectors'.
-    #[inline]
-    fn activation(&mut self, thread: u32) -> &mut Activation {
-        let kept = self.kept(thread).as_ptr();
+    fn others(&mut self, place: Place) -> (&mut Activation, &mut FpUsage) {
+        let kept = place.0.as_ptr();
         // SAFETY: The array lives for ever, and `self`, which is borrowed, alone leads to this part of it.
-        unsafe { &mut (*kept).activation }
+        unsafe { (&mut (*kept).activation, &mut (*kept).fp) }
+    }
+
+    fn others_of(&mut self, thread: u32) -> (&mut Activation, &mut FpUsage) {
+        self.others(self.place(thread))
     }
 
     /// The number of the thread whose registers these are.
@@ -179,15 +189,34 @@ impl Machine {
 
     /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
     pub fn open_fp(&mut self, thread: u32) {
+        *self.others_of(thread).1 = FpUsage::Used;
         self.fp.first_use(thread);
     }
+}
+
+/// Somewhere else, so that no number is kept in memory for the message.
+#[cold]
+fn no_thread(thread: u32) -> ! {
+    panic!("there is no thread {thread}")
 }
 
 impl Platform for Machine {
     type Mmu = Hardware;
 
-    fn registers(&mut self, thread: u32) -> &mut Registers {
-        let mut registers = self.frame(thread);
+    type Place = Place;
+
+    #[inline(always)] // into what has a message in registers
+    fn place(&self, thread: u32) -> Place {
+        if thread >= self.threads {
+            no_thread(thread);
+        }
+        // SAFETY: Within the array, as just checked.
+        Place(unsafe { self.kept.add(thread as usize) })
+    }
+
+    #[inline(always)] // into what has a message in registers
+    fn registers_at(&mut self, place: Place) -> &mut Registers {
+        let mut registers = place.registers();
         // SAFETY: The array lives for ever. The kernel asks for registers of threads that do not
         // run: the running one of this CPU left them to it at its exception, and `self` is
         // borrowed, so nobody else has a reference.
@@ -195,7 +224,13 @@ impl Platform for Machine {
     }
 
     fn prepare_thread(&mut self, thread: u32) {
-        self.fp.switch_to(thread);
+        let usage = *self.others_of(thread).1;
+        self.fp.switch_to(thread, usage);
+    }
+
+    #[inline(always)] // into what has a message in registers
+    fn needs_no_preparation(&mut self, _: u32, place: Place) -> bool {
+        *self.others(place).1 == FpUsage::Never && self.fp.is_closed()
     }
 
     fn put_away(&mut self) {
@@ -205,11 +240,16 @@ impl Platform for Machine {
     fn forget_thread(&mut self, thread: u32) {
         self.fp.forget(thread);
         *self.registers(thread) = Registers::ZERO;
-        *self.activation(thread) = Activation::NONE;
+        let (activation, fp) = self.others_of(thread);
+        (*activation, *fp) = (Activation::NONE, FpUsage::Never);
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {
-        self.fp.copy(from, to);
+        let usage = *self.others_of(from).1;
+        *self.others_of(to).1 = usage;
+        if usage == FpUsage::Used {
+            self.fp.copy(from, to);
+        }
     }
 
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
@@ -229,12 +269,12 @@ impl Platform for Machine {
     }
 
     fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid, thread: u32) {
-        *self.activation(thread) = mmu.activate(space, process.0, PerCpu::current());
+        *self.others_of(thread).0 = mmu.activate(space, process.0, PerCpu::current());
     }
 
-    #[inline]
-    fn activate_again(&mut self, _: &mut Hardware, thread: u32) -> bool {
-        self.activation(thread).again(PerCpu::current())
+    #[inline(always)] // into what has a message in registers
+    fn activate_again(&mut self, _: &mut Hardware, place: Place) -> bool {
+        self.others(place).0.again(PerCpu::current())
     }
 
     fn asid(&self, space: &Space) -> u32 {

@@ -18,10 +18,14 @@ use boards::Board;
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
+use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::sched::Stop;
-use kcore::{Kernel, Next, Registers};
+use kcore::{Kernel, Next, Platform, Registers};
 use mm::{Access, Ahead};
+
+/// The kernel, held.
+type KernelGuard<'a> = Guard<'a, Option<&'static mut Kernel<Machine>>>;
 
 /// All of the kernel's state. docs/locking.md says how it will be split.
 static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
@@ -83,7 +87,7 @@ extern "C" fn kernel_call(
     word5: u64,
 ) -> *mut Registers {
     let words = [word0, word1, word2, word3, word4, word5];
-    serve_in_place(Operation::Call, handle, tag, &words)
+    serve_in_place(Operation::Call, handle, tag, words)
 }
 
 /// The same for [`Operation::ReplyReceive`].
@@ -99,7 +103,7 @@ extern "C" fn kernel_reply_receive(
     word5: u64,
 ) -> *mut Registers {
     let words = [word0, word1, word2, word3, word4, word5];
-    serve_in_place(Operation::ReplyReceive, handle, tag, &words)
+    serve_in_place(Operation::ReplyReceive, handle, tag, words)
 }
 
 /// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
@@ -111,15 +115,32 @@ extern "C" fn kernel_continue() -> *mut Registers {
 /// The lock is given back while most of the caller's registers are in this CPU alone, and the vectors store
 /// them afterwards if another thread goes on: until then no other CPU takes the caller ([`Kernel::at_once`]).
 #[inline(always)] // each operation by itself
-fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: &Words6) -> *mut Registers {
+fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> *mut Registers {
     let mut held = Held::nothing();
     let (mut guard, _) = KERNEL.lock(&mut held);
-    let kernel = kernel(&mut guard);
-    kernel.serve(operation, handle, tag, words);
-    match kernel.at_once() {
-        Some(thread) => kernel.platform.frame(thread).as_ptr(),
-        None => core::ptr::null_mut(),
+    match kernel(&mut guard).serve_directly(operation, handle, tag, &words) {
+        Direct::Runs(place) => place.registers().as_ptr(),
+        Direct::Enters => prepare_current(guard),
+        // A copy, so that the words are not in memory before they have to be.
+        Direct::Not => serve_at_length(guard, operation, handle, tag, &{ words }),
     }
+}
+
+#[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
+fn prepare_current(mut guard: KernelGuard<'_>) -> *mut Registers {
+    kernel(&mut guard).prepare_current().registers().as_ptr()
+}
+
+#[inline(never)]
+fn serve_at_length(
+    mut guard: KernelGuard<'_>,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> *mut Registers {
+    let goes_on = kernel(&mut guard).serve_at_length(operation, handle, tag, words);
+    goes_on.map_or(core::ptr::null_mut(), |place| place.registers().as_ptr())
 }
 
 /// Called by the vectors for every other exception taken from a program.
@@ -190,7 +211,7 @@ fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
     let kernel = kernel(&mut guard);
     first(kernel);
     match kernel.run() {
-        Next::Run(thread) => GoesOn::Thread(kernel.platform.frame(thread)),
+        Next::Run(thread) => GoesOn::Thread(kernel.platform.place(thread).registers()),
         Next::Again => GoesOn::Kernel,
         Next::Idle => GoesOn::Nobody,
         Next::Stop(stop) => end(stop, &kernel.log),
@@ -198,7 +219,8 @@ fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
 }
 
 /// The kernel, entered by this CPU.
-fn kernel<'a>(guard: &'a mut Guard<'_, Option<&'static mut Kernel<Machine>>>) -> &'a mut Kernel<Machine> {
+#[inline]
+fn kernel<'a>(guard: &'a mut KernelGuard<'_>) -> &'a mut Kernel<Machine> {
     match guard.as_mut() {
         Some(kernel) => kernel.on(PerCpu::current().id()),
         None => panic!("a program runs, and there is no kernel yet"),

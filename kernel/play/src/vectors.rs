@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use abi::Operation;
+use kcore::ipc::Direct;
 use kcore::thread::ThreadId;
 use kcore::{Next, Registers};
 
@@ -43,8 +44,12 @@ impl World {
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
-        kernel.serve(operation, handle, tag, &in_cpu.words());
-        let goes_on = kernel.at_once();
+        let words = in_cpu.words();
+        let goes_on = match kernel.serve_directly(operation, handle, tag, &words) {
+            Direct::Runs(thread) => Some(thread),
+            Direct::Enters => Some(kernel.prepare_current()),
+            Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
+        };
 
         assert_eq!(
             self.identity(thread),
@@ -99,10 +104,10 @@ pub struct Unstored {
     in_cpu: Registers,
 }
 
-/// What is in memory when the kernel is called: x18, x19, x29, x30, and TPIDRRO_EL0, which no program changes.
+/// What is in memory when the kernel is called: x18, x19, x30, and TPIDRRO_EL0, which no program changes.
 fn stored_at_once(in_cpu: &Registers) -> Registers {
     let mut in_memory = *in_cpu;
-    for n in (0..18).chain(20..29) {
+    for n in (0..18).chain(20..30) {
         in_memory.x[n] = STALE ^ (n as u64) << 8;
     }
     Registers {
@@ -119,7 +124,7 @@ impl Unstored {
     fn store(&self, registers: &mut Registers) {
         let in_cpu = &self.in_cpu;
         registers.x[9..18].fill(0);
-        registers.x[20..29].copy_from_slice(&in_cpu.x[20..29]);
+        registers.x[20..30].copy_from_slice(&in_cpu.x[20..30]);
         *registers = Registers {
             sp: in_cpu.sp,
             pc: in_cpu.pc,

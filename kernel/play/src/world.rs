@@ -117,13 +117,28 @@ impl Fake {
 impl Platform for Fake {
     type Mmu = machine::Machine;
 
-    fn registers(&mut self, thread: u32) -> &mut Registers {
+    type Place = u32;
+
+    fn place(&self, thread: u32) -> u32 {
+        thread
+    }
+
+    fn registers_at(&mut self, thread: u32) -> &mut Registers {
         &mut self.registers[thread as usize]
     }
 
     fn prepare_thread(&mut self, thread: u32) {
         self.assert_nowhere_else(thread);
         self.cpu().prepared = Some(thread);
+    }
+
+    /// Some threads need some, and others none.
+    fn needs_no_preparation(&mut self, thread: u32, _: u32) -> bool {
+        let needs_none = !thread.is_multiple_of(4);
+        if needs_none {
+            self.prepare_thread(thread);
+        }
+        needs_none
     }
 
     fn put_away(&mut self) {
@@ -159,7 +174,7 @@ impl Platform for Fake {
         self.kept[thread as usize] = Some(mmu.run(self.here, space));
     }
 
-    fn activate_again(&mut self, mmu: &mut Self::Mmu, thread: u32) -> bool {
+    fn activate_again(&mut self, mmu: &mut Self::Mmu, thread: Self::Place) -> bool {
         let kept = self.kept[thread as usize].as_ref();
         kept.is_some_and(|kept| mmu.run_again(self.here, kept))
     }

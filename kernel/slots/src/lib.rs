@@ -16,35 +16,53 @@ use core::num::NonZeroU32;
 ///
 /// A word wide, like `Option` of it: links between objects are most of what objects consist of.
 pub struct Id<T> {
-    /// The place and 1: there are less than 2^32 places.
-    number: NonZeroU32,
-    generation: u32,
+    index: u32,
+    generation: Generation,
     pool: PhantomData<fn() -> T>,
 }
 
 impl<T> Id<T> {
     /// Its place in the pool.
     pub const fn index(self) -> u32 {
-        self.number.get() - 1
+        self.index
     }
 
     /// How often that place was given out before.
     pub const fn generation(self) -> u32 {
-        self.generation
+        self.generation.number()
     }
 
     /// Rebuilds an identifier that was taken apart; a wrong one finds nothing.
     pub const fn from_parts(index: u32, generation: u32) -> Self {
-        // No pool has a place with the highest number, so its identifier need not be another one.
-        let number = match NonZeroU32::new(index.wrapping_add(1)) {
-            Some(number) => number,
-            None => NonZeroU32::MAX,
-        };
         Self {
-            number,
-            generation,
+            index,
+            generation: Generation::from_number(generation),
             pool: PhantomData,
         }
+    }
+}
+
+/// How often a place was given out before, and 1. After 2^32 - 1 times it starts over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Generation(NonZeroU32);
+
+impl Generation {
+    const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// The highest number is no generation's; it counts as the first.
+    const fn from_number(number: u32) -> Self {
+        match NonZeroU32::new(number.wrapping_add(1)) {
+            Some(count) => Self(count),
+            None => Self::FIRST,
+        }
+    }
+
+    const fn number(self) -> u32 {
+        self.0.get() - 1
+    }
+
+    const fn next(self) -> Self {
+        Self::from_number(self.0.get())
     }
 }
 
@@ -57,19 +75,19 @@ impl<T> Clone for Id<T> {
 impl<T> Copy for Id<T> {}
 impl<T> PartialEq for Id<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.number == other.number && self.generation == other.generation
+        self.index == other.index && self.generation == other.generation
     }
 }
 impl<T> Eq for Id<T> {}
 impl<T> fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}.{}", self.index(), self.generation)
+        write!(f, "#{}.{}", self.index(), self.generation())
     }
 }
 
 /// Room for one object.
 pub struct Slot<T> {
-    generation: u32,
+    generation: Generation,
     state: State<T>,
 }
 
@@ -86,8 +104,28 @@ impl<T> Slot<T> {
     #[inline]
     pub const fn empty() -> Self {
         Self {
-            generation: 0,
+            generation: Generation::FIRST,
             state: State::Free { next: None },
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    /// What names what is in it, at place `index`.
+    const fn id(&self, index: u32) -> Id<T> {
+        Id {
+            index,
+            generation: self.generation,
+            pool: PhantomData,
+        }
+    }
+
+    /// What is in it, unless that is not what `id` named.
+    #[inline]
+    fn named_by(&mut self, id: Id<T>) -> Option<&mut T> {
+        match &mut self.state {
+            State::Used(value) if self.generation == id.generation => Some(value),
+            _ => None,
         }
     }
 }
@@ -196,14 +234,14 @@ impl<T> Slots<T> {
         let slot = &mut self.slots[index as usize];
         slot.state = State::Used(value);
         self.used += 1;
-        Ok(Id::from_parts(index, slot.generation))
+        Ok(slot.id(index))
     }
 
     /// Takes an object out; its identifier is stale from now on.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
         self.get(id)?;
         let slot = &mut self.slots[id.index() as usize];
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.next();
         let state = core::mem::replace(&mut slot.state, State::Free { next: self.free });
         self.free = Some(id.index());
         self.used -= 1;
@@ -214,6 +252,7 @@ impl<T> Slots<T> {
     }
 
     /// The object, unless `id` is stale.
+    #[inline]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         match self.slots.get(id.index() as usize) {
             Some(Slot {
@@ -225,42 +264,28 @@ impl<T> Slots<T> {
     }
 
     /// The object for change, unless `id` is stale.
+    #[inline]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        match self.slots.get_mut(id.index() as usize) {
-            Some(Slot {
-                generation,
-                state: State::Used(value),
-            }) if *generation == id.generation => Some(value),
-            _ => None,
-        }
+        self.slots.get_mut(id.index() as usize)?.named_by(id)
     }
 
     /// Two objects for change, unless one of the identifiers is stale or they are the same.
+    #[inline(always)]
     pub fn pair_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
-        self.get(one).and(self.get(other))?;
         let places = [one.index() as usize, other.index() as usize];
-        match self.slots.get_disjoint_mut(places).ok()? {
-            [
-                Slot {
-                    state: State::Used(one),
-                    ..
-                },
-                Slot {
-                    state: State::Used(other),
-                    ..
-                },
-            ] => Some((one, other)),
-            _ => None,
-        }
+        let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
+        first.named_by(one).zip(second.named_by(other))
     }
 
     /// The identifier of the object at place `index`, if one is there.
     pub fn id_at(&self, index: u32) -> Option<Id<T>> {
         match self.slots.get(index as usize) {
-            Some(Slot {
-                generation,
-                state: State::Used(_),
-            }) => Some(Id::from_parts(index, *generation)),
+            Some(
+                slot @ Slot {
+                    state: State::Used(_),
+                    ..
+                },
+            ) => Some(slot.id(index)),
             _ => None,
         }
     }
@@ -272,7 +297,7 @@ impl<T> Slots<T> {
             .take(self.fresh as usize)
             .zip(0u32..)
             .filter_map(|(slot, index)| match &slot.state {
-                State::Used(value) => Some((Id::from_parts(index, slot.generation), value)),
+                State::Used(value) => Some((slot.id(index), value)),
                 State::Free { .. } => None,
             })
     }

@@ -20,14 +20,14 @@ pub struct FpState {
     v: [u128; 32],
     fpcr: u64,
     fpsr: u64,
-    usage: Usage,
 }
 
 /// Whether a thread has used FP/SIMD.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u64)]
-enum Usage {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FpUsage {
+    /// Its first use will trap.
     Never,
+    /// It has.
     Used,
 }
 
@@ -37,7 +37,6 @@ impl FpState {
         v: [0; 32],
         fpcr: 0,
         fpsr: 0,
-        usage: Usage::Never,
     };
 }
 
@@ -73,27 +72,30 @@ impl<'a> FpUnit<'a> {
     /// Opens the registers to `thread`, which runs and has trapped. It finds zeroes in them.
     pub fn first_use(&mut self, thread: u32) {
         self.save_owner();
-        self.states[thread as usize] = FpState {
-            usage: Usage::Used,
-            ..FpState::UNUSED
-        };
+        self.states[thread as usize] = FpState::UNUSED;
         self.open_to(thread);
     }
 
-    /// Prepares for `thread` to run.
-    pub fn switch_to(&mut self, thread: u32) {
+    /// Whether nobody has access to them.
+    #[inline]
+    pub fn is_closed(&mut self) -> bool {
+        self.owner().is_none()
+    }
+
+    /// Prepares for `thread`, which has used them or not, to run.
+    pub fn switch_to(&mut self, thread: u32, usage: FpUsage) {
         if *self.owner() == Some(thread) {
             return;
         }
         let was_open = self.save_owner();
-        match self.states[thread as usize].usage {
-            Usage::Used => self.open_to(thread),
-            Usage::Never if was_open => close(),
-            Usage::Never => {}
+        match usage {
+            FpUsage::Used => self.open_to(thread),
+            FpUsage::Never if was_open => close(),
+            FpUsage::Never => {}
         }
     }
 
-    /// Gives `to`, which has not started, what `from` has in the registers.
+    /// Gives `to`, which has not started, what `from`, which has used them, has in the registers.
     pub fn copy(&mut self, from: u32, to: u32) {
         if *self.owner() == Some(from) {
             // SAFETY: As in `save_owner`. The registers keep what they hold, for `from` goes on.
@@ -118,6 +120,7 @@ impl<'a> FpUnit<'a> {
         }
     }
 
+    #[inline]
     fn owner(&mut self) -> &mut Option<u32> {
         &mut self.owners[PerCpu::current().id().index()]
     }

@@ -101,6 +101,7 @@ impl PerCpu {
     }
 
     /// The CPU that runs this code. It stays so: the kernel moves no code between CPUs.
+    #[inline]
     pub fn current() -> &'static Self {
         let this = core::ptr::with_exposed_provenance::<Self>(TPIDR_EL1.get() as usize);
         // SAFETY: Boot stored the address of an element of `CPUS` there before it called any code

@@ -9,6 +9,9 @@
 // the same thread goes on, that is all; if not, the rest is stored afterwards: functions keep x19 to x28, and
 // nothing but the vectors touches SP_EL0, ELR_EL1, SPSR_EL1 and TPIDR_EL0.
 //
+// x9 to x17 come back from a trap as zero. In its `Registers` they are zero while a thread runs and while it waits
+// in a trap, so that nobody has to put them there.
+//
 // From EL1: a bug of the kernel (interrupts are masked there), so no thread runs any more. Its stack may be
 // what is broken, so the state goes to the emergency stack. x0 and x1 wait in TPIDR_EL0 and TPIDRRO_EL0
 // meanwhile.
@@ -24,10 +27,10 @@
     b       vector_save_el0
     .endm
 
-    // x9 to x17 are a trap's to change.
+    // x9 and x10 wait where x18 and x19 will be.
     .macro vector_trap_from_el0
     .balign 0x80
-    stp     x9, x10, [sp, #{X} + 8 * 9]
+    stp     x9, x10, [sp, #{X} + 8 * 18]
     mrs     x9, esr_el1
     movz    w10, #{ESR_TRAP} & 0xffff
     movk    w10, #{ESR_TRAP} >> 16, lsl #16
@@ -36,7 +39,7 @@
     cbz     x8, trap_call           // Operation::Call
     cmp     x8, #{REPLY_RECEIVE}
     b.eq    trap_reply_receive
-1:  ldp     x9, x10, [sp, #{X} + 8 * 9]
+1:  ldp     x9, x10, [sp, #{X} + 8 * 18]
     stp     x0, x1, [sp, #{X} + 16 * 0]
     stp     x2, x3, [sp, #{X} + 16 * 1]
     mov     x0, #{SYNCHRONOUS}
@@ -95,9 +98,40 @@
     // Without the shorter way, to show that it makes no difference.
     vector_table exception_vectors_plain, vector_from_el0 {SYNCHRONOUS}
 
+    .macro load_x0_to_x17
+    ldp     x16, x17, [sp, #{X} + 16 * 8]
+    ldp     x14, x15, [sp, #{X} + 16 * 7]
+    ldp     x12, x13, [sp, #{X} + 16 * 6]
+    ldp     x10, x11, [sp, #{X} + 16 * 5]
+    ldp     x8, x9, [sp, #{X} + 16 * 4]
+    ldp     x6, x7, [sp, #{X} + 16 * 3]
+    ldp     x4, x5, [sp, #{X} + 16 * 2]
+    ldp     x2, x3, [sp, #{X} + 16 * 1]
+    ldp     x0, x1, [sp, #{X} + 16 * 0]
+    .endm
+
+    // All but x0 to x17, of the thread whose `Registers` are at x0.
+    .macro load_others
+    mov     sp, x0
+    ldp     x30, x2, [sp, #{X} + 8 * 30]
+    ldp     x3, x4, [sp, #{PC}]
+    ldp     x5, x6, [sp, #{TPIDR}]
+    msr     sp_el0, x2
+    msr     elr_el1, x3
+    msr     spsr_el1, x4
+    msr     tpidr_el0, x5
+    msr     tpidrro_el0, x6
+    ldp     x28, x29, [sp, #{X} + 16 * 14]
+    ldp     x26, x27, [sp, #{X} + 16 * 13]
+    ldp     x24, x25, [sp, #{X} + 16 * 12]
+    ldp     x22, x23, [sp, #{X} + 16 * 11]
+    ldp     x20, x21, [sp, #{X} + 16 * 10]
+    ldp     x18, x19, [sp, #{X} + 16 * 9]
+    .endm
+
     .macro trap_in_place function
     stp     x18, x19, [sp, #{X} + 8 * 18]
-    stp     x29, x30, [sp, #{X} + 8 * 29]
+    str     x30, [sp, #{X} + 8 * 30]
     mov     x19, sp
     mrs     x9, tpidr_el1
     ldr     x9, [x9, #{STACK_TOP}]
@@ -124,21 +158,8 @@ trap_done:
     b.ne    trap_elsewhere
     mov     sp, x19
     ldp     x18, x19, [sp, #{X} + 8 * 18]
-    ldp     x29, x30, [sp, #{X} + 8 * 29]
-    ldr     x8, [sp, #{X} + 8 * 8]
-    ldp     x6, x7, [sp, #{X} + 16 * 3]
-    ldp     x4, x5, [sp, #{X} + 16 * 2]
-    ldp     x2, x3, [sp, #{X} + 16 * 1]
-    ldp     x0, x1, [sp, #{X} + 16 * 0]
-    mov     x9, xzr
-    mov     x10, xzr
-    mov     x11, xzr
-    mov     x12, xzr
-    mov     x13, xzr
-    mov     x14, xzr
-    mov     x15, xzr
-    mov     x16, xzr
-    mov     x17, xzr
+    ldr     x30, [sp, #{X} + 8 * 30]
+    load_x0_to_x17
     eret
     .cfi_endproc
 // Unwound as if the trap had been taken with the program's PC and SP in x9 and x10, where tools/gdb puts them.
@@ -158,20 +179,21 @@ trap_elsewhere:
     mrs     x3, elr_el1
     mrs     x4, spsr_el1
     mrs     x5, tpidr_el0
-    stp     xzr, xzr, [x19, #{X} + 8 * 9]
-    stp     xzr, xzr, [x19, #{X} + 8 * 11]
-    stp     xzr, xzr, [x19, #{X} + 8 * 13]
-    stp     xzr, xzr, [x19, #{X} + 8 * 15]
-    str     xzr, [x19, #{X} + 8 * 17]
     stp     x20, x21, [x19, #{X} + 8 * 20]
     stp     x22, x23, [x19, #{X} + 8 * 22]
     stp     x24, x25, [x19, #{X} + 8 * 24]
     stp     x26, x27, [x19, #{X} + 8 * 26]
-    str     x28, [x19, #{X} + 8 * 28]
+    stp     x28, x29, [x19, #{X} + 8 * 28]
     str     x2, [x19, #{SP}]
     stp     x3, x4, [x19, #{PC}]
     str     x5, [x19, #{TPIDR}]
-    cbnz    x0, exception_return
+    cbz     x0, 1f
+    load_others
+    load_x0_to_x17
+    eret
+    dsb     nsh                     // nothing behind ERET is speculated into
+    isb
+1:
     .cfi_startproc
     vector_saved x19, {X}, {SP}, {PC}
     bl      kernel_continue
@@ -214,32 +236,15 @@ vector_save_el0:
 // x0 = Registers of the thread that runs next.
     .global exception_return
 exception_return:
-    mov     sp, x0
+    .cfi_def_cfa_register x0
+    load_others
     .cfi_def_cfa_register sp
-    ldr     x2, [sp, #{SP}]
-    ldp     x3, x4, [sp, #{PC}]
-    ldp     x5, x6, [sp, #{TPIDR}]
-    msr     sp_el0, x2
-    msr     elr_el1, x3
-    msr     spsr_el1, x4
-    msr     tpidr_el0, x5
-    msr     tpidrro_el0, x6
-    ldr     x30, [sp, #{X} + 8 * 30]
-    ldp     x28, x29, [sp, #{X} + 16 * 14]
-    ldp     x26, x27, [sp, #{X} + 16 * 13]
-    ldp     x24, x25, [sp, #{X} + 16 * 12]
-    ldp     x22, x23, [sp, #{X} + 16 * 11]
-    ldp     x20, x21, [sp, #{X} + 16 * 10]
-    ldp     x18, x19, [sp, #{X} + 16 * 9]
-    ldp     x16, x17, [sp, #{X} + 16 * 8]
-    ldp     x14, x15, [sp, #{X} + 16 * 7]
-    ldp     x12, x13, [sp, #{X} + 16 * 6]
-    ldp     x10, x11, [sp, #{X} + 16 * 5]
-    ldp     x8, x9, [sp, #{X} + 16 * 4]
-    ldp     x6, x7, [sp, #{X} + 16 * 3]
-    ldp     x4, x5, [sp, #{X} + 16 * 2]
-    ldp     x2, x3, [sp, #{X} + 16 * 1]
-    ldp     x0, x1, [sp, #{X} + 16 * 0]
+    load_x0_to_x17
+    stp     xzr, xzr, [sp, #{X} + 8 * 9]
+    stp     xzr, xzr, [sp, #{X} + 8 * 11]
+    stp     xzr, xzr, [sp, #{X} + 8 * 13]
+    stp     xzr, xzr, [sp, #{X} + 8 * 15]
+    str     xzr, [sp, #{X} + 8 * 17]
     eret
     .cfi_endproc
     dsb     nsh                     // nothing behind ERET is speculated into

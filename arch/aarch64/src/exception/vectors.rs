@@ -96,6 +96,7 @@ const _: () = {
     assert!(offset_of!(Registers, pstate) == offset_of!(Registers, pc) + 8);
     assert!(offset_of!(Registers, tpidrro) == offset_of!(Registers, tpidr) + 8);
     assert!(offset_of!(Registers, x) == 0);
+    assert!(offset_of!(Registers, sp) == offset_of!(Registers, x) + 8 * 31);
     assert!(align_of::<Registers>() == 16);
     assert!(size_of::<Frame>().is_multiple_of(16));
     assert!(offset_of!(Frame, far) == offset_of!(Frame, sp) + 32);

@@ -6,6 +6,7 @@
 //! signals: bits that wait until somebody receives.
 
 mod call;
+mod direct;
 mod endpoint;
 mod handles;
 mod receive;
@@ -13,4 +14,5 @@ mod reply;
 mod send;
 mod signal;
 
+pub use direct::Direct;
 pub use endpoint::Endpoint;

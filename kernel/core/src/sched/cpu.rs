@@ -2,10 +2,11 @@
 
 use super::time::{ByDeadline, NEVER};
 use crate::heap::Heap;
+use crate::process::Process;
 use crate::thread::{Queue, Thread, ThreadId};
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
-use slots::Slots;
+use slots::{Id, Slots};
 
 /// CPUs that can run the kernel: as many as a GICv2 knows.
 pub const MAX_CPUS: usize = 8;
@@ -45,6 +46,8 @@ pub(crate) struct Cpu {
     /// The thread that trapped last and did not go on at once: the vectors may still be storing its
     /// registers, until this CPU comes to the kernel again.
     pub leaving: Option<ThreadId>,
+    /// The process of that thread.
+    pub process: Option<Id<Process>>,
     /// The space user addresses are translated in.
     pub active: Option<SpaceId>,
     /// Threads that are ready and have this home.
@@ -66,6 +69,7 @@ impl Cpu {
         current: None,
         prepared: None,
         leaving: None,
+        process: None,
         active: None,
         ready: ReadyQueue {
             queue: Queue::EMPTY,

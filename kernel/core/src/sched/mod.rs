@@ -78,7 +78,7 @@ impl<P: Platform> Kernel<P> {
     /// Unless it is the one whose trap was served, the registers of that one need not be in memory yet: no
     /// other CPU takes it before this one has come to the kernel again.
     #[inline]
-    pub fn at_once(&mut self) -> Option<u32> {
+    pub(crate) fn at_once(&mut self) -> Option<u32> {
         let cpu = self.cpus.this();
         let trapped = cpu.prepared;
         if let Some(thread) = cpu.current
@@ -260,6 +260,18 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
+    /// Prepares the machine for the current thread, and answers its place.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn prepare_current(&mut self) -> P::Place {
+        let Some(thread) = self.cpu().current else {
+            panic!("nobody is to go on");
+        };
+        self.prepare(thread);
+        self.platform.place(thread.index())
+    }
+
     /// Prepares the machine for `thread`: address space, FP/SIMD.
     #[inline]
     fn enter(&mut self, thread: ThreadId) {
@@ -268,17 +280,14 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    #[inline]
-    pub(crate) fn prepare(&mut self, thread: ThreadId) {
-        let space = self.thread(thread).space;
+    fn prepare(&mut self, thread: ThreadId) {
+        let &mut Thread { space, process, .. } = self.thread(thread);
+        let place = self.platform.place(thread.index());
         let cpu = self.cpus.this();
-        cpu.prepared = Some(thread);
+        (cpu.prepared, cpu.process) = (Some(thread), Some(process));
         if cpu.active != Some(space) {
             cpu.active = Some(space);
-            if !self
-                .platform
-                .activate_again(self.memory.mmu_mut(), thread.index())
-            {
+            if !self.platform.activate_again(self.memory.mmu_mut(), place) {
                 self.activate(thread, space);
             }
         }
