@@ -10,8 +10,9 @@
 //! | x0 | handle of the object | 0, or an [`IpcError`]: the message did not get there |
 //! | x1 | [`Tag`]: label, byte count, handle count; for `Signal` the bits | tag of the answer (label = [`Errno`], 0 if done) or of what was received |
 //! | x2-x7 | six words | six words; of signals the first, which has their bits |
-//! | x8 | [`Operation`] | receive: badge of the handle used by the sender; else 0 |
-//! | x9-x17 | anything | 0 |
+//! | x8 | [`Operation`], perhaps with a deadline | receive: badge of the handle used by the sender; else 0 |
+//! | x9 | with [`Operation::UNTIL`] in x8 the deadline, else anything | 0 |
+//! | x10-x17 | anything | 0 |
 //! | x18-x30, SP, V0-V31, TPIDR_EL0 | kept | kept |
 //!
 //! What does not fit travels in the thread's message page ([`MessagePage`], at the address in
@@ -27,6 +28,8 @@
 //! | 3 | `Send` | sends, then waits until the message is received; no answer comes |
 //! | 4 | `Reply` | answers a caller and goes on |
 //! | 5 | `Signal` | adds bits to the signals of an endpoint and goes on |
+//!
+//! With [`Operation::UNTIL`] added, what waits does so no longer than until the deadline in x9.
 //!
 //! # Objects and labels
 //!

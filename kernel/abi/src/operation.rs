@@ -22,6 +22,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Set in x8 together with an operation: the thread waits no longer than until the system counter, as
+    /// programs read it (CNTVCT_EL0), is at x9. If that has passed already it does not wait at all: a receive
+    /// looks whether something is there.
+    pub const UNTIL: u64 = 1 << 8;
+
     /// The operation with this number.
     ///
     /// # Errors
@@ -58,6 +63,9 @@ pub enum IpcError {
     PeerGone = 6,
     /// The other side: it has no room for the handles passed. Nothing was passed.
     PeerFull = 7,
+    /// Nobody: the deadline has passed. What was sent may have been received, and an answer to it goes
+    /// nowhere.
+    TimedOut = 8,
 }
 
 impl IpcError {
@@ -71,6 +79,7 @@ impl IpcError {
             5 => Some(Self::NoCaller),
             6 => Some(Self::PeerGone),
             7 => Some(Self::PeerFull),
+            8 => Some(Self::TimedOut),
             _ => None,
         }
     }

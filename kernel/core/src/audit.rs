@@ -178,21 +178,13 @@ impl<P: Platform> Kernel<P> {
             match thread.state {
                 State::Sleeping => has_deadline,
                 State::WaitingWord(_) => true,
-                _ => !has_deadline,
+                state => !has_deadline || state.can_give_up(),
             },
-            "who waits until a time, and nobody else, has a deadline",
+            "who sleeps has a deadline, and who has one waits",
         )?;
         if let State::AwaitingAnswer { server, .. } = thread.state {
             let server = self.threads.get(server).ok_or("who is to answer exists")?;
             check(server.caller == Some(id), "who is to answer knows who waits")?;
-        }
-        if let Some(caller) = thread.caller.and_then(|caller| self.threads.get(caller)) {
-            let waits = matches!(caller.state, State::AwaitingAnswer { server, .. } if server == id);
-            let ends = self
-                .processes
-                .get(caller.process)
-                .is_some_and(|process| is_ending(process.stage));
-            check(waits || ends, "a caller waits until it is answered or dies")?;
         }
         if let State::AwaitingReply { number, handles } = thread.state {
             let naming = self
@@ -410,10 +402,6 @@ impl<P: Platform> Kernel<P> {
             .iter()
             .flat_map(|(_, process)| process.handles.iter())
     }
-}
-
-fn is_ending(stage: Stage) -> bool {
-    matches!(stage, Stage::Ending(_))
 }
 
 fn is_new_or_leaving(state: State) -> bool {

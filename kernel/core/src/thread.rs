@@ -101,6 +101,22 @@ pub enum Work {
     Teardown(mm::Job),
 }
 
+impl State {
+    /// Whether it waits for somebody else, which may last for ever unless the thread gives up. Who waits for a
+    /// word has said until when in the request.
+    pub(crate) const fn can_give_up(self) -> bool {
+        match self {
+            Self::New | Self::Ready | Self::Working(_) | Self::Sleeping | Self::WaitingWord(_) => false,
+            Self::WaitingEnd(_, answer) => !matches!(answer, EndAnswer::Nothing),
+            Self::Calling { .. }
+            | Self::AwaitingAnswer { .. }
+            | Self::AwaitingReply { .. }
+            | Self::Receiving(_)
+            | Self::Reading(_) => true,
+        }
+    }
+}
+
 impl Thread {
     /// A thread of `process` that has not started; `page` is its message page, in `space`.
     pub fn new(process: Id<Process>, space: SpaceId, page: Frame, home: CpuId) -> Self {

@@ -60,7 +60,7 @@ impl<P: Platform> Kernel<P> {
         let registers = self.registers(thread);
         let (raw, tag, operation) = (registers.x[0], registers.x[1], registers.x[8]);
         let words = registers.words();
-        if Operation::decode(operation) != Ok(Operation::Call) {
+        if Operation::decode(operation & !Operation::UNTIL) != Ok(Operation::Call) {
             return None;
         }
         let tag = Tag::decode(tag).ok()?;

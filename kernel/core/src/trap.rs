@@ -17,12 +17,16 @@ impl<P: Platform> Kernel<P> {
     pub fn trap(&mut self) {
         let Some(thread) = self.running() else { return };
         let registers = self.registers(thread);
+        let (operation, deadline) = (registers.x[8], registers.x[9]);
         // Nothing of the kernel's would be in them, but the two ways of a trap must look alike.
         registers.x[9..18].fill(0);
         let (handle, tag, words) = (registers.x[0], registers.x[1], registers.words());
-        match Operation::decode(registers.x[8]) {
+        match Operation::decode(operation & !Operation::UNTIL) {
             Ok(operation) => self.serve(operation, handle, tag, &words),
             Err(error) => self.refuse(thread, error),
+        }
+        if operation & Operation::UNTIL != 0 {
+            self.limit_wait(thread, deadline);
         }
     }
 

@@ -38,11 +38,11 @@ pub use caller::Caller;
 pub use notification::{Notification, signal};
 
 use crate::Error;
-use crate::call::send;
 use crate::handle::OwnedHandle;
 use crate::message::{Incoming, Outgoing};
-use crate::svc::{Registers, trap};
+use crate::svc::{Registers, trap, trap_until};
 use crate::sys::process;
+use crate::time::Instant;
 use abi::{Arrival, Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag, Words6};
 
 /// An endpoint of this program. Others send messages through handles [derived](Self::client)
@@ -111,11 +111,27 @@ impl Endpoint {
     /// # Errors
     /// The handle is not one to receive with.
     pub fn receive(&self, incoming: &mut Incoming) -> Result<Message, Error> {
-        let nothing = Tag::new(Label::DONE);
-        received(
-            trap(registers(self.handle(), nothing, [0; 6], Operation::Receive)),
-            incoming,
-        )
+        received(trap(self.receiving()), incoming)
+    }
+
+    /// The same, but waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// [`IpcError::TimedOut`] nothing has come; the handle is not one to receive with.
+    pub fn receive_until(&self, deadline: Instant, incoming: &mut Incoming) -> Result<Message, Error> {
+        received(trap_until(self.receiving(), deadline.ticks()), incoming)
+    }
+
+    /// Takes a message, or signals, if there is anything.
+    ///
+    /// # Errors
+    /// The handle is not one to receive with.
+    pub fn poll(&self, incoming: &mut Incoming) -> Result<Option<Message>, Error> {
+        found(received(trap_until(self.receiving(), 0), incoming))
+    }
+
+    fn receiving(&self) -> Registers {
+        registers(self.handle(), Tag::new(Label::DONE), [0; 6], Operation::Receive)
     }
 
     /// Answers the message received last, and waits for the next.
@@ -185,13 +201,40 @@ pub fn ask(
     incoming: &mut Incoming,
 ) -> Result<Words6, Error> {
     let tag = outgoing.put(label).map_err(Error::Ipc)?;
-    let (tag, words) = send(server, tag, words)?;
-    match tag.label() {
-        Label::DONE => {
-            incoming.take(tag);
-            Ok(words)
-        }
+    answered(trap(registers(server, tag, words, Operation::Call)), incoming)
+}
+
+/// The same, but waits no longer than until `deadline`.
+///
+/// # Errors
+/// As [`ask`]; [`IpcError::TimedOut`] there is no answer yet, and one that still comes goes nowhere. The
+/// server may have done what it was asked.
+pub fn ask_until(
+    deadline: Instant,
+    server: Handle,
+    label: Label,
+    words: Words6,
+    outgoing: Outgoing<'_>,
+    incoming: &mut Incoming,
+) -> Result<Words6, Error> {
+    let tag = outgoing.put(label).map_err(Error::Ipc)?;
+    let sent = registers(server, tag, words, Operation::Call);
+    answered(trap_until(sent, deadline.ticks()), incoming)
+}
+
+fn answered(registers: Registers, incoming: &mut Incoming) -> Result<Words6, Error> {
+    let Message { label, words, .. } = received(registers, incoming)?;
+    match label {
+        Label::DONE => Ok(words),
         Label(number) => Err(Errno::from_number(number).map_or(Error::Garbled, Error::Refused)),
+    }
+}
+
+/// What was received, if anything was there.
+fn found<T>(received: Result<T, Error>) -> Result<Option<T>, Error> {
+    match received {
+        Err(Error::Ipc(IpcError::TimedOut)) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -241,7 +284,8 @@ fn received(registers: Registers, incoming: &mut Incoming) -> Result<Message, Er
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Message, tell};
+    use super::{Endpoint, Message, ask_until, tell};
+    use crate::time::Instant;
     use crate::{Error, Incoming, Outgoing, fake};
     use abi::{Arrival, Badge, Errno, Handle, IpcError, Label, Tag};
 
@@ -282,6 +326,29 @@ mod tests {
         fake::install(|_, _| [IpcError::PeerGone as u64, 0, 0, 0, 0, 0, 0, 0, 0]);
         let lost = tell(ENDPOINT, Label(7), words, Outgoing::NOTHING);
         assert_eq!(lost, Err(Error::Ipc(IpcError::PeerGone)));
+    }
+
+    #[test]
+    fn a_deadline_goes_along_and_nothing_that_comes_is_no_error_to_who_only_looks() {
+        fake::install(|sent, _| {
+            assert_eq!((sent[0], sent[8]), (9, 1 << 8 | 1));
+            [IpcError::TimedOut as u64, 0, 0, 0, 0, 0, 0, 0, 0]
+        });
+        let mut incoming = Incoming::new();
+        let endpoint = core::mem::ManuallyDrop::new(Endpoint::from_handle(ENDPOINT));
+        let deadline = Instant::now();
+        let late = endpoint.receive_until(deadline, &mut incoming);
+        assert_eq!(late, Err(Error::Ipc(IpcError::TimedOut)));
+        assert_eq!(fake::deadline(), Some(deadline.ticks()));
+        assert_eq!(endpoint.poll(&mut incoming), Ok(None));
+        assert_eq!(fake::deadline(), Some(0));
+        fake::install(|sent, _| {
+            assert_eq!((sent[0], sent[1], sent[8]), (9, 7, 1 << 8));
+            [0, 0, 5, 0, 0, 0, 0, 0, 0]
+        });
+        let nothing = Outgoing::NOTHING;
+        let answer = ask_until(deadline, ENDPOINT, Label(7), [1; 6], nothing, &mut incoming);
+        assert_eq!(answer, Ok([5, 0, 0, 0, 0, 0]));
     }
 
     #[test]

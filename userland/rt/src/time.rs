@@ -52,6 +52,11 @@ impl Instant {
         }
     }
 
+    /// The count of the counter.
+    pub(crate) const fn ticks(self) -> u64 {
+        self.ticks
+    }
+
     /// How long it is after the counter's start, at power-on or soon after.
     pub fn since_start(self) -> Duration {
         counter::frequency().duration(self.ticks)

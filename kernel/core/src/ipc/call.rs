@@ -87,6 +87,7 @@ impl<P: Platform> Kernel<P> {
     /// server's home.
     pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId, endpoint: Id<Endpoint>) -> CpuId {
         self.thread(caller).state = State::AwaitingAnswer { server, endpoint };
+        self.forget_deadline(server);
         let server = self.thread(server);
         server.caller = Some(caller);
         server.state = State::Ready;

@@ -8,6 +8,7 @@
 mod call;
 mod direct;
 mod endpoint;
+mod give_up;
 mod handles;
 mod receive;
 mod reply;

@@ -42,6 +42,7 @@ impl<P: Platform> Kernel<P> {
         let caller = self.thread(server).caller.ok_or(IpcError::NoCaller)?;
         let answered = if self.waits_for(caller, server) {
             self.transfer(server, caller, message, Badge(0))?;
+            self.forget_deadline(caller);
             let caller = self.thread(caller);
             caller.state = State::Ready;
             Some(caller.home)

@@ -114,7 +114,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Takes `thread` out of the queue it is in, and lets its deadline not come.
-    fn leave_queue(&mut self, id: ThreadId) {
+    pub(crate) fn leave_queue(&mut self, id: ThreadId) {
         let is_current = self.is_current(id);
         let threads = &mut self.threads;
         let Some((state, home)) = threads.get(id).map(|thread| (thread.state, thread.home)) else {

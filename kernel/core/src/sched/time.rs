@@ -8,6 +8,7 @@ use crate::heap::{Kind, Place};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{State, Thread, ThreadId};
+use abi::IpcError;
 
 /// In place of a time that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -57,10 +58,11 @@ impl<P: Platform> Kernel<P> {
         self.cpus[home].deadlines.remove(&mut self.threads, thread);
     }
 
-    /// `thread` has waited until its deadline.
+    /// `thread` has waited until its deadline: for nothing but that, or for others who have not come.
     fn pass_deadline(&mut self, thread: ThreadId) {
         match self.thread(thread).state {
             State::WaitingWord(word) => self.give_up_word(thread, word),
+            state if state.can_give_up() => return self.give_up(thread, IpcError::TimedOut),
             _ => {
                 self.answer(thread, ());
             }

@@ -5,6 +5,7 @@ mod answers;
 mod by_number;
 mod cpus;
 mod credentials;
+mod deadlines;
 mod exec;
 mod fork;
 mod hostile;

@@ -3,6 +3,7 @@
 use super::Play;
 use super::choose::{Picks, Trap};
 use super::program::Entry;
+use crate::SLICE;
 use abi::process::{End, FaultKind};
 use abi::shm::ShmKey;
 use abi::{Handle, Operation};
@@ -65,8 +66,19 @@ impl Play {
         } else {
             handle
         };
-        let trap = Trap::message(picks, self.program(), operation as u64);
-        self.trap(&trap.to(handle));
+        let trap = Trap::message(picks, self.program(), operation as u64).to(handle);
+        self.trap_patiently(picks, trap);
+    }
+
+    /// Traps, and perhaps waits only until some time, which may have passed.
+    fn trap_patiently(&mut self, picks: &mut Picks<'_>, trap: Trap) {
+        let now = self.world.kernel.platform.now.get();
+        let pick = picks.next();
+        self.trap(&match pick % 4 {
+            0 => trap.until(now + (pick >> 8) % (2 * SLICE)),
+            1 if pick.is_multiple_of(8) => trap.until(0),
+            _ => trap,
+        });
     }
 
     /// Takes a caller along as a handle, or answers one that was, or the last one.

@@ -83,6 +83,8 @@ pub struct Trap {
     words: Words6,
     handles: [u32; 4],
     text: [u8; 64],
+    /// For operations that wait no longer than that.
+    deadline: u64,
 }
 
 impl Trap {
@@ -98,6 +100,7 @@ impl Trap {
             words,
             handles: [0; 4],
             text: [b'x'; 64],
+            deadline: 0,
         }
     }
 
@@ -267,6 +270,15 @@ impl Trap {
         trap
     }
 
+    /// The same, but what waits does so no longer than until `deadline`.
+    pub fn until(self, deadline: u64) -> Self {
+        Self {
+            operation: self.operation | Operation::UNTIL,
+            deadline,
+            ..self
+        }
+    }
+
     /// Anything at all.
     pub fn nonsense(picks: &mut Picks<'_>) -> Self {
         let operation = picks.of(&[0, 1, 2, 3, 4, 5, 6, u64::MAX]);
@@ -300,7 +312,7 @@ impl Trap {
 
     /// Whether it would end the whole game.
     pub fn ends_everything(&self, is_init: bool) -> bool {
-        let is_call = self.operation == Operation::Call as u64;
+        let is_call = self.operation & !Operation::UNTIL == Operation::Call as u64;
         is_call && (self.label == ShutDown::LABEL || (is_init && self.label == Exit::LABEL))
     }
 
@@ -322,6 +334,7 @@ impl Trap {
         registers.x[2..8].copy_from_slice(&self.words);
         registers.x[8] = self.operation;
         registers.x[9..18].fill(0xdead_dead);
+        registers.x[9] = self.deadline;
     }
 }
 

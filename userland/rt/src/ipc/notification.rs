@@ -1,12 +1,11 @@
 //! Signals: to send them, and an endpoint that is for nothing else.
 
-use super::{Endpoint, done, registers};
+use super::{Endpoint, done, found};
 use crate::Error;
 use crate::handle::OwnedHandle;
-use crate::svc::trap;
-use abi::{Badge, Handle, Label, Operation, Tag};
-
-const NO_TAG: Tag = Tag::new(Label::DONE);
+use crate::svc::{Registers, trap, trap_until};
+use crate::time::Instant;
+use abi::{Badge, Handle, Operation};
 
 /// A word of bits that others signal and this program waits for: an [`Endpoint`] that nobody calls.
 ///
@@ -48,10 +47,29 @@ impl Notification {
     /// # Errors
     /// As [`Endpoint::receive`].
     pub fn wait(&self) -> Result<u64, Error> {
-        // Nobody can call here, so nothing is ever in the message page.
-        let back = trap(registers(self.0.handle(), NO_TAG, [0; 6], Operation::Receive));
-        done(back).map(|()| back[2])
+        bits(trap(self.0.receiving()))
     }
+
+    /// The same, but waits no longer than until `deadline`; 0 if no bit was set by then.
+    ///
+    /// # Errors
+    /// As [`Endpoint::receive`].
+    pub fn wait_until(&self, deadline: Instant) -> Result<u64, Error> {
+        found(bits(trap_until(self.0.receiving(), deadline.ticks()))).map(Option::unwrap_or_default)
+    }
+
+    /// The bits that are set, 0 if none is; clears them.
+    ///
+    /// # Errors
+    /// As [`Endpoint::receive`].
+    pub fn poll(&self) -> Result<u64, Error> {
+        found(bits(trap_until(self.0.receiving(), 0))).map(Option::unwrap_or_default)
+    }
+}
+
+/// What is received where nobody calls: never anything in the message page.
+fn bits(back: Registers) -> Result<u64, Error> {
+    done(back).map(|()| back[2])
 }
 
 /// Signals through a handle: the bits of its badge, or, if it has none, `bits`. Waits for nobody.
@@ -68,6 +86,7 @@ pub fn signal(handle: Handle, bits: u64) -> Result<(), Error> {
 mod tests {
     use super::{Notification, signal};
     use crate::ipc::Endpoint;
+    use crate::time::Instant;
     use crate::{Error, fake};
     use abi::{Arrival, Handle, IpcError, Label, Tag};
     use core::mem::ManuallyDrop;
@@ -93,5 +112,9 @@ mod tests {
         });
         let notification = ManuallyDrop::new(Notification(Endpoint::from_handle(HANDLE)));
         assert_eq!(notification.wait(), Ok(6));
+        assert_eq!(notification.poll(), Ok(6));
+        fake::install(|_, _| [IpcError::TimedOut as u64, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(notification.poll(), Ok(0));
+        assert_eq!(notification.wait_until(Instant::now()), Ok(0));
     }
 }

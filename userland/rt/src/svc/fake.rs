@@ -2,7 +2,7 @@
 
 use super::Registers;
 use abi::{IpcError, MessagePage};
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 use std::boxed::Box;
 use std::thread_local;
@@ -19,6 +19,15 @@ thread_local! {
         kernel: RefCell::new(Box::new(absent)),
         page: NonNull::from(Box::leak(Box::new(MessagePage::EMPTY))),
     };
+}
+
+thread_local! {
+    static DEADLINE: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Until when this thread wanted to wait the last time that it said so, in ticks.
+pub fn deadline() -> Option<u64> {
+    DEADLINE.get()
 }
 
 /// No message arrives where no kernel is.
@@ -39,6 +48,11 @@ pub(crate) fn trap(registers: Registers) -> Registers {
         let page = unsafe { page.as_mut() };
         (thread.kernel.borrow_mut())(registers, page)
     })
+}
+
+pub(crate) fn trap_until(registers: Registers, deadline: u64) -> Registers {
+    DEADLINE.set(Some(deadline));
+    trap(registers)
 }
 
 pub(crate) fn message_page() -> NonNull<MessagePage> {

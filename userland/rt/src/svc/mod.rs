@@ -13,7 +13,7 @@ use fake as machine;
 pub(crate) use machine::message_page;
 
 use crate::message::{Incoming, Outgoing};
-use abi::Tag;
+use abi::{Operation, Tag};
 
 /// Registers x0 to x8 at the trap; [`abi`] says what each of them means.
 pub type Registers = [u64; 9];
@@ -25,6 +25,12 @@ pub type Registers = [u64; 9];
 #[inline(always)]
 pub fn trap(registers: Registers) -> Registers {
     machine::trap(registers)
+}
+
+/// The same, but what waits does so no longer than until `deadline`, in ticks of the counter.
+pub(crate) fn trap_until(mut registers: Registers, deadline: u64) -> Registers {
+    registers[8] |= Operation::UNTIL;
+    machine::trap_until(registers, deadline)
 }
 
 /// Traps with a message page that holds bytes and handles, whatever the tag in x1 says about

@@ -9,8 +9,9 @@ use abi::process::End;
 use abi::{Arrival, Badge, Handle, IpcError, Label};
 use alloc::format;
 use alloc::vec::Vec;
-use rt::ipc::{Caller, Endpoint, Notification, ask, signal, tell};
+use rt::ipc::{Caller, Endpoint, Notification, ask, ask_until, signal, tell};
 use rt::spawn::Child;
+use rt::time::{Duration, Instant};
 use rt::{Error, Failure, Incoming, Outcome, Outgoing, Start, println};
 use tests::{Family, Frames};
 
@@ -29,13 +30,14 @@ fn run(start: &Start) -> Outcome {
         Some("signal") => Ok(signal(Handle::PARENT, 0)?),
         Some("tell") => Ok(tell(Handle::PARENT, LABEL, [5; 6], Outgoing::NOTHING)?),
         Some("call") => call(),
+        Some("insist") => insist(),
         Some("answer") => Ok(Caller::from_handle(Handle::PARENT).reply(word(77))?),
         Some(part) => Err(Failure::new(format!("signals: there is no part {part}"))),
     }
 }
 
 fn lead(family: &Family) -> Outcome {
-    let parts: [Part; 5] = [
+    let parts: [Part; 7] = [
         ("signals wait and add up", signals_add_up),
         (
             "calls, messages and signals come to one receiver, who knows which is which",
@@ -44,6 +46,8 @@ fn lead(family: &Family) -> Outcome {
         ("callers are answered in any order", in_any_order),
         ("a third process answers", by_somebody_else),
         ("a caller that nobody can answer any more is told", by_nobody),
+        ("nobody waits longer than they want", until_a_deadline),
+        ("an answer that comes too late goes nowhere", too_late),
     ];
     for (what, check) in parts {
         let frames = Frames::count();
@@ -207,4 +211,61 @@ fn by_nobody(family: &Family) -> Outcome {
     endpoint.receive(&mut Incoming::new())?;
     drop(endpoint);
     expect(second.wait()? == told, "a caller waits at no endpoint")
+}
+
+fn until_a_deadline(_: &Family) -> Outcome {
+    let endpoint = Endpoint::create()?;
+    let client = endpoint.client(Badge(1))?;
+    let mut incoming = Incoming::new();
+    let late = Error::Ipc(IpcError::TimedOut);
+    let deadline = Instant::now().after(BRIEFLY);
+    let received = endpoint.receive_until(deadline, &mut incoming);
+    expect(received == Err(late), "something was received")?;
+    expect(Instant::now() >= deadline, "the deadline came early")?;
+    let deadline = Instant::now().after(BRIEFLY);
+    let nothing = Outgoing::NOTHING;
+    let asked = ask_until(deadline, client.get(), LABEL, [0; 6], nothing, &mut incoming);
+    expect(asked == Err(late), "somebody answered")?;
+    expect(Instant::now() >= deadline, "the caller's deadline came early")?;
+    expect(
+        endpoint.poll(&mut incoming) == Ok(None),
+        "the call is still there",
+    )?;
+    signal(endpoint.signaller(Badge(0))?.get(), 6)?;
+    let signals = endpoint.poll(&mut incoming)?;
+    let is_right = signals.is_some_and(|message| message.words[0] == 6);
+    expect(is_right, "a look finds no signals")
+}
+
+const BRIEFLY: Duration = Duration::from_millis(5);
+
+/// The child asks again and again, more patiently each time.
+fn too_late(family: &Family) -> Outcome {
+    let endpoint = Endpoint::create()?;
+    let client = endpoint.client(Badge(1))?;
+    let place = Handle::PARENT.index();
+    let child = family.command(["insist"]).give(place, client.get()).spawn()?;
+    let mut incoming = Incoming::new();
+    endpoint.receive(&mut incoming)?;
+    let first = endpoint.take_caller()?;
+    // That it asks again shows that it has given up before.
+    endpoint.receive(&mut incoming)?;
+    let late = Err(Error::Ipc(IpcError::PeerGone));
+    expect(first.reply(word(1)) == late, "the late answer went somewhere")?;
+    while endpoint.reply(word(2)) == late {
+        endpoint.receive(&mut incoming)?;
+    }
+    ends_well(child)
+}
+
+fn insist() -> Outcome {
+    let (nothing, mut incoming) = (Outgoing::NOTHING, Incoming::new());
+    let mut patience = BRIEFLY;
+    loop {
+        let deadline = Instant::now().after(patience);
+        match ask_until(deadline, Handle::PARENT, LABEL, [0; 6], nothing, &mut incoming) {
+            Err(Error::Ipc(IpcError::TimedOut)) => patience *= 2,
+            answer => return expect(answer?[0] == 2, "a wrong answer"),
+        }
+    }
 }

@@ -1,0 +1,45 @@
+//! Waiting that ends before what is waited for has come.
+
+use crate::kernel::Kernel;
+use crate::platform::Platform;
+use crate::thread::{State, ThreadId};
+use abi::IpcError;
+
+impl<P: Platform> Kernel<P> {
+    /// `thread`, whose trap was served, waits for others no longer than until `deadline`, if it waits.
+    pub(crate) fn limit_wait(&mut self, thread: ThreadId, deadline: u64) {
+        let state = self.threads.get(thread).map(|thread| thread.state);
+        if !state.is_some_and(State::can_give_up) {
+            return;
+        }
+        if deadline > self.platform.ticks() {
+            self.wait_until(thread, deadline);
+        } else {
+            self.stop_waiting(thread, IpcError::TimedOut);
+            self.go_on(thread);
+        }
+    }
+
+    /// `thread`, which waits for others, does so no longer, and learns why.
+    pub(crate) fn give_up(&mut self, thread: ThreadId, why: IpcError) {
+        self.stop_waiting(thread, why);
+        self.make_ready(thread);
+    }
+
+    /// Who would have woken it finds it nowhere: a server that works for it answers nobody.
+    fn stop_waiting(&mut self, thread: ThreadId, why: IpcError) {
+        self.leave_queue(thread);
+        self.refuse(thread, why);
+        self.thread(thread).state = State::Ready;
+    }
+
+    /// `thread`, which ran until it trapped, goes on, unless the CPU has gone to somebody else meanwhile.
+    fn go_on(&mut self, thread: ThreadId) {
+        let current = &mut self.cpu().current;
+        if current.is_none() {
+            *current = Some(thread);
+        } else {
+            self.make_ready(thread);
+        }
+    }
+}
