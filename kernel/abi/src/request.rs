@@ -112,6 +112,17 @@ pub trait Request: Words {
     type Answer: Words;
 }
 
+/// Whoever does what requests `R` of one kind of object ask.
+pub trait Server<R> {
+    /// What that comes to.
+    type Done;
+    /// Does what is asked. To be inlined, so that nothing of a request is put together to be taken apart.
+    ///
+    /// # Errors
+    /// Those of the request.
+    fn serve(self, request: R) -> Result<Self::Done, Errno>;
+}
+
 /// One word of a request or of an answer, for documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
@@ -243,6 +254,29 @@ macro_rules! requests {
                     _ => Err($crate::Errno::ENOSYS),
                 }
             }
+
+            /// Its label and its words.
+            pub fn encode(self) -> ($crate::Label, $crate::Words6) {
+                match self {
+                    $(Self::$name(request) => ($crate::Label($label), $crate::Words::into_words(request)),)*
+                }
+            }
+
+            /// Reads a request out of a message and hands it to who serves it.
+            ///
+            /// # Errors
+            /// As [`decode`](Self::decode), and those of the request.
+            #[inline]
+            pub fn hand_to<S: $crate::Server<Self>>(
+                server: S,
+                label: $crate::Label,
+                words: &$crate::Words6,
+            ) -> Result<S::Done, $crate::Errno> {
+                match label.0 {
+                    $($label => server.serve(Self::$name(<$name as $crate::Words>::from_words(words)?)),)*
+                    _ => Err($crate::Errno::ENOSYS),
+                }
+            }
         }
     };
 }
@@ -297,6 +331,10 @@ mod tests {
         assert_eq!(
             memory::MemoryRequest::decode(crate::Label(0x201), &request.into_words()),
             Ok(memory::MemoryRequest::ShmAttach(request))
+        );
+        assert_eq!(
+            memory::MemoryRequest::ShmAttach(request).encode(),
+            (crate::Label(0x201), request.into_words())
         );
         assert_eq!(
             memory::MemoryRequest::decode(crate::Label(0x2ff), &[0; 6]),

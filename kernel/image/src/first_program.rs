@@ -6,9 +6,9 @@ use crate::machine::Machine;
 use crate::start_log::StartLog;
 use aarch64::mmu::direct_map;
 use abi::layout::STACK_TOP;
-use abi::memory::{Map, MemoryRequest};
+use abi::memory::Map;
 use abi::process::{InitStart, Pid};
-use abi::{Errno, Handle, MessagePage, Words};
+use abi::{Errno, Handle, MessagePage, Request, Words};
 use addr::{GRANULE, MemoryKind, Perms, VirtAddr};
 use boards::{Board, MemoryRange};
 use core::fmt;
@@ -88,10 +88,10 @@ fn find(archive: MemoryRange, name: &str) -> Result<&'static [u8], NoFirstProgra
 
 fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Errno> {
     let mut page = MessagePage::EMPTY;
-    let request = MemoryRequest::Map(map);
+    let request = (Map::LABEL, &map.into_words());
     kernel
         .memory
-        .perform(space, &request, &mut page, 0, None, Seconds(0))
+        .perform(request, space, &mut page, 0, None, Seconds(0))
         .map(|_| ())
 }
 

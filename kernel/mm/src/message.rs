@@ -8,7 +8,7 @@ use crate::region::RegionId;
 use crate::space::SpaceId;
 use crate::subject::Subject;
 use abi::memory::MemoryRequest;
-use abi::{Errno, MessagePage, Rights, Words, Words6};
+use abi::{Errno, Label, MessagePage, Rights, Server, Words, Words6};
 
 /// What is to be answered to a request that was not refused, and what has to be done before.
 #[must_use = "a job has to be stepped to its end before the reply is given"]
@@ -98,50 +98,66 @@ impl Reply {
     }
 }
 
+/// The memory manager with a request in its hands.
+struct Performance<'a, M: Mmu> {
+    manager: &'a mut MemoryManager<M>,
+    call: Call<'a>,
+}
+
 impl<M: Mmu> MemoryManager<M> {
-    /// Does what `request` asks, for `space` and with its credential. `message` is the sender's
-    /// message page, of which `bytes` bytes count; `companion` is what the handle stands for
-    /// that came along.
+    /// Does what the message asks that has this label and these words, for `space` and with its credential.
+    /// `message` is the sender's message page, of which `bytes` bytes count; `companion` is what the handle
+    /// stands for that came along.
     ///
     /// # Errors
     /// Why it is refused: then it has changed nothing. `ESRCH` for an address space that is gone or
     /// ending; everything else is in the table of [`MemoryRequest`].
     pub fn perform(
         &mut self,
+        (label, words): (Label, &Words6),
         space: SpaceId,
-        request: &MemoryRequest,
         message: &mut MessagePage,
         bytes: usize,
         companion: Option<Companion>,
         now: Seconds,
     ) -> Result<Reply, Errno> {
         self.alive(space)?;
-        let call = &mut Call {
+        let call = Call {
             space,
             message,
             bytes,
             companion,
             now,
         };
-        match *request {
-            MemoryRequest::ShmGet(get) => self.shm_get(call, get),
-            MemoryRequest::ShmAttach(attach) => self.shm_attach(call, attach),
-            MemoryRequest::ShmDetach(detach) => self.shm_detach(call, detach),
-            MemoryRequest::ShmControl(control) => self.shm_control(call, control),
-            MemoryRequest::Map(map) => self.map(call, map),
-            MemoryRequest::Unmap(unmap) => self.unmap(call, unmap),
-            MemoryRequest::Move(transfer) => self.transfer(call, transfer),
-            MemoryRequest::Protect(protect) => self.protect(call, protect),
-            MemoryRequest::LowerQuota(quota) => self.lower_quota(call, quota),
-            MemoryRequest::RegionCreate(create) => self.region_create(call, create),
-            MemoryRequest::RegionOpen(open) => self.region_open(call, open),
-            MemoryRequest::RegionAttach(attach) => self.region_attach(call, attach),
-            MemoryRequest::RegionControl(control) => self.region_control(call, control),
-            MemoryRequest::RegionPublish(publish) => self.region_publish(call, publish),
-            MemoryRequest::ReadShmSetting(read) => Ok(self.read_setting(read)),
-            MemoryRequest::ChangeShmSetting(change) => self.change_setting(call, change),
-            MemoryRequest::CountShmUser(count) => Ok(self.count_user(count)),
-            MemoryRequest::CountUsage(_) => self.usage(call.space).map(Reply::new).ok_or(Errno::ESRCH),
+        MemoryRequest::hand_to(Performance { manager: self, call }, label, words)
+    }
+}
+
+impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
+    type Done = Reply;
+
+    #[inline(always)]
+    fn serve(mut self, request: MemoryRequest) -> Result<Reply, Errno> {
+        let (manager, call) = (self.manager, &mut self.call);
+        match request {
+            MemoryRequest::ShmGet(get) => manager.shm_get(call, get),
+            MemoryRequest::ShmAttach(attach) => manager.shm_attach(call, attach),
+            MemoryRequest::ShmDetach(detach) => manager.shm_detach(call, detach),
+            MemoryRequest::ShmControl(control) => manager.shm_control(call, control),
+            MemoryRequest::Map(map) => manager.map(call, map),
+            MemoryRequest::Unmap(unmap) => manager.unmap(call, unmap),
+            MemoryRequest::Move(transfer) => manager.transfer(call, transfer),
+            MemoryRequest::Protect(protect) => manager.protect(call, protect),
+            MemoryRequest::LowerQuota(quota) => manager.lower_quota(call, quota),
+            MemoryRequest::RegionCreate(create) => manager.region_create(call, create),
+            MemoryRequest::RegionOpen(open) => manager.region_open(call, open),
+            MemoryRequest::RegionAttach(attach) => manager.region_attach(call, attach),
+            MemoryRequest::RegionControl(control) => manager.region_control(call, control),
+            MemoryRequest::RegionPublish(publish) => manager.region_publish(call, publish),
+            MemoryRequest::ReadShmSetting(read) => Ok(manager.read_setting(read)),
+            MemoryRequest::ChangeShmSetting(change) => manager.change_setting(call, change),
+            MemoryRequest::CountShmUser(count) => Ok(manager.count_user(count)),
+            MemoryRequest::CountUsage(_) => manager.usage(call.space).map(Reply::new).ok_or(Errno::ESRCH),
             // About threads, which are not known here: whoever knows them asks `word` and `value`.
             MemoryRequest::WaitWord(_) | MemoryRequest::WakeWord(_) => Err(Errno::ENOSYS),
         }

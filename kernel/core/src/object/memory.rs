@@ -4,28 +4,26 @@ use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
-use abi::memory::MemoryRequest;
-use abi::{Errno, Handle, Rights};
+use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeWord};
+use abi::{Errno, Handle, Label, Request, Rights, Words};
 use mm::{Companion, SpaceId};
 
 impl<P: Platform> Kernel<P> {
     pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
-        let request = &MemoryRequest::decode(call.tag.label(), call.words)?;
-        match *request {
-            MemoryRequest::WaitWord(wait) => return self.wait_word(call.thread, space, wait),
-            MemoryRequest::WakeWord(wake) => return self.wake_word(call.thread, space, wake),
+        let (label, words) = (call.tag.label(), call.words);
+        match label {
+            WaitWord::LABEL => return self.wait_word(call.thread, space, WaitWord::from_words(words)?),
+            WakeWord::LABEL => return self.wake_word(call.thread, space, WakeWord::from_words(words)?),
             _ => {}
         }
-        if is_answered_with_a_handle(request) && self.process_of(call.thread).1.handles.room() < 1 {
+        if is_answered_with_a_handle(label) && self.process_of(call.thread).1.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
         let companion = self.companion(&call);
-        let now = self.seconds();
-        let bytes = call.tag.bytes();
-        let done = self
+        let (now, bytes) = (self.seconds(), call.tag.bytes());
+        let reply = self
             .memory
-            .perform(space, request, &mut self.message, bytes, companion, now);
-        let reply = done.as_ref().map_err(|errno| *errno)?;
+            .perform((label, words), space, &mut self.message, bytes, companion, now)?;
         let answered = match reply.region {
             None => self.answer_with_bytes(call.thread, reply.words, reply.bytes),
             Some((region, rights)) => {
@@ -55,9 +53,6 @@ impl<P: Platform> Kernel<P> {
     }
 }
 
-fn is_answered_with_a_handle(request: &MemoryRequest) -> bool {
-    matches!(
-        request,
-        MemoryRequest::RegionCreate(_) | MemoryRequest::RegionOpen(_)
-    )
+fn is_answered_with_a_handle(label: Label) -> bool {
+    [RegionCreate::LABEL, RegionOpen::LABEL].contains(&label)
 }

@@ -56,11 +56,8 @@ impl<P: Platform> Kernel<P> {
         }
         let call = Call { thread, tag, words };
         let outcome = match object {
-            Object::Memory(space) if self.memory.usage(space).is_none() => {
-                return Err(IpcError::PeerGone);
-            }
-            // What the memory manager says of an address space that is being taken apart.
             Object::Memory(space) => match self.call_memory(call, space) {
+                // What the memory manager says of an address space that is gone or being taken apart.
                 Err(Errno::ESRCH) => return Err(IpcError::PeerGone),
                 outcome => outcome,
             },

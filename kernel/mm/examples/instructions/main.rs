@@ -258,11 +258,12 @@ impl Desk {
 
     fn ask(&mut self, space: SpaceId, request: MemoryRequest, source: Option<SpaceId>) -> Words6 {
         let now = Seconds(1);
+        let (label, words) = request.encode();
         let reply = self
             .memory
             .perform(
+                (label, &words),
                 space,
-                &request,
                 &mut self.message,
                 0,
                 source.map(Companion::Space),

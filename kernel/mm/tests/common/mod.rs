@@ -156,9 +156,11 @@ impl World {
         };
         message.bytes[..bytes.len()].copy_from_slice(bytes);
         let now = Seconds(self.now);
+        let (label, words) = request.encode();
+        let request = (label, &words);
         let done = self
             .mm
-            .perform(process, &request, &mut message, bytes.len(), companion, now);
+            .perform(request, process, &mut message, bytes.len(), companion, now);
         self.check();
         match done {
             Ok(Reply {

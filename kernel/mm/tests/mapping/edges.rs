@@ -63,16 +63,13 @@ fn world() -> (World, SpaceId, SpaceId) {
 
 /// Sends the request and does what is left to do. Any answer will do that is not a mistake of ours.
 fn send(world: &mut World, p: SpaceId, source: Option<SpaceId>, label: abi::Label, words: Words6) {
-    let Ok(request) = MemoryRequest::decode(label, &words) else {
-        return;
-    };
     let mut page = MessagePage {
         bytes: [0xff; 512],
         handles: [0; 4],
     };
     let done = world.mm.perform(
+        (label, &words),
         p,
-        &request,
         &mut page,
         112,
         source.map(mm::Companion::Space),
@@ -96,7 +93,7 @@ fn send(world: &mut World, p: SpaceId, source: Option<SpaceId>, label: abi::Labe
     ];
     assert!(
         done.as_ref().err().is_none_or(|errno| refusals.contains(errno)),
-        "{request:x?}: {done:?}"
+        "{label:x?} {words:x?}: {done:?}"
     );
 }
 

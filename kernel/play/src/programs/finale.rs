@@ -1,10 +1,10 @@
 //! The end of the game: everybody ends, and nothing is left.
 
 use super::Play;
-use abi::memory::{MemoryRequest, ShmControl, ShmIdArgument};
+use abi::memory::{ShmControl, ShmIdArgument};
 use abi::process::End;
 use abi::shm::ShmCommand;
-use abi::{Errno, MessagePage};
+use abi::{Errno, MessagePage, Request, Words};
 use kcore::Next;
 use kcore::audit::Population;
 use kcore::process::ProcessId;
@@ -94,8 +94,8 @@ impl Play {
                     command: command as i32,
                 };
                 let (memory, mut page) = (&mut self.world.kernel.memory, MessagePage::EMPTY);
-                let request = MemoryRequest::ShmControl(request);
-                let reply = memory.perform(space, &request, &mut page, 0, None, Seconds(0))?;
+                let request = (ShmControl::LABEL, &request.into_words());
+                let reply = memory.perform(request, space, &mut page, 0, None, Seconds(0))?;
                 let mut job = reply.job;
                 while let Some(next) = job {
                     job = memory.step(next, Seconds(0));
