@@ -90,6 +90,8 @@ fn send(world: &mut World, p: SpaceId, source: Option<SpaceId>, label: abi::Labe
         Errno::EINVAL,
         Errno::EMFILE,
         Errno::ENOSPC,
+        // To wait for words, and to wake who does, is the scheduler's.
+        Errno::ENOSYS,
     ];
     assert!(
         done.as_ref().err().is_none_or(|errno| refusals.contains(errno)),
