@@ -18,6 +18,7 @@ mod processes;
 mod shared;
 mod signals;
 mod tables;
+mod words;
 
 use measure::Row;
 use rt::archive::Archive;
@@ -37,6 +38,7 @@ fn run(start: &Start) -> Outcome {
             processes::fork_many()?.iter().for_each(print);
             return Ok(());
         }
+        Some(words::ARGUMENT) => return words::answer(start),
         Some("touch") => return tables::touch(start),
         Some(growth::attachers::ARGUMENT) => return growth::attachers::attach(start),
         _ => {}
@@ -48,6 +50,7 @@ fn run(start: &Start) -> Outcome {
     basics::measure()?.iter().for_each(print);
     ipc::measure(archive)?.iter().for_each(print);
     signals::measure()?.iter().for_each(print);
+    words::measure(archive)?.iter().for_each(print);
     processes::measure(archive)?.iter().for_each(print);
     processes::measure_forks(archive)?;
     shared::measure()?.iter().for_each(print);

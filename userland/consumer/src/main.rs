@@ -42,12 +42,12 @@ fn consume(start: &Start) -> Outcome {
         segment.id().raw()
     );
 
-    let count = take(&mut reader);
+    let count = reader.receive()?;
     let mut checksum = Checksum::default();
     for _ in 0..count {
-        checksum.add(take(&mut reader));
+        checksum.add(reader.receive()?);
     }
-    let sent = take(&mut reader);
+    let sent = reader.receive()?;
     println!(
         "consumer: received {} MiB, checksum {:016x}",
         count >> 17,
@@ -69,15 +69,6 @@ fn find(key: ShmKey) -> Result<Shm, Error> {
         match Shm::open(key) {
             Err(Error::Refused(Errno::ENOENT)) if !late => yield_now(),
             found_or_error => return found_or_error,
-        }
-    }
-}
-
-fn take(reader: &mut Reader<'_>) -> u64 {
-    loop {
-        match reader.pop() {
-            Some(word) => return word,
-            None => yield_now(),
         }
     }
 }

@@ -9,8 +9,7 @@
 use abi::shm::{Mode, ShmKey};
 use rt::ring::{Checksum, Writer};
 use rt::shm::Shm;
-use rt::sys::process::yield_now;
-use rt::{Failure, Outcome, Start, println};
+use rt::{Error, Failure, Outcome, Start, println};
 
 const SEGMENT_BYTES: u64 = 4 << 20;
 const WORDS_IN_A_MIB: u64 = (1 << 20) / 8;
@@ -31,31 +30,25 @@ fn produce(start: &Start) -> Outcome {
         segment.id().raw()
     );
 
-    let checksum = stream(&mut writer, mib.unsigned_abs().into());
+    let checksum = stream(&mut writer, mib.unsigned_abs().into())?;
     println!("producer: sent {mib} MiB, checksum {:016x}", checksum.value());
     attachment.detach()?;
     Ok(())
 }
 
 /// Sends how many words will follow, the words, and their checksum.
-fn stream(writer: &mut Writer<'_>, mib: u64) -> Checksum {
+fn stream(writer: &mut Writer<'_>, mib: u64) -> Result<Checksum, Error> {
     let count = mib * WORDS_IN_A_MIB;
-    send(writer, count);
+    writer.send(count)?;
     let mut checksum = Checksum::default();
     let mut word = 1;
     for _ in 0..count {
         word = following(word);
         checksum.add(word);
-        send(writer, word);
+        writer.send(word)?;
     }
-    send(writer, checksum.value());
-    checksum
-}
-
-fn send(writer: &mut Writer<'_>, word: u64) {
-    while !writer.push(word) {
-        yield_now();
-    }
+    writer.send(checksum.value())?;
+    Ok(checksum)
 }
 
 /// The next of a sequence of words that looks random (Marsaglia, "Xorshift RNGs").

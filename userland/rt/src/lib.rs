@@ -1,7 +1,7 @@
 //! What a program links to: its start, its heap, and the kernel's requests as functions.
 //!
 //! ```text
-//!   program          shm, spawn, io, time, archive, ring   what programs are written with
+//!   program          shm, spawn, io, time, archive, ring, sync   what programs are written with
 //!      |                      |
 //!      |                     sys                        one function a request
 //!      |                      |
@@ -41,6 +41,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod archive;
+mod atomic;
 mod call;
 mod credential;
 mod failure;
@@ -58,6 +59,7 @@ pub mod shm;
 pub mod spawn;
 mod start;
 pub mod svc;
+pub mod sync;
 pub mod sys;
 pub mod time;
 

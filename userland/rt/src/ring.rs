@@ -2,17 +2,27 @@
 //!
 //! ```text
 //!   word 0: how many words were ever written   (the writer's)
+//!   word 1: 1 while the reader waits for more
 //!   word 8: how many words were ever read      (the reader's; on a cache line of its own)
+//!   word 9: 1 while the writer waits for room
 //!   word 16...: the words, each at its number modulo the capacity
 //! ```
 //!
-//! Either side may be hostile: a wrong count from the other process gives wrong words, never an
-//! access outside of the ring.
+//! Whoever has to wait says so first, and then looks once more; the other one counts first, and then looks
+//! whether somebody waits. A fence stands between the two on either side, so at least one of them sees what the
+//! other did, and nobody waits for what is there. The words that say so are also what is waited for.
+//!
+//! Either side may be hostile: a wrong count from the other process gives wrong words or a wait that nobody ends,
+//! never an access outside of the ring.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::Error;
+use crate::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::{LOOKS, wait, wake};
 
 const WRITTEN: usize = 0;
+const READER_WAITS: usize = 1;
 const READ: usize = 8;
+const WRITER_WAITS: usize = 9;
 const FIRST: usize = 16;
 
 /// A checksum over words in order, for both ends to compare.
@@ -48,7 +58,9 @@ pub struct Reader<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Ring<'a> {
     written: &'a AtomicU64,
+    reader_waits: &'a AtomicU64,
     read: &'a AtomicU64,
+    writer_waits: &'a AtomicU64,
     words: &'a [AtomicU64],
 }
 
@@ -57,7 +69,9 @@ impl<'a> Ring<'a> {
         let words = memory.get(FIRST..).filter(|words| !words.is_empty())?;
         Some(Self {
             written: &memory[WRITTEN],
+            reader_waits: &memory[READER_WAITS],
             read: &memory[READ],
+            writer_waits: &memory[WRITER_WAITS],
             words,
         })
     }
@@ -78,18 +92,34 @@ impl<'a> Writer<'a> {
         })
     }
 
+    /// Appends a word, and waits until there is room.
+    ///
+    /// # Errors
+    /// As [`wait`].
+    pub fn send(&mut self, word: u64) -> Result<(), Error> {
+        while !self.push(word) {
+            sleep_while(self.ring.writer_waits, || self.is_full())?;
+        }
+        Ok(())
+    }
+
     /// Appends a word; `false` if there is no room now.
     pub fn push(&mut self, word: u64) -> bool {
-        // Acquire: the reader is done with a place before it is written again.
-        let waiting = self.written.wrapping_sub(self.ring.read.load(Ordering::Acquire));
-        if waiting >= self.ring.words.len() as u64 {
+        if self.is_full() {
             return false;
         }
         self.ring.word(self.written).store(word, Ordering::Relaxed);
         self.written = self.written.wrapping_add(1);
         // Release: who sees the count sees the word.
         self.ring.written.store(self.written, Ordering::Release);
+        wake_if_asleep(self.ring.reader_waits);
         true
+    }
+
+    fn is_full(&self) -> bool {
+        // Acquire: the reader is done with a place before it is written again.
+        let waiting = self.written.wrapping_sub(self.ring.read.load(Ordering::Acquire));
+        waiting >= self.ring.words.len() as u64
     }
 }
 
@@ -104,97 +134,62 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Takes the next word, and waits until there is one.
+    ///
+    /// # Errors
+    /// As [`wait`].
+    pub fn receive(&mut self) -> Result<u64, Error> {
+        loop {
+            if let Some(word) = self.pop() {
+                return Ok(word);
+            }
+            sleep_while(self.ring.reader_waits, || self.is_empty())?;
+        }
+    }
+
     /// Takes the next word; `None` if there is none now.
     pub fn pop(&mut self) -> Option<u64> {
-        // Acquire and release: as in `Writer::push`, the other way round.
-        if self.ring.written.load(Ordering::Acquire) == self.read {
+        if self.is_empty() {
             return None;
         }
         let word = self.ring.word(self.read).load(Ordering::Relaxed);
         self.read = self.read.wrapping_add(1);
         self.ring.read.store(self.read, Ordering::Release);
+        wake_if_asleep(self.ring.writer_waits);
         Some(word)
+    }
+
+    fn is_empty(&self) -> bool {
+        // Acquire and release: as for the writer, the other way round.
+        self.ring.written.load(Ordering::Acquire) == self.read
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Checksum, Reader, Writer};
-    use std::sync::atomic::AtomicU64;
-    use std::vec::Vec;
-
-    fn memory(words: usize) -> Vec<AtomicU64> {
-        (0..words).map(|_| AtomicU64::new(0)).collect()
-    }
-
-    #[test]
-    fn words_come_out_in_the_order_they_went_in_and_a_full_ring_takes_none() {
-        let memory = memory(16 + 3);
-        let mut writer = Writer::new(&memory).expect("large enough");
-        let mut reader = Reader::new(&memory).expect("large enough");
-        for round in 0..5 {
-            assert_eq!(reader.pop(), None);
-            for word in 0..3 {
-                assert!(writer.push(round * 10 + word));
-            }
-            assert!(!writer.push(99));
-            for word in 0..3 {
-                assert_eq!(reader.pop(), Some(round * 10 + word));
-            }
+/// Sleeps until the other side finds 1 in `waits`, unless `nothing_happens` is not so any more. Comes back early
+/// now and then.
+fn sleep_while(waits: &AtomicU64, nothing_happens: impl Fn() -> bool) -> Result<(), Error> {
+    for _ in 0..LOOKS {
+        if !nothing_happens() {
+            return Ok(());
         }
+        core::hint::spin_loop();
     }
-
-    #[test]
-    fn two_threads_pass_many_words_through_a_small_ring() {
-        const COUNT: u64 = 100_000;
-        let memory = memory(16 + 7);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut writer = Writer::new(&memory).expect("large enough");
-                for word in 0..COUNT {
-                    while !writer.push(word) {
-                        std::thread::yield_now();
-                    }
-                }
-            });
-            let mut reader = Reader::new(&memory).expect("large enough");
-            for expected in 0..COUNT {
-                let word = loop {
-                    if let Some(word) = reader.pop() {
-                        break word;
-                    }
-                    std::thread::yield_now();
-                };
-                assert_eq!(word, expected);
-            }
-        });
+    waits.store(1, Ordering::Relaxed);
+    fence(Ordering::SeqCst);
+    if nothing_happens() {
+        wait(waits, 1)
+    } else {
+        waits.store(0, Ordering::Relaxed);
+        Ok(())
     }
+}
 
-    #[test]
-    fn memory_without_room_for_a_word_is_no_ring() {
-        assert!(Writer::new(&memory(16)).is_none());
-        assert!(Reader::new(&memory(3)).is_none());
-    }
-
-    #[test]
-    fn counts_that_the_other_side_made_up_do_no_harm() {
-        let memory = memory(16 + 3);
-        memory[0].store(u64::MAX, std::sync::atomic::Ordering::Relaxed);
-        let mut reader = Reader::new(&memory).expect("large enough");
-        assert_eq!((reader.pop(), reader.pop()), (Some(0), Some(0)));
-        memory[8].store(1 << 40, std::sync::atomic::Ordering::Relaxed);
-        assert!(!Writer::new(&memory).expect("large enough").push(1));
-    }
-
-    #[test]
-    fn a_checksum_tells_words_and_their_order_apart() {
-        let of = |words: &[u64]| {
-            let mut checksum = Checksum::default();
-            words.iter().for_each(|&word| checksum.add(word));
-            checksum.value()
-        };
-        assert_ne!(of(&[1, 2, 3]), of(&[1, 3, 2]));
-        assert_ne!(of(&[1, 2, 3]), of(&[1, 2, 1 << 63 | 3]));
-        assert_eq!(of(&[1, 2, 3]), of(&[1, 2, 3]));
+/// To be called after a count was stored.
+fn wake_if_asleep(waits: &AtomicU64) {
+    fence(Ordering::SeqCst);
+    if waits.load(Ordering::Relaxed) != 0 {
+        waits.store(0, Ordering::Relaxed);
+        // It can fail only if there is no memory manager to ask, and then nobody could wait either.
+        wake(waits, 1).ok();
     }
 }

@@ -20,7 +20,7 @@ use crate::sys::process::read_clock;
 /// A moment by the system counter, which is never set and stands still for nobody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Instant {
-    ticks: u64,
+    pub(crate) ticks: u64,
 }
 
 impl Instant {

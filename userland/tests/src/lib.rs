@@ -12,6 +12,7 @@
 //! | `blocks` | that processes share 2 MiB blocks, which are whole or not there |
 //! | `fp` | that FP/SIMD registers belong to their process |
 //! | `smp_stress` | that nothing is lost when more processes than CPUs do anything at all |
+//! | `words` | that processes wait for words of memory, and are woken there |
 //! | `registers` | that traps and interruptions leave all other registers as they must |
 //!
 //! Each prints a line about what it found, and exits with status 0 if that is as it should be.

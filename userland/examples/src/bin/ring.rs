@@ -10,7 +10,6 @@ use abi::shm::{Mode, ShmKey};
 use rt::ring::{Reader, Writer};
 use rt::shm::{Attachment, Shm};
 use rt::spawn::fork;
-use rt::sys::process::yield_now;
 use rt::{Failure, Outcome, Start, println};
 
 const RING_BYTES: u64 = 4096;
@@ -35,9 +34,7 @@ fn ring(start: &Start) -> Outcome {
 fn produce(memory: &Attachment, count: u64) -> Outcome {
     let mut ring = Writer::new(memory.words()).ok_or_else(|| Failure::new("ring: no room"))?;
     for number in 1..=count {
-        while !ring.push(number) {
-            yield_now();
-        }
+        ring.send(number)?;
     }
     println!("producer: sent {count} numbers");
     Ok(())
@@ -47,12 +44,7 @@ fn consume(memory: &Attachment, count: u64) -> Outcome {
     let mut ring = Reader::new(memory.words()).ok_or_else(|| Failure::new("ring: no room"))?;
     let mut sum = 0;
     for _ in 0..count {
-        sum += loop {
-            match ring.pop() {
-                Some(number) => break number,
-                None => yield_now(),
-            }
-        };
+        sum += ring.receive()?;
     }
     println!("consumer: their sum is {sum}");
     if sum == count * (count + 1) / 2 {

@@ -8,7 +8,7 @@ use crate::{Error, Incoming, Outgoing};
 use abi::memory::{
     ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, Move, Protect, Protection,
     ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish, ShmAttach,
-    ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage,
+    ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord, WakeWord,
 };
 use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use abi::{Handle, Rights};
@@ -220,4 +220,27 @@ pub fn change_shm_setting(setting: ShmSetting, value: u64) -> Result<(), Error> 
 /// As [`CountShmUser`].
 pub fn count_shm_user(uid: u32) -> Result<UserUsage, Error> {
     call(Handle::MEMORY, CountShmUser { uid })
+}
+
+/// As [`WaitWord`].
+///
+/// # Errors
+/// As [`WaitWord`].
+#[inline]
+pub fn wait_word(address: u64, expected: u32, deadline: u64) -> Result<(), Error> {
+    let request = WaitWord {
+        address,
+        expected,
+        deadline,
+    };
+    call(Handle::MEMORY, request)
+}
+
+/// As [`WakeWord`].
+///
+/// # Errors
+/// As [`WakeWord`].
+#[inline]
+pub fn wake_word(address: u64, count: u32) -> Result<u32, Error> {
+    call(Handle::MEMORY, WakeWord { address, count }).map(|(woken,)| woken)
 }

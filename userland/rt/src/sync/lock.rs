@@ -1,0 +1,126 @@
+//! A lock in memory that is shared.
+//!
+//! ```text
+//!   0                      nobody holds it
+//!   H                      whoever locks as H holds it, and nobody waits
+//!   H | CONTENDED          H holds it, and others may be waiting for the word
+//! ```
+//!
+//! Nobody goes to the kernel unless somebody has to wait.
+
+use crate::Error;
+use crate::atomic::{AtomicU32, Ordering};
+use crate::sync::{wait, wake};
+use abi::process::Pid;
+
+const FREE: u32 = 0;
+const CONTENDED: u32 = 1 << 31;
+
+/// A lock, as one process or thread knows it: a word that all who use it share, and under which number it locks.
+///
+/// A holder that ends leaves the lock held: what it guards may be half-changed, and only whoever learns of the end
+/// can know what to make of that, and say [`release_of`](Self::release_of).
+///
+/// ```no_run
+/// use rt::shm::Shm;
+/// use rt::sync::Lock;
+/// use rt::sys::process::identify;
+/// use abi::Handle;
+/// use abi::shm::ShmKey;
+///
+/// # fn main() -> Result<(), rt::Failure> {
+/// let segment = Shm::open(ShmKey(4711))?.attach()?;
+/// let lock = Lock::new(&segment.half_words()[0], identify(Handle::SELF)?);
+/// let held = lock.lock()?;
+/// // Nobody else is here until `held` is dropped.
+/// drop(held);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Lock<'a> {
+    word: &'a AtomicU32,
+    holder: u32,
+}
+
+/// As long as it lives, the lock is held.
+#[derive(Debug)]
+#[must_use = "the lock is free again when this is dropped"]
+pub struct Held<'a> {
+    word: &'a AtomicU32,
+}
+
+impl<'a> Lock<'a> {
+    /// The lock in `word`, which starts free if it is 0, for `holder`, which is 1 at least: the program itself, or
+    /// if its threads use the lock, another number for each of them.
+    pub const fn new(word: &'a AtomicU32, holder: Pid) -> Self {
+        Self {
+            word,
+            holder: holder.0 & !CONTENDED,
+        }
+    }
+
+    /// Takes the lock; `None` if somebody holds it.
+    pub fn try_lock(&self) -> Option<Held<'a>> {
+        self.take_free(self.holder).ok()
+    }
+
+    /// Takes the lock, and waits until it can.
+    ///
+    /// # Errors
+    /// As [`wait`].
+    pub fn lock(&self) -> Result<Held<'a>, Error> {
+        let mut own = self.holder;
+        loop {
+            let found = match self.take_free(own) {
+                Ok(held) => return Ok(held),
+                Err(found) => found,
+            };
+            if found & CONTENDED != 0 || self.replace(found, found | CONTENDED) {
+                wait(self.word, found | CONTENDED)?;
+                // Others may be waiting, too, and the one who woke this one has forgotten them.
+                own = self.holder | CONTENDED;
+            }
+        }
+    }
+
+    /// Makes the lock free if `ended`, of which it is certain that it does nothing any more, still holds it.
+    /// Answers whether it did.
+    ///
+    /// # Errors
+    /// As [`wake`].
+    pub fn release_of(&self, ended: Pid) -> Result<bool, Error> {
+        let found = self.word.load(Ordering::Acquire);
+        if found & !CONTENDED != ended.0 || !self.replace(found, FREE) {
+            return Ok(false);
+        }
+        wake(self.word, 1)?;
+        Ok(true)
+    }
+
+    /// Answers what the word was if it was not free.
+    fn take_free(&self, own: u32) -> Result<Held<'a>, u32> {
+        // Acquire: what the last holder did is seen.
+        let exchanged = self
+            .word
+            .compare_exchange(FREE, own, Ordering::Acquire, Ordering::Relaxed);
+        exchanged.map(|_| Held { word: self.word })
+    }
+
+    fn replace(&self, found: u32, with: u32) -> bool {
+        let exchanged = self
+            .word
+            .compare_exchange(found, with, Ordering::AcqRel, Ordering::Relaxed);
+        exchanged.is_ok()
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Release: the next holder sees what this one did.
+        if self.word.swap(FREE, Ordering::Release) & CONTENDED != 0 {
+            // It can fail only if there is no memory manager to ask, and then nobody could wait either.
+            wake(self.word, 1).ok();
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Loom's atomics.
+
+pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
