@@ -3,6 +3,7 @@
 use crate::console::say;
 use crate::cpus;
 use crate::exit;
+use aarch64::cpu::backtrace::return_addresses;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,5 +26,19 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         )),
         None => say(format_args!("panic: {}", info.message())),
     }
+    say_who_called();
     exit::power_off(exit::PANIC_STATUS)
+}
+
+/// More than calls are ever nested.
+const MOST_ADDRESSES: usize = 48;
+
+/// The tools on the host put names behind the addresses.
+fn say_who_called() {
+    say(format_args!(
+        "return addresses on the stack, some perhaps left from earlier calls:"
+    ));
+    for address in return_addresses().take(MOST_ADDRESSES) {
+        say(format_args!("  at {address:#x}"));
+    }
 }

@@ -44,6 +44,7 @@ pub mod rpi4_tree;
 pub mod run;
 pub mod settings;
 pub mod suite;
+pub mod symbols;
 pub mod tree;
 pub mod watch;
 pub mod workspace;

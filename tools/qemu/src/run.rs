@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::sha256;
 use crate::chain;
 use crate::machine::{Boot, Console, Machine, cannot_start};
+use crate::symbols::Symbols;
 use crate::workspace::Workspace;
 
 /// Who is at standard input.
@@ -59,11 +60,16 @@ pub fn run(
     match audience {
         Audience::Person => {
             eprintln!("Type `exit` to power off. Ctrl-A X ends QEMU at once, Ctrl-A C opens its monitor.");
-            exit_code(start(&mut command)?.wait()?)
+            let (mut child, output) = start_shown(workspace, &mut command)?;
+            let status = child.wait()?;
+            finish(output)?;
+            exit_code(status)
         }
         Audience::Script => {
-            let child = start(command.stdin(Stdio::null()))?;
-            exit_code(wait_until(child, deadline)?)
+            let (child, output) = start_shown(workspace, command.stdin(Stdio::null()))?;
+            let status = wait_until(child, deadline)?;
+            finish(output)?;
+            exit_code(status)
         }
     }
 }
@@ -75,6 +81,23 @@ fn announcement(boot: &Boot, machine: &Machine) -> Result<String> {
     let name = boot.image.file_name().unwrap_or_default().display();
     let board = machine.board.name();
     Ok(format!("{name}, sha256 {digest}, on {board}"))
+}
+
+/// Starts the machine, and shows what it prints, with names behind the addresses of a panic.
+fn start_shown(
+    workspace: &Workspace,
+    command: &mut Command,
+) -> Result<(Child, JoinHandle<std::io::Result<()>>)> {
+    let mut child = start(command.stdout(Stdio::piped()))?;
+    let from = child.stdout.take().expect("standard output is a pipe");
+    let workspace = workspace.clone();
+    let output = spawn(move || Symbols::of_kernel(&workspace).pass_on(from, std::io::stdout()));
+    Ok((child, output))
+}
+
+fn finish(output: JoinHandle<std::io::Result<()>>) -> Result<()> {
+    let shown = output.join().unwrap_or(Ok(()));
+    shown.context("cannot show what the machine prints")
 }
 
 fn start(command: &mut Command) -> Result<Child> {

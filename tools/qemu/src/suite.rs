@@ -17,6 +17,7 @@ use crate::debug::{self, Debugger};
 use crate::guest::{Report, play};
 use crate::initrd::write_spoiled;
 use crate::machine::{Boot, Console, Machine, ensure_qemu};
+use crate::symbols::Symbols;
 use crate::watch;
 use crate::workspace::Workspace;
 
@@ -159,7 +160,10 @@ fn run_case(workspace: &Workspace, case: &Case, machine: &Machine) -> Result<(),
     let report = boot_and_play(workspace, case, machine).map_err(|error| format!("{error:#}"))?;
     match &report.verdict {
         Ok(()) => Ok(()),
-        Err(_) => Err(format!("{}\n{report}", case.summary).into()),
+        Err(_) => {
+            let report = Symbols::of_kernel(workspace).explain(&report.to_string());
+            Err(format!("{}\n{report}", case.summary).into())
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 
 mod device_tree;
 pub(crate) mod early;
-mod image;
+pub(crate) mod image;
 
 pub use device_tree::NoDeviceTree;
 

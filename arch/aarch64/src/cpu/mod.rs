@@ -1,5 +1,6 @@
 //! One CPU: its registers, its own data, its caches, and how others are started or all stopped.
 
+pub mod backtrace;
 pub mod cache;
 pub(crate) mod control;
 pub(crate) mod features;

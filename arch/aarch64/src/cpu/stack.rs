@@ -3,6 +3,7 @@
 use addr::GRANULE;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
+use core::ops::Range;
 
 /// Bytes of the stack that all kernel code runs on.
 const STACK_BYTES: usize = 64 * 1024;
@@ -67,6 +68,11 @@ impl StackPlace {
     /// Initial stack pointer for kernel code.
     pub(crate) fn top(self) -> u64 {
         self.0 + STACK_TOP as u64
+    }
+
+    /// Where the stack for kernel code is.
+    pub(crate) fn stack(self) -> Range<u64> {
+        self.top() - STACK_BYTES as u64..self.top()
     }
 
     /// Initial stack pointer for exceptions taken from the kernel.

@@ -10,7 +10,7 @@
 pub mod syndrome;
 
 #[cfg(target_os = "none")]
-mod kernel;
+pub(crate) mod kernel;
 #[cfg(target_os = "none")]
 pub mod system_error;
 #[cfg(target_os = "none")]
