@@ -17,11 +17,13 @@ STATES = {
     "Receiving": "waits for a message",
     "Reading": "waits for the console",
     "WaitingEnd": "waits for the end of a process",
+    "Joining": "waits for the end of a thread",
+    "Deferred": "waits until another thread is done with memory",
 }
 
 
 class Process:
-    """One process. `pc` is where its thread was when the kernel took over last."""
+    """One process. `pc` is where its oldest thread was when the kernel took over last."""
 
     def __init__(self, entry, thread_state, pc):
         self.pid = number(entry["pid"])
@@ -70,13 +72,21 @@ def all_processes():
 
 
 def read(memory, entry, threads, registers):
-    identifier = payload(entry["thread"])
-    if identifier is None:
+    index = oldest(entry["threads"], threads)
+    if index is None:
         return Process(entry, None, None)
-    index = number(identifier["number"]) - 1  # as in kernel/slots
     kind = registers.type.target()
     saved = memory.value(int(registers) + index * kind.sizeof, kind)
     return Process(entry, variant(threads[index]["state"]).name, int(saved["pc"]))
+
+
+def oldest(listed, threads):
+    """The place of the thread that a process has had longest, None if it has none."""
+    index, identifier = None, payload(listed["first"])
+    while identifier is not None:
+        index = number(identifier["number"]) - 1  # as in kernel/slots
+        identifier = payload(threads[index]["sibling"])
+    return index
 
 
 def find_kernel(memory):

@@ -39,3 +39,10 @@ pub const STACK_GUARD: u64 = 64 * 1024;
 pub const PROGRAM_END: u64 = STACK_TOP - STACK_MOST - STACK_GUARD;
 /// The first thread's message page.
 pub const MESSAGE_PAGES: u64 = 0x7fff_fff0_0000;
+/// Threads that a process can have, those included that have ended while a handle still names them.
+pub const MOST_THREADS: u32 = 64;
+
+/// Where thread number `thread` of a process, one below [`MOST_THREADS`], has its message page.
+pub const fn message_page(thread: u32) -> u64 {
+    MESSAGE_PAGES + thread as u64 * PAGE_BYTES
+}

@@ -41,6 +41,7 @@
 //! | 0x02.. | a memory manager: (address space, credential, pid) | [`memory`] |
 //! | 0x03.. | a console | [`console`] |
 //! | 0x04.. | the system as a whole | [`system`] |
+//! | 0x05.. | a thread | [`thread`] |
 //! | any | an endpoint: whatever its server says | - |
 //!
 //! A memory manager or console served by a program answers the same labels in the same way, so
@@ -49,7 +50,8 @@
 //! # Start of a program
 //!
 //! A new thread begins at its program's entry as if it had just received a message: x0 = 0, x1 =
-//! tag, x2-x7 words, bytes in its message page, all chosen by its parent. Handles 1 to 4 are
+//! tag, x2-x7 words, bytes in its message page, all chosen by its parent. TPIDR_EL0 is 0, or what
+//! the thread that made it chose; the message page of each thread is its own. Handles 1 to 4 are
 //! [`Handle::SELF`], [`Handle::MEMORY`], [`Handle::CONSOLE`] and [`Handle::PARENT`]. A program's
 //! ELF file carries a note with [`VERSION`]; a loader refuses any other.
 #![no_std]
@@ -66,6 +68,7 @@ pub mod process;
 mod request;
 pub mod shm;
 pub mod system;
+pub mod thread;
 pub mod time;
 
 pub use errno::Errno;

@@ -63,7 +63,7 @@ requests! {
             /// Word for x5.
             word3: u64,
         } -> ();
-        /// Own: ends. No answer comes.
+        /// Own: ends, with all threads. No answer comes.
         Exit = 0x103 {
             /// For the parent.
             status: i32,
@@ -146,6 +146,29 @@ requests! {
         Sleep = 0x11a {
             /// Ticks.
             deadline: u64,
+        } -> ();
+        /// Own: makes another thread of the caller's process, with a message page of its own. The answer
+        /// carries its number and a handle of it. It begins at `entry` with `word` in x2; x0, x1 and
+        /// x3-x8 say that nothing came along, and all others are 0.
+        ///
+        /// `EAGAIN` the process has [`MOST_THREADS`](crate::layout::MOST_THREADS) threads, those included
+        /// that have ended while a handle names them; `ENFILE`, `EMFILE` too many threads, or too many
+        /// handles of the caller; `ENOMEM` no frame for its message page.
+        CreateThread = 0x112 {
+            /// Address of its first instruction.
+            entry: u64,
+            /// Its first stack pointer.
+            stack: u64,
+            /// Word for x2.
+            word: u64,
+            /// TPIDR_EL0: a pointer of the thread's own.
+            pointer: u64,
+        } -> (u32,);
+        /// Own: ends the thread that asks, which gets no answer. Its message page is given back before those
+        /// who wait for its end learn of that. The last thread takes its process along.
+        ExitThread = 0x113 {
+            /// For those who wait.
+            status: i32,
         } -> ();
         /// Own, or child before its start: sets user and group, and the supplementary groups to those in
         /// the message's bytes, four bytes each, at most 8. A child begins with what its parent is. What

@@ -285,7 +285,7 @@ pub(crate) use requests;
 #[cfg(test)]
 mod tests {
     use super::{Word, Words};
-    use crate::{Errno, console, memory, process, system};
+    use crate::{Errno, console, memory, process, system, thread};
 
     #[test]
     fn labels_are_unique_across_all_tables_and_carry_their_kind() {
@@ -294,6 +294,7 @@ mod tests {
             (2, memory::MemoryRequest::TABLE),
             (3, console::ConsoleRequest::TABLE),
             (4, system::SystemRequest::TABLE),
+            (5, thread::ThreadRequest::TABLE),
         ];
         for (kind, table) in tables {
             for (place, row) in table.iter().enumerate() {

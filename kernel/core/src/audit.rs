@@ -125,11 +125,24 @@ impl<P: Platform> Kernel<P> {
                         .waiters,
                 )
             }
+            State::Joining(other) => {
+                let other = self.threads.get(other);
+                Some(
+                    &other
+                        .ok_or("the thread whose end a thread waits for exists")?
+                        .waiters,
+                )
+            }
+            State::Deferred(_) => {
+                let process = self.processes.get(thread.process);
+                Some(&process.ok_or("the process of a thread exists")?.deferred)
+            }
             State::New
             | State::AwaitingAnswer { .. }
             | State::AwaitingReply { .. }
             | State::Reading(_)
-            | State::Sleeping => None,
+            | State::Sleeping
+            | State::Ended(_) => None,
         })
     }
 
@@ -139,11 +152,16 @@ impl<P: Platform> Kernel<P> {
             .endpoints
             .iter()
             .flat_map(|(_, endpoint)| [&endpoint.callers, &endpoint.receivers]);
-        let of_processes = self.processes.iter().map(|(_, process)| &process.waiters);
+        let of_processes = self
+            .processes
+            .iter()
+            .flat_map(|(_, process)| [&process.waiters, &process.deferred]);
+        let of_threads = self.threads.iter().map(|(_, thread)| &thread.waiters);
         let mut members = 0;
         let of_words = self.words.queues();
         let of_cpus = self.cpus.ids().map(|id| self.cpus[id].ready.queue());
-        for queue in of_endpoints.chain(of_processes).chain(of_words).chain(of_cpus) {
+        let queues = of_endpoints.chain(of_processes).chain(of_threads);
+        for queue in queues.chain(of_words).chain(of_cpus) {
             check(
                 queue.leads_to_its_end(&self.threads),
                 "a queue can be followed to its end",
@@ -199,9 +217,37 @@ impl<P: Platform> Kernel<P> {
             .processes
             .get(thread.process)
             .ok_or("the process of a thread exists")?;
-        check(process.thread == Some(id), "a process knows its thread")?;
-        let gone = process.space.is_some() && self.memory.is_free(thread.page);
-        check(!gone, "a message page stays as long as its address space")
+        let times = process
+            .threads
+            .iter(&self.threads)
+            .filter(|(listed, _)| *listed == id);
+        check(times.count() == 1, "a process knows its threads")?;
+        let has_page = process.space.is_some() && !thread.has_ended() && thread.status.is_none();
+        check(
+            !has_page || !self.memory.is_free(thread.page),
+            "a message page stays as long as its thread, or its address space",
+        )?;
+        self.audit_end(id, thread, process)
+    }
+
+    /// A thread that has ended is remembered for those who name it, and keeps nobody waiting.
+    fn audit_end(&self, id: ThreadId, thread: &Thread, process: &Process) -> Result<(), Broken> {
+        let naming = self.handles().filter(|held| held.object == Object::Thread(id));
+        check(
+            thread.references as usize == naming.count(),
+            "handles to a thread are counted",
+        )?;
+        let waits_in_vain = matches!(thread.state, State::Deferred(_))
+            && !process
+                .threads
+                .iter(&self.threads)
+                .any(|(_, other)| matches!(other.state, State::Working(Work::Memory(_) | Work::Fork(..))));
+        check(!waits_in_vain, "who is deferred waits for another one's work")?;
+        check(
+            !thread.has_ended()
+                || thread.references > 0 && thread.waiters.is_empty() && thread.caller.is_none(),
+            "a thread that has ended is forgotten with its last handle, and keeps nobody waiting",
+        )
     }
 
     fn audit_endpoint(&self, id: Id<Endpoint>, endpoint: &Endpoint) -> Result<(), Broken> {
@@ -261,6 +307,10 @@ impl<P: Platform> Kernel<P> {
             process.handles.is_counted(),
             "the handles of a process are counted",
         )?;
+        check(
+            process.threads.is_counted(&self.threads),
+            "the threads of a process are counted",
+        )?;
         let same_number = self
             .processes
             .iter()
@@ -273,15 +323,13 @@ impl<P: Platform> Kernel<P> {
 
     /// A process has what belongs to its stage of life, and nothing else.
     fn audit_stage(&self, id: ProcessId, process: &Process) -> Result<(), Broken> {
-        let state = process
-            .thread
-            .and_then(|thread| self.threads.get(thread))
-            .map(|thread| thread.state);
         let has_space = process.space.is_some_and(|space| self.exists(space));
+        let living = process.threads.living();
         match process.stage {
             Stage::New => {
+                let is_new = |thread: &Thread| matches!(thread.state, State::New);
                 check(
-                    matches!(state, Some(State::New)) && has_space,
+                    living == 1 && self.all_living(process, is_new) && has_space,
                     "a new process can be started",
                 )?;
                 check(
@@ -290,34 +338,43 @@ impl<P: Platform> Kernel<P> {
                 )
             }
             Stage::Alive => check(
-                state.is_some_and(|state| !is_new_or_leaving(state)) && has_space,
+                living > 0 && self.all_living(process, is_alive) && has_space,
                 "a living process has a thread and an address space",
             ),
-            Stage::Ending(_) => match state {
-                Some(State::Working(Work::Memory(..) | Work::Fork(..) | Work::Leave)) => check(
-                    has_space,
-                    "an ending process keeps its address space until it has left",
-                ),
-                Some(State::Working(Work::Teardown(_))) => check(
-                    process.space.is_none() && process.handles.iter().next().is_none(),
-                    "a process that is taken apart holds nothing",
-                ),
-                _ => Err("the thread of an ending process works on its end"),
-            },
+            Stage::Ending(_) => {
+                check(
+                    living > 0 && self.all_living(process, works_on_its_end),
+                    "the threads of an ending process work on its end",
+                )?;
+                let is_taken_apart = !self.all_living(process, |thread| !is_taking_apart(thread));
+                let holds_nothing = process.space.is_none() && process.handles.iter().next().is_none();
+                check(
+                    if is_taken_apart {
+                        living == 1 && holds_nothing
+                    } else {
+                        has_space
+                    },
+                    "an ending process keeps what it has until all its threads have left, and then holds nothing",
+                )
+            }
             Stage::Ended(_) => {
                 check(
-                    process.references > 0,
+                    process.references > 0 || process.threads.count() > 0,
                     "an ended process is forgotten with its last handle",
                 )?;
-                let holds = process.thread.is_some()
-                    || process.space.is_some()
-                    || process.handles.iter().next().is_some();
+                let holds = living > 0 || process.space.is_some() || process.handles.iter().next().is_some();
                 check(
-                    !holds && process.waiters.is_empty(),
+                    !holds && process.waiters.is_empty() && process.deferred.is_empty(),
                     "an ended process holds nothing and keeps nobody waiting",
                 )
             }
         }
+    }
+
+    /// Whether something is true of all threads of a process that have not ended.
+    fn all_living(&self, process: &Process, is_true: impl Fn(&Thread) -> bool) -> bool {
+        let mut threads = process.threads.iter(&self.threads);
+        threads.all(|(_, thread)| thread.has_ended() || is_true(thread))
     }
 
     /// Whether a process that has not started is named by one that has, or by a younger one that
@@ -361,8 +418,12 @@ impl<P: Platform> Kernel<P> {
             cpu.active.is_none_or(|space| self.exists(space)),
             "an active address space exists",
         )?;
+        check(
+            cpu.active.is_some() == cpu.prepared.is_some(),
+            "a CPU is in the address space of the thread that it is prepared for",
+        )?;
         cpu.prepared
-            .map_or(Ok(()), |thread| self.audit_prepared(thread, cpu))
+            .map_or(Ok(()), |thread| self.audit_prepared(id, thread, cpu))
     }
 
     /// The heap of those that wait until a time has those of this home, each where it should be.
@@ -382,8 +443,12 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Going on with this thread takes nothing but loading its registers.
-    fn audit_prepared(&self, id: ThreadId, cpu: &Cpu) -> Result<(), Broken> {
+    fn audit_prepared(&self, at: CpuId, id: ThreadId, cpu: &Cpu) -> Result<(), Broken> {
         let thread = self.threads.get(id).ok_or("the prepared thread exists")?;
+        check(
+            thread.home == at && !thread.has_ended(),
+            "the prepared thread is at home",
+        )?;
         let process = self.processes.get(thread.process);
         let space = process.and_then(|process| process.space);
         check(
@@ -404,9 +469,19 @@ impl<P: Platform> Kernel<P> {
     }
 }
 
-fn is_new_or_leaving(state: State) -> bool {
-    matches!(
-        state,
-        State::New | State::Working(Work::Leave | Work::Teardown(_))
-    )
+/// Whether it may be a thread of a process whose end is not decided.
+fn is_alive(thread: &Thread) -> bool {
+    match thread.state {
+        State::New | State::Working(Work::Teardown(_)) => false,
+        State::Working(Work::Leave) => thread.status.is_some(),
+        _ => true,
+    }
+}
+
+fn works_on_its_end(thread: &Thread) -> bool {
+    matches!(thread.state, State::Working(_))
+}
+
+fn is_taking_apart(thread: &Thread) -> bool {
+    matches!(thread.state, State::Working(Work::Teardown(_)))
 }

@@ -188,6 +188,7 @@ mod tests {
             Thread::new(
                 Id::from_parts(0, 0),
                 Id::from_parts(0, 0),
+                0,
                 Frame::from_number(0),
                 CpuId::BOOT,
             )

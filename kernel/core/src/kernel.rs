@@ -21,7 +21,8 @@ use slots::{Id, Slot, Slots};
 pub struct Storage {
     /// For processes.
     pub processes: &'static mut [Slot<Process>],
-    /// For threads; the platform has registers for as many.
+    /// For threads, at least as many; the platform has registers for each. What are more than processes, those
+    /// can have that have a thread already.
     pub threads: &'static mut [Slot<Thread>],
     /// For endpoints.
     pub endpoints: &'static mut [Slot<Endpoint>],
@@ -62,6 +63,8 @@ pub struct Kernel<P: Platform> {
     pub(crate) processes_made: u64,
     /// How many calls were taken along as handles.
     pub(crate) calls_taken: u64,
+    /// Threads that can be made of processes that have one.
+    pub(crate) more_threads: u32,
     last_pid: u32,
 }
 
@@ -72,6 +75,7 @@ impl<P: Platform> Kernel<P> {
             platform,
             memory,
             log: Log::EMPTY,
+            more_threads: storage.threads.len().saturating_sub(storage.processes.len()) as u32,
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
@@ -121,7 +125,8 @@ impl<P: Platform> Kernel<P> {
     /// A process that the kernel's own structures name.
     ///
     /// # Panics
-    /// If it is gone: a process stays as long as a handle names it or it has a thread.
+    /// If it is gone: a process stays as long as a handle names it or it has a thread, and a thread as long
+    /// as it has not ended or a handle names it.
     pub(crate) fn process(&mut self, process: ProcessId) -> &mut Process {
         match self.processes.get_mut(process) {
             Some(process) => process,
@@ -157,12 +162,13 @@ impl<P: Platform> Kernel<P> {
 
     /// Counts one more handle to what `capability` names.
     pub(crate) fn retain(&mut self, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System};
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System, Thread};
         match capability.object {
             Process(process) => self.process(process).references += 1,
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
             Region(region) => self.memory.retain_region(region),
             Reply(caller) => self.retain_reply(caller, capability.badge),
+            Thread(thread) => self.thread(thread).references += 1,
             Memory(_) | Console | System => {}
         }
     }
@@ -170,12 +176,13 @@ impl<P: Platform> Kernel<P> {
     /// Counts one handle of `holder` fewer; an object that nothing names any more ends. If it is a region,
     /// the address space of `holder` has to be swept, or destroyed.
     pub(crate) fn release(&mut self, holder: ProcessId, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System};
+        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System, Thread};
         match capability.object {
             Process(process) => self.release_process(process),
             Endpoint(endpoint) => self.release_endpoint(endpoint, capability.rights),
             Region(region) => self.release_region(holder, region),
             Reply(caller) => self.release_reply(caller, capability.badge),
+            Thread(thread) => self.release_thread(thread),
             Memory(_) | Console | System => {}
         }
     }

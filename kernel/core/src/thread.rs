@@ -1,10 +1,12 @@
 //! Threads: what the kernel knows of one besides its registers, and the queues they wait in.
 
+use crate::handle::Object;
 use crate::heap::Place;
 use crate::ipc::Endpoint;
 use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
+use abi::process::End;
 use abi::{Arrival, Badge};
 use addr::Frame;
 use mm::SpaceId;
@@ -19,6 +21,9 @@ pub struct Thread {
     pub process: Id<Process>,
     /// The address space that it runs in, as long as it lives.
     pub space: SpaceId,
+    /// Which one of that process: says where its message page is ([`abi::layout::message_page`]). When
+    /// it has ended, another one may have it.
+    pub number: u32,
     /// What it does.
     pub state: State,
     /// The frame of its message page.
@@ -29,6 +34,14 @@ pub struct Thread {
     pub caller: Option<ThreadId>,
     /// Until when it waits at most, if it does: its place among those of its home that wait until a time.
     pub(crate) deadline: Place,
+    /// With which status it ends, once it has said so. It may have to leave the rest of its process first.
+    pub status: Option<i32>,
+    /// Handles that name it. One that has ended is forgotten when there is none.
+    pub references: u32,
+    /// Threads that wait for its end.
+    pub waiters: Queue,
+    /// The next one in the list of its process.
+    pub(crate) sibling: Option<ThreadId>,
     link: Link,
 }
 
@@ -74,6 +87,13 @@ pub enum State {
     WaitingWord(Id<AwaitedWord>),
     /// Waits in the process's queue for its end.
     WaitingEnd(Id<Process>, EndAnswer),
+    /// Waits in the thread's queue for its end.
+    Joining(ThreadId),
+    /// Waits in its process's queue until another thread's work on the address space is done; then it asks
+    /// this object once more.
+    Deferred(Object),
+    /// It has ended, and is remembered because a handle names it.
+    Ended(End),
 }
 
 /// What somebody who waits for the end of a process is told.
@@ -95,9 +115,11 @@ pub enum Work {
     Memory(mm::Job),
     /// The same, at the end of which this child starts, a copy of the thread's process.
     Fork(mm::Job, Id<Process>),
-    /// The end of the thread's process: first its ties to others are cut.
+    /// Asks this object once more what it has asked already: its registers still say it.
+    Ask(Object),
+    /// The end of the thread: first its ties to others are cut.
     Leave,
-    /// Then its address space is taken apart.
+    /// If it is the last one of its process, the address space is taken apart then.
     Teardown(mm::Job),
 }
 
@@ -106,28 +128,40 @@ impl State {
     /// word has said until when in the request.
     pub(crate) const fn can_give_up(self) -> bool {
         match self {
-            Self::New | Self::Ready | Self::Working(_) | Self::Sleeping | Self::WaitingWord(_) => false,
+            Self::New
+            | Self::Ready
+            | Self::Working(_)
+            | Self::Sleeping
+            | Self::WaitingWord(_)
+            | Self::Deferred(_)
+            | Self::Ended(_) => false,
             Self::WaitingEnd(_, answer) => !matches!(answer, EndAnswer::Nothing),
             Self::Calling { .. }
             | Self::AwaitingAnswer { .. }
             | Self::AwaitingReply { .. }
             | Self::Receiving(_)
+            | Self::Joining(_)
             | Self::Reading(_) => true,
         }
     }
 }
 
 impl Thread {
-    /// A thread of `process` that has not started; `page` is its message page, in `space`.
-    pub fn new(process: Id<Process>, space: SpaceId, page: Frame, home: CpuId) -> Self {
+    /// Thread `number` of `process`, which has not started; `page` is its message page, in `space`.
+    pub fn new(process: Id<Process>, space: SpaceId, number: u32, page: Frame, home: CpuId) -> Self {
         Self {
             process,
             space,
+            number,
             state: State::New,
             page,
             home,
             caller: None,
             deadline: Place::default(),
+            status: None,
+            references: 0,
+            waiters: Queue::EMPTY,
+            sibling: None,
             link: Link::default(),
         }
     }
@@ -137,6 +171,11 @@ impl Thread {
     /// Nobody is in front of it in its queue any more.
     pub(crate) fn comes_first(&mut self) {
         self.link.previous = None;
+    }
+
+    /// Whether it is only remembered.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_))
     }
 }
 

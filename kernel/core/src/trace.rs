@@ -17,6 +17,7 @@ use abi::console::ConsoleRequest;
 use abi::memory::MemoryRequest;
 use abi::process::{Pid, ProcessRequest};
 use abi::system::SystemRequest;
+use abi::thread::ThreadRequest;
 use abi::{Errno, Field, Handle, IpcError, Label, Operation, Rights, Row, Tag, Words6};
 use core::fmt::{self, Write};
 
@@ -108,6 +109,7 @@ fn table(object: Option<Object>) -> (&'static str, &'static [Row]) {
         Some(Object::Memory(_)) => ("memory", MemoryRequest::TABLE),
         Some(Object::Console) => ("console", ConsoleRequest::TABLE),
         Some(Object::System) => ("system", SystemRequest::TABLE),
+        Some(Object::Thread(_)) => ("thread", ThreadRequest::TABLE),
         Some(Object::Endpoint(_)) => ("endpoint", &[]),
         Some(Object::Region(_)) => ("region", &[]),
         Some(Object::Reply(_)) => ("reply", &[]),

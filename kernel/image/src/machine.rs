@@ -146,11 +146,11 @@ impl Machine {
             console.enable_receive_interrupt();
             gic.enable(interrupt);
         }
-        let kept = ram.take_slice(counts.processes, || Kept::NOTHING);
+        let kept = ram.take_slice(counts.threads, || Kept::NOTHING);
         Self {
             threads: u32::try_from(kept.len()).unwrap_or(u32::MAX),
             kept: NonNull::from_mut(kept).cast(),
-            fp: FpUnit::new(ram.take_slice(counts.processes, || FpState::UNUSED)),
+            fp: FpUnit::new(ram.take_slice(counts.threads, || FpState::UNUSED)),
             console,
             gic,
             timer,

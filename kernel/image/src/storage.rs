@@ -19,22 +19,26 @@ use slots::Slot;
 /// How many of everything there can be.
 #[derive(Clone, Copy)]
 pub struct Counts {
-    /// Processes, threads, address spaces, and users that have segments.
-    pub processes: usize,
+    /// Processes, address spaces, and users that have segments.
+    processes: usize,
+    /// One for each process, and some more.
+    pub threads: usize,
     endpoints: usize,
     regions: usize,
     mappings: usize,
 }
 
 impl Counts {
-    /// For a machine with `frames` frames. One with 512 MiB gets 128 processes, 4096 segments
-    /// and 4096 mappings.
+    /// For a machine with `frames` frames. One with 512 MiB gets 129 processes, 216 threads, 4177 segments
+    /// and 4177 mappings.
     pub fn for_frames(frames: u64) -> Self {
         let one_in = |share: u64, least: usize, most: usize| {
             usize::try_from(frames / share).map_or(most, |count| count.clamp(least, most))
         };
+        let processes = one_in(1000, 48, 1024);
         Self {
-            processes: one_in(1000, 48, 1024),
+            processes,
+            threads: processes + one_in(1500, 64, 2048),
             endpoints: one_in(1000, 64, 1024),
             regions: one_in(31, 256, 32768),
             mappings: one_in(31, 1024, 65536),
@@ -44,10 +48,10 @@ impl Counts {
     /// Frames that the kernel takes for all of them, and for itself.
     fn frames(self) -> u64 {
         let objects = [
-            frames_for::<Registers>(self.processes),
-            frames_for::<FpState>(self.processes),
+            frames_for::<Registers>(self.threads),
+            frames_for::<FpState>(self.threads),
             frames_for::<Slot<Process>>(self.processes),
-            frames_for::<Slot<Thread>>(self.processes),
+            frames_for::<Slot<Thread>>(self.threads),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),
             frames_for::<Slot<AwaitedWord>>(self.processes),
@@ -90,7 +94,7 @@ pub fn check_room(board: &Board, ram: &Ram) {
 pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     Storage {
         processes: ram.take_slots(counts.processes),
-        threads: ram.take_slots(counts.processes),
+        threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
         words: ram.take_slots(counts.processes),
     }

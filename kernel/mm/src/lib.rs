@@ -97,6 +97,7 @@ mod list;
 mod manager;
 mod map;
 mod message;
+mod message_page;
 pub mod mmu;
 mod orphan;
 mod part;

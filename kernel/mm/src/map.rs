@@ -1,14 +1,14 @@
-//! Private memory, message pages, and memory that the allocator does not own.
+//! Private memory, and memory that the allocator does not own.
 
-use crate::manager::{MemoryManager, typed};
+use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::place::{Wish, mappable, message_pages};
+use crate::place::{Wish, mappable};
 use crate::space::SpaceId;
 use crate::vma::{Backing, GUARD_PAGES, Vma, VmaState};
 use abi::Errno;
 use abi::memory::{Map, MapFlags, Protection};
-use addr::{Frame, FrameRange, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
+use addr::{FrameRange, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
 
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn map(&mut self, call: &mut Call<'_>, request: Map) -> Result<Reply, Errno> {
@@ -53,36 +53,6 @@ impl<M: Mmu> MemoryManager<M> {
             (extent.address(range),),
             self.sweep(call.space, call.now),
         ))
-    }
-
-    /// Gives a process its message page at [`abi::layout::MESSAGE_PAGES`]: present at once, and
-    /// there until the address space ends. Answers its frame.
-    ///
-    /// # Errors
-    /// `ESRCH` if the address space is gone, `EBUSY` if it has one, `ENOMEM` or `EMFILE` as for
-    /// a map request.
-    pub fn map_message_page(&mut self, space: SpaceId) -> Result<Frame, Errno> {
-        let page = message_pages().start();
-        let range =
-            PageRange::new(page, PageCount::covering(1).ok_or(Errno::EINVAL)?).ok_or(Errno::EINVAL)?;
-        let fit = self.alive(space)?.fit_at(&self.vmas, range).ok_or(Errno::EBUSY)?;
-        let perms = Perms::READ_WRITE;
-        self.add_vma(space, fit, perms, Backing::MessagePage, VmaState::Live)?;
-        let Self {
-            mmu, frames, spaces, ..
-        } = self;
-        let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        let frame = space.pages.take_zeroed(mmu, frames);
-        let mut tables = space.tables.source(frames);
-        mmu.install(
-            &mut space.hardware,
-            page,
-            frame,
-            Perms::READ_WRITE,
-            MemoryKind::Normal,
-            &mut tables,
-        );
-        Ok(frame)
     }
 
     /// Maps frames that the allocator does not own, such as the program archive or a device's

@@ -45,9 +45,10 @@ fn area() -> PageRange {
     pages_between(layout::AREA_START, layout::AREA_END)
 }
 
-/// Where message pages are.
-pub(crate) fn message_pages() -> PageRange {
-    pages_between(layout::MESSAGE_PAGES, layout::USER_END)
+/// Where the message page of thread number `thread` of a process is, if there can be one.
+pub(crate) fn message_page(thread: u32) -> Option<PageRange> {
+    let start = layout::message_page(thread);
+    (thread < layout::MOST_THREADS).then(|| pages_between(start, start + layout::PAGE_BYTES))
 }
 
 fn pages_between(start: u64, end: u64) -> PageRange {

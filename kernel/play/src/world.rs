@@ -255,8 +255,10 @@ pub struct World {
     pub way: Way,
 }
 
-/// As many as there can be, of processes too.
-const THREADS: usize = 40;
+/// As many as there can be.
+const PROCESSES: usize = 40;
+/// Of these, one for each process, and some more.
+const THREADS: usize = 52;
 
 /// Slots that are never given back.
 pub(crate) fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
@@ -282,7 +284,7 @@ impl World {
             slice_ends: RefCell::default(),
         };
         let storage = Storage {
-            processes: leak(THREADS),
+            processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
             words: leak(THREADS),

@@ -6,6 +6,7 @@ use abi::console::ConsoleRequest;
 use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
 use abi::system::SystemRequest;
+use abi::thread::ThreadRequest;
 use abi::{Field, Row};
 
 struct Object {
@@ -16,7 +17,7 @@ struct Object {
     table: &'static [Row],
 }
 
-const OBJECTS: [Object; 4] = [
+const OBJECTS: [Object; 5] = [
     Object {
         name: "a process",
         source: source::PROCESS,
@@ -40,6 +41,12 @@ const OBJECTS: [Object; 4] = [
         source: source::SYSTEM,
         requests: "SystemRequest {",
         table: SystemRequest::TABLE,
+    },
+    Object {
+        name: "a thread",
+        source: source::THREAD,
+        requests: "ThreadRequest {",
+        table: ThreadRequest::TABLE,
     },
 ];
 

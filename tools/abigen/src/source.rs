@@ -23,6 +23,8 @@ pub const MEMORY: &str = include_str!("../../../kernel/abi/src/memory.rs");
 pub const CONSOLE: &str = include_str!("../../../kernel/abi/src/console.rs");
 /// `kernel/abi/src/system.rs`.
 pub const SYSTEM: &str = include_str!("../../../kernel/abi/src/system.rs");
+/// `kernel/abi/src/thread.rs`.
+pub const THREAD: &str = include_str!("../../../kernel/abi/src/thread.rs");
 /// `kernel/abi/src/time.rs`.
 pub const TIME: &str = include_str!("../../../kernel/abi/src/time.rs");
 /// `kernel/abi/src/shm.rs`.

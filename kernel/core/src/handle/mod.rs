@@ -6,7 +6,7 @@ pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;
 use crate::process::Process;
-use crate::thread::ThreadId;
+use crate::thread::{Thread, ThreadId};
 use abi::{Badge, Rights};
 use mm::{RegionId, SpaceId};
 use slots::Id;
@@ -28,6 +28,8 @@ pub enum Object {
     Region(RegionId),
     /// The answer to a call of a thread; the handle's badge says which call.
     Reply(ThreadId),
+    /// A thread.
+    Thread(Id<Thread>),
 }
 
 /// What a handle stands for: an object, and what may be done to it.

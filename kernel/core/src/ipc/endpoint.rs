@@ -3,7 +3,7 @@
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::share::Maker;
-use crate::thread::Queue;
+use crate::thread::{Queue, ThreadId};
 use abi::{IpcError, Rights};
 use slots::Id;
 
@@ -54,7 +54,8 @@ impl<P: Platform> Kernel<P> {
         endpoint.receiving += u32::from(rights.contains(Rights::RECEIVE));
     }
 
-    /// When the last handle that can receive goes, those who wait for an answer get none.
+    /// When the last handle that can receive goes, those who wait for an answer get none, and those threads
+    /// of its holder that wait for a message get none either.
     pub(crate) fn release_endpoint(&mut self, id: Id<Endpoint>, rights: Rights) {
         let endpoint = self.endpoint(id);
         endpoint.references -= 1;
@@ -65,13 +66,21 @@ impl<P: Platform> Kernel<P> {
                 self.refuse(caller, IpcError::PeerGone);
                 self.wake(caller);
             }
+            while let Some(receiver) = self.pop_receiver(id) {
+                self.refuse(receiver, IpcError::BadHandle);
+                self.wake(receiver);
+            }
         }
         if references == 0 {
             self.endpoints.remove(id);
         }
     }
 
-    pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<crate::thread::ThreadId> {
+    pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<ThreadId> {
         self.endpoints.get_mut(endpoint)?.callers.pop(&mut self.threads)
+    }
+
+    fn pop_receiver(&mut self, endpoint: Id<Endpoint>) -> Option<ThreadId> {
+        self.endpoints.get_mut(endpoint)?.receivers.pop(&mut self.threads)
     }
 }

@@ -8,6 +8,7 @@ mod credential;
 pub mod memory;
 pub mod process;
 pub mod system;
+mod thread;
 pub mod word;
 
 use crate::handle::{Capability, Object};
@@ -64,11 +65,13 @@ impl<P: Platform> Kernel<P> {
             Object::Process(process) => self.call_process(call, process),
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
+            Object::Thread(other) => self.call_thread(call, other),
             Object::Endpoint(_) | Object::Region(_) | Object::Reply(_) => Err(Errno::ENOSYS),
         };
         match outcome {
             Ok(Outcome::Answered | Outcome::Waits) => {}
             Ok(Outcome::Works(job)) => self.thread(thread).state = State::Working(Work::Memory(job)),
+            Err(Errno::EAGAIN) if self.can_be_deferred(thread, object) => self.defer(thread, object, message),
             Err(errno) => self.fail(thread, errno),
         }
         Ok(())

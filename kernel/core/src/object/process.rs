@@ -43,6 +43,8 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Become(request) => self.become_prepared(&call, target, request),
             ProcessRequest::Create(create) => self.create(&call, target, create),
             ProcessRequest::Exit(exit) => self.exit(target, exit.status),
+            ProcessRequest::CreateThread(create) => self.create_thread(call.thread, target, create),
+            ProcessRequest::ExitThread(exit) => self.exit_thread(call.thread, target, exit.status),
             ProcessRequest::CreateEndpoint(_) => self.create_endpoint(call.thread),
             ProcessRequest::Derive(derive) => self.derive(call.thread, derive),
             ProcessRequest::Close(close) => self.close(call.thread, close.handle),
@@ -117,7 +119,7 @@ impl<P: Platform> Kernel<P> {
             return Err(Errno::EBUSY);
         }
         process.stage = Stage::Alive;
-        let thread = process.thread.ok_or(Errno::EBUSY)?;
+        let thread = process.threads.first().ok_or(Errno::EBUSY)?;
         let words = [start.word0, start.word1, start.word2, start.word3, 0, 0];
         self.write_message(thread, call.tag.bytes(), 0);
         self.start_thread(thread, start.entry, start.stack, words, call.tag.bytes());

@@ -1,15 +1,18 @@
 //! How processes begin: the first by the kernel, all others by their parent's messages.
 
-use super::{Name, Process, ProcessId, Stage};
+use super::{Name, Process, ProcessId, Stage, Threads};
 use crate::handle::{Capability, HandleTable, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
 use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::Pid;
-use abi::{Badge, Errno, Handle, Label, Tag, Words6};
+use abi::{Badge, Errno, Handle, Label, Tag, Words6, layout};
 use addr::Frame;
 use mm::{Credential, Identity, SpaceId, Uid};
+
+/// The number of a process's first thread, if it is no copy of another one.
+const FIRST_THREAD: u32 = 0;
 
 /// Where the first program's parts are: what a parent would say in `Start`.
 pub struct FirstStart<'a> {
@@ -37,8 +40,8 @@ impl<P: Platform> Kernel<P> {
         credential: Credential,
     ) -> Result<(ProcessId, SpaceId), Errno> {
         let pid = self.pid_for_another(credential.uid)?;
-        let (space, page) = self.new_space(Identity { credential, pid })?;
-        let process = self.insert_process(name, (pid, parent), credential.uid, space, page);
+        let (space, page) = self.new_space(Identity { credential, pid }, FIRST_THREAD)?;
+        let process = self.insert_process(name, (pid, parent), credential.uid, space, (FIRST_THREAD, page));
         self.place_new(process, Handle::SELF, Object::Process(process));
         self.place_new(process, Handle::MEMORY, Object::Memory(space));
         Ok((process, space))
@@ -47,13 +50,14 @@ impl<P: Platform> Kernel<P> {
     /// A number for another process of `user`, if there is room for it.
     pub(super) fn pid_for_another(&mut self, user: Uid) -> Result<Pid, Errno> {
         self.check_process(user)?;
+        // For as many as that there are threads (`Kernel::more_threads`).
         Ok(self.next_pid())
     }
 
-    /// Makes an address space with a message page. Answers the frame of that, too.
-    pub(super) fn new_space(&mut self, identity: Identity) -> Result<(SpaceId, Frame), Errno> {
+    /// Makes an address space with a message page for thread number `thread`. Answers the frame of that, too.
+    pub(super) fn new_space(&mut self, identity: Identity, thread: u32) -> Result<(SpaceId, Frame), Errno> {
         let space = self.memory.create_space(identity)?;
-        match self.memory.map_message_page(space) {
+        match self.memory.map_message_page(space, thread) {
             Ok(page) => Ok((space, page)),
             Err(errno) => {
                 self.discard_space(space);
@@ -62,7 +66,8 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Makes a process that has not started, without handles, of an address space.
+    /// Makes a process that has not started, without handles, of an address space and the number and message
+    /// page of its first thread.
     ///
     /// # Panics
     /// If there is no room for it: [`Self::pid_for_another`] has looked.
@@ -72,7 +77,7 @@ impl<P: Platform> Kernel<P> {
         (pid, parent): (Pid, Pid),
         user: Uid,
         space: SpaceId,
-        page: Frame,
+        (number, page): (u32, Frame),
     ) -> ProcessId {
         let process = Process {
             pid,
@@ -82,7 +87,8 @@ impl<P: Platform> Kernel<P> {
             name,
             stage: Stage::New,
             space: Some(space),
-            thread: None,
+            threads: Threads::NONE,
+            deferred: Queue::EMPTY,
             handles: HandleTable::EMPTY,
             references: 0,
             waiters: Queue::EMPTY,
@@ -91,13 +97,30 @@ impl<P: Platform> Kernel<P> {
             panic!("there is no room for the process that there was room for");
         };
         self.processes_made += 1;
-        let thread = Thread::new(process, space, page, self.cpus.least_loaded());
+        self.insert_thread(process, number, page);
+        process
+    }
+
+    /// Makes a thread of `process` that has not started.
+    ///
+    /// # Panics
+    /// If there is no room for it.
+    pub(super) fn insert_thread(&mut self, process: ProcessId, number: u32, page: Frame) -> ThreadId {
+        let Some(space) = self.process(process).space else {
+            panic!("{process:?} has no address space for a thread");
+        };
+        let thread = Thread::new(process, space, number, page, self.cpus.least_loaded());
         let Ok(thread) = self.threads.insert(thread) else {
             panic!("there is no room for the thread that there was room for");
         };
-        *self.registers(thread) = crate::Registers::ZERO;
-        self.process(process).thread = Some(thread);
-        process
+        *self.registers(thread) = crate::Registers {
+            tpidrro: layout::message_page(number),
+            ..crate::Registers::ZERO
+        };
+        if let Some(process) = self.processes.get_mut(process) {
+            process.threads.add(&mut self.threads, thread);
+        }
+        thread
     }
 
     /// Gives a process that has not started a handle at a place that is free.
@@ -112,7 +135,7 @@ impl<P: Platform> Kernel<P> {
     pub fn start_first(&mut self, process: ProcessId, start: &FirstStart<'_>) {
         self.first_process = Some(process);
         self.process(process).stage = Stage::Alive;
-        let Some(thread) = self.process(process).thread else {
+        let Some(thread) = self.process(process).threads.first() else {
             return;
         };
         let count = start.bytes.len().min(self.message.bytes.len());
@@ -146,7 +169,6 @@ impl<P: Platform> Kernel<P> {
         let registers = self.registers(thread);
         registers.pc = entry;
         registers.sp = stack;
-        registers.tpidrro = abi::layout::MESSAGE_PAGES;
         let tag = Tag::new(Label::DONE);
         let tag = tag.with_bytes(bytes).unwrap_or(tag);
         self.deliver(thread, Message { tag, words: &words }, Badge(0));

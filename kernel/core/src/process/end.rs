@@ -1,28 +1,37 @@
 //! How processes end: by exit, by a fault, by their parent, or because nobody can start them.
 //!
-//! Whatever the reason, the process's own thread takes it apart, in pieces. Only after the last
-//! piece do those who wait for the end learn of it.
+//! Whatever the reason, each of its threads leaves, at home, where the registers are that are in no memory.
+//! The last one that leaves takes the process apart, in pieces. Only after the last piece do those who
+//! wait for the end learn of it.
 
 use super::{ProcessId, Stage};
 use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::sched::Stop;
-use crate::thread::{EndAnswer, State, ThreadId, Work};
+use crate::thread::{EndAnswer, State, Thread, ThreadId, Work};
 use abi::process::End;
 
 impl<P: Platform> Kernel<P> {
-    /// Ends a process. If the kernel is in the middle of something for its thread, that is
-    /// finished first. Only queues are touched here, so that an end that causes others (of
-    /// children that never started) needs no recursion.
+    /// Ends a process. What the kernel is in the middle of for one of its threads is finished first.
+    /// Only queues are touched here, so that an end that causes others (of children that never
+    /// started) needs no recursion.
     pub fn end_process(&mut self, id: ProcessId, end: End) {
         let process = self.process(id);
-        let Some(thread) = process.thread else { return };
         if matches!(process.stage, Stage::Ending(_) | Stage::Ended(_)) {
             return;
         }
         process.stage = Stage::Ending(end);
-        if matches!(self.thread(thread).state, State::Working(_)) {
+        let mut next = process.threads.first();
+        while let Some(thread) = next {
+            next = self.thread(thread).sibling;
+            self.send_home(thread);
+        }
+    }
+
+    /// Lets a thread of an ending process leave, in its turn at home.
+    fn send_home(&mut self, thread: ThreadId) {
+        if matches!(self.thread(thread).state, State::Working(_) | State::Ended(_)) {
             return;
         }
         self.leave_queue(thread);
@@ -35,47 +44,58 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Cuts the ties of an ending process, whose thread is current, and starts on its memory.
+    /// Cuts the ties of a thread, which is current. The last one of its process starts on what that has.
     pub(crate) fn leave(&mut self, thread: ThreadId) {
         self.abandon_caller(thread);
-        let process = self.thread(thread).process;
-        while let Some(capability) = self.process(process).handles.remove_any() {
-            self.release(process, capability);
-        }
-        let Some(space) = self.process(process).space.take() else {
-            panic!("{process:?} ends without an address space");
-        };
         let cpu = self.cpu();
-        if cpu.active == Some(space) {
+        // A CPU in whose address space no thread is prepared to go on would not learn of its end.
+        if cpu.prepared == Some(thread) {
             (cpu.active, cpu.prepared) = (None, None);
             self.platform.deactivate(self.memory.mmu_mut());
         }
         // What a CPU has of it is here, if anywhere; another may do the rest, and does not know.
         self.platform.forget_thread(thread.index());
-        let now = self.seconds();
-        let job = self.memory.destroy_space(space, now);
-        self.thread(thread).state = State::Working(Work::Teardown(job));
+        let (process, all) = self.process_of(thread);
+        if all.threads.living() > 1 {
+            self.finish_thread(thread);
+        } else {
+            self.take_apart(process, thread);
+        }
     }
 
-    /// The last piece is done: the thread goes, and everybody learns of the end.
-    pub(crate) fn finish_end(&mut self, thread: ThreadId) {
-        let id = self.thread(thread).process;
-        self.threads.remove(thread);
-        self.cpu().current = None;
+    fn take_apart(&mut self, id: ProcessId, last: ThreadId) {
+        while let Some(capability) = self.process(id).handles.remove_any() {
+            self.release(id, capability);
+        }
+        let status = self.thread(last).status;
         let process = self.process(id);
-        process.thread = None;
+        if let (Stage::Alive, Some(status)) = (process.stage, status) {
+            // All its threads have ended by themselves, this one last.
+            process.stage = Stage::Ending(End::Exited(status));
+        }
+        let Some(space) = process.space.take() else {
+            panic!("{id:?} ends without an address space");
+        };
+        let now = self.seconds();
+        let job = self.memory.destroy_space(space, now);
+        self.thread(last).state = State::Working(Work::Teardown(job));
+    }
+
+    /// The last piece is done: the last thread goes, and everybody learns of the end.
+    pub(crate) fn finish_end(&mut self, thread: ThreadId) {
+        let (id, process) = self.process_of(thread);
         let Stage::Ending(end) = process.stage else {
             panic!("{id:?} was taken apart without a reason");
         };
         process.stage = Stage::Ended(end);
-        let forgotten = process.references == 0;
+        // Kept until all have learned of it.
+        process.references += 1;
         if self.first_process == Some(id) {
             self.stop = Some(Stop::FirstEnded(end));
         }
+        self.finish_thread(thread);
         self.tell_waiters(id, end);
-        if forgotten {
-            self.processes.remove(id);
-        }
+        self.release_process(id);
     }
 
     /// One handle to a process fewer. Without any but its own, one that has not started never
@@ -84,13 +104,20 @@ impl<P: Platform> Kernel<P> {
         let process = self.process(id);
         process.references -= 1;
         match process.stage {
-            Stage::Ended(_) if process.references == 0 => {
-                self.processes.remove(id);
-            }
+            Stage::Ended(_) => self.forget_process(id),
             Stage::New if process.references == process.handles.count(Object::Process(id)) => {
                 self.end_process(id, End::Killed);
             }
             _ => {}
+        }
+    }
+
+    /// Forgets a process that has ended, if nothing names it or one of its threads.
+    pub(super) fn forget_process(&mut self, id: ProcessId) {
+        let process = self.process(id);
+        let is_known = process.references > 0 || process.threads.count() > 0;
+        if matches!(process.stage, Stage::Ended(_)) && !is_known {
+            self.processes.remove(id);
         }
     }
 
@@ -117,7 +144,10 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn leave_queue(&mut self, id: ThreadId) {
         let is_current = self.is_current(id);
         let threads = &mut self.threads;
-        let Some((state, home)) = threads.get(id).map(|thread| (thread.state, thread.home)) else {
+        let Some(&Thread {
+            state, home, process, ..
+        }) = threads.get(id)
+        else {
             return;
         };
         match state {
@@ -138,15 +168,22 @@ impl<P: Platform> Kernel<P> {
                 }
             }
             State::WaitingWord(word) => self.words.remove(threads, word, id),
+            State::Joining(other) => self.stop_joining(id, other),
+            State::Deferred(_) => {
+                if let Some(process) = self.processes.get_mut(process) {
+                    process.deferred.remove(threads, id);
+                }
+            }
             State::Reading(_) => self.console.forget_reader(id),
-            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that still
-            // holds this thread as its caller finds that it is gone.
+            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that
+            // still holds this thread as its caller finds that it is gone.
             State::New
             | State::Ready
             | State::Working(_)
             | State::Sleeping
             | State::AwaitingAnswer { .. }
-            | State::AwaitingReply { .. } => {}
+            | State::AwaitingReply { .. }
+            | State::Ended(_) => {}
         }
         self.forget_deadline(id);
     }

@@ -1,8 +1,8 @@
 //! `exec`: a process becomes another one, which has been prepared as a child is.
 //!
-//! The two exchange all that makes up a program: thread, address space, handles, name. So the
+//! The two exchange all that makes up a program: threads, address space, handles, name. So the
 //! caller's process has a thread that has not started, and the prepared one has the thread that
-//! called, with all that the caller was. That one ends, as processes do; when nothing is left of it,
+//! called and its siblings, with all that the caller was. That one ends, as processes do; when nothing is left of it,
 //! the new thread starts. There is no moment at which anything is half one and half the other, and what
 //! can fail has failed before in user space, while the program was being prepared.
 
@@ -23,7 +23,7 @@ impl<P: Platform> Kernel<P> {
         request: Become,
     ) -> Result<Outcome, Errno> {
         let prepared = self.prepared_process(call)?;
-        let (old, new) = self.exchange(own, prepared)?;
+        let new = self.exchange(own, prepared)?;
         let Become {
             entry,
             stack,
@@ -40,7 +40,7 @@ impl<P: Platform> Kernel<P> {
             process.waiters.push(&mut self.threads, new);
         }
         debug_assert_eq!(
-            self.thread(old).process,
+            self.thread(call.thread).process,
             prepared,
             "the caller goes with what it was"
         );
@@ -66,11 +66,10 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Exchanges what makes up the programs of two processes. Answers the threads that were `own`'s
-    /// and `prepared`'s.
-    fn exchange(&mut self, own: ProcessId, prepared: ProcessId) -> Result<(ThreadId, ThreadId), Errno> {
+    /// Exchanges what makes up the programs of two processes. Answers the thread that was `prepared`'s.
+    fn exchange(&mut self, own: ProcessId, prepared: ProcessId) -> Result<ThreadId, Errno> {
         let (one, other) = self.processes.pair_mut(own, prepared).ok_or(Errno::EBUSY)?;
-        let threads = one.thread.zip(other.thread).ok_or(Errno::EBUSY)?;
+        let new = other.threads.first().ok_or(Errno::EBUSY)?;
         let (old_space, new_space) = (one.space, other.space);
         one.exchange_program(other);
         // What it was given that named itself is what named the prepared process.
@@ -82,15 +81,26 @@ impl<P: Platform> Kernel<P> {
         if let Some((old, new)) = old_space.zip(new_space) {
             self.memory.succeed(old, new);
         }
-        self.thread(threads.0).process = prepared;
-        self.thread(threads.1).process = own;
-        Ok(threads)
+        self.adopt_threads(own);
+        self.adopt_threads(prepared);
+        Ok(new)
+    }
+
+    /// Tells the threads in a process's list whose they are.
+    fn adopt_threads(&mut self, process: ProcessId) {
+        let mut next = self.process(process).threads.first();
+        while let Some(thread) = next {
+            let thread = self.thread(thread);
+            thread.process = process;
+            next = thread.sibling;
+        }
     }
 }
 
 impl Process {
     fn exchange_program(&mut self, other: &mut Self) {
-        core::mem::swap(&mut self.thread, &mut other.thread);
+        core::mem::swap(&mut self.threads, &mut other.threads);
+        core::mem::swap(&mut self.deferred, &mut other.deferred);
         core::mem::swap(&mut self.space, &mut other.space);
         core::mem::swap(&mut self.handles, &mut other.handles);
         core::mem::swap(&mut self.name, &mut other.name);

@@ -1,7 +1,8 @@
 //! `fork`: a child that is a copy of its parent.
 //!
 //! The child is made with all it needs before anything is copied; the memory manager then copies in
-//! pieces, while the parent's thread waits. The registers come last, for only then is it certain that
+//! pieces, while the thread that forks waits. Of the parent's threads the child has that one alone, with
+//! its number (POSIX, `fork`); the others go on meanwhile, except that nothing is mapped or unmapped. The registers come last, for only then is it certain that
 //! all of them have been saved.
 
 use super::{ProcessId, Stage};
@@ -25,7 +26,8 @@ impl<P: Platform> Kernel<P> {
         }
         let credential = self.memory.credential(space).ok_or(Errno::ESRCH)?;
         let pid = self.pid_for_another(credential.uid)?;
-        let (child_space, page) = self.new_space(Identity { credential, pid })?;
+        let number = self.thread(thread).number;
+        let (child_space, page) = self.new_space(Identity { credential, pid }, number)?;
         let job = match self.memory.fork(space, child_space) {
             Ok(job) => job,
             Err(errno) => {
@@ -33,7 +35,13 @@ impl<P: Platform> Kernel<P> {
                 return Err(errno);
             }
         };
-        let child = self.insert_process(name, (pid, parent_pid), credential.uid, child_space, page);
+        let child = self.insert_process(
+            name,
+            (pid, parent_pid),
+            credential.uid,
+            child_space,
+            (number, page),
+        );
         self.inherit_handles((parent, space), (child, child_space));
         self.answer_with_handles(thread, (pid,), [Capability::to(Object::Process(child))]);
         self.thread(thread).state = State::Working(Work::Fork(job, child));
@@ -46,7 +54,7 @@ impl<P: Platform> Kernel<P> {
             return;
         }
         self.process(child).stage = Stage::Alive;
-        if let Some(thread) = self.process(child).thread {
+        if let Some(thread) = self.process(child).threads.first() {
             *self.registers(thread) = *self.registers(parent);
             self.platform.copy_thread(parent.index(), thread.index());
             self.answer(thread, (Pid(0),));
@@ -83,6 +91,7 @@ fn heirloom(
         Object::Memory(space) => (space == parent_space).then_some(Object::Memory(child_space))?,
         // Who is to answer stays who he was, as below.
         Object::Reply(_) => return None,
+        Object::Thread(_) => return None,
         other => other,
     };
     // Who serves stays who served: callers of a parent that is gone shall learn that.

@@ -1,16 +1,21 @@
-//! Processes: an address space, handles, a thread, and how all that begins and ends.
+//! Processes: an address space, handles, threads, and how all that begins and ends.
 
 mod begin;
+mod defer;
 mod end;
 mod exec;
 mod fork;
+mod join;
+mod siblings;
+mod threads;
 
 pub use begin::FirstStart;
+pub use threads::Threads;
 
 use crate::handle::HandleTable;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
-use crate::thread::{Queue, State, Thread};
+use crate::thread::{Queue, State};
 use abi::process::{End, NAME_BYTES, Pid};
 use abi::system::ProcessState;
 use mm::{SpaceId, Uid};
@@ -35,11 +40,14 @@ pub struct Process {
     pub stage: Stage,
     /// Its address space, until that is destroyed.
     pub space: Option<SpaceId>,
-    /// Its thread, until that is gone.
-    pub thread: Option<Id<Thread>>,
+    /// Its threads.
+    pub threads: Threads,
+    /// Those of them that wait until another one's work on the address space is done.
+    pub deferred: Queue,
     /// Its handles.
     pub handles: HandleTable,
-    /// Handles that name it. An ended process is forgotten when there is none.
+    /// Handles that name it. An ended process is forgotten when there is none, and none that names one of
+    /// its threads.
     pub references: u32,
     /// Threads that wait for its end.
     pub waiters: Queue,
@@ -52,7 +60,7 @@ pub enum Stage {
     New,
     /// Runs.
     Alive,
-    /// On its way out, for this reason. Its thread tears it down.
+    /// On its way out, for this reason. The last thread that leaves takes it apart.
     Ending(End),
     /// All it held is given back.
     Ended(End),
@@ -90,13 +98,16 @@ impl Name {
 impl<P: Platform> Kernel<P> {
     /// What others see a process do.
     pub(crate) fn visible_state(&mut self, process: ProcessId) -> ProcessState {
-        let process = self.process(process);
-        let (stage, thread) = (process.stage, process.thread);
-        match (stage, thread.map(|thread| self.thread(thread).state)) {
-            (Stage::New, _) => ProcessState::New,
-            (Stage::Ended(_), _) | (_, None) => ProcessState::Ended,
-            (_, Some(State::Ready | State::Working(_))) => ProcessState::Ready,
-            (_, Some(_)) => ProcessState::Waiting,
+        let Some(process) = self.processes.get(process) else {
+            return ProcessState::Ended;
+        };
+        let runs = |state| matches!(state, State::Ready | State::Working(_));
+        let mut threads = process.threads.iter(&self.threads);
+        match process.stage {
+            Stage::New => ProcessState::New,
+            Stage::Ended(_) => ProcessState::Ended,
+            _ if threads.any(|(_, thread)| runs(thread.state)) => ProcessState::Ready,
+            _ => ProcessState::Waiting,
         }
     }
 }

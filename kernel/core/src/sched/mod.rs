@@ -15,7 +15,6 @@ pub(crate) use time::NEVER;
 
 use crate::kernel::Kernel;
 use crate::platform::{Interrupt, Platform};
-use crate::process::Stage;
 use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::End;
 use abi::system::MachineEnd;
@@ -317,6 +316,7 @@ impl<P: Platform> Kernel<P> {
                     self.finish_work(thread);
                 }
             },
+            Work::Ask(object) => self.ask_again(thread, object),
             Work::Leave => self.leave(thread),
             Work::Teardown(job) => match self.step(job) {
                 Some(job) => self.thread(thread).state = State::Working(Work::Teardown(job)),
@@ -331,10 +331,13 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn finish_work(&mut self, thread: ThreadId) {
-        self.thread(thread).state = match self.process_of(thread).1.stage {
-            Stage::Ending(_) => State::Working(Work::Leave),
-            _ => State::Ready,
+        self.thread(thread).state = if self.is_leaving(thread) {
+            State::Working(Work::Leave)
+        } else {
+            State::Ready
         };
+        let process = self.thread(thread).process;
+        self.resume_deferred(process);
     }
 }
 

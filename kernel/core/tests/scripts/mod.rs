@@ -19,6 +19,7 @@ mod server;
 mod shares;
 mod signals;
 mod sleep;
+mod threads;
 mod trace;
 mod words;
 

@@ -157,8 +157,8 @@ fn mappings_that_were_cut_are_inherited_as_they_are() {
 fn a_message_page_is_not_shared() {
     let mut world = World::new();
     let (parent, child) = (world.process(), world.process());
-    let theirs = world.mm.map_message_page(parent).expect("room");
-    let own = world.mm.map_message_page(child).expect("room");
+    let theirs = world.mm.map_message_page(parent, 0).expect("room");
+    let own = world.mm.map_message_page(child, 0).expect("room");
     world.store(parent, layout::MESSAGE_PAGES, 5).expect("writable");
     let job = world.mm.fork(parent, child).expect("room");
     world.finish(Some(job));

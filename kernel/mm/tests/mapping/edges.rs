@@ -51,7 +51,7 @@ fn world() -> (World, SpaceId, SpaceId) {
     });
     let (p, other) = (world.process(), world.process());
     for process in [p, other] {
-        world.mm.map_message_page(process).expect("room");
+        world.mm.map_message_page(process, 0).expect("room");
         world.map(process, AT, 3 * PAGE, Protection::WRITE).expect("free");
         world.fill(process, AT, 3, 1);
     }

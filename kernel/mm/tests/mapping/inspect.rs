@@ -39,7 +39,7 @@ fn an_address_is_described_by_what_is_mapped_there() {
     let private = world.map(p, 0, 3 * PAGE, Protection::READ).expect("room");
     let id = world.get(p, 42, 2 * PAGE + 1, CREATE).expect("created");
     let shared = world.attach(p, id, 0, AttachFlags::RDONLY).expect("room");
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
 
     let facts = describe(&world, p, private + PAGE + 5).expect("mapped");
     assert_eq!((facts.what, facts.perms), (VmaKind::Anonymous, Perms::READ));
@@ -97,7 +97,7 @@ fn mappings_are_listed_from_the_lowest_up_with_what_is_behind_them() {
     let flags = CREATE | GetFlags::HUGETLB;
     let of_blocks = world.get(p, 43, 1, flags).expect("created");
     let blocks = world.attach_anywhere(p, of_blocks);
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     let list = |world: &World| {
         let mut list = Vec::new();
         let mut from = 0;

@@ -2,7 +2,7 @@
 
 use crate::common::{CREATE, PAGE, PRIVATE, World};
 use abi::Errno;
-use abi::layout::MESSAGE_PAGES;
+use abi::layout::{MESSAGE_PAGES, MOST_THREADS, message_page};
 use abi::memory::{Move, Protection};
 use abi::shm::AttachFlags;
 
@@ -10,7 +10,7 @@ use abi::shm::AttachFlags;
 fn a_message_page_is_present_at_once_zero_and_the_frame_that_the_kernel_was_told() {
     let mut world = World::new();
     let p = world.process();
-    let frame = world.mm.map_message_page(p).expect("room");
+    let frame = world.mm.map_message_page(p, 0).expect("room");
     world.check();
     let (machine, space) = world.mm.mmu_space_mut(p).expect("alive");
     let page = addr::VirtAddr::new(MESSAGE_PAGES).page();
@@ -18,14 +18,14 @@ fn a_message_page_is_present_at_once_zero_and_the_frame_that_the_kernel_was_told
     assert_eq!(mapped, Some((frame, addr::Perms::READ_WRITE)));
     assert_eq!(world.load(p, MESSAGE_PAGES), Ok(0));
     world.store(p, MESSAGE_PAGES, 5).expect("writable");
-    assert_eq!(world.mm.map_message_page(p), Err(Errno::EBUSY));
+    assert_eq!(world.mm.map_message_page(p, 0), Err(Errno::EBUSY));
 }
 
 #[test]
 fn a_program_cannot_unmap_replace_detach_or_move_it() {
     let mut world = World::new();
     let (p, other) = (world.process(), world.process());
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     world.store(p, MESSAGE_PAGES, 5).expect("writable");
     let id = world.get(p, PRIVATE, PAGE, CREATE).expect("created");
     assert_eq!(world.unmap(p, MESSAGE_PAGES, PAGE), Err(Errno::EINVAL));
@@ -54,7 +54,7 @@ fn it_goes_with_its_address_space() {
     let mut world = World::new();
     let before = world.mm.frame_counts();
     let p = world.process();
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     assert_eq!(
         before.free - world.mm.frame_counts().free,
         1 + 3 + 1,
@@ -62,4 +62,38 @@ fn it_goes_with_its_address_space() {
     );
     world.exit(p);
     assert_eq!(world.mm.frame_counts(), before);
+}
+
+#[test]
+fn each_thread_has_its_own_beside_the_others_and_no_thread_two() {
+    let mut world = World::new();
+    let p = world.process();
+    let frames: Vec<_> = [0, 1, MOST_THREADS - 1]
+        .into_iter()
+        .map(|thread| world.mm.map_message_page(p, thread).expect("room"))
+        .collect();
+    assert!(frames[0] != frames[1] && frames[1] != frames[2]);
+    assert_eq!(world.mm.map_message_page(p, 1), Err(Errno::EBUSY));
+    assert_eq!(world.mm.map_message_page(p, MOST_THREADS), Err(Errno::EINVAL));
+    world.store(p, message_page(1), 7).expect("writable");
+    assert_eq!(world.load(p, message_page(0)), Ok(0));
+    world.check();
+}
+
+#[test]
+fn one_that_a_thread_has_given_back_is_zero_for_the_next_and_costs_nothing_meanwhile() {
+    let mut world = World::new();
+    let p = world.process();
+    world.mm.map_message_page(p, 0).expect("room");
+    let before = world.mm.frame_counts();
+    world.mm.map_message_page(p, 1).expect("room");
+    world.store(p, message_page(1), 7).expect("writable");
+    let job = world.mm.unmap_message_page(p, 1).expect("it has one");
+    assert_eq!(world.mm.unmap_message_page(p, 1), Err(Errno::EINVAL));
+    assert_eq!(world.mm.map_message_page(p, 1), Err(Errno::EBUSY), "not yet");
+    world.finish(Some(job));
+    assert_eq!(world.mm.frame_counts(), before);
+    world.mm.map_message_page(p, 1).expect("room");
+    assert_eq!(world.load(p, message_page(1)), Ok(0));
+    world.check();
 }

@@ -85,7 +85,7 @@ fn what_replaces_its_like_becomes_one_with_what_is_left_of_it() {
 fn places_that_cannot_be_replaced_are_refused() {
     let mut world = World::new();
     let p = with_pages(&mut world, 2);
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     for address in [0, PAGE, AT + 8, abi::layout::MESSAGE_PAGES, abi::layout::USER_END] {
         assert_eq!(
             world.map_with(p, address, PAGE, REPLACE),

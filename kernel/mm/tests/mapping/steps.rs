@@ -53,7 +53,7 @@ fn the_end_of_a_process_with_everything_is_bounded_too() {
     let mut world = World::new();
     let before = world.mm.frame_counts();
     let p = world.process();
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     let private = world.map_anywhere(p, 300 * PAGE);
     world.touch(p, private, 300);
     let id = world.segment(p, 300 * PAGE);

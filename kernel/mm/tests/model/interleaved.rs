@@ -76,7 +76,7 @@ impl Crowd {
 
     /// As the kernel does for every process. There may be no memory and no slot left.
     fn map_message_page(&mut self, process: usize) {
-        self.world.mm.map_message_page(self.processes[process]).ok();
+        self.world.mm.map_message_page(self.processes[process], 0).ok();
         self.world.check();
     }
 
@@ -263,7 +263,7 @@ impl Crowd {
         let Ok(space) = self.world.mm.create_space(identity) else {
             return;
         };
-        self.world.mm.map_message_page(space).ok();
+        self.world.mm.map_message_page(space, 0).ok();
         let job = self.world.mm.fork(self.processes[process], space);
         let refused = job.is_err();
         self.jobs.extend(job);

@@ -52,7 +52,7 @@ fn private_memory_and_the_message_page_are_no_attachments_and_survive() {
     let p = world.process();
     let private = world.map_anywhere(p, PAGE);
     world.store(p, private, 4).expect("writable");
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     assert_eq!(world.detach(p, private), Err(Errno::EINVAL));
     assert_eq!(world.detach(p, abi::layout::MESSAGE_PAGES), Err(Errno::EINVAL));
     assert_eq!(world.load(p, private), Ok(4));

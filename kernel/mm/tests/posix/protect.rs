@@ -109,7 +109,7 @@ fn the_rest_of_the_last_slot_behind_a_segment_is_a_hole() {
 fn ranges_that_make_no_sense_are_refused_and_an_empty_one_changes_nothing() {
     let mut world = World::new();
     let p = world.process();
-    world.mm.map_message_page(p).expect("room");
+    world.mm.map_message_page(p, 0).expect("room");
     world.map(p, PLACE, PAGE, WRITE).expect("free");
     for (address, length, protection, errno) in [
         (PLACE + 1, PAGE, READ, Errno::EINVAL),

@@ -248,7 +248,7 @@ pub const OPERATIONS: &[Operation] = &[
         protect(s, LARGE, LARGE_PAGES - 1, 1)
     }),
     operation("map the message page", 1 + 3, 1, |s| {
-        s.world.mm.map_message_page(s.p).map(|_| ())
+        s.world.mm.map_message_page(s.p, 0).map(|_| ())
     }),
     operation("map physical memory", 2, 1, map_physical),
     operation("move nearby", 0, 1, |s| transfer(s, PLACE + 20 * PAGE)),

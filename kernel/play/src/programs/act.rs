@@ -143,6 +143,24 @@ impl Play {
         }
     }
 
+    /// A thread is made beside the running one, or that ends, or waits for the end of another one.
+    pub(super) fn deal_with_thread(&mut self, picks: &mut Picks<'_>) {
+        let is_thread = |object: &Object| matches!(object, Object::Thread(_));
+        let threads = self.objects().filter(|(_, object)| is_thread(object));
+        let threads: Vec<_> = threads.map(|(handle, _)| handle).collect();
+        let is_alone = self
+            .process_of(self.world.running.expect("somebody runs"))
+            .1
+            .threads
+            .living()
+            == 1;
+        match picks.next() % 8 {
+            0..=1 if !threads.is_empty() && !is_alone => self.trap(&Trap::join(picks.of(&threads))),
+            2..=3 if !is_alone => self.trap(&Trap::exit_thread()),
+            _ => self.trap(&Trap::create_thread()),
+        }
+    }
+
     /// A handle for a child, mostly to an endpoint, and mostly one that cannot receive.
     fn make_gift(&mut self, picks: &mut Picks<'_>) -> Option<Handle> {
         let pick = picks.next();
@@ -343,7 +361,7 @@ impl Play {
             _ => {}
         }
         let processes = self.world.kernel.processes();
-        let others = processes.filter(|(_, process)| process.pid.0 != 1 && process.thread.is_some());
+        let others = processes.filter(|(_, process)| process.pid.0 != 1 && process.threads.living() > 0);
         let others: Vec<_> = others.map(|(id, _)| id).collect();
         if others.is_empty() {
             self.stuck = true;

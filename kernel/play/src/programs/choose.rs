@@ -8,10 +8,12 @@ use abi::memory::{
     Unmap, WaitWord, WakeWord,
 };
 use abi::process::{
-    Become, Create, CreateEndpoint, Derive, Exit, Fork, Give, Kill, ProcessRequest, Start, TakeCaller, Wait,
+    Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, Kill, ProcessRequest,
+    Start, TakeCaller, Wait,
 };
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
+use abi::thread::{Join, ThreadRequest};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
 use kcore::Registers;
 
@@ -117,6 +119,19 @@ impl Trap {
 
     pub fn take_caller() -> Self {
         Self::call(Handle::SELF, TakeCaller::LABEL, [0; 6])
+    }
+
+    /// A thread whose registers are all as those of a new process's.
+    pub fn create_thread() -> Self {
+        Self::call(Handle::SELF, CreateThread::LABEL, [0; 6])
+    }
+
+    pub fn exit_thread() -> Self {
+        Self::call(Handle::SELF, ExitThread::LABEL, [0; 6])
+    }
+
+    pub fn join(thread: Handle) -> Self {
+        Self::call(thread, Join::LABEL, [0; 6])
     }
 
     pub fn derive(handle: Handle) -> Self {
@@ -226,6 +241,7 @@ impl Trap {
         let (table, usual) = match picks.next() % 16 {
             0..=6 => (ProcessRequest::TABLE, Handle::SELF),
             7..=13 => (MemoryRequest::TABLE, Handle::MEMORY),
+            14 if picks.next().is_multiple_of(2) => (ThreadRequest::TABLE, program.some_handle(picks)),
             14 => (ConsoleRequest::TABLE, Handle::CONSOLE),
             _ => (SystemRequest::TABLE, Handle::PARENT),
         };
@@ -235,7 +251,9 @@ impl Trap {
             program.some_handle(picks)
         };
         let mut row = picks.of(table);
-        if [Exit::LABEL, Kill::LABEL].contains(&row.label) && !picks.next().is_multiple_of(4) {
+        if [Exit::LABEL, ExitThread::LABEL, Kill::LABEL].contains(&row.label)
+            && !picks.next().is_multiple_of(4)
+        {
             row = table[0];
         }
         let words = fields(row, picks, program, segments);
@@ -313,7 +331,8 @@ impl Trap {
     /// Whether it would end the whole game.
     pub fn ends_everything(&self, is_init: bool) -> bool {
         let is_call = self.operation & !Operation::UNTIL == Operation::Call as u64;
-        is_call && (self.label == ShutDown::LABEL || (is_init && self.label == Exit::LABEL))
+        let ends_init = [Exit::LABEL, ExitThread::LABEL].contains(&self.label);
+        is_call && (self.label == ShutDown::LABEL || (is_init && ends_init))
     }
 
     pub fn fill(&self, page: &mut MessagePage) {

@@ -7,7 +7,7 @@ use abi::shm::ShmCommand;
 use abi::{Errno, MessagePage, Request, Words};
 use kcore::Next;
 use kcore::audit::Population;
-use kcore::process::ProcessId;
+use kcore::process::{Process, ProcessId};
 use kcore::sched::Stop;
 use mm::{Credential, Seconds, SpaceId};
 
@@ -61,7 +61,9 @@ impl Play {
                 !matches!(next, Some(Next::Stop(_))),
                 "the first process was not told to end"
             );
-            if self.world.kernel.population().threads == 1 {
+            let living = |process: &Process| process.threads.living() > 0;
+            let processes = self.world.kernel.processes();
+            if processes.filter(|(_, process)| living(process)).count() == 1 {
                 return;
             }
         }

@@ -96,7 +96,8 @@ impl Play {
             25..=29 => self.deal_with_child(picks),
             30..=43 => self.exchange(picks),
             44..=45 => self.fill_table(picks),
-            46..=49 => self.raise_child(picks),
+            46..=47 => self.raise_child(picks),
+            48..=49 => self.deal_with_thread(picks),
             50..=53 => self.touch(picks),
             54 => self.touch_much(picks),
             55 => self.misbehave(picks),
@@ -208,17 +209,33 @@ impl Play {
             !marked || self.world.runs_somewhere(id.index()),
             "the machine has forgotten who was here before"
         );
-        self.programs.insert(id.index(), Program::new(id, sight.clone()));
+        let mut program = Program::new(id, sight.clone());
+        if let Some(sibling) = self.sibling_of(id) {
+            program.learn_from(sibling);
+        }
+        self.programs.insert(id.index(), program);
+    }
+
+    /// What some other thread of its process knows.
+    fn sibling_of(&self, id: ThreadId) -> Option<&Program> {
+        let (_, process) = self.process_of(id.index());
+        let kernel = &self.world.kernel;
+        let others = kernel.threads().filter(|(other, thread)| {
+            *other != id
+                && kernel
+                    .processes()
+                    .any(|(id, it)| id == thread.process && it.pid == process.pid)
+        });
+        let programs =
+            others.filter_map(|(other, _)| self.programs.get(&other.index()).filter(|it| it.id == other));
+        programs.last()
     }
 
     /// An answer that brought handles brought good ones.
     fn check_arrival(&mut self, id: ThreadId) {
         let sight = self.programs[&id.index()].settled.as_ref().expect("just settled");
         self.outcomes[sight.registers.x[0] as usize] += 1;
-        let mut processes = self.world.kernel.processes();
-        let (_, process) = processes
-            .find(|(_, process)| process.thread == Some(id))
-            .expect("it runs");
+        let (_, process) = self.process_of(id.index());
         let count = Tag::decode_received(sight.registers.x[1])
             .expect("good")
             .handles();
@@ -234,21 +251,20 @@ impl Play {
         &self.programs[&thread]
     }
 
-    /// Whether the first process runs. Its thread is another one when it has become another program.
+    /// Whether a thread of the first process runs.
     fn first_runs(&self) -> bool {
-        let mut processes = self.world.kernel.processes();
-        let first = processes.find(|(_, process)| process.pid.0 == 1);
-        let thread = first.and_then(|(_, process)| process.thread);
-        thread.is_some_and(|thread| self.world.running == Some(thread.index()))
+        let running = self.world.running;
+        running.is_some_and(|thread| self.process_of(thread).1.pid.0 == 1)
     }
 
     /// The process of a thread.
     fn process_of(&self, thread: u32) -> (ProcessId, &Process) {
-        let runs = |process: &Process| process.thread.is_some_and(|id| id.index() == thread);
-        self.world
-            .kernel
-            .processes()
-            .find(|(_, process)| runs(process))
+        let kernel = &self.world.kernel;
+        let found = kernel.threads().find(|(id, _)| id.index() == thread);
+        let (_, found) = found.expect("it exists");
+        let mut processes = kernel.processes();
+        processes
+            .find(|(id, _)| *id == found.process)
             .expect("it has one")
     }
 

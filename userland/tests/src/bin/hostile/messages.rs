@@ -9,6 +9,7 @@ use abi::layout::{AREA_END, AREA_START, MESSAGE_PAGES, PROGRAM_BASE, STACK_TOP, 
 use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
 use abi::system::SystemRequest;
+use abi::thread::ThreadRequest;
 use abi::{BUFFER_BYTES, Handle, MAX_HANDLES, Operation, Row};
 use rt::shm::segments;
 use rt::spawn::Unstarted;
@@ -18,11 +19,12 @@ use tests::Random;
 
 /// After so many messages there is a new victim.
 const LIFE: u64 = 50;
-const TABLES: [&[Row]; 4] = [
+const TABLES: [&[Row]; 5] = [
     ProcessRequest::TABLE,
     MemoryRequest::TABLE,
     ConsoleRequest::TABLE,
     SystemRequest::TABLE,
+    ThreadRequest::TABLE,
 ];
 /// Words at which something begins, ends or wraps.
 const EDGES: &[u64] = &[
@@ -174,7 +176,7 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
     ];
     let low = |address: u64| !(AREA_START..AREA_END).contains(&address);
     match label {
-        EXIT | FORK | BECOME => is(Handle::SELF),
+        EXIT | EXIT_THREAD | CREATE_THREAD | FORK | BECOME => is(Handle::SELF),
         // Of a child that never ends.
         WAIT => is(victim.handle()),
         CLOSE => is(Handle::SELF) && kept.iter().any(|kept| word0 == u64::from(kept.raw())),
@@ -188,6 +190,8 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
 }
 
 const EXIT: u16 = 0x103;
+const CREATE_THREAD: u16 = 0x112;
+const EXIT_THREAD: u16 = 0x113;
 const WAIT: u16 = 0x104;
 const CLOSE: u16 = 0x108;
 const FORK: u16 = 0x110;

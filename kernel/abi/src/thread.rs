@@ -1,0 +1,27 @@
+//! What a thread is asked by those who have a handle of it.
+
+use crate::process::{End, Pid};
+use crate::request::{requests, words};
+
+requests! {
+    /// A request to a thread.
+    ThreadRequest {
+        /// Waits until it has ended. Can be asked again, and by several at once. A thread that its process
+        /// has taken along has ended as that did.
+        ///
+        /// `EINVAL` it is the caller itself.
+        Join = 0x500 {} -> End;
+        /// Which one it is.
+        IdentifyThread = 0x501 {} -> ThreadFacts;
+    }
+}
+
+words! {
+    /// Which one a thread is.
+    ThreadFacts {
+        /// The number of its process.
+        pid: Pid,
+        /// Its own number in that process, which another thread may have when it has ended.
+        number: u32,
+    }
+}

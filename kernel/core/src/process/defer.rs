@@ -1,0 +1,78 @@
+//! What has to wait until another thread of the same process has something long done.
+//!
+//! While an address space is copied, or something waits for a place in it, much that can be asked of it
+//! cannot be done. Programs of one thread never see that. Those of several would have to ask again and
+//! again; instead the kernel does, when the other thread's work is done.
+
+use super::ProcessId;
+use crate::handle::Object;
+use crate::kernel::Kernel;
+use crate::message::Message;
+use crate::platform::Platform;
+use crate::thread::{State, ThreadId, Work};
+
+impl<P: Platform> Kernel<P> {
+    /// Whether a request of `thread` to `object` that cannot be served now can be when another thread
+    /// of its process has its work done.
+    #[cold]
+    pub(crate) fn can_be_deferred(&mut self, thread: ThreadId, object: Object) -> bool {
+        let (id, process) = self.process_of(thread);
+        let is_own = match object {
+            Object::Memory(space) => process.space == Some(space),
+            Object::Process(process) => process == id,
+            _ => false,
+        };
+        is_own && self.has_work(id)
+    }
+
+    /// Whether the kernel has something to do to the address space of a process.
+    fn has_work(&self, process: ProcessId) -> bool {
+        let works = |state| matches!(state, State::Working(Work::Memory(_) | Work::Fork(..)));
+        let process = self.processes.get(process);
+        process.is_some_and(|process| {
+            let mut threads = process.threads.iter(&self.threads);
+            threads.any(|(_, thread)| works(thread.state))
+        })
+    }
+
+    /// Lets `thread`, which runs, wait with its message to `object`.
+    #[cold]
+    pub(crate) fn defer(&mut self, thread: ThreadId, object: Object, message: Message<'_>) {
+        self.registers(thread).set_message(message);
+        self.thread(thread).state = State::Deferred(object);
+        let process = self.thread(thread).process;
+        if let Some(process) = self.processes.get_mut(process) {
+            process.deferred.push(&mut self.threads, thread);
+        }
+        self.cpu().current = None;
+    }
+
+    /// Some work on the address space of `process` is done: those who wait for that ask again.
+    pub(crate) fn resume_deferred(&mut self, process: ProcessId) {
+        while let Some(thread) = self
+            .processes
+            .get_mut(process)
+            .and_then(|process| process.deferred.pop(&mut self.threads))
+        {
+            if let State::Deferred(object) = self.thread(thread).state {
+                self.thread(thread).state = State::Working(Work::Ask(object));
+                self.make_ready(thread);
+            }
+        }
+    }
+
+    /// The current thread asks `object` once more what its registers say.
+    pub(crate) fn ask_again(&mut self, thread: ThreadId, object: Object) {
+        if self.is_leaving(thread) {
+            self.thread(thread).state = State::Working(Work::Leave);
+            return;
+        }
+        self.thread(thread).state = State::Ready;
+        let registers = self.registers(thread);
+        let (tag, words) = (registers.x[1], registers.words());
+        let asked = Message::decode(tag, &words);
+        if let Err(error) = asked.and_then(|message| self.invoke(thread, object, message)) {
+            self.refuse(thread, error);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Threads beside others of their process: how they begin and end.
+//!
+//! A thread that ends by itself gives its message page back first, in steps as for every other mapping;
+//! then it leaves as one does whose process ends. If it is the last one, its process ends with it.
+
+use super::{ProcessId, Stage};
+use crate::handle::{Capability, Object};
+use crate::kernel::Kernel;
+use crate::message::Message;
+use crate::object::Outcome;
+use crate::platform::Platform;
+use crate::thread::{State, ThreadId};
+use abi::process::{CreateThread, End};
+use abi::{Badge, Errno, Label, Tag};
+
+impl<P: Platform> Kernel<P> {
+    /// Makes a thread of `process`, that of `creator`, and lets it run.
+    pub(crate) fn create_thread(
+        &mut self,
+        creator: ThreadId,
+        process: ProcessId,
+        create: CreateThread,
+    ) -> Result<Outcome, Errno> {
+        let owner = self.process(process);
+        let (space, number, room) = (owner.space, owner.threads.free_number(), owner.handles.room());
+        let number = number.ok_or(Errno::EAGAIN)?;
+        if self.more_threads == 0 {
+            return Err(Errno::ENFILE);
+        }
+        if room < 1 {
+            return Err(Errno::EMFILE);
+        }
+        let page = self.memory.map_message_page(space.ok_or(Errno::ESRCH)?, number)?;
+        self.more_threads -= 1;
+        let thread = self.insert_thread(process, number, page);
+        self.begin_thread(thread, create);
+        Ok(self.answer_with_handles(creator, (number,), [Capability::to(Object::Thread(thread))]))
+    }
+
+    fn begin_thread(&mut self, thread: ThreadId, create: CreateThread) {
+        let CreateThread {
+            entry,
+            stack,
+            word,
+            pointer,
+        } = create;
+        let registers = self.registers(thread);
+        (registers.pc, registers.sp, registers.tpidr) = (entry, stack, pointer);
+        let message = Message {
+            tag: Tag::new(Label::DONE),
+            words: &[word, 0, 0, 0, 0, 0],
+        };
+        self.deliver(thread, message, Badge(0));
+        self.wake(thread);
+    }
+
+    /// Ends `thread`, which runs; if it is the last one, its process.
+    pub(crate) fn exit_thread(
+        &mut self,
+        thread: ThreadId,
+        process: ProcessId,
+        status: i32,
+    ) -> Result<Outcome, Errno> {
+        let owner = self.process(process);
+        if owner.threads.living() == 1 {
+            self.end_process(process, End::Exited(status));
+            return Ok(Outcome::Waits);
+        }
+        let space = owner.space.ok_or(Errno::ESRCH)?;
+        let number = self.thread(thread).number;
+        let job = self.memory.unmap_message_page(space, number)?;
+        self.thread(thread).status = Some(status);
+        Ok(Outcome::Works(job))
+    }
+
+    /// Whether `thread` ends before it could go on: because it has said so, or its process does.
+    pub(crate) fn is_leaving(&mut self, thread: ThreadId) -> bool {
+        let (_, process) = self.process_of(thread);
+        let process_ends = matches!(process.stage, Stage::Ending(_));
+        process_ends || self.thread(thread).status.is_some()
+    }
+
+    /// The current thread has left; those who wait for its end learn how it ended.
+    pub(super) fn finish_thread(&mut self, id: ThreadId) {
+        let (status, number) = (self.thread(id).status, self.thread(id).number);
+        let (_, process) = self.process_of(id);
+        process.threads.end(number);
+        let end = match (status, process.stage) {
+            (Some(status), _) => End::Exited(status),
+            (None, Stage::Ending(end) | Stage::Ended(end)) => end,
+            (None, Stage::New | Stage::Alive) => panic!("{id:?} left without a reason"),
+        };
+        self.cpu().current = None;
+        let thread = self.thread(id);
+        thread.state = State::Ended(end);
+        // Kept until all have learned of it.
+        thread.references += 1;
+        self.tell_joining(id, end);
+        self.release_thread(id);
+    }
+
+    /// One handle to a thread fewer. Without any, one that has ended is forgotten.
+    pub(crate) fn release_thread(&mut self, id: ThreadId) {
+        let thread = self.thread(id);
+        thread.references -= 1;
+        if thread.references == 0 && thread.has_ended() {
+            self.forget_ended(id);
+        }
+    }
+
+    fn forget_ended(&mut self, id: ThreadId) {
+        let process = self.thread(id).process;
+        if let Some(owner) = self.processes.get_mut(process) {
+            owner.threads.remove(&mut self.threads, id);
+            self.more_threads += u32::from(owner.threads.count() > 0);
+        }
+        self.threads.remove(id);
+        self.forget_process(process);
+    }
+}
