@@ -19,6 +19,8 @@ pub enum Operation {
     /// Adds the bits of x1 to the signals of the endpoint x0 names, or, if that handle has a badge, the
     /// badge's. Whoever receives there gets them all at once.
     Signal = 5,
+    /// Lets others run that want the same CPU, and asks nothing of any object. It never fails.
+    Yield = 8,
 }
 
 impl Operation {
@@ -39,6 +41,7 @@ impl Operation {
             3 => Ok(Self::Send),
             4 => Ok(Self::Reply),
             5 => Ok(Self::Signal),
+            8 => Ok(Self::Yield),
             _ => Err(IpcError::NoSuchOperation),
         }
     }

@@ -100,8 +100,6 @@ requests! {
             /// This one.
             handle: Handle,
         } -> ();
-        /// Own: lets others run.
-        Yield = 0x109 {} -> ();
         /// Own or child: its number.
         Identify = 0x10a {} -> (Pid,);
         /// Own or child: what time it is.

@@ -24,8 +24,8 @@ use core::fmt::{self, Write};
 /// Longest line. What is longer ends early.
 const LINE_BYTES: usize = 240;
 
-/// Calls that say nothing to whoever reads: output that is seen anyway, and waiting for others.
-const SILENT: [&str; 2] = ["Write", "Yield"];
+/// A call that says nothing to whoever reads: output that is seen anyway.
+const SILENT: &str = "Write";
 
 /// What is known of a call before it is served.
 #[derive(Clone, Copy)]
@@ -119,7 +119,7 @@ fn table(object: Option<Object>) -> (&'static str, &'static [Row]) {
 
 impl Asked {
     fn is_worth_a_line(&self) -> bool {
-        self.row.is_none_or(|row| !SILENT.contains(&row.name))
+        self.row.is_none_or(|row| row.name != SILENT)
     }
 
     fn write(&self, line: &mut Line) -> fmt::Result {

@@ -66,6 +66,10 @@ impl<P: Platform> Kernel<P> {
             .map(Handle::from_raw)
             .map_err(|_| IpcError::BadHandle)?;
         match operation {
+            Operation::Yield => {
+                self.yield_cpu(thread);
+                Ok(())
+            }
             Operation::Call => self.call(thread, handle, Message::decode(tag, words)?),
             Operation::Receive => self.receive(thread, handle),
             Operation::ReplyReceive => self.reply_receive(thread, handle, Message::decode(tag, words)?),

@@ -106,6 +106,18 @@ extern "C" fn kernel_reply_receive(
     serve_in_place(Operation::ReplyReceive, handle, tag, words)
 }
 
+/// The same for [`Operation::Yield`], which has no message.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_yield() -> *mut Registers {
+    let mut held = Held::nothing();
+    let (mut guard, _) = KERNEL.lock(&mut held);
+    match kernel(&mut guard).yield_directly() {
+        Direct::Runs(place) => place.registers().as_ptr(),
+        Direct::Enters => prepare_current(guard),
+        Direct::Not => core::ptr::null_mut(),
+    }
+}
+
 /// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_continue() -> *mut Registers {
@@ -261,7 +273,10 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
 fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
     // SAFETY: As in `serve_cause`.
     let operation = Operation::decode(unsafe { registers.as_ref() }.x[8]);
-    if matches!(operation, Ok(Operation::Call | Operation::ReplyReceive)) {
+    if matches!(
+        operation,
+        Ok(Operation::Call | Operation::ReplyReceive | Operation::Yield)
+    ) {
         say_once_that_messages_take_the_long_way(&mut kernel.log);
     }
     if SHOWS_CALLS.load(Ordering::Relaxed) {

@@ -24,9 +24,10 @@ impl World {
     pub fn enter_by_trap(&mut self) -> Next {
         let operation = Operation::decode(self.registers().x[8]);
         match (self.way, operation) {
-            (Way::Shorter, Ok(operation @ (Operation::Call | Operation::ReplyReceive))) => {
-                self.trap_in_place(operation)
-            }
+            (
+                Way::Shorter,
+                Ok(operation @ (Operation::Call | Operation::ReplyReceive | Operation::Yield)),
+            ) => self.trap_in_place(operation),
             _ => {
                 self.kernel().trap();
                 self.run()
@@ -45,9 +46,14 @@ impl World {
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
         let words = in_cpu.words();
-        let goes_on = match kernel.serve_directly(operation, handle, tag, &words) {
+        let direct = match operation {
+            Operation::Yield => kernel.yield_directly(),
+            _ => kernel.serve_directly(operation, handle, tag, &words),
+        };
+        let goes_on = match direct {
             Direct::Runs(thread) => Some(thread),
             Direct::Enters => Some(kernel.prepare_current()),
+            Direct::Not if operation == Operation::Yield => None,
             Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
         };
 

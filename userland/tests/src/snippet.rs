@@ -2,7 +2,7 @@
 
 use abi::layout::{PAGE_BYTES, PROGRAM_BASE, STACK_TOP};
 use abi::memory::{Move, Protection};
-use abi::process::{End, Exit, Start, Yield};
+use abi::process::{End, Exit, Start};
 use abi::{Handle, Request};
 use alloc::vec::Vec;
 use rt::spawn::{Child, Unstarted};
@@ -34,7 +34,7 @@ impl Snippet {
 
     /// Lets others run.
     pub fn pause(self) -> Self {
-        self.call(Yield::LABEL.0)
+        self.then(set(8, abi::Operation::Yield as u32)).then(TRAP)
     }
 
     /// Ends with the lower half of `status`.
@@ -45,8 +45,6 @@ impl Snippet {
 
     /// A request of the process to itself.
     fn call(self, label: u16) -> Self {
-        const TRAP: u32 = 0xd400_0021;
-        let set = |register: u32, value: u32| 0xd280_0000 | value << 5 | register;
         self.then(set(0, Handle::SELF.raw()))
             .then(set(1, label.into()))
             .then(set(8, 0))
@@ -91,4 +89,12 @@ impl Snippet {
     pub fn run(self, status: General, words: [u64; 4]) -> Result<End, Error> {
         self.start(status, words)?.wait()
     }
+}
+
+/// `svc #1`.
+const TRAP: u32 = 0xd400_0021;
+
+/// `mov`.
+fn set(register: General, value: u32) -> u32 {
+    0xd280_0000 | value << 5 | register
 }

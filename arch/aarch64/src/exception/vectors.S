@@ -4,7 +4,7 @@
 // belongs without a free register and without a copy; then the CPU's kernel stack is taken from the top. The
 // kernel never returns along its stack: it names the thread to run, and that one's registers are loaded.
 //
-// Traps that call, or reply and receive, take a shorter way: the message stays in the registers it came in,
+// Traps that call, reply and receive, or yield take a shorter way: the message stays in the registers it came in,
 // which are those of a function's arguments, and of the rest only what a function may change is stored. If
 // the same thread goes on, that is all; if not, the rest is stored afterwards: functions keep x19 to x28, and
 // nothing but the vectors touches SP_EL0, ELR_EL1, SPSR_EL1 and TPIDR_EL0.
@@ -39,6 +39,8 @@
     cbz     x8, trap_call           // Operation::Call
     cmp     x8, #{REPLY_RECEIVE}
     b.eq    trap_reply_receive
+    cmp     x8, #{YIELD}
+    b.eq    trap_yield
 1:  ldp     x9, x10, [sp, #{X} + 8 * 18]
     stp     x0, x1, [sp, #{X} + 16 * 0]
     stp     x2, x3, [sp, #{X} + 16 * 1]
@@ -129,6 +131,22 @@
     ldp     x18, x19, [sp, #{X} + 16 * 9]
     .endm
 
+    // All but x0 to x19 and x30, of the thread that trapped, whose `Registers` are at x19.
+    .macro store_others
+    mrs     x2, sp_el0
+    mrs     x3, elr_el1
+    mrs     x4, spsr_el1
+    mrs     x5, tpidr_el0
+    stp     x20, x21, [x19, #{X} + 8 * 20]
+    stp     x22, x23, [x19, #{X} + 8 * 22]
+    stp     x24, x25, [x19, #{X} + 8 * 24]
+    stp     x26, x27, [x19, #{X} + 8 * 26]
+    stp     x28, x29, [x19, #{X} + 8 * 28]
+    str     x2, [x19, #{SP}]
+    stp     x3, x4, [x19, #{PC}]
+    str     x5, [x19, #{TPIDR}]
+    .endm
+
     .macro trap_in_place function
     stp     x18, x19, [sp, #{X} + 8 * 18]
     str     x30, [sp, #{X} + 8 * 30]
@@ -149,6 +167,15 @@ trap_reply_receive:
     trap_in_place kernel_reply_receive
     b       trap_done
 
+// Whoever goes on may have been interrupted anywhere.
+trap_yield:
+    trap_in_place kernel_yield
+    cmp     x0, x19
+    b.eq    trap_goes_on
+    store_others
+    cbnz    x0, exception_return
+    b       trap_undecided
+
 trap_call:
     trap_in_place kernel_call
 
@@ -156,6 +183,7 @@ trap_call:
 trap_done:
     cmp     x0, x19
     b.ne    trap_elsewhere
+trap_goes_on:
     mov     sp, x19
     ldp     x18, x19, [sp, #{X} + 8 * 18]
     ldr     x30, [sp, #{X} + 8 * 30]
@@ -175,25 +203,16 @@ trap_unwound:
 
 // The thread that trapped does not go on: the rest of its registers, as far as they are its own.
 trap_elsewhere:
-    mrs     x2, sp_el0
-    mrs     x3, elr_el1
-    mrs     x4, spsr_el1
-    mrs     x5, tpidr_el0
-    stp     x20, x21, [x19, #{X} + 8 * 20]
-    stp     x22, x23, [x19, #{X} + 8 * 22]
-    stp     x24, x25, [x19, #{X} + 8 * 24]
-    stp     x26, x27, [x19, #{X} + 8 * 26]
-    stp     x28, x29, [x19, #{X} + 8 * 28]
-    str     x2, [x19, #{SP}]
-    stp     x3, x4, [x19, #{PC}]
-    str     x5, [x19, #{TPIDR}]
-    cbz     x0, 1f
+    store_others
+    cbz     x0, trap_undecided
+    // Whoever goes on waited in a trap: x9 to x17 are zero already.
     load_others
     load_x0_to_x17
     eret
     dsb     nsh                     // nothing behind ERET is speculated into
     isb
-1:
+
+trap_undecided:
     .cfi_startproc
     vector_saved x19, {X}, {SP}, {PC}
     bl      kernel_continue

@@ -49,6 +49,10 @@ unsafe extern "C" {
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_reply_receive();
 
+    /// The same for [`Operation::Yield`]. What it returns may have been interrupted anywhere.
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_yield();
+
     /// Called when `kernel_call` returned null, with all registers saved:
     ///
     /// `extern "C" fn kernel_continue() -> *mut Registers`
@@ -68,6 +72,7 @@ const DEPTH_LIMIT: u64 = 3;
 global_asm!(
     include_str!("vectors.S"),
     ESR_TRAP = const ESR_TRAP,
+    YIELD = const Operation::Yield as u64,
     REPLY_RECEIVE = const Operation::ReplyReceive as u64,
     SYNCHRONOUS = const Kind::Synchronous as u64,
     IRQ = const Kind::Irq as u64,

@@ -23,7 +23,8 @@ pub enum Direct<Place> {
     Runs(Place),
     /// The current thread goes on, when the CPU is [prepared](Kernel::prepare_current) for it.
     Enters,
-    /// Nothing: it is to be [served](Kernel::serve_at_length) at length.
+    /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, of a yield, that the kernel has
+    /// [work](Kernel::run) to do.
     Not,
 }
 
@@ -130,7 +131,7 @@ impl<P: Platform> Kernel<P> {
 
     /// `thread` runs in place of `trapped`, whose registers the vectors have still to store.
     #[inline(always)]
-    fn go_on_with(
+    pub(crate) fn go_on_with(
         &mut self,
         (thread, place): (ThreadId, P::Place),
         trapped: ThreadId,

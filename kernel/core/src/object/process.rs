@@ -48,7 +48,6 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::CreateEndpoint(_) => self.create_endpoint(call.thread),
             ProcessRequest::Derive(derive) => self.derive(call.thread, derive),
             ProcessRequest::Close(close) => self.close(call.thread, close.handle),
-            ProcessRequest::Yield(_) => self.yield_now(call.thread),
             ProcessRequest::Sleep(sleep) => self.sleep(call.thread, sleep.deadline),
             ProcessRequest::TakeCaller(_) => self.take_caller(call.thread),
         }
@@ -198,12 +197,6 @@ impl<P: Platform> Kernel<P> {
         self.abandon_caller_of_closed(thread, capability.object);
         self.answer(thread, ());
         Ok(self.after_release(holder, capability.object))
-    }
-
-    fn yield_now(&mut self, thread: ThreadId) -> Result<Outcome, Errno> {
-        self.answer(thread, ());
-        self.rotate();
-        Ok(Outcome::Waits)
     }
 
     fn sleep(&mut self, thread: ThreadId, deadline: u64) -> Result<Outcome, Errno> {

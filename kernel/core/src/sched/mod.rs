@@ -13,6 +13,7 @@ pub use cpu::{CpuId, MAX_CPUS};
 pub(crate) use time::ByDeadline;
 pub(crate) use time::NEVER;
 
+use crate::ipc::Direct;
 use crate::kernel::Kernel;
 use crate::platform::{Interrupt, Platform};
 use crate::thread::{State, Thread, ThreadId, Work};
@@ -111,6 +112,34 @@ impl<P: Platform> Kernel<P> {
     /// Answers whether there is more.
     pub fn use_idle_time(&mut self) -> mm::Ahead {
         self.memory.zero_ahead()
+    }
+
+    /// Lets others run in place of the running thread, as [`Operation::Yield`](abi::Operation::Yield) asks. Answers
+    /// as [`Self::serve_directly`] does.
+    #[inline]
+    pub fn yield_directly(&mut self) -> Direct<P::Place> {
+        let Some(trapped) = self.running() else {
+            return Direct::Not;
+        };
+        self.yield_cpu(trapped);
+        match self.pick_next() {
+            Some(next) if next == trapped => Direct::Runs(self.platform.place(next.index())),
+            Some(next) if is_ready(&self.threads, next) => {
+                let &mut Thread { space, process, .. } = self.thread(next);
+                let place = self.platform.place(next.index());
+                self.go_on_with((next, place), trapped, (space, process))
+            }
+            _ => {
+                self.cpu().leaving = Some(trapped);
+                Direct::Not
+            }
+        }
+    }
+
+    /// Puts the answer to a yield in place, and lets others run in place of `thread`, which runs.
+    pub(crate) fn yield_cpu(&mut self, thread: ThreadId) {
+        self.answer(thread, ());
+        self.rotate();
     }
 
     /// The running thread goes to the end of the queue.

@@ -1,13 +1,14 @@
 //! Requests to processes, one's own and children: [`abi::process`].
 
 use crate::call::{call, call_with, exchange, one_handle};
+use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
     Become, Close, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadClock,
-    ReadCredential, SetCredential, Sleep, Start, TakeCaller, UserAndGroup, Wait, Yield,
+    ReadCredential, SetCredential, Sleep, Start, TakeCaller, UserAndGroup, Wait,
 };
 use abi::time::ClockReading;
-use abi::{Badge, Handle, Rights};
+use abi::{Badge, Handle, Operation, Rights};
 use core::convert::Infallible;
 
 /// As [`Create`]. Returns the child, its memory manager and its number.
@@ -126,10 +127,9 @@ pub fn close(handle: Handle) -> Result<(), Error> {
     call(Handle::SELF, Close { handle })
 }
 
-/// As [`Yield`].
+/// As [`Operation::Yield`].
 pub fn yield_now() {
-    // Whether others ran or there was nobody else makes no difference to the caller.
-    call(Handle::SELF, Yield {}).ok();
+    trap([0, 0, 0, 0, 0, 0, 0, 0, Operation::Yield as u64]);
 }
 
 /// As [`Sleep`], until the counter is at `deadline`.

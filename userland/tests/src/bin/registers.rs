@@ -14,7 +14,7 @@
 extern crate alloc;
 
 use abi::memory::{Protection, Unmap};
-use abi::process::{End, Identify, Yield};
+use abi::process::{End, Identify};
 use abi::{Badge, Handle, IpcError, Label, Operation, Request, Tag, Words6};
 use alloc::format;
 use core::array;
@@ -89,9 +89,11 @@ fn answers_that_come_at_once(random: &mut Random) -> Outcome {
     Ok(())
 }
 
+const YIELD: Registers = [0, 0, 0, 0, 0, 0, 0, 0, Operation::Yield as u64];
+
 fn others_in_between(random: &mut Random) -> Outcome {
     for _ in 0..ROUNDS / 4 {
-        expect("yield", random, request(Handle::SELF, Yield {}), [0; 9])?;
+        expect("yield", random, YIELD, [0; 9])?;
         expect("unmap", random, request(Handle::MEMORY, touched_pages()?), [0; 9])?;
         spin(random)?;
     }
@@ -168,7 +170,7 @@ fn perhaps_yield(random: &mut Random) -> Outcome {
     if random.below(4) > 0 {
         return Ok(());
     }
-    expect("yield", random, request(Handle::SELF, Yield {}), [0; 9])
+    expect("yield", random, YIELD, [0; 9])
 }
 
 fn spin_for_ever(random: &mut Random) -> Outcome {
