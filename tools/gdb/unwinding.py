@@ -11,8 +11,8 @@ from gdb.unwinder import Unwinder, register_unwinder
 
 from target_memory import MASK, WORD, read_word
 
-KEPT = [f"x{number}" for number in range(20, 29)]  # by all functions
-STORED = [18, 19, 29, 30]  # in the thread's Registers, to which x19 points
+KEPT = [f"x{number}" for number in range(20, 30)]  # by all functions
+STORED = [18, 19, 30]  # in the thread's Registers, to which x19 points
 
 
 class FrameId:
@@ -23,7 +23,7 @@ class FrameId:
 
 
 class TrapUnwinder(Unwinder):
-    """Knows the frame that calls `kernel_call` and `kernel_reply_receive`."""
+    """Knows the frame that calls `kernel_call`, `kernel_reply_receive` and `kernel_yield`."""
 
     def __init__(self):
         super().__init__("granule-trap")

@@ -28,6 +28,7 @@
 //! | 3 | `Send` | sends, then waits until the message is received; no answer comes |
 //! | 4 | `Reply` | answers a caller and goes on |
 //! | 5 | `Signal` | adds bits to the signals of an endpoint and goes on |
+//! | 8 | `Yield` | lets others run; looks at no other register |
 //!
 //! With [`Operation::UNTIL`] added, what waits does so no longer than until the deadline in x9.
 //!

@@ -57,6 +57,8 @@ impl World {
             Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
         };
 
+        self.direct += usize::from(direct != Direct::Not);
+
         assert_eq!(
             self.identity(thread),
             identity,

@@ -253,6 +253,8 @@ pub struct World {
     pub stores_late: bool,
     /// How the next trap comes in.
     pub way: Way,
+    /// How many traps were served directly, in a straight line.
+    pub direct: usize,
 }
 
 /// As many as there can be.
@@ -323,6 +325,7 @@ impl World {
             interleaved: false,
             stores_late: false,
             way,
+            direct: 0,
         };
         world.run();
         world

@@ -1,9 +1,10 @@
 //! Messages between processes: who runs, what arrives, what happens when one side dies.
 
 use super::world;
+use crate::WAY;
 use abi::process::{Close, Derive, End, Exit, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag};
-use play::World;
+use play::{Way, World};
 
 const CALL: u64 = Operation::Call as u64;
 const RECEIVE: u64 = Operation::Receive as u64;
@@ -233,4 +234,53 @@ fn an_exit_status_reaches_whoever_waits_and_everything_is_given_back_first() {
         Ok(End::Exited(-3)),
         "it can be asked again"
     );
+}
+
+/// How many traps `what` causes that are served in a straight line.
+fn served_directly(world: &mut World, what: impl FnOnce(&mut World)) -> usize {
+    let before = world.direct;
+    what(world);
+    world.direct - before
+}
+
+#[test]
+fn words_between_threads_that_wait_for_each_other_are_served_directly_if_the_way_is_short() {
+    let (mut world, endpoint, _) = server_and_client();
+    world.until(INIT);
+    world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
+    let direct = usize::from(WAY == Way::Shorter);
+    for round in 0..3 {
+        let call = |world: &mut World| {
+            world.trap(CALL, 4, tag(9, 0, 0), [round; 6]);
+        };
+        assert_eq!(served_directly(&mut world, call), direct);
+        assert_eq!((world.running, world.back().words), (Some(INIT), [round; 6]));
+        let answer = |world: &mut World| {
+            world.trap(REPLY_RECEIVE, endpoint.raw().into(), 0, [round + 1; 6]);
+        };
+        assert_eq!(served_directly(&mut world, answer), direct);
+        assert_eq!((world.running, world.back().words), (Some(CHILD), [round + 1; 6]));
+    }
+}
+
+#[test]
+fn a_message_with_more_than_words_or_for_nobody_who_waits_is_not_served_directly() {
+    let (mut world, endpoint, _) = server_and_client();
+    let nobody_waits = |world: &mut World| {
+        world.trap(CALL, 4, 0, [1; 6]);
+    };
+    assert_eq!(served_directly(&mut world, nobody_waits), 0);
+    assert_eq!(world.running, Some(INIT));
+    world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
+    let answer_with_bytes = |world: &mut World| {
+        world.page().bytes[0] = b'x';
+        world.trap(REPLY_RECEIVE, endpoint.raw().into(), tag(0, 1, 0), [2; 6]);
+    };
+    assert_eq!(served_directly(&mut world, answer_with_bytes), 0);
+    assert_eq!((world.running, world.page().bytes[0]), (Some(CHILD), b'x'));
+    let bytes = |world: &mut World| {
+        world.trap(CALL, 4, tag(9, 1, 0), [3; 6]);
+    };
+    assert_eq!(served_directly(&mut world, bytes), 0);
+    assert_eq!((world.running, world.back().words), (Some(INIT), [3; 6]));
 }
