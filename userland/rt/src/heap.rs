@@ -20,6 +20,12 @@ static HEAP: TalcLock<spin::Mutex<()>, Arena> = TalcLock::new(Arena {
     heap_end: None,
 });
 
+/// Keeps all other threads out of the heap until what this returns is dropped; whoever holds it must not
+/// use the heap either.
+pub(crate) fn lock() -> impl Drop {
+    HEAP.lock()
+}
+
 #[derive(Debug)]
 struct Arena {
     /// First address not mapped yet.

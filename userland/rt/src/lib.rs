@@ -1,7 +1,7 @@
 //! What a program links to: its start, its heap, and the kernel's requests as functions.
 //!
 //! ```text
-//!   program          shm, spawn, io, time, archive, ring, sync   what programs are written with
+//!   program          shm, spawn, thread, io, time, ring, sync   what programs are written with
 //!      |                      |
 //!      |                     sys                        one function a request
 //!      |                      |
@@ -61,6 +61,7 @@ mod start;
 pub mod svc;
 pub mod sync;
 pub mod sys;
+pub mod thread;
 pub mod time;
 
 #[cfg(target_os = "none")]

@@ -11,6 +11,7 @@
 //! | `linked` | that processes share the tables of a large segment, and cannot tell |
 //! | `blocks` | that processes share 2 MiB blocks, which are whole or not there |
 //! | `fp` | that FP/SIMD registers belong to their process |
+//! | `threads` | that threads share what is their process's, have what is theirs, and end with it |
 //! | `smp_stress` | that nothing is lost when more processes than CPUs do anything at all |
 //! | `words` | that processes wait for words of memory, and are woken there |
 //! | `registers` | that traps and interruptions leave all other registers as they must |

@@ -14,7 +14,13 @@ use crate::{Error, Outcome, start, sys};
 /// # Errors
 /// As [`abi::process::Fork`].
 pub fn fork(part: impl FnOnce() -> Outcome) -> Result<Child, Error> {
-    match sys::process::fork()? {
+    // Only this thread goes on in the copy, where nobody would give back a heap that another one has.
+    #[cfg(target_os = "none")]
+    let heap = crate::heap::lock();
+    let forked = sys::process::fork();
+    #[cfg(target_os = "none")]
+    drop(heap);
+    match forked? {
         Some((process, pid)) => Ok(Child::new(OwnedHandle::new(process), pid)),
         None => start::end(part()),
     }

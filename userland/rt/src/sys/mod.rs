@@ -7,3 +7,4 @@ pub mod console;
 pub mod memory;
 pub mod process;
 pub mod system;
+pub mod thread;

@@ -1,0 +1,48 @@
+//! Requests to threads, one's own and others: [`abi::thread`].
+
+use crate::call::{call, exchange};
+use crate::{Error, Incoming, Outgoing};
+use abi::Handle;
+use abi::process::{CreateThread, End, ExitThread};
+use abi::thread::{IdentifyThread, Join, ThreadFacts};
+
+/// As [`CreateThread`]. Returns the thread's handle and its number.
+///
+/// # Errors
+/// As [`CreateThread`].
+///
+/// # Safety
+/// What the thread does from its entry on breaks none of Rust's rules; in particular nobody else uses
+/// its stack.
+pub unsafe fn create(request: CreateThread) -> Result<(Handle, u32), Error> {
+    let mut incoming = Incoming::new();
+    let (number,) = exchange(Handle::SELF, request, Outgoing::NOTHING, &mut incoming)?;
+    match *incoming.handles() {
+        [thread] => Ok((thread, number)),
+        _ => Err(Error::Garbled),
+    }
+}
+
+/// As [`ExitThread`].
+pub fn exit(status: i32) -> ! {
+    loop {
+        // If the kernel did not do it, there is nothing better than to ask again.
+        call(Handle::SELF, ExitThread { status }).ok();
+    }
+}
+
+/// As [`Join`].
+///
+/// # Errors
+/// As [`Join`].
+pub fn join(thread: Handle) -> Result<End, Error> {
+    call(thread, Join {})
+}
+
+/// As [`IdentifyThread`].
+///
+/// # Errors
+/// As [`IdentifyThread`].
+pub fn identify(thread: Handle) -> Result<ThreadFacts, Error> {
+    call(thread, IdentifyThread {})
+}

@@ -1,0 +1,263 @@
+//! Threads of one process: what they share, what each has alone, and how all of it ends.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+use abi::Errno;
+use abi::layout::{MOST_THREADS, PAGE_BYTES};
+use abi::process::{End, FaultKind};
+use abi::shm::{AttachFlags, Mode, ShmKey};
+use alloc::format;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+use rt::hazard::spin;
+use rt::shm::Shm;
+use rt::spawn::{Ended, fork};
+use rt::thread::{self, JoinHandle, spawn, yield_now};
+use rt::{Error, Failure, Outcome, Start, println, sys};
+use tests::{Frames, expect};
+
+/// More than there are CPUs.
+const CROWD: u32 = 6;
+const ROUNDS: u32 = 50;
+const REGION_BYTES: u64 = 4 << 20;
+/// Nothing is ever mapped there.
+const NOWHERE: u64 = 8;
+
+rt::program!(run);
+
+fn run(_: &Start) -> Outcome {
+    let parts: [(&str, fn() -> Outcome); 9] = [
+        ("results come back", results),
+        ("each has its own message page", message_pages),
+        ("there are as many as there may be", many),
+        ("all touch one region", touch_one_region),
+        ("one of two detaches", detach_once),
+        ("a fork meets a detach", fork_and_detach),
+        ("an exit takes all along", exit_with_siblings),
+        ("a kill takes all along", kill_with_siblings),
+        ("a fault takes all along", fault_with_siblings),
+    ];
+    for (what, part) in parts {
+        let frames = Frames::count();
+        part()?;
+        frames.check()?;
+        println!("threads: {what}");
+    }
+    Ok(())
+}
+
+/// A crowd of threads that do the same.
+fn crowd<T: Send + 'static>(work: impl Fn(u32) -> T + Copy + Send + 'static) -> Result<Vec<T>, Failure> {
+    let spawned: Result<Vec<_>, Error> = (0..CROWD).map(|place| spawn(move || work(place))).collect();
+    let results = spawned?.into_iter().map(JoinHandle::join);
+    let results: Option<Vec<_>> = results.collect();
+    results.ok_or_else(|| Failure::new("threads: one had no result"))
+}
+
+fn results() -> Outcome {
+    for _ in 0..ROUNDS {
+        let numbers = crowd(|place| (place, thread::number()))?;
+        for (place, (said, number)) in numbers.into_iter().enumerate() {
+            expect("a result", said.into(), place as u64)?;
+            expect("a thread that is the first", u64::from(number == 0), 0)?;
+        }
+    }
+    expect("this thread's number", thread::number().into(), 0)
+}
+
+/// Handles travel in message pages: who found those of another thread would close what that has.
+fn message_pages() -> Outcome {
+    let failed = crowd(|_| (0..ROUNDS).filter(|_| create_and_close().is_err()).count())?;
+    expect("closed by others", failed.iter().sum::<usize>() as u64, 0)
+}
+
+fn create_and_close() -> Result<(), Error> {
+    sys::process::close(sys::process::create_endpoint()?)
+}
+
+fn many() -> Outcome {
+    static GATE: AtomicU32 = AtomicU32::new(0);
+    GATE.store(0, Ordering::Relaxed);
+    let mut all = Vec::new();
+    let refused = loop {
+        match spawn(|| wait_for(&GATE, 1)) {
+            Ok(thread) => all.push(thread),
+            Err(error) => break error,
+        }
+    };
+    GATE.store(1, Ordering::Relaxed);
+    // Two of the handles are the process itself and its memory; some are its parent's gifts.
+    let few = all.len() + 10 < MOST_THREADS as usize;
+    let full = [Errno::EAGAIN, Errno::EMFILE]
+        .map(Error::Refused)
+        .contains(&refused);
+    if few || !full {
+        return Err(Failure::new(format!(
+            "threads: only {}, then {refused}",
+            all.len()
+        )));
+    }
+    drop(all);
+    Ok(())
+}
+
+fn wait_for(gate: &AtomicU32, value: u32) {
+    while gate.load(Ordering::Acquire) < value {
+        yield_now();
+    }
+}
+
+/// Every page comes once, whoever touches it first, and everybody finds what all have added. To begin and to
+/// end is no attachment, and none is lost by it.
+fn touch_one_region() -> Outcome {
+    let segment = Shm::create(ShmKey::PRIVATE, REGION_BYTES, Mode::from_bits(0o600))?;
+    let attachment = segment.attach()?;
+    let address = attachment.address();
+    let attached = crowd(move |_| {
+        let own = segment.attach_at(0).map(|own| {
+            let pages = own.words().chunks(PAGE_BYTES as usize / 8);
+            for page in pages {
+                page[0].fetch_add(1, Ordering::Relaxed);
+            }
+            own.address()
+        });
+        own.is_ok_and(|own| own != address)
+    })?;
+    expect(
+        "threads that attached it elsewhere",
+        attached.iter().filter(|&&it| it).count() as u64,
+        CROWD.into(),
+    )?;
+    for page in attachment.words().chunks(PAGE_BYTES as usize / 8) {
+        expect(
+            "a word that each has added to",
+            page[0].load(Ordering::Relaxed),
+            CROWD.into(),
+        )?;
+    }
+    expect("attachments", segment.stat()?.shm_nattch, 1)?;
+    let spawned = spawn(|| ())?;
+    expect("attachments beside a thread", segment.stat()?.shm_nattch, 1)?;
+    drop(spawned);
+    expect("attachments after it", segment.stat()?.shm_nattch, 1)?;
+    segment.remove()?;
+    Ok(attachment.detach()?)
+}
+
+fn detach_once() -> Outcome {
+    static GATE: AtomicU32 = AtomicU32::new(0);
+    GATE.store(0, Ordering::Relaxed);
+    let segment = Shm::create(ShmKey::PRIVATE, REGION_BYTES, Mode::from_bits(0o600))?;
+    let kept = segment.attach()?;
+    for round in 1..=ROUNDS {
+        let address = sys::memory::shm_attach(segment.id(), 0, AttachFlags::empty())?;
+        let other = spawn(move || {
+            wait_for(&GATE, round);
+            sys::memory::shm_detach(address)
+        })?;
+        GATE.store(round, Ordering::Release);
+        let results = [sys::memory::shm_detach(address), other.join().unwrap_or(Ok(()))];
+        let refused = Err(Error::Refused(Errno::EINVAL));
+        if results != [Ok(()), refused] && results != [refused, Ok(())] {
+            return Err(Failure::new(format!("threads: two detach: {results:?}")));
+        }
+        expect("attachments", segment.stat()?.shm_nattch, 1)?;
+    }
+    segment.remove()?;
+    Ok(kept.detach()?)
+}
+
+/// The child has it, and is counted, or has it not.
+fn fork_and_detach() -> Outcome {
+    static GATE: AtomicU32 = AtomicU32::new(0);
+    GATE.store(0, Ordering::Relaxed);
+    let control = Shm::create(ShmKey::PRIVATE, PAGE_BYTES, Mode::from_bits(0o600))?;
+    let flags = control.attach()?;
+    let segment = Shm::create(ShmKey::PRIVATE, REGION_BYTES, Mode::from_bits(0o600))?;
+    for round in 1..=ROUNDS {
+        let address = sys::memory::shm_attach(segment.id(), 0, AttachFlags::empty())?;
+        let other = spawn(move || {
+            wait_for(&GATE, round);
+            sys::memory::shm_detach(address)
+        })?;
+        GATE.store(round, Ordering::Release);
+        let child = fork(|| {
+            while flags.words()[0].load(Ordering::Acquire) < u64::from(round) {
+                yield_now();
+            }
+            sys::process::exit(sys::memory::shm_detach(address).is_ok().into())
+        })?;
+        let detached = other.join();
+        let attached = segment.stat()?.shm_nattch;
+        flags.words()[0].store(round.into(), Ordering::Release);
+        let end = child.wait()?;
+        if detached != Some(Ok(())) || end != End::Exited(attached as i32) || attached > 1 {
+            let end = Ended(end);
+            return Err(Failure::new(format!(
+                "threads: {detached:?}, {attached} attached, the child {end}"
+            )));
+        }
+        expect("attachments", segment.stat()?.shm_nattch, 0)?;
+    }
+    segment.remove()?;
+    control.remove()?;
+    Ok(flags.detach()?)
+}
+
+fn exit_with_siblings() -> Outcome {
+    ends_with_siblings(End::Exited(7), || sys::process::exit(7))
+}
+
+fn fault_with_siblings() -> Outcome {
+    ends_with_siblings(End::Faulted(FaultKind::Unmapped, NOWHERE), || {
+        rt::hazard::read(NOWHERE);
+        sys::process::exit(1)
+    })
+}
+
+/// Of a child of many threads that never wait for anything, one does `last`.
+fn ends_with_siblings(expected: End, last: fn() -> !) -> Outcome {
+    for _ in 0..ROUNDS / 5 {
+        let end = fork(|| busy_crowd(last))?.wait()?;
+        if end != expected {
+            return Err(Failure::new(format!("threads: the crowd {}", Ended(end))));
+        }
+    }
+    Ok(())
+}
+
+fn kill_with_siblings() -> Outcome {
+    let control = Shm::create(ShmKey::PRIVATE, PAGE_BYTES, Mode::from_bits(0o600))?;
+    let flags = control.attach()?;
+    for round in 1..=u64::from(ROUNDS / 5) {
+        let child = fork(|| busy_crowd_with(&|| flags.words()[0].store(round, Ordering::Release), spin))?;
+        while flags.words()[0].load(Ordering::Acquire) < round {
+            yield_now();
+        }
+        child.kill()?;
+    }
+    control.remove()?;
+    Ok(flags.detach()?)
+}
+
+fn busy_crowd(last: fn() -> !) -> Outcome {
+    busy_crowd_with(&|| (), last)
+}
+
+/// Threads that count for ever, and when all do, `ready` and `last`.
+fn busy_crowd_with(ready: &dyn Fn(), last: fn() -> !) -> Outcome {
+    static BUSY: AtomicU32 = AtomicU32::new(0);
+    let mut all = Vec::new();
+    for _ in 0..CROWD {
+        all.push(spawn(|| {
+            BUSY.fetch_add(1, Ordering::Relaxed);
+            spin()
+        })?);
+    }
+    wait_for(&BUSY, CROWD);
+    ready();
+    last()
+}
