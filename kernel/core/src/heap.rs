@@ -185,13 +185,8 @@ mod tests {
         let slots: Vec<Slot<Thread>> = (0..count).map(|_| Slot::EMPTY).collect();
         let mut threads = Slots::new(slots.leak());
         let new = || {
-            Thread::new(
-                Id::from_parts(0, 0),
-                Id::from_parts(0, 0),
-                0,
-                Frame::from_number(0),
-                CpuId::BOOT,
-            )
+            let (process, space) = (Id::from_parts(0, 0), Id::from_parts(0, 0));
+            Thread::new((process, 0), space, Frame::from_number(0), CpuId::BOOT)
         };
         let ids = (0..count).map(|_| threads.insert(new()).expect("room"));
         let ids = ids.collect();

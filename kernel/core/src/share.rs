@@ -1,7 +1,7 @@
 //! How much one may make of what there is a fixed number of, so that nobody takes it away from all others.
 //!
 //! A quarter of all, each time. Users are bounded, and user 0 is not in how many processes it has: what it runs decides
-//! about the machine anyway. A process of user 0 answers for the endpoints it makes by itself, since servers are among
+//! about the machine anyway; so it is with threads besides a process's first one. A process of user 0 answers for the endpoints it makes by itself, since servers are among
 //! them that many depend on. What was made counts until it is gone, whoever holds it.
 
 use crate::kernel::Kernel;
@@ -37,9 +37,26 @@ impl<P: Platform> Kernel<P> {
     /// # Errors
     /// `ENFILE` it has its share, or there is no room at all.
     pub(crate) fn check_process(&self, user: Uid) -> Result<(), Errno> {
+        // For as many as that there are threads, whatever those are that processes have besides.
         let is_own = |process: &Process| process.user == user && user != Uid::ROOT;
-        let threads = self.threads.available();
-        check(&self.processes, is_own).and(if threads == 0 { Err(Errno::ENFILE) } else { Ok(()) })
+        check(&self.processes, is_own)
+    }
+
+    /// Whether a process of `user` may have one more thread besides its first one.
+    ///
+    /// # Errors
+    /// `ENFILE` the user has its share, or there is no room at all.
+    pub(crate) fn check_thread(&self, user: Uid) -> Result<(), Errno> {
+        let all = self.threads.capacity() - self.processes.capacity();
+        let is_own = |process: &Process| process.user == user && user != Uid::ROOT;
+        let processes = self.processes.iter().filter(|(_, process)| is_own(process));
+        let own: u32 = processes
+            .map(|(_, process)| process.threads.count().saturating_sub(1))
+            .sum();
+        if self.more_threads == 0 || own >= all / 4 {
+            return Err(Errno::ENFILE);
+        }
+        Ok(())
     }
 
     /// Whether `maker` may make one more endpoint.

@@ -19,11 +19,11 @@ pub type ThreadId = Id<Thread>;
 pub struct Thread {
     /// Whose it is.
     pub process: Id<Process>,
-    /// The address space that it runs in, as long as it lives.
-    pub space: SpaceId,
     /// Which one of that process: says where its message page is ([`abi::layout::message_page`]). When
     /// it has ended, another one may have it.
     pub number: u32,
+    /// The address space that it runs in, as long as it lives.
+    pub space: SpaceId,
     /// What it does.
     pub state: State,
     /// The frame of its message page.
@@ -136,23 +136,23 @@ impl State {
             | Self::Deferred(_)
             | Self::Ended(_) => false,
             Self::WaitingEnd(_, answer) => !matches!(answer, EndAnswer::Nothing),
-            Self::Calling { .. }
+            Self::Joining(_)
+            | Self::Calling { .. }
             | Self::AwaitingAnswer { .. }
             | Self::AwaitingReply { .. }
             | Self::Receiving(_)
-            | Self::Joining(_)
             | Self::Reading(_) => true,
         }
     }
 }
 
 impl Thread {
-    /// Thread `number` of `process`, which has not started; `page` is its message page, in `space`.
-    pub fn new(process: Id<Process>, space: SpaceId, number: u32, page: Frame, home: CpuId) -> Self {
+    /// Thread `number` of a process, which has not started; `page` is its message page, in `space`.
+    pub fn new((process, number): (Id<Process>, u32), space: SpaceId, page: Frame, home: CpuId) -> Self {
         Self {
             process,
-            space,
             number,
+            space,
             state: State::New,
             page,
             home,
@@ -168,14 +168,14 @@ impl Thread {
 }
 
 impl Thread {
-    /// Nobody is in front of it in its queue any more.
-    pub(crate) fn comes_first(&mut self) {
-        self.link.previous = None;
-    }
-
     /// Whether it is only remembered.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))
+    }
+
+    /// Nobody is in front of it in its queue any more.
+    pub(crate) fn comes_first(&mut self) {
+        self.link.previous = None;
     }
 }
 

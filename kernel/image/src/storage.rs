@@ -54,7 +54,7 @@ impl Counts {
             frames_for::<Slot<Thread>>(self.threads),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),
-            frames_for::<Slot<AwaitedWord>>(self.processes),
+            frames_for::<Slot<AwaitedWord>>(self.threads),
             frames_for::<Slot<mm::Region>>(self.regions),
             frames_for::<KeyBucket>(self.regions),
             frames_for::<Slot<mm::Account>>(self.processes),
@@ -96,7 +96,7 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
         processes: ram.take_slots(counts.processes),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
-        words: ram.take_slots(counts.processes),
+        words: ram.take_slots(counts.threads),
     }
 }
 

@@ -6,7 +6,7 @@ pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;
 use crate::process::Process;
-use crate::thread::{Thread, ThreadId};
+use crate::thread::ThreadId;
 use abi::{Badge, Rights};
 use mm::{RegionId, SpaceId};
 use slots::Id;
@@ -29,7 +29,7 @@ pub enum Object {
     /// The answer to a call of a thread; the handle's badge says which call.
     Reply(ThreadId),
     /// A thread.
-    Thread(Id<Thread>),
+    Thread(ThreadId),
 }
 
 /// What a handle stands for: an object, and what may be done to it.

@@ -41,7 +41,8 @@ impl<P: Platform> Kernel<P> {
     ) -> Result<(ProcessId, SpaceId), Errno> {
         let pid = self.pid_for_another(credential.uid)?;
         let (space, page) = self.new_space(Identity { credential, pid }, FIRST_THREAD)?;
-        let process = self.insert_process(name, (pid, parent), credential.uid, space, (FIRST_THREAD, page));
+        let thread = (FIRST_THREAD, page);
+        let process = self.insert_process(name, (pid, parent), credential.uid, space, thread);
         self.place_new(process, Handle::SELF, Object::Process(process));
         self.place_new(process, Handle::MEMORY, Object::Memory(space));
         Ok((process, space))
@@ -50,7 +51,6 @@ impl<P: Platform> Kernel<P> {
     /// A number for another process of `user`, if there is room for it.
     pub(super) fn pid_for_another(&mut self, user: Uid) -> Result<Pid, Errno> {
         self.check_process(user)?;
-        // For as many as that there are threads (`Kernel::more_threads`).
         Ok(self.next_pid())
     }
 
@@ -97,19 +97,22 @@ impl<P: Platform> Kernel<P> {
             panic!("there is no room for the process that there was room for");
         };
         self.processes_made += 1;
-        self.insert_thread(process, number, page);
+        self.insert_thread(process, space, (number, page));
         process
     }
 
-    /// Makes a thread of `process` that has not started.
+    /// Makes a thread of `process`, whose address space is `space`, that has not started; it has this number
+    /// and message page.
     ///
     /// # Panics
     /// If there is no room for it.
-    pub(super) fn insert_thread(&mut self, process: ProcessId, number: u32, page: Frame) -> ThreadId {
-        let Some(space) = self.process(process).space else {
-            panic!("{process:?} has no address space for a thread");
-        };
-        let thread = Thread::new(process, space, number, page, self.cpus.least_loaded());
+    pub(super) fn insert_thread(
+        &mut self,
+        process: ProcessId,
+        space: SpaceId,
+        (number, page): (u32, Frame),
+    ) -> ThreadId {
+        let thread = Thread::new((process, number), space, page, self.cpus.least_loaded());
         let Ok(thread) = self.threads.insert(thread) else {
             panic!("there is no room for the thread that there was room for");
         };

@@ -175,8 +175,8 @@ impl<P: Platform> Kernel<P> {
                 }
             }
             State::Reading(_) => self.console.forget_reader(id),
-            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that
-            // still holds this thread as its caller finds that it is gone.
+            // Running, new, working, sleeping, or waiting for an answer: in no queue. A server that still
+            // holds this thread as its caller finds that it is gone.
             State::New
             | State::Ready
             | State::Working(_)

@@ -35,13 +35,8 @@ impl<P: Platform> Kernel<P> {
                 return Err(errno);
             }
         };
-        let child = self.insert_process(
-            name,
-            (pid, parent_pid),
-            credential.uid,
-            child_space,
-            (number, page),
-        );
+        let (pids, first) = ((pid, parent_pid), (number, page));
+        let child = self.insert_process(name, pids, credential.uid, child_space, first);
         self.inherit_handles((parent, space), (child, child_space));
         self.answer_with_handles(thread, (pid,), [Capability::to(Object::Process(child))]);
         self.thread(thread).state = State::Working(Work::Fork(job, child));
@@ -89,9 +84,8 @@ fn heirloom(
     let object = match capability.object {
         Object::Process(process) => (process == parent).then_some(Object::Process(child))?,
         Object::Memory(space) => (space == parent_space).then_some(Object::Memory(child_space))?,
-        // Who is to answer stays who he was, as below.
-        Object::Reply(_) => return None,
-        Object::Thread(_) => return None,
+        // Who is to answer stays who he was, as below; and of threads there is one, which is another.
+        Object::Reply(_) | Object::Thread(_) => return None,
         other => other,
     };
     // Who serves stays who served: callers of a parent that is gone shall learn that.

@@ -22,17 +22,15 @@ impl<P: Platform> Kernel<P> {
         create: CreateThread,
     ) -> Result<Outcome, Errno> {
         let owner = self.process(process);
-        let (space, number, room) = (owner.space, owner.threads.free_number(), owner.handles.room());
-        let number = number.ok_or(Errno::EAGAIN)?;
-        if self.more_threads == 0 {
-            return Err(Errno::ENFILE);
-        }
-        if room < 1 {
+        let (user, space) = (owner.user, owner.space.ok_or(Errno::ESRCH)?);
+        let number = owner.threads.free_number().ok_or(Errno::EAGAIN)?;
+        if owner.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
-        let page = self.memory.map_message_page(space.ok_or(Errno::ESRCH)?, number)?;
+        self.check_thread(user)?;
+        let page = self.memory.map_message_page(space, number)?;
         self.more_threads -= 1;
-        let thread = self.insert_thread(process, number, page);
+        let thread = self.insert_thread(process, space, (number, page));
         self.begin_thread(thread, create);
         Ok(self.answer_with_handles(creator, (number,), [Capability::to(Object::Thread(thread))]))
     }
