@@ -23,7 +23,7 @@ class FrameId:
 
 
 class TrapUnwinder(Unwinder):
-    """Knows the frame that calls `kernel_call`, `kernel_reply_receive` and `kernel_yield`."""
+    """Knows the frame that calls `kernel_call`, `kernel_reply_receive`, `kernel_signal` and `kernel_yield`."""
 
     def __init__(self):
         super().__init__("granule-trap")

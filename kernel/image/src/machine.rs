@@ -174,7 +174,10 @@ impl Machine {
     fn others(&mut self, place: Place) -> (&mut Activation, &mut FpUsage) {
         let kept = place.0.as_ptr();
         // SAFETY: The array lives for ever, and `self`, which is borrowed, alone leads to this part of it.
-        unsafe { (&mut (*kept).activation, &mut (*kept).fp) }
+        let activation = unsafe { &mut (*kept).activation };
+        // SAFETY: As above; it is another part.
+        let fp = unsafe { &mut (*kept).fp };
+        (activation, fp)
     }
 
     fn others_of(&mut self, thread: u32) -> (&mut Activation, &mut FpUsage) {

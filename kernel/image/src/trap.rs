@@ -2,7 +2,7 @@
 //!
 //! The vectors come here in two ways. Most traps (`svc #1`) are served with the message in the
 //! argument registers, and the thread's other registers stay where they are ([`kernel_call`],
-//! [`kernel_reply_receive`]). All other exceptions have every register saved first ([`kernel_trap`]).
+//! [`kernel_reply_receive`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
 use crate::console::say;
 use crate::cpus;
@@ -116,6 +116,12 @@ extern "C" fn kernel_yield() -> *mut Registers {
         Direct::Enters => prepare_current(guard),
         Direct::Not => core::ptr::null_mut(),
     }
+}
+
+/// The same for [`Operation::Signal`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_signal(handle: u64, bits: u64) -> *mut Registers {
+    serve_in_place(Operation::Signal, handle, bits, [0; 6])
 }
 
 /// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
@@ -275,7 +281,7 @@ fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
     let operation = Operation::decode(unsafe { registers.as_ref() }.x[8]);
     if matches!(
         operation,
-        Ok(Operation::Call | Operation::ReplyReceive | Operation::Yield)
+        Ok(Operation::Call | Operation::ReplyReceive | Operation::Signal | Operation::Yield)
     ) {
         say_once_that_messages_take_the_long_way(&mut kernel.log);
     }

@@ -9,7 +9,7 @@ use kcore::{Next, Registers};
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Those that call, or reply and receive, hand their message over in registers.
+    /// Those that call, reply and receive, or signal, hand their message over in registers.
     Shorter,
     /// All registers are stored first.
     Long,
@@ -26,7 +26,12 @@ impl World {
         match (self.way, operation) {
             (
                 Way::Shorter,
-                Ok(operation @ (Operation::Call | Operation::ReplyReceive | Operation::Yield)),
+                Ok(
+                    operation @ (Operation::Call
+                    | Operation::ReplyReceive
+                    | Operation::Signal
+                    | Operation::Yield),
+                ),
             ) => self.trap_in_place(operation),
             _ => {
                 self.kernel().trap();

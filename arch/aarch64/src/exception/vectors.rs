@@ -53,6 +53,10 @@ unsafe extern "C" {
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_yield();
 
+    /// The same for [`Operation::Signal`], of which x0 and x1 are all.
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_signal();
+
     /// Called when `kernel_call` returned null, with all registers saved:
     ///
     /// `extern "C" fn kernel_continue() -> *mut Registers`
@@ -74,6 +78,7 @@ global_asm!(
     ESR_TRAP = const ESR_TRAP,
     YIELD = const Operation::Yield as u64,
     REPLY_RECEIVE = const Operation::ReplyReceive as u64,
+    SIGNAL = const Operation::Signal as u64,
     SYNCHRONOUS = const Kind::Synchronous as u64,
     IRQ = const Kind::Irq as u64,
     FIQ = const Kind::Fiq as u64,

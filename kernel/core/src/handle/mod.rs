@@ -71,6 +71,15 @@ impl Capability {
         }
     }
 
+    /// What is signalled by whoever has it and says `bits`: its badge, if it has one.
+    #[inline]
+    pub(crate) const fn signals(&self, bits: u64) -> u64 {
+        match self.badge {
+            Badge(0) => bits,
+            Badge(own) => own,
+        }
+    }
+
     /// `endpoint` with all rights.
     pub const fn to_new_endpoint(endpoint: Id<Endpoint>) -> Self {
         Self {

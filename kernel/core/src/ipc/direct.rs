@@ -1,5 +1,5 @@
-//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU, and
-//! questions that a field answers.
+//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU,
+//! signals that nobody waits for, and questions that a field answers.
 //!
 //! Most messages are of this kind, and cost what this costs. Nothing is decided here that [`Kernel::send`],
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
@@ -39,8 +39,11 @@ impl<P: Platform> Kernel<P> {
         tag: u64,
         words: &Words6,
     ) -> Direct<P::Place> {
-        // Without bytes and handles, the tag is a label.
+        // Without bytes and handles, the tag is a label; of signals it is the bits.
         let served = match (u32::try_from(handle), u16::try_from(tag)) {
+            (Ok(handle), _) if matches!(operation, Operation::Signal) => {
+                self.signal_directly(Handle::from_raw(handle), tag)
+            }
             (Ok(handle), Ok(label)) => {
                 let (handle, tag) = (Handle::from_raw(handle), Tag::new(Label(label)));
                 match operation {
@@ -127,6 +130,26 @@ impl<P: Platform> Kernel<P> {
         let &mut Thread { space, process, .. } = to;
         endpoint.receivers.push(&mut self.threads, server);
         Some(self.go_on_with((caller, place), server, (space, process)))
+    }
+
+    #[inline(always)]
+    fn signal_directly(&mut self, handle: Handle, bits: u64) -> Option<Direct<P::Place>> {
+        let cpu = self.cpus.this();
+        let (thread, process) = (cpu.current?, cpu.process?);
+        let handles = &self.processes.get(process)?.handles;
+        let capability = handles.find(handle, Rights::SIGNAL).ok()?;
+        let Object::Endpoint(id) = capability.object else {
+            return None;
+        };
+        let endpoint = self.endpoints.get_mut(id)?;
+        if endpoint.receiving == 0 || !endpoint.receivers.is_empty() {
+            return None;
+        }
+        endpoint.signals |= capability.signals(bits);
+        let place = self.platform.place(thread.index());
+        let nothing = Message::empty(Label::DONE);
+        self.platform.registers_at(place).set_answer(0, nothing, 0);
+        Some(Direct::Runs(place))
     }
 
     /// `thread` runs in place of `trapped`, whose registers the vectors have still to store.

@@ -25,12 +25,8 @@ impl<P: Platform> Kernel<P> {
         if self.endpoint(endpoint).receiving == 0 {
             return Err(IpcError::PeerGone);
         }
-        let bits = match capability.badge {
-            Badge(0) => bits,
-            Badge(own) => own,
-        };
         self.deliver(thread, Message::empty(Label::DONE), Badge(0));
-        self.add_signals(endpoint, bits);
+        self.add_signals(endpoint, capability.signals(bits));
         Ok(())
     }
 
