@@ -138,6 +138,10 @@ impl<M: Mmu> MemoryManager<M> {
                 }
             }
             self.audit_owned(id, vma)?;
+            check(
+                vma.is_touched || self.mmu.next_held(&space.hardware, vma.range()).is_none(),
+                "an untouched VMA has neither translations nor tables",
+            )?;
         }
         owned += self.arriving(space).map_or(0, |vma| vma.owned);
         check(

@@ -5,7 +5,7 @@ use crate::mmu::Mmu;
 use crate::region::{Region, RegionTable};
 use crate::space::{Space, SpaceId, SpaceState};
 use crate::touch::Touch;
-use crate::vma::{Attachment, Backing, Vma, VmaId, VmaState, Vmas, existing};
+use crate::vma::{Attachment, Backing, Vma, VmaId, VmaState, Vmas, existing, existing_mut};
 use abi::process::FaultKind;
 use abi::shm::{ShmId, ShmKey};
 use addr::{Page, PageRange, Perms, VirtAddr};
@@ -96,6 +96,7 @@ impl<M: Mmu> MemoryManager<M> {
         if existing(vmas, id).growth_to(page).is_some() {
             space.grow(frames, vmas, id, page, needed)?;
         }
+        existing_mut(vmas, id).is_touched = true;
         let vma = usable(space, vmas, id, page).ok_or(FaultCause::Unmapped)?;
         if !vma.perms.contains(needed) {
             return Err(FaultCause::NotPermitted);

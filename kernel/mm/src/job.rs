@@ -19,7 +19,7 @@ use crate::part::Part;
 use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Leaving, Neighbours, Remains, VmaId, VmaState, existing, existing_mut, leave_ring, tables_needed,
+    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
 };
 
 /// Most frames that one step handles.
@@ -132,6 +132,10 @@ impl<M: Mmu> MemoryManager<M> {
         let vma = existing(vmas, id);
         let (range, manner) = (vma.range(), vma.manner());
         let neighbours = Neighbours::of(vmas, id);
+        if !vma.is_touched {
+            self.remove_vma(space_id, id, neighbours, now);
+            return EMPTY_COST;
+        }
         let vacant = neighbours.around(range);
         let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
         let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
@@ -169,6 +173,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let cost = part.cost(tray);
         if part.is_last {
+            touch_neighbours(vmas, id);
             self.remove_vma(space_id, id, neighbours, now);
         } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
             leaving.from = part.range.end();
@@ -336,5 +341,13 @@ impl<M: Mmu> MemoryManager<M> {
             frames.give_back(root, &flushed);
         }
         Work::NothingLeft
+    }
+}
+
+/// Leaves the tables of a VMA that goes to those beside it, as far as they have a use for them.
+fn touch_neighbours(vmas: &mut Vmas, id: VmaId) {
+    let vma = existing(vmas, id);
+    for neighbour in [vma.before(), vma.after()].into_iter().flatten() {
+        existing_mut(vmas, neighbour).is_touched = true;
     }
 }

@@ -226,6 +226,7 @@ impl<T> Slots<T> {
     ///
     /// # Errors
     /// [`Full`] when no slot is free; `value` is dropped.
+    #[inline(always)] // so that a large value is made where it is to be
     pub fn insert(&mut self, value: T) -> Result<Id<T>, Full> {
         if self.available() == 0 {
             return Err(Full);

@@ -32,6 +32,9 @@ pub struct Vma {
     pub(crate) state: VmaState,
     /// How many of its pages its address space is charged frames for.
     pub(crate) owned: u64,
+    /// Whether there may be translations, or tables that have become its own to give back. What is not touched
+    /// goes without a look at any table.
+    pub(crate) is_touched: bool,
     node: Node,
     /// Neighbours in the ring of all that is left of one attachment; itself if it is alone.
     ring: Option<Ring>,
@@ -89,9 +92,11 @@ impl Attachment {
 }
 
 impl Vma {
-    /// A VMA that is in no set yet, live or to be filled.
+    /// A VMA that is in no set yet, to be filled if `state` says so, or else live.
+    #[inline]
     pub(crate) fn new(range: PageRange, perms: Perms, backing: Backing, state: VmaState) -> Self {
-        let owns_all = backing.owns_frames() && state == VmaState::Live;
+        let is_filling = state == VmaState::Filling;
+        let owns_all = backing.owns_frames() && !is_filling;
         let most = match backing {
             Backing::Anonymous | Backing::Stack(_) => Perms::all(),
             Backing::MessagePage
@@ -105,12 +110,18 @@ impl Vma {
             perms,
             most,
             backing,
-            state,
+            // A leaving one is never new, so what such a state says is not copied.
+            state: if is_filling {
+                VmaState::Filling
+            } else {
+                VmaState::Live
+            },
             owned: if owns_all {
                 content_of(range, backing).count().get()
             } else {
                 0
             },
+            is_touched: is_filling || backing == Backing::MessagePage,
             node: Node::ALONE,
             ring: None,
         }
@@ -267,6 +278,7 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
     };
     let upper = Vma {
         most: whole.most,
+        is_touched: whole.is_touched,
         ..Vma::new(high, whole.perms, backing, VmaState::Live)
     };
     existing_mut(vmas, id).owned -= upper.owned;
@@ -292,8 +304,13 @@ pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId) -> b
     // `id` is left of an attachment, if it is one.
     leave_ring(vmas, next);
     set.remove(vmas, next);
-    let owned = vmas.remove(next).map_or(0, |next| next.owned);
-    existing_mut(vmas, id).owned += owned;
+    let Vma {
+        owned, is_touched, ..
+    } = *existing(vmas, next);
+    vmas.remove(next);
+    let vma = existing_mut(vmas, id);
+    vma.owned += owned;
+    vma.is_touched |= is_touched;
     set.resize(vmas, id, whole);
     true
 }

@@ -16,8 +16,9 @@ pub(in crate::vma) struct Node {
     pub gap: u64,
     pub left: Subtree,
     pub right: Subtree,
-    /// What it hangs from.
-    up: Option<Hook>,
+    /// What it hangs from, and on which side of that.
+    up: Option<VmaId>,
+    side: Side,
 }
 
 /// What hangs on one side of a node; or the whole tree.
@@ -58,7 +59,15 @@ impl Node {
         left: Subtree::EMPTY,
         right: Subtree::EMPTY,
         up: None,
+        side: Side::Left,
     };
+
+    fn hook(&self) -> Option<Hook> {
+        self.up.map(|node| Hook {
+            node,
+            side: self.side,
+        })
+    }
 
     fn on(&self, side: Side) -> &Subtree {
         match side {
@@ -102,28 +111,23 @@ pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId) {
 
 /// Takes `old` out of the tree. Its neighbours know each other already.
 pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
+    let node = &existing(vmas, old).node;
     let Node {
-        after,
-        left,
-        right,
-        up,
-        ..
-    } = existing(vmas, old).node;
+        after, left, right, ..
+    } = *node;
+    let up = node.hook();
     match (left.top, right.top, after) {
         (Some(_), Some(_), Some(after)) => {
             // The next higher one, which has nothing on its left, takes its place.
-            let Node {
-                right: rest,
-                up: hook,
-                ..
-            } = existing(vmas, after).node;
+            let node = &existing(vmas, after).node;
+            let (rest, hook) = (node.right, node.hook());
             let own = Hook {
                 node: after,
                 side: Side::Right,
             };
             let hook = hook.filter(|hook| hook.node != old).unwrap_or(own);
-            let node = &mut existing_mut(vmas, after).node;
-            (node.left, node.up) = (left, up);
+            existing_mut(vmas, after).node.left = left;
+            hang_node(vmas, after, up);
             hang(
                 vmas,
                 left,
@@ -154,7 +158,7 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
 /// Works out anew what is known above a VMA whose gap has changed.
 pub(super) fn refresh(vmas: &mut Vmas, root: &mut Subtree, changed: VmaId) {
     let node = &existing(vmas, changed).node;
-    let (up, tree) = (node.up, node.as_top(changed));
+    let (up, tree) = (node.hook(), node.as_top(changed));
     rise(vmas, root, up, tree);
 }
 
@@ -169,7 +173,10 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
     };
     let node = &existing(vmas, top).node;
     for side in [Side::Left, Side::Right] {
-        let hook = node.on(side).top.and_then(|below| existing(vmas, below).node.up);
+        let hook = node
+            .on(side)
+            .top
+            .and_then(|below| existing(vmas, below).node.hook());
         if hook.is_some_and(|hook| (hook.node, hook.side) != (top, side)) {
             return Err("what hangs from a node knows that");
         }
@@ -188,8 +195,14 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
 /// Tells the top of `tree` what it hangs from.
 fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
     if let Some(top) = tree.top {
-        existing_mut(vmas, top).node.up = up;
+        hang_node(vmas, top, up);
     }
+}
+
+fn hang_node(vmas: &mut Vmas, id: VmaId, up: Option<Hook>) {
+    let node = &mut existing_mut(vmas, id).node;
+    node.up = up.map(|hook| hook.node);
+    node.side = up.map_or(Side::Left, |hook| hook.side);
 }
 
 /// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings all
@@ -199,7 +212,7 @@ fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Sub
     while let Some(Hook { node: top, side }) = up {
         let node = &mut existing_mut(vmas, top).node;
         *node.on_mut(side) = tree;
-        up = node.up;
+        up = node.hook();
         tree = node.as_top(top);
         if node.left.height.abs_diff(node.right.height) > 1 {
             tree = balance(vmas, top);
@@ -212,7 +225,8 @@ fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Sub
 #[cold]
 #[inline(never)]
 fn balance(vmas: &mut Vmas, top: VmaId) -> Subtree {
-    let Node { left, right, up, .. } = existing(vmas, top).node;
+    let node = &existing(vmas, top).node;
+    let (left, right, up) = (node.left, node.right, node.hook());
     let (side, tall) = if left.height > right.height {
         (Side::Left, left.top)
     } else {
@@ -238,10 +252,7 @@ fn rotate(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
     hang(vmas, middle, Some(Hook { node: top, side }));
     let down = &mut existing_mut(vmas, top).node;
     *down.on_mut(side) = middle;
-    down.up = Some(Hook {
-        node: child,
-        side: other,
-    });
+    (down.up, down.side) = (Some(child), other);
     let down = down.as_top(top);
     let up = &mut existing_mut(vmas, child).node;
     *up.on_mut(other) = down;
