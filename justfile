@@ -24,6 +24,11 @@ test filter='':
 fuzz *options:
     @cargo run --quiet --package granule-fuzz -- {{ options }}
 
+# Have many programs send ten million messages made up of anything, `just soak --messages N --seed S`
+[no-exit-message]
+soak *options:
+    @{{ granule }} soak {{ options }}
+
 # Change FILE in every way that cargo-mutants knows and list what no test notices (`cargo install cargo-mutants`)
 [no-exit-message]
 mutants file:

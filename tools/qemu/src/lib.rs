@@ -43,6 +43,7 @@ pub mod rpi4_firmware;
 pub mod rpi4_tree;
 pub mod run;
 pub mod settings;
+pub mod soak;
 pub mod suite;
 pub mod symbols;
 pub mod tree;

@@ -14,7 +14,7 @@ use granule_qemu::machine::{Machine, ensure_qemu};
 use granule_qemu::run::{Audience, run};
 use granule_qemu::settings::Settings;
 use granule_qemu::workspace::Workspace;
-use granule_qemu::{bench, build, card, conformance, debug, flash, growth, suite};
+use granule_qemu::{bench, build, card, conformance, debug, flash, growth, soak, suite};
 
 /// Builds, runs, tests, measures and debugs Granule.
 #[derive(Parser)]
@@ -77,6 +77,13 @@ enum Verb {
         /// Words for the kernel's command line.
         #[arg(last = true)]
         bootargs: Vec<String>,
+    },
+    /// Build, then have many programs send messages made up of anything.
+    Soak {
+        #[command(flatten)]
+        machine: Settings,
+        #[command(flatten)]
+        options: soak::Options,
     },
     /// Build, then measure in executed instructions, one CPU.
     Bench {
@@ -148,6 +155,10 @@ fn execute(verb: Verb) -> Result<ExitCode> {
                 &bootargs.join(" "),
                 &options,
             )
+        }
+        Verb::Soak { machine, options } => {
+            let machine = Machine::try_from(machine)?;
+            soak::soak(&ready_for(&machine)?, &machine, &options)
         }
         Verb::Bench { growth: true, .. } => {
             ensure_qemu()?;

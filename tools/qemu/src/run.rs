@@ -49,29 +49,43 @@ pub fn run(
     audience: Audience,
     deadline: Duration,
 ) -> Result<u8> {
-    let (console, words) = match audience {
-        Audience::Person => (Console::Terminal, "exit=semihosting"),
-        Audience::Script => (Console::Stream, "exit=semihosting interactive=no"),
+    let console = match audience {
+        Audience::Person => Console::Terminal,
+        Audience::Script => {
+            return run_alone(
+                workspace,
+                machine,
+                &format!("interactive=no {bootargs}"),
+                deadline,
+            );
+        }
     };
-    let boot = Boot::new(workspace, machine, &[words, bootargs])?;
+    let mut command = prepare(workspace, machine, bootargs, console)?;
+    eprintln!("Type `exit` to power off. Ctrl-A X ends QEMU at once, Ctrl-A C opens its monitor.");
+    let (mut child, output) = start_shown(workspace, &mut command)?;
+    let status = child.wait()?;
+    finish(output)?;
+    exit_code(status)
+}
+
+/// The same for a machine that has to end by itself, as nobody types anything.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_alone(workspace: &Workspace, machine: &Machine, bootargs: &str, deadline: Duration) -> Result<u8> {
+    let mut command = prepare(workspace, machine, bootargs, Console::Stream)?;
+    let (child, output) = start_shown(workspace, command.stdin(Stdio::null()))?;
+    let status = wait_until(child, deadline)?;
+    finish(output)?;
+    exit_code(status)
+}
+
+fn prepare(workspace: &Workspace, machine: &Machine, bootargs: &str, console: Console) -> Result<Command> {
+    let boot = Boot::new(workspace, machine, &["exit=semihosting", bootargs])?;
     let boot = chain::boot(workspace, "run", machine, None, boot)?;
     println!("{}", announcement(&boot, machine)?);
-    let mut command = machine.command(&boot, console);
-    match audience {
-        Audience::Person => {
-            eprintln!("Type `exit` to power off. Ctrl-A X ends QEMU at once, Ctrl-A C opens its monitor.");
-            let (mut child, output) = start_shown(workspace, &mut command)?;
-            let status = child.wait()?;
-            finish(output)?;
-            exit_code(status)
-        }
-        Audience::Script => {
-            let (child, output) = start_shown(workspace, command.stdin(Stdio::null()))?;
-            let status = wait_until(child, deadline)?;
-            finish(output)?;
-            exit_code(status)
-        }
-    }
+    Ok(machine.command(&boot, console))
 }
 
 /// Names the image by its content, so that one sees that every board boots the same, and the board.

@@ -14,6 +14,7 @@
 //! | `threads` | that threads share what is their process's, have what is theirs, and end with it |
 //! | `smp_stress` | that nothing is lost when more processes than CPUs do anything at all |
 //! | `words` | that processes wait for words of memory, and are woken there |
+//! | `syscalls` | that nothing is lost whatever many programs put into the registers of a trap |
 //! | `registers` | that traps and interruptions leave all other registers as they must |
 //!
 //! Each prints a line about what it found, and exits with status 0 if that is as it should be.

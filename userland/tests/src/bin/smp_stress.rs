@@ -9,17 +9,20 @@
 
 extern crate alloc;
 
+use abi::memory::Protection;
 use abi::process::End;
 use abi::shm::{GetFlags, Mode, ShmKey};
 use abi::{Badge, Errno, Handle, Label};
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
+use rt::handle::OwnedHandle;
 use rt::ipc::{Endpoint, ask};
 use rt::processes::processes;
-use rt::shm::{Attachment, Shm, totals};
+use rt::shm::{Attachment, Region, Shm, totals};
 use rt::spawn::{Child, Ended, fork};
-use rt::sys::memory::shm_get;
+use rt::sys::memory::{self, shm_get};
 use rt::{Error, Failure, Incoming, Outcome, Outgoing, Start, hazard, println};
 use tests::{Family, Frames, Random, expect};
 
@@ -31,6 +34,8 @@ const SEED: u64 = 1;
 const KEYS: u64 = 4;
 /// Attachments of a process, so that there is memory for all.
 const MOST_ATTACHED: usize = 4;
+/// Handles that the server keeps.
+const MOST_KEPT: usize = 4;
 const FIRST_KEY: i32 = 0x534d_5000;
 /// Pages of a segment: one has tables of its own, the other has tables that processes share.
 const PAGES: [u64; 2] = [3, 520];
@@ -84,7 +89,12 @@ fn lead(family: &Family, rounds: u64, seed: u64) -> Outcome {
 
 /// Answers with one more than the first word, until this is ended.
 fn serve() -> Outcome {
-    Endpoint::from_handle(Handle::PARENT).serve(|message, _| {
+    let mut kept = VecDeque::new();
+    Endpoint::from_handle(Handle::PARENT).serve(|message, incoming| {
+        kept.extend(incoming.handles().iter().copied().map(OwnedHandle::new));
+        while kept.len() > MOST_KEPT {
+            kept.pop_front();
+        }
         let mut words = message.words;
         words[0] = words[0].wrapping_add(1);
         Ok(words)
@@ -111,13 +121,15 @@ impl Member {
 
     fn live(mut self, rounds: u64) -> Outcome {
         for _ in 0..rounds {
-            match self.random.below(8) {
+            match self.random.below(10) {
                 0 | 1 => self.attach()?,
                 2 => self.touch()?,
                 3 => self.detach()?,
                 4 => self.remove()?,
                 5 => self.call()?,
-                6 => self.child_that_ends()?,
+                6 => self.pass()?,
+                7 => self.map()?,
+                8 => self.child_that_ends()?,
                 _ => self.child_that_is_ended()?,
             }
         }
@@ -175,6 +187,35 @@ impl Member {
             &mut Incoming::new(),
         )?;
         expect("the answer", answer[0], word.wrapping_add(1))
+    }
+
+    /// Passes a segment without a name on, which its receiver keeps for a while.
+    fn pass(&mut self) -> Outcome {
+        let region = Region::create(self.random.one_of(&PAGES) * abi::layout::PAGE_BYTES)?;
+        let attachment = region.attach()?;
+        attachment.words()[0].store(1, Relaxed);
+        let handles = [region.handle()];
+        let outgoing = Outgoing::handles(&handles);
+        ask(self.server, ADD, [0; 6], outgoing, &mut Incoming::new())?;
+        Ok(())
+    }
+
+    /// Maps pages of its own, and unmaps some of those it has used.
+    fn map(&mut self) -> Outcome {
+        let pages = self.random.one_of(&PAGES);
+        let protection = Protection::READ | Protection::WRITE;
+        let address = memory::map(0, pages * abi::layout::PAGE_BYTES, protection)?;
+        for page in 0..pages.min(8) {
+            let word = address + page * abi::layout::PAGE_BYTES;
+            expect("a new word", hazard::read(word), 0)?;
+            hazard::write(word, page);
+        }
+        let half = pages / 2 * abi::layout::PAGE_BYTES;
+        memory::unmap(address, half)?;
+        Ok(memory::unmap(
+            address + half,
+            pages * abi::layout::PAGE_BYTES - half,
+        )?)
     }
 
     /// A copy that uses what it has attached and leaves it so.

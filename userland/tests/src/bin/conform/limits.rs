@@ -21,13 +21,14 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// A setting that is changed until this is dropped.
-struct Changed {
+pub struct Changed {
     setting: ShmSetting,
     before: u64,
 }
 
 impl Changed {
-    fn to(setting: ShmSetting, value: u64) -> Result<Self, Error> {
+    /// To this value.
+    pub fn to(setting: ShmSetting, value: u64) -> Result<Self, Error> {
         let before = read_shm_setting(setting)?;
         change_shm_setting(setting, value)?;
         Ok(Self { setting, before })

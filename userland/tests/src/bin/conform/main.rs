@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod accounting;
 mod attach;
 mod children;
 mod concurrent;
@@ -61,6 +62,7 @@ const RULES: &[&[Rule]] = &[
     remove::RULES,
     list::RULES,
     limits::RULES,
+    accounting::RULES,
     children::RULES,
     fork::RULES,
     users::RULES,

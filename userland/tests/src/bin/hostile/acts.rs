@@ -85,6 +85,8 @@ const ACTS: &[Act] = &[
     act("handle-bomb", Expected::Success, |_| bombs::derive_handles()),
     act("endpoint-bomb", Expected::Success, |_| bombs::create_endpoints()),
     act("process-bomb", Expected::Success, |_| bombs::create_processes()),
+    act("region-bomb", Expected::Success, |_| bombs::create_regions()),
+    act("fork-bomb", Expected::Success, |_| bombs::fork()),
     act("kill-strangers", Expected::Success, |_| handles::kill_strangers()),
     act("guess-handles", Expected::Success, |_| handles::guess()),
     act("use-closed-handle", Expected::Success, |_| handles::use_closed()),

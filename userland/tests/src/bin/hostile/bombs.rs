@@ -7,9 +7,10 @@ use abi::shm::{AttachFlags, Mode, ShmKey};
 use abi::{Badge, Errno, Handle, Rights};
 use alloc::format;
 use alloc::vec::Vec;
-use rt::shm::Shm;
-use rt::spawn::Unstarted;
-use rt::{Error, Failure, Outcome, println, sys};
+use core::sync::atomic::Ordering::Relaxed;
+use rt::shm::{Attachment, Region, Shm};
+use rt::spawn::{self, Unstarted};
+use rt::{Credential, Error, Failure, Outcome, println, sys};
 
 /// More than anybody should get.
 const ENOUGH: usize = 100_000;
@@ -96,6 +97,58 @@ pub fn create_processes() -> Outcome {
     drop(children);
     // Those that never started are gone with the last handle to them.
     create().map(|_| ()).map_err(Failure::from)
+}
+
+pub fn create_regions() -> Outcome {
+    let limits = [Errno::EMFILE, Errno::ENOSPC, Errno::ENOMEM];
+    exhaust("regions", &limits, || Region::create(PAGE_BYTES)).map(drop)
+}
+
+/// What the processes of a fork bomb and their parent tell each other.
+const REFUSED: usize = 0;
+const MAY_END: usize = 1;
+
+/// Another user forks as often as it can, and so do all its children. What this program does works as before.
+pub fn fork() -> Outcome {
+    let board = Region::create(PAGE_BYTES)?.attach()?;
+    let bomb = spawn::fork(|| {
+        Credential::new(1000, 1000).give_to(Handle::SELF)?;
+        explode(&board)
+    })?;
+    while board.words()[REFUSED].load(Relaxed) == 0 {
+        sys::process::yield_now();
+    }
+    let still = [Unstarted::create("still").map(drop), endpoint(), map_a_page()];
+    board.words()[MAY_END].store(1, Relaxed);
+    bomb.wait()?;
+    match still.into_iter().find_map(Result::err) {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(format!("hostile: beside a fork bomb: {error}"))),
+    }
+}
+
+/// Forks until that is refused, and stays until it may end.
+fn explode(board: &Attachment) -> Outcome {
+    let mut children = Vec::new();
+    let [refused, may_end, ..] = board.words() else {
+        return Err(Failure::new("hostile: there is no board"));
+    };
+    while may_end.load(Relaxed) == 0 {
+        match spawn::fork(|| explode(board)) {
+            Ok(child) => children.push(child),
+            Err(Error::Refused(Errno::ENFILE | Errno::EMFILE | Errno::ENOMEM)) => {
+                refused.store(1, Relaxed);
+                sys::process::yield_now();
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    children.iter().try_for_each(|child| Ok(child.wait().map(drop)?))
+}
+
+fn map_a_page() -> Result<(), Error> {
+    let address = sys::memory::map(0, PAGE_BYTES, READ_WRITE)?;
+    sys::memory::unmap(address, PAGE_BYTES)
 }
 
 /// Repeats `ask` until it is refused, which must happen, for one of these reasons.
