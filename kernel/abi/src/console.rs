@@ -20,5 +20,11 @@ requests! {
             /// Most bytes wanted.
             most: u64,
         } -> (u64,);
+        /// From now on Control-C is no input: it signals the endpoint whose handle is the one of the message. As
+        /// soon as that is gone, or somebody asks without a handle, it is input again. Only who asked last is told.
+        ///
+        /// `EINVAL` more than one handle; `EBADF` no endpoint; `EPERM` the handle is not one to signal with;
+        /// `ENOSYS` from a pipe.
+        SignalInterrupt = 0x302 {} -> ();
     }
 }

@@ -191,6 +191,13 @@ requests! {
         ///
         /// `ESRCH` no caller waits for the thread's answer; `EMFILE` too many handles of the process.
         TakeCaller = 0x120 {} -> ();
+        /// Child: signals the endpoint whose handle is the one of the message when the process has ended, or at
+        /// once if it has: so that its end can be waited for together with other things. `Wait` then answers at
+        /// once how it ended. Only who asked last is told; the endpoint is not kept.
+        ///
+        /// `EINVAL` not one handle, or the caller's own process; `EBADF` no endpoint; `EPERM` the handle is not
+        /// one to signal with.
+        SignalEnd = 0x128 {} -> ();
     }
 }
 

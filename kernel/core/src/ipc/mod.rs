@@ -17,3 +17,4 @@ mod signal;
 
 pub use direct::Direct;
 pub use endpoint::Endpoint;
+pub use signal::SignalTarget;

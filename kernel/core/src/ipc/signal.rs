@@ -7,10 +7,18 @@ use super::Endpoint;
 use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::message::Message;
+use crate::object::Call;
 use crate::platform::Platform;
 use crate::thread::ThreadId;
-use abi::{Badge, Handle, IpcError, Label, Rights};
+use abi::{Badge, Errno, Handle, IpcError, Label, Rights};
 use slots::Id;
+
+/// Whom something that happens is told by signals. The endpoint is not kept: if it is gone, nobody is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignalTarget {
+    endpoint: Id<Endpoint>,
+    bits: u64,
+}
 
 impl<P: Platform> Kernel<P> {
     /// Signals `bits`, or those of the handle's badge if it has one. The signalling thread goes on.
@@ -28,6 +36,38 @@ impl<P: Platform> Kernel<P> {
         self.deliver(thread, Message::empty(Label::DONE), Badge(0));
         self.add_signals(endpoint, capability.signals(bits));
         Ok(())
+    }
+
+    /// What the one handle that came along with `call` is a target for: the bits of its badge, or the lowest.
+    ///
+    /// # Errors
+    /// `EINVAL` not one handle came along; `EBADF` it names no endpoint; `EPERM` it is not one to signal with.
+    pub(crate) fn signal_target(&mut self, call: &Call<'_>) -> Result<SignalTarget, Errno> {
+        if call.tag.handles() != 1 {
+            return Err(Errno::EINVAL);
+        }
+        let handle = Handle::from_raw(self.message.handles[0]);
+        let passed = self
+            .capability(call.thread, handle, Rights::PASS)
+            .map_err(|_| Errno::EBADF)?;
+        match passed.object {
+            Object::Endpoint(_) if !passed.rights.contains(Rights::SIGNAL) => Err(Errno::EPERM),
+            Object::Endpoint(endpoint) => Ok(SignalTarget {
+                endpoint,
+                bits: passed.badge.0.max(1),
+            }),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Tells `target`. Answers whether there is anybody to be told.
+    pub(crate) fn signal_to(&mut self, target: SignalTarget) -> bool {
+        let endpoint = self.endpoints.get(target.endpoint);
+        let is_there = endpoint.is_some_and(|endpoint| endpoint.receiving > 0);
+        if is_there {
+            self.add_signals(target.endpoint, target.bits);
+        }
+        is_there
     }
 
     /// Adds signals, which go to the first who waits to receive.

@@ -4,6 +4,7 @@
 //! runs.
 
 use super::{Call, Outcome};
+use crate::ipc::SignalTarget;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
@@ -13,12 +14,17 @@ use abi::{BUFFER_BYTES, Errno};
 /// Bytes typed ahead; more are dropped, as a terminal does.
 const INPUT_BYTES: usize = 256;
 
+/// Control-C.
+const INTERRUPT: u8 = 3;
+
 /// Input that nobody has read, and who waits for it.
 pub struct Console {
     input: [u8; INPUT_BYTES],
     first: usize,
     count: usize,
     reader: Option<ThreadId>,
+    /// Who is told of [`INTERRUPT`], so that it is no input.
+    interrupted: Option<SignalTarget>,
 }
 
 impl Console {
@@ -28,6 +34,7 @@ impl Console {
         first: 0,
         count: 0,
         reader: None,
+        interrupted: None,
     };
 
     fn push(&mut self, byte: u8) {
@@ -65,6 +72,7 @@ impl<P: Platform> Kernel<P> {
         match ConsoleRequest::decode(call.tag.label(), call.words)? {
             ConsoleRequest::Write(_) => self.console_write(&call),
             ConsoleRequest::Read(read) => self.console_read(call.thread, read.most),
+            ConsoleRequest::SignalInterrupt(_) => self.signal_interrupt(&call),
         }
     }
 
@@ -105,7 +113,9 @@ impl<P: Platform> Kernel<P> {
     /// Takes what the device has received, and gives it to whoever waits.
     pub(crate) fn console_input(&mut self) {
         while let Some(byte) = self.platform.console_get() {
-            self.console.push(byte);
+            if byte != INTERRUPT || !self.tell_of_interrupt() {
+                self.console.push(byte);
+            }
         }
         if self.console.count == 0 {
             return;
@@ -116,6 +126,20 @@ impl<P: Platform> Kernel<P> {
             self.console_take(reader, most);
             self.wake(reader);
         }
+    }
+
+    fn signal_interrupt(&mut self, call: &Call<'_>) -> Result<Outcome, Errno> {
+        self.console.interrupted = match call.tag.handles() {
+            0 => None,
+            _ => Some(self.signal_target(call)?),
+        };
+        Ok(self.answer(call.thread, ()))
+    }
+
+    /// Whether there is anybody to be told.
+    fn tell_of_interrupt(&mut self) -> bool {
+        let target = self.console.interrupted;
+        target.is_some_and(|target| self.signal_to(target))
     }
 
     /// Answers `thread` with what was typed, up to `most` bytes.

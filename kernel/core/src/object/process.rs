@@ -27,7 +27,10 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Start(start) => self.start(&call, target, start),
             ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
-            ProcessRequest::Wait(_) | ProcessRequest::Kill(_) => Err(Errno::EINVAL),
+            ProcessRequest::SignalEnd(_) if !own => self.signal_end(&call, target),
+            ProcessRequest::Wait(_) | ProcessRequest::Kill(_) | ProcessRequest::SignalEnd(_) => {
+                Err(Errno::EINVAL)
+            }
             ProcessRequest::ReadClock(_) => {
                 let reading = self.facts.clock.read(self.platform.ticks());
                 Ok(self.answer(call.thread, reading))
@@ -135,6 +138,17 @@ impl<P: Platform> Kernel<P> {
             Stage::Ended(end) => Ok(self.answer(thread, end)),
             _ => Ok(self.wait_for_end(thread, child, EndAnswer::How)),
         }
+    }
+
+    fn signal_end(&mut self, call: &Call<'_>, child: ProcessId) -> Result<Outcome, Errno> {
+        let target = self.signal_target(call)?;
+        match self.process(child).stage {
+            Stage::Ended(_) => {
+                self.signal_to(target);
+            }
+            _ => self.process(child).end_signal = Some(target),
+        }
+        Ok(self.answer(call.thread, ()))
     }
 
     pub(super) fn kill(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {

@@ -92,6 +92,7 @@ impl<P: Platform> Kernel<P> {
             handles: HandleTable::EMPTY,
             references: 0,
             waiters: Queue::EMPTY,
+            end_signal: None,
         };
         let Ok(process) = self.processes.insert(process) else {
             panic!("there is no room for the process that there was room for");

@@ -90,11 +90,15 @@ impl<P: Platform> Kernel<P> {
         process.stage = Stage::Ended(end);
         // Kept until all have learned of it.
         process.references += 1;
+        let signal = process.end_signal.take();
         if self.first_process == Some(id) {
             self.stop = Some(Stop::FirstEnded(end));
         }
         self.finish_thread(thread);
         self.tell_waiters(id, end);
+        if let Some(target) = signal {
+            self.signal_to(target);
+        }
         self.release_process(id);
     }
 

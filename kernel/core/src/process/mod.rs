@@ -13,6 +13,7 @@ pub use begin::FirstStart;
 pub use threads::Threads;
 
 use crate::handle::HandleTable;
+use crate::ipc::SignalTarget;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{Queue, State};
@@ -51,6 +52,8 @@ pub struct Process {
     pub references: u32,
     /// Threads that wait for its end.
     pub waiters: Queue,
+    /// Who is told of its end besides.
+    pub end_signal: Option<SignalTarget>,
 }
 
 /// The life of a process.

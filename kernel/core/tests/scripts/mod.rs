@@ -10,6 +10,7 @@ mod exec;
 mod fork;
 mod hostile;
 mod interposition;
+mod job_control;
 mod kills;
 mod lives;
 mod messages;

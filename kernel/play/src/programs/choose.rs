@@ -2,14 +2,14 @@
 
 use super::program::Program;
 use crate::world::TICKS;
-use abi::console::ConsoleRequest;
+use abi::console::{ConsoleRequest, SignalInterrupt};
 use abi::memory::{
     Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, ShmAttach, ShmGet,
     Unmap, WaitWord, WakeWord,
 };
 use abi::process::{
     Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, Kill, ProcessRequest,
-    Start, TakeCaller, Wait,
+    SignalEnd, Start, TakeCaller, Wait,
 };
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
@@ -267,6 +267,8 @@ impl Trap {
             | RegionAttach::LABEL
             | RegionControl::LABEL
             | RegionPublish::LABEL
+            | SignalEnd::LABEL
+            | SignalInterrupt::LABEL
                 if !picks.next().is_multiple_of(8) =>
             {
                 trap.count = 1
