@@ -130,6 +130,7 @@ impl Running {
                 let bytes = self.pipes.read(program, read.most)?;
                 Ok(((bytes.len() as u64,).into_words(), bytes))
             }
+            ConsoleRequest::SignalInterrupt(_) => Err(Errno::ENOSYS),
         }
     }
 
