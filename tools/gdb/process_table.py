@@ -67,16 +67,16 @@ def all_processes():
         if kernel is None:
             return []
         threads = dict(used(memory, kernel["threads"]))
-        registers = kernel["platform"]["registers"]["pointer"]
-        return [read(memory, entry, threads, registers) for _, entry in used(memory, kernel["processes"])]
+        kept = kernel["platform"]["kept"]["pointer"]
+        return [read(memory, entry, threads, kept) for _, entry in used(memory, kernel["processes"])]
 
 
-def read(memory, entry, threads, registers):
+def read(memory, entry, threads, kept):
     index = oldest(entry["threads"], threads)
     if index is None:
         return Process(entry, None, None)
-    kind = registers.type.target()
-    saved = memory.value(int(registers) + index * kind.sizeof, kind)
+    kind = kept.type.target()
+    saved = memory.value(int(kept) + index * kind.sizeof, kind)["registers"]
     return Process(entry, variant(threads[index]["state"]).name, int(saved["pc"]))
 
 
@@ -84,7 +84,7 @@ def oldest(listed, threads):
     """The place of the thread that a process has had longest, None if it has none."""
     index, identifier = None, payload(listed["first"])
     while identifier is not None:
-        index = number(identifier["number"]) - 1  # as in kernel/slots
+        index = int(identifier["index"])
         identifier = payload(threads[index]["sibling"])
     return index
 
