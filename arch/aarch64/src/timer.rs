@@ -49,6 +49,12 @@ pub fn count() -> Ticks {
     Ticks(CNTVCT_EL0.get())
 }
 
+/// The same where some instructions more or less make no difference: it may be read before earlier ones are done.
+#[inline]
+pub fn rough_count() -> Ticks {
+    Ticks(CNTVCT_EL0.get())
+}
+
 /// How far the count that the timer goes by is ahead of [`count`]: nothing, unless EL2 has shifted that. Some
 /// ticks too much rather than too few, so that the timer does not come early.
 pub fn ahead() -> u64 {

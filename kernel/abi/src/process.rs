@@ -168,6 +168,9 @@ requests! {
             /// For those who wait.
             status: i32,
         } -> ();
+        /// Own or child: for how many ticks of the system counter its threads have had a CPU, the kernel's work
+        /// for them included. Of one that has ended, too.
+        CountTicks = 0x11b {} -> (u64,);
         /// Own, or child before its start: sets user and group, and the supplementary groups to those in
         /// the message's bytes, four bytes each, at most 8. A child begins with what its parent is. What
         /// a process has attached, and the handles it has, stay.

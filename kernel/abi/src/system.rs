@@ -49,6 +49,14 @@ requests! {
             /// Start with 0, go on with the end of the last one.
             address: u64,
         } -> Mapping;
+        /// For how many ticks of the system counter the threads of a process have had a CPU, the kernel's work
+        /// for them included.
+        ///
+        /// `ESRCH` no process has that number.
+        CountTicks = 0x410 {
+            /// Whose.
+            pid: Pid,
+        } -> (u64,);
     }
 }
 

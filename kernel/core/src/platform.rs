@@ -90,6 +90,9 @@ pub trait Platform {
     /// The system counter as programs read it.
     fn ticks(&self) -> u64;
 
+    /// The same, cheaper, as it may be read some instructions early.
+    fn rough_ticks(&self) -> u64;
+
     /// Sends a byte to the console's device; `false` if it cannot take one just now.
     fn console_put(&mut self, byte: u8) -> bool;
 

@@ -42,6 +42,8 @@ pub struct Thread {
     pub waiters: Queue,
     /// The next one in the list of its process.
     pub(crate) sibling: Option<ThreadId>,
+    /// For how many ticks of the system counter it has had a CPU; see `sched/account.rs`.
+    pub(crate) account: u64,
     link: Link,
 }
 
@@ -162,6 +164,7 @@ impl Thread {
             references: 0,
             waiters: Queue::EMPTY,
             sibling: None,
+            account: 0,
             link: Link::default(),
         }
     }

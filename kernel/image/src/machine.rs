@@ -327,6 +327,10 @@ impl Platform for Machine {
         timer::count().get()
     }
 
+    fn rough_ticks(&self) -> u64 {
+        timer::rough_count().get()
+    }
+
     fn console_put(&mut self, byte: u8) -> bool {
         self.console.try_put(byte)
     }

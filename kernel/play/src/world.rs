@@ -216,6 +216,10 @@ impl Platform for Fake {
         self.now.get()
     }
 
+    fn rough_ticks(&self) -> u64 {
+        self.now.get()
+    }
+
     fn console_put(&mut self, byte: u8) -> bool {
         if !self.console_full {
             self.printed.push(byte);

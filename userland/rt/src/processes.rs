@@ -1,6 +1,7 @@
 //! All processes, and what each has mapped: for programs that hold the system.
 
-use crate::sys::system::{next_mapping, next_process};
+use crate::sys::system::{count_ticks, next_mapping, next_process};
+use crate::time::{self, Duration};
 use crate::{Error, Incoming};
 use abi::process::Pid;
 use abi::system::{Mapping, ProcessFacts};
@@ -15,6 +16,8 @@ pub struct Process {
     pub facts: ProcessFacts,
     /// Its name.
     pub name: String,
+    /// How long its threads have had a CPU.
+    pub cpu_time: Duration,
 }
 
 /// All processes, by number. One that comes or goes meanwhile may be among them or not.
@@ -44,7 +47,13 @@ fn above(system: Handle, after: Pid) -> Result<Option<Process>, Error> {
     match next_process(system, after, &mut name) {
         Ok(facts) => {
             let name = String::from_utf8_lossy(name.bytes()).into_owned();
-            Ok(Some(Process { facts, name }))
+            // It may have been forgotten since.
+            let ticks = count_ticks(system, facts.pid).unwrap_or(0);
+            Ok(Some(Process {
+                facts,
+                name,
+                cpu_time: time::of_ticks(ticks),
+            }))
         }
         Err(Error::Refused(Errno::ESRCH)) => Ok(None),
         Err(error) => Err(error),

@@ -63,6 +63,11 @@ impl Instant {
     }
 }
 
+/// How long so many ticks of the counter take.
+pub fn of_ticks(ticks: u64) -> Duration {
+    counter::frequency().duration(ticks)
+}
+
 /// Lets so much time pass at least while others run.
 pub fn sleep(time: Duration) {
     sleep_until(Instant::now().after(time));

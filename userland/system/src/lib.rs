@@ -8,6 +8,7 @@ use abi::layout::PAGE_BYTES;
 use abi::memory::Protection;
 use abi::system::{Mapping, MappingKind, ProcessState};
 use core::fmt;
+use core::time::Duration;
 use rt::processes::Process;
 
 /// KiB of a page.
@@ -29,7 +30,11 @@ pub struct ProcessLine<'a>(pub &'a Process);
 
 impl fmt::Display for ProcessLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Process { facts, name } = self.0;
+        let Process {
+            facts,
+            name,
+            cpu_time,
+        } = self.0;
         let (pid, parent, state) = (facts.pid.0, facts.parent.0, state_letter(facts.state));
         write!(f, "{pid:>5} {parent:>5} {state} ")?;
         write!(
@@ -39,9 +44,21 @@ impl fmt::Display for ProcessLine<'_> {
             facts.frames * PAGE_KIB
         )?;
         match facts.asid {
-            0 => write!(f, "   - {name}"),
-            asid => write!(f, "{asid:>4} {name}"),
+            0 => f.write_str("   - ")?,
+            asid => write!(f, "{asid:>4} ")?,
         }
+        write!(f, "{} {name}", CpuTime(*cpu_time))
+    }
+}
+
+/// How long a process has had a CPU, as `top` has it elsewhere: minutes, seconds, hundredths.
+#[derive(Clone, Copy, Debug)]
+pub struct CpuTime(pub Duration);
+
+impl fmt::Display for CpuTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, hundredths) = (self.0.as_secs(), self.0.subsec_millis() / 10);
+        write!(f, "{:>3}:{:02}.{hundredths:02}", seconds / 60, seconds % 60)
     }
 }
 
@@ -88,6 +105,7 @@ mod tests {
     use abi::process::Pid;
     use abi::system::{Mapping, MappingKind, ProcessFacts, ProcessState};
     use alloc::string::ToString;
+    use core::time::Duration;
     use rt::processes::Process;
 
     #[test]
@@ -100,9 +118,15 @@ mod tests {
             frames: 56,
             asid: 0,
         };
-        let name = "shell".into();
-        let line = ProcessLine(&Process { facts, name }).to_string();
-        assert_eq!(line, "   12     1 S     4936     224    - shell");
+        let line = ProcessLine(&Process {
+            facts,
+            name: "shell".into(),
+            cpu_time: Duration::from_millis(61_239),
+        });
+        assert_eq!(
+            line.to_string(),
+            "   12     1 S     4936     224    -   1:01.23 shell"
+        );
     }
 
     #[test]

@@ -87,6 +87,10 @@ impl<P: Platform> Kernel<P> {
         if to.home != here || to.deadline.is_taken() || endpoint.receiving == 0 {
             return None;
         }
+        let now = self.platform.rough_ticks();
+        from.stop_charging(now);
+        to.start_charging(now);
+        self.cpus.this().charged = Some(receiver);
         let place = self.platform.place(receiver.index());
         self.platform.registers_at(place).set_answer(0, message, badge.0);
         let behind = endpoint.receivers.take_first(to);
@@ -122,6 +126,10 @@ impl<P: Platform> Kernel<P> {
         if !waits || to.home != here || to.deadline.is_taken() {
             return None;
         }
+        let now = self.platform.rough_ticks();
+        from.stop_charging(now);
+        to.start_charging(now);
+        self.cpus.this().charged = Some(caller);
         let place = self.platform.place(caller.index());
         self.platform.registers_at(place).set_answer(0, message, 0);
         from.caller = None;

@@ -30,6 +30,12 @@ impl<P: Platform> Kernel<P> {
         Ok(self.answer(thread, mapping))
     }
 
+    pub(super) fn count_ticks_by_number(&mut self, thread: ThreadId, pid: Pid) -> Result<Outcome, Errno> {
+        let process = self.process_with_number(pid)?;
+        let ticks = self.ticks_of(process);
+        Ok(self.answer(thread, (ticks,)))
+    }
+
     fn process_with_number(&self, pid: Pid) -> Result<ProcessId, Errno> {
         let found = self.processes.iter().find(|(_, process)| process.pid == pid);
         found.map(|(id, _)| id).ok_or(Errno::ESRCH)

@@ -39,6 +39,10 @@ impl<P: Platform> Kernel<P> {
                 let pid = self.process(target).pid;
                 Ok(self.answer(call.thread, (pid,)))
             }
+            ProcessRequest::CountTicks(_) => {
+                let ticks = self.ticks_of(target);
+                Ok(self.answer(call.thread, (ticks,)))
+            }
             ProcessRequest::SetCredential(set) => self.set_credential(&call, target, set),
             ProcessRequest::ReadCredential(_) => self.read_credential(call.thread, target),
             _ if !own => Err(Errno::EPERM),

@@ -22,6 +22,7 @@ impl<P: Platform> Kernel<P> {
             SystemRequest::ReadLog(read) => self.read_log(call.thread, read.position),
             SystemRequest::KillProcess(kill) => self.kill_by_number(call.thread, kill.pid),
             SystemRequest::NextMapping(next) => self.next_mapping(call.thread, next),
+            SystemRequest::CountTicks(count) => self.count_ticks_by_number(call.thread, count.pid),
         }
     }
 

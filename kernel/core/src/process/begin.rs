@@ -93,6 +93,7 @@ impl<P: Platform> Kernel<P> {
             references: 0,
             waiters: Queue::EMPTY,
             end_signal: None,
+            ticks: 0,
         };
         let Ok(process) = self.processes.insert(process) else {
             panic!("there is no room for the process that there was room for");

@@ -23,6 +23,7 @@ impl<P: Platform> Kernel<P> {
         request: Become,
     ) -> Result<Outcome, Errno> {
         let prepared = self.prepared_process(call)?;
+        self.settle_accounts(own);
         let new = self.exchange(own, prepared)?;
         let Become {
             entry,

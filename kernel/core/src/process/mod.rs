@@ -54,6 +54,8 @@ pub struct Process {
     pub waiters: Queue,
     /// Who is told of its end besides.
     pub end_signal: Option<SignalTarget>,
+    /// Ticks of the system counter for which threads that it does not have any more had a CPU.
+    pub ticks: u64,
 }
 
 /// The life of a process.

@@ -80,6 +80,7 @@ impl<P: Platform> Kernel<P> {
 
     /// The current thread has left; those who wait for its end learn how it ended.
     pub(super) fn finish_thread(&mut self, id: ThreadId) {
+        self.settle_account(id);
         let (status, number) = (self.thread(id).status, self.thread(id).number);
         let (_, process) = self.process_of(id);
         process.threads.end(number);

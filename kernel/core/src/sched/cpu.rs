@@ -46,6 +46,8 @@ pub(crate) struct Cpu {
     /// The thread that trapped last and did not go on at once: the vectors may still be storing its
     /// registers, until this CPU comes to the kernel again.
     pub leaving: Option<ThreadId>,
+    /// The thread that this CPU's time is charged to.
+    pub charged: Option<ThreadId>,
     /// The process of that thread.
     pub process: Option<Id<Process>>,
     /// The space user addresses are translated in.
@@ -69,6 +71,7 @@ impl Cpu {
         current: None,
         prepared: None,
         leaving: None,
+        charged: None,
         process: None,
         active: None,
         ready: ReadyQueue {

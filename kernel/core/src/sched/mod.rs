@@ -4,6 +4,7 @@
 //! home when that one lets it go (`Cpu::lets_go`): because another CPU has nothing to do, or because it
 //! is sent a message, or an answer, there.
 
+mod account;
 mod cpu;
 mod time;
 
@@ -59,6 +60,7 @@ impl<P: Platform> Kernel<P> {
         };
         match self.thread(thread).state {
             State::Working(work) => {
+                self.charge(thread);
                 self.work(thread, work);
                 if self.platform.interrupt_pending() {
                     self.interrupt();
@@ -127,6 +129,7 @@ impl<P: Platform> Kernel<P> {
             Some(next) if is_ready(&self.threads, next) => {
                 let &mut Thread { space, process, .. } = self.thread(next);
                 let place = self.platform.place(next.index());
+                self.charge(next);
                 self.go_on_with((next, place), trapped, (space, process))
             }
             _ => {
@@ -286,6 +289,7 @@ impl<P: Platform> Kernel<P> {
         if prepared.is_some() {
             self.platform.put_away();
         }
+        self.charge_nobody();
     }
 
     /// Prepares the machine for the current thread, and answers its place.
@@ -305,6 +309,8 @@ impl<P: Platform> Kernel<P> {
     fn enter(&mut self, thread: ThreadId) {
         if self.cpu().prepared != Some(thread) {
             self.prepare(thread);
+        } else {
+            self.charge(thread);
         }
     }
 
@@ -320,6 +326,7 @@ impl<P: Platform> Kernel<P> {
             }
         }
         self.platform.prepare_thread(thread.index());
+        self.charge(thread);
     }
 
     #[cold]

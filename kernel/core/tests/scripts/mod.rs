@@ -1,6 +1,7 @@
 //! Programs played by a script, one trap at a time. Every script is played twice: the test binaries
 //! `shorter_way` and `long_way` differ in nothing but `WAY`.
 
+mod accounts;
 mod answers;
 mod by_number;
 mod cpus;

@@ -4,8 +4,8 @@ use crate::call::{call, call_with, exchange, one_handle};
 use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
-    Become, Close, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadClock,
-    ReadCredential, SetCredential, Sleep, Start, TakeCaller, UserAndGroup, Wait,
+    Become, Close, CountTicks, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid,
+    ReadClock, ReadCredential, SetCredential, Sleep, Start, TakeCaller, UserAndGroup, Wait,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Operation, Rights};
@@ -136,6 +136,14 @@ pub fn yield_now() {
 pub fn sleep_until(deadline: u64) {
     // The kernel refuses nobody this; a server in its place might, and then no time passes.
     call(Handle::SELF, Sleep { deadline }).ok();
+}
+
+/// As [`CountTicks`].
+///
+/// # Errors
+/// As [`CountTicks`].
+pub fn count_ticks(process: Handle) -> Result<u64, Error> {
+    call(process, CountTicks {}).map(|(ticks,)| ticks)
 }
 
 /// As [`Identify`].

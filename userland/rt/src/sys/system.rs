@@ -5,8 +5,8 @@ use crate::{Error, Incoming, Outgoing};
 use abi::Handle;
 use abi::process::Pid;
 use abi::system::{
-    CountFrames, Describe, FrameCounts, KillProcess, Machine, MachineEnd, Mapping, NextMapping, NextProcess,
-    ProcessFacts, ReadLog, ShutDown,
+    CountFrames, CountTicks, Describe, FrameCounts, KillProcess, Machine, MachineEnd, Mapping, NextMapping,
+    NextProcess, ProcessFacts, ReadLog, ShutDown,
 };
 
 /// As [`Describe`]; `name` receives the board's name.
@@ -63,4 +63,12 @@ pub fn kill_process(system: Handle, pid: Pid) -> Result<(), Error> {
 /// As [`NextMapping`].
 pub fn next_mapping(system: Handle, pid: Pid, address: u64) -> Result<Mapping, Error> {
     call(system, NextMapping { pid, address })
+}
+
+/// As [`CountTicks`].
+///
+/// # Errors
+/// As [`CountTicks`].
+pub fn count_ticks(system: Handle, pid: Pid) -> Result<u64, Error> {
+    call(system, CountTicks { pid }).map(|(ticks,)| ticks)
 }

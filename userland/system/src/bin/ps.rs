@@ -15,7 +15,7 @@ const USAGE: Usage = Usage {
     line: "ps [-efA]",
     letters: "efAaux",
     help: "Lists all processes: number, parent, state, KiB mapped and KiB that are its alone, address space \
-           identifier.\nStates: R runs or could, S waits, Z has ended and its parent was not told, N is not started.",
+           identifier, time that it had a CPU.\nStates: R runs or could, S waits, Z has ended and its parent was not told, N is not started.",
 };
 
 rt::program!(ps);
@@ -23,7 +23,7 @@ rt::program!(ps);
 fn ps(start: &Start) -> Outcome {
     // All options mean what is done anyway.
     Options::of(start, &USAGE)?;
-    println!("  PID  PPID S      VSZ     RSS ASID COMMAND");
+    println!("  PID  PPID S      VSZ     RSS ASID      TIME COMMAND");
     for process in processes(SYSTEM)? {
         println!("{}", ProcessLine(&process));
     }

@@ -1,14 +1,16 @@
-//! Shows how the kernel shares out time: sleepers sleep as long as they asked for, and cost nothing.
+//! Shows how the kernel shares out time: sleepers sleep as long as they asked for, and nobody is charged for it.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+use abi::Handle;
 use abi::process::End;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use rt::sys::process::count_ticks;
 use rt::time::{self, Duration, Instant};
 use rt::{Failure, Outcome, Start, println};
 use tests::{Family, Frames};
@@ -28,10 +30,27 @@ fn lead(family: &Family) -> Outcome {
     sleep(Duration::from_millis(50))?;
     time::sleep_until(Instant::now());
     println!("scheduling: slept at least as long as asked for");
+    only_work_is_charged()?;
     many_sleep(family)?;
     a_sleeper_can_be_killed(family)?;
     frames.check()?;
     println!("scheduling: everything is as it should be");
+    Ok(())
+}
+
+/// Time that this process sleeps is not time that it has a CPU.
+fn only_work_is_charged() -> Outcome {
+    let used = || count_ticks(Handle::SELF).map(time::of_ticks);
+    let (start, before) = (Instant::now(), used()?);
+    sleep(Duration::from_millis(50))?;
+    let (after, elapsed) = (used()?, start.elapsed());
+    if after <= before || after - before >= elapsed {
+        return Err(Failure::new(format!(
+            "scheduling: charged for {:?} of {elapsed:?}",
+            after.saturating_sub(before)
+        )));
+    }
+    println!("scheduling: charged for work and not for sleep");
     Ok(())
 }
 
