@@ -18,6 +18,42 @@ impl Word for Pid {
     }
 }
 
+/// How important a thread is: of those that could run, the ones with the highest priority do, in turns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Priority(pub u8);
+
+impl Priority {
+    /// How many there are.
+    pub const COUNT: usize = 1 << u8::BITS;
+    /// The lowest.
+    pub const LEAST: Self = Self(0);
+    /// That of the first program, and of all others unless somebody says otherwise.
+    pub const USUAL: Self = Self(128);
+    /// The highest.
+    pub const MOST: Self = Self(u8::MAX);
+    /// Its place among all, counted from the lowest.
+    #[inline]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Whether it is higher than `other`, which may be nobody's.
+    #[inline]
+    pub fn outranks(self, other: Option<Self>) -> bool {
+        other.is_none_or(|other| self.0 > other.0)
+    }
+}
+
+impl Word for Priority {
+    fn into_word(self) -> u64 {
+        self.0.into()
+    }
+
+    fn from_word(word: u64) -> Result<Self, Errno> {
+        u8::try_from(word).map(Self).map_err(|_| Errno::EINVAL)
+    }
+}
+
 /// Most bytes of a process's name.
 pub const NAME_BYTES: usize = 32;
 /// Most supplementary groups of a process.
@@ -171,6 +207,21 @@ requests! {
         /// Own or child: for how many ticks of the system counter its threads have had a CPU, the kernel's work
         /// for them included. Of one that has ended, too.
         CountTicks = 0x11b {} -> (u64,);
+        /// Own or child: sets its priority, and the highest that it may ask for from now on. A child begins with
+        /// those of who makes it.
+        ///
+        /// `EPERM` the priority is higher than that, or that is higher than the caller's own and the caller is
+        /// not user 0; `EINVAL` no priority; `ESRCH` it has ended.
+        SetPriority = 0x11c {
+            /// How important it is.
+            priority: Priority,
+            /// The highest.
+            highest: Priority,
+        } -> ();
+        /// Own or child: its priority, and the highest that it may ask for.
+        ///
+        /// `ESRCH` it has ended.
+        ReadPriority = 0x11d {} -> PriorityFacts;
         /// Own, or child before its start: sets user and group, and the supplementary groups to those in
         /// the message's bytes, four bytes each, at most 8. A child begins with what its parent is. What
         /// a process has attached, and the handles it has, stay.
@@ -201,6 +252,16 @@ requests! {
         /// `EINVAL` not one handle, or the caller's own process; `EBADF` no endpoint; `EPERM` the handle is not
         /// one to signal with.
         SignalEnd = 0x128 {} -> ();
+    }
+}
+
+words! {
+    /// How important a process is.
+    PriorityFacts {
+        /// By itself.
+        priority: Priority,
+        /// The highest that it may ask for.
+        highest: Priority,
     }
 }
 

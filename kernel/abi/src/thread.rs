@@ -1,6 +1,6 @@
 //! What a thread is asked by those who have a handle of it.
 
-use crate::process::{End, Pid};
+use crate::process::{End, Pid, Priority};
 use crate::request::{requests, words};
 
 requests! {
@@ -13,6 +13,13 @@ requests! {
         Join = 0x500 {} -> End;
         /// Which one it is.
         IdentifyThread = 0x501 {} -> ThreadFacts;
+        /// Sets its own priority. A thread begins with that of who makes it.
+        ///
+        /// `EPERM` its process may not ask for one that high; `EINVAL` no priority.
+        SetThreadPriority = 0x510 {
+            /// How important it is.
+            priority: Priority,
+        } -> ();
     }
 }
 

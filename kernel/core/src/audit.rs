@@ -90,6 +90,14 @@ impl<P: Platform> Kernel<P> {
 
     /// A thread is once in the queue its state names, or there is none for it.
     fn audit_place(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        if let State::Calling { endpoint, .. } = thread.state {
+            let endpoint = self.endpoints.get(endpoint);
+            let endpoint = endpoint.ok_or("the endpoint a thread waits at exists")?;
+            return check(
+                endpoint.has_in_place(&self.threads, id),
+                "who waits for a message to be received is in its place",
+            );
+        }
         let Some(queue) = self.queue_of(id, thread)? else {
             return Ok(());
         };
@@ -109,9 +117,8 @@ impl<P: Platform> Kernel<P> {
         };
         Ok(match thread.state {
             State::Ready | State::Working(_) => {
-                (!self.is_current(id)).then_some(self.cpus[thread.home].ready.queue())
+                (!self.is_current(id)).then_some(self.cpus[thread.home].ready.queue(thread.priority))
             }
-            State::Calling { endpoint: at, .. } => Some(&endpoint(at)?.callers),
             State::Receiving(at) => Some(&endpoint(at)?.receivers),
             State::WaitingWord(word) => {
                 let word = self.words.get(word).ok_or("the word a thread waits for exists")?;
@@ -140,6 +147,7 @@ impl<P: Platform> Kernel<P> {
             State::New
             | State::AwaitingAnswer { .. }
             | State::AwaitingReply { .. }
+            | State::Calling { .. }
             | State::Reading(_)
             | State::Sleeping
             | State::Ended(_) => None,
@@ -148,10 +156,7 @@ impl<P: Platform> Kernel<P> {
 
     /// No queue holds anybody else, so that no thread is in two.
     fn audit_queues(&self) -> Result<(), Broken> {
-        let of_endpoints = self
-            .endpoints
-            .iter()
-            .flat_map(|(_, endpoint)| [&endpoint.callers, &endpoint.receivers]);
+        let of_endpoints = self.endpoints.iter().map(|(_, endpoint)| &endpoint.receivers);
         let of_processes = self
             .processes
             .iter()
@@ -159,9 +164,11 @@ impl<P: Platform> Kernel<P> {
         let of_threads = self.threads.iter().map(|(_, thread)| &thread.waiters);
         let mut members = 0;
         let of_words = self.words.queues();
-        let of_cpus = self.cpus.ids().map(|id| self.cpus[id].ready.queue());
+        for id in self.cpus.ids() {
+            members += self.cpus[id].ready.members(&self.threads).count();
+        }
         let queues = of_endpoints.chain(of_processes).chain(of_threads);
-        for queue in queues.chain(of_words).chain(of_cpus) {
+        for queue in queues.chain(of_words) {
             check(
                 queue.leads_to_its_end(&self.threads),
                 "a queue can be followed to its end",
@@ -191,6 +198,14 @@ impl<P: Platform> Kernel<P> {
 
     /// Who waits for an answer, and who is to give it, know each other.
     fn audit_ties(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        let ends = self
+            .processes
+            .get(thread.process)
+            .is_none_or(|process| matches!(process.stage, Stage::Ending(_)));
+        check(
+            ends || thread.priority == self.due_priority(id),
+            "a thread is as important as itself or the most important that waits for it",
+        )?;
         let has_deadline = thread.deadline.is_taken();
         check(
             match thread.state {
@@ -251,6 +266,13 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn audit_endpoint(&self, id: Id<Endpoint>, endpoint: &Endpoint) -> Result<(), Broken> {
+        let calls =
+            |thread: &Thread| matches!(thread.state, State::Calling { endpoint, .. } if endpoint == id);
+        let calling = self.threads.iter().filter(|(_, thread)| calls(thread));
+        check(
+            endpoint.callers.count(&self.threads) == calling.count(),
+            "who waits at an endpoint calls there",
+        )?;
         let naming = || {
             self.handles()
                 .filter(|capability| capability.object == Object::Endpoint(id))
@@ -388,7 +410,7 @@ impl<P: Platform> Kernel<P> {
 
     fn audit_cpu(&self, id: CpuId) -> Result<(), Broken> {
         let cpu = &self.cpus[id];
-        let waiting = cpu.ready.queue().members(&self.threads);
+        let waiting = cpu.ready.members(&self.threads);
         check(
             waiting
                 .chain(cpu.current)
@@ -396,8 +418,8 @@ impl<P: Platform> Kernel<P> {
             "a thread runs and waits at home",
         )?;
         check(
-            cpu.ready.is_counted(&self.threads),
-            "threads that wait for a CPU are counted",
+            cpu.ready.is_in_order(&self.threads),
+            "threads that wait for a CPU do so by priority",
         )?;
         if let Some(current) = cpu.current {
             let thread = self.threads.get(current).ok_or("the running thread exists")?;

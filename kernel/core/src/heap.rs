@@ -31,6 +31,11 @@ impl Place {
     pub const fn is_taken(&self) -> bool {
         self.rank > 0
     }
+
+    /// What the thread is ordered by.
+    pub const fn key(&self) -> u64 {
+        self.key
+    }
 }
 
 /// A heap. A thread is in one of each kind at most.
@@ -39,12 +44,26 @@ pub(crate) struct Heap<K> {
     kind: PhantomData<fn() -> K>,
 }
 
+impl<K> Default for Heap<K> {
+    fn default() -> Self {
+        Self {
+            top: None,
+            kind: PhantomData,
+        }
+    }
+}
+
 impl<K: Kind> Heap<K> {
     /// Without anybody.
     pub const EMPTY: Self = Self {
         top: None,
         kind: PhantomData,
     };
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.top.is_none()
+    }
 
     /// The thread with the lowest key, and that.
     pub fn first(&self, threads: &Slots<Thread>) -> Option<(ThreadId, u64)> {

@@ -6,7 +6,7 @@ use crate::ipc::Endpoint;
 use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
-use abi::process::End;
+use abi::process::{End, Priority};
 use abi::{Arrival, Badge};
 use addr::Frame;
 use mm::SpaceId;
@@ -32,6 +32,14 @@ pub struct Thread {
     pub home: CpuId,
     /// Whose call it received last and has not answered.
     pub caller: Option<ThreadId>,
+    /// The endpoint at which it waited last for a message.
+    pub(crate) serves: Option<Id<Endpoint>>,
+    /// How important it is by itself.
+    pub own_priority: Priority,
+    /// The same, or what it has been lent by those who wait for it.
+    pub priority: Priority,
+    /// Its place among those whose message nobody has received.
+    pub(crate) turn: Place,
     /// Until when it waits at most, if it does: its place among those of its home that wait until a time.
     pub(crate) deadline: Place,
     /// With which status it ends, once it has said so. It may have to leave the rest of its process first.
@@ -159,6 +167,10 @@ impl Thread {
             page,
             home,
             caller: None,
+            serves: None,
+            own_priority: Priority::USUAL,
+            priority: Priority::USUAL,
+            turn: Place::default(),
             deadline: Place::default(),
             status: None,
             references: 0,
@@ -256,6 +268,17 @@ impl Queue {
             self.last = None;
         }
         self.first
+    }
+
+    /// Puts `thread`, which is in no queue, before all others.
+    pub fn push_first(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+        let next = self.first.replace(thread);
+        link(threads, thread).previous = None;
+        link(threads, thread).next = next;
+        match next {
+            Some(next) => link(threads, next).previous = Some(thread),
+            None => self.last = Some(thread),
+        }
     }
 
     /// Takes the first thread out.

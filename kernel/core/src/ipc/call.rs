@@ -62,6 +62,10 @@ impl<P: Platform> Kernel<P> {
         };
         self.endpoint_callers_push(endpoint, caller);
         self.cpu().current = None;
+        let priority = self.thread(caller).priority;
+        if let Some(server) = self.endpoint(endpoint).server {
+            self.lend_priority(server, priority);
+        }
     }
 
     /// Gives one thread the message of another, with bytes and handles.
@@ -88,9 +92,14 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId, endpoint: Id<Endpoint>) -> CpuId {
         self.thread(caller).state = State::AwaitingAnswer { server, endpoint };
         self.forget_deadline(server);
+        let priority = self.thread(caller).priority;
         let server = self.thread(server);
         server.caller = Some(caller);
         server.state = State::Ready;
+        if priority.outranks(Some(server.priority)) {
+            // It is in no queue.
+            server.priority = priority;
+        }
         server.home
     }
 
@@ -102,7 +111,7 @@ impl<P: Platform> Kernel<P> {
 
     fn endpoint_callers_push(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-            endpoint.callers.push(&mut self.threads, thread);
+            endpoint.push_caller(&mut self.threads, thread);
         }
     }
 }

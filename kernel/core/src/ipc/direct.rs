@@ -87,6 +87,10 @@ impl<P: Platform> Kernel<P> {
         if to.home != here || to.deadline.is_taken() || endpoint.receiving == 0 {
             return None;
         }
+        // Nobody who waits for this CPU is more important than the caller.
+        if from.priority.outranks(Some(to.priority)) {
+            return None;
+        }
         let now = self.platform.rough_ticks();
         from.stop_charging(now);
         to.start_charging(now);
@@ -122,6 +126,10 @@ impl<P: Platform> Kernel<P> {
         }
         let caller = self.threads.get(server)?.caller?;
         let (from, to) = self.threads.pair_mut(server, caller)?;
+        let keeps_priority = from.priority == from.own_priority && from.serves == Some(id);
+        if !keeps_priority || self.cpus.this().ready.outranks(Some(to.priority)) {
+            return None;
+        }
         let waits = matches!(to.state, State::AwaitingAnswer { server: awaited, .. } if awaited == server);
         if !waits || to.home != here || to.deadline.is_taken() {
             return None;

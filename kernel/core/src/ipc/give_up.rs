@@ -15,22 +15,27 @@ impl<P: Platform> Kernel<P> {
         if deadline > self.platform.ticks() {
             self.wait_until(thread, deadline);
         } else {
-            self.stop_waiting(thread, IpcError::TimedOut);
+            let waited_for = self.stop_waiting(thread, IpcError::TimedOut);
             self.go_on(thread);
+            self.take_priority_back(waited_for);
         }
     }
 
     /// `thread`, which waits for others, does so no longer, and learns why.
     pub(crate) fn give_up(&mut self, thread: ThreadId, why: IpcError) {
-        self.stop_waiting(thread, why);
+        let waited_for = self.stop_waiting(thread, why);
         self.make_ready(thread);
+        self.take_priority_back(waited_for);
     }
 
-    /// Who would have woken it finds it nowhere: a server that works for it answers nobody.
-    fn stop_waiting(&mut self, thread: ThreadId, why: IpcError) {
+    /// Who would have woken it finds it nowhere: a server that works for it answers nobody. Answers who had to
+    /// do something for it.
+    fn stop_waiting(&mut self, thread: ThreadId, why: IpcError) -> Option<ThreadId> {
+        let waited_for = self.waited_for(thread);
         self.leave_queue(thread);
         self.refuse(thread, why);
         self.thread(thread).state = State::Ready;
+        waited_for
     }
 
     /// `thread`, which ran until it trapped, goes on, unless the CPU has gone to somebody else meanwhile.

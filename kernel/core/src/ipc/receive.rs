@@ -21,6 +21,7 @@ impl<P: Platform> Kernel<P> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
         self.abandon_caller(server);
         self.take_or_wait(server, endpoint);
+        self.take_priority_back(Some(server));
         Ok(())
     }
 
@@ -51,6 +52,7 @@ impl<P: Platform> Kernel<P> {
         };
         self.thread(server).caller = None;
         self.take_or_wait(server, endpoint);
+        self.take_priority_back(Some(server));
         if let Some(home) = answered {
             self.resume_after_answer(caller, home);
         }
@@ -64,6 +66,7 @@ impl<P: Platform> Kernel<P> {
         {
             self.refuse(caller, IpcError::PeerGone);
             self.wake(caller);
+            self.take_priority_back(Some(server));
         }
     }
 
@@ -116,7 +119,9 @@ impl<P: Platform> Kernel<P> {
             }
         }
         self.thread(server).state = State::Receiving(endpoint);
+        self.thread(server).serves = Some(endpoint);
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
+            endpoint.server = Some(server);
             endpoint.receivers.push(&mut self.threads, server);
         }
         self.cpu().current = None;

@@ -40,6 +40,7 @@ impl<P: Platform> Kernel<P> {
         }
         self.wake(caller);
         self.answer(server, ());
+        self.take_priority_back(Some(server));
         Ok(())
     }
 
@@ -68,6 +69,7 @@ impl<P: Platform> Kernel<P> {
         self.calls_taken += 1;
         let number = Badge(self.calls_taken);
         self.thread(caller).state = State::AwaitingReply { number, handles: 0 };
+        self.take_priority_back(Some(server));
         Ok(self.answer_with_handles(server, (), [Capability::to_reply(caller, number)]))
     }
 

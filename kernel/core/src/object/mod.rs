@@ -6,6 +6,7 @@ mod by_number;
 pub mod console;
 mod credential;
 pub mod memory;
+mod priority;
 pub mod process;
 pub mod system;
 mod thread;

@@ -43,6 +43,8 @@ impl<P: Platform> Kernel<P> {
                 let ticks = self.ticks_of(target);
                 Ok(self.answer(call.thread, (ticks,)))
             }
+            ProcessRequest::SetPriority(set) => self.set_priority(call.thread, target, set),
+            ProcessRequest::ReadPriority(_) => self.read_priority(call.thread, target),
             ProcessRequest::SetCredential(set) => self.set_credential(&call, target, set),
             ProcessRequest::ReadCredential(_) => self.read_credential(call.thread, target),
             _ if !own => Err(Errno::EPERM),
@@ -71,6 +73,7 @@ impl<P: Platform> Kernel<P> {
         if let Some(own) = self.process(parent).space {
             self.memory.inherit_quota(space, own);
         }
+        self.inherit_priority(call.thread, child);
         let pid = self.process(child).pid;
         let capabilities = [
             Capability::to(Object::Process(child)),
@@ -160,6 +163,7 @@ impl<P: Platform> Kernel<P> {
             return Ok(self.answer(thread, ()));
         }
         let outcome = self.wait_for_end(thread, child, EndAnswer::Done);
+        self.hasten_end(thread, child);
         self.end_process(child, End::Killed);
         Ok(outcome)
     }

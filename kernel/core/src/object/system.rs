@@ -58,6 +58,7 @@ impl<P: Platform> Kernel<P> {
 
     fn shut_down(&mut self, asked: ShutDown) -> Result<Outcome, Errno> {
         self.stop = Some(Stop::ShutDown(asked.end, asked.status));
+        self.cpu().chooses = true;
         Ok(Outcome::Waits)
     }
 

@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
 use crate::thread::{Queue, Thread, ThreadId};
-use abi::process::Pid;
+use abi::process::{Pid, Priority};
 use abi::{Badge, Errno, Handle, Label, Tag, Words6, layout};
 use addr::Frame;
 use mm::{Credential, Identity, SpaceId, Uid};
@@ -93,6 +93,7 @@ impl<P: Platform> Kernel<P> {
             references: 0,
             waiters: Queue::EMPTY,
             end_signal: None,
+            highest_priority: Priority::MOST,
             ticks: 0,
         };
         let Ok(process) = self.processes.insert(process) else {

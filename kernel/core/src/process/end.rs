@@ -22,11 +22,7 @@ impl<P: Platform> Kernel<P> {
             return;
         }
         process.stage = Stage::Ending(end);
-        let mut next = process.threads.first();
-        while let Some(thread) = next {
-            next = self.thread(thread).sibling;
-            self.send_home(thread);
-        }
+        self.for_each_thread(id, Self::send_home);
     }
 
     /// Lets a thread of an ending process leave, in its turn at home.
@@ -34,6 +30,7 @@ impl<P: Platform> Kernel<P> {
         if matches!(self.thread(thread).state, State::Working(_) | State::Ended(_)) {
             return;
         }
+        let waited_for = self.waited_for(thread);
         self.leave_queue(thread);
         self.thread(thread).state = State::Working(Work::Leave);
         let home = self.thread(thread).home;
@@ -42,6 +39,7 @@ impl<P: Platform> Kernel<P> {
         } else if home != self.cpus.here {
             self.interrupt_running(thread, home);
         }
+        self.take_priority_back(waited_for);
     }
 
     /// Cuts the ties of a thread, which is current. The last one of its process starts on what that has.

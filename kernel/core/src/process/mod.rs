@@ -17,7 +17,7 @@ use crate::ipc::SignalTarget;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{Queue, State};
-use abi::process::{End, NAME_BYTES, Pid};
+use abi::process::{End, NAME_BYTES, Pid, Priority};
 use abi::system::ProcessState;
 use mm::{SpaceId, Uid};
 use slots::Id;
@@ -54,6 +54,8 @@ pub struct Process {
     pub waiters: Queue,
     /// Who is told of its end besides.
     pub end_signal: Option<SignalTarget>,
+    /// The highest priority that it may ask for.
+    pub highest_priority: Priority,
     /// Ticks of the system counter for which threads that it does not have any more had a CPU.
     pub ticks: u64,
 }

@@ -31,6 +31,8 @@ impl<P: Platform> Kernel<P> {
         let page = self.memory.map_message_page(space, number)?;
         self.more_threads -= 1;
         let thread = self.insert_thread(process, space, (number, page));
+        let priority = self.thread(creator).own_priority;
+        self.set_own_priority(thread, priority);
         self.begin_thread(thread, create);
         Ok(self.answer_with_handles(creator, (number,), [Capability::to(Object::Thread(thread))]))
     }
@@ -69,6 +71,15 @@ impl<P: Platform> Kernel<P> {
         let job = self.memory.unmap_message_page(space, number)?;
         self.thread(thread).status = Some(status);
         Ok(Outcome::Works(job))
+    }
+
+    /// Does something for each thread of `process`, those included that have ended and are remembered.
+    pub(crate) fn for_each_thread(&mut self, process: ProcessId, mut act: impl FnMut(&mut Self, ThreadId)) {
+        let mut next = self.process(process).threads.first();
+        while let Some(thread) = next {
+            next = self.thread(thread).sibling;
+            act(self, thread);
+        }
     }
 
     /// Whether `thread` ends before it could go on: because it has said so, or its process does.

@@ -49,21 +49,16 @@ impl<P: Platform> Kernel<P> {
     /// included.
     pub(crate) fn ticks_of(&mut self, process: ProcessId) -> u64 {
         let now = self.platform.rough_ticks();
-        let (mut ticks, mut next) = (self.process(process).ticks, self.process(process).threads.first());
-        while let Some(thread) = next {
-            ticks = ticks.wrapping_add(self.ticks_of_thread(thread, now));
-            next = self.thread(thread).sibling;
-        }
+        let mut ticks = self.process(process).ticks;
+        self.for_each_thread(process, |kernel, thread| {
+            ticks = ticks.wrapping_add(kernel.ticks_of_thread(thread, now));
+        });
         ticks
     }
 
     /// What the threads of `process` have used until now counts as its own, whoever's threads they will be.
     pub(crate) fn settle_accounts(&mut self, process: ProcessId) {
-        let mut next = self.process(process).threads.first();
-        while let Some(thread) = next {
-            self.settle_account(thread);
-            next = self.thread(thread).sibling;
-        }
+        self.for_each_thread(process, Self::settle_account);
     }
 
     /// The same for one thread.

@@ -1,12 +1,14 @@
 //! One CPU as the scheduler sees it: who runs there, who waits for it, what it is prepared for.
 
+use super::ready::ReadyQueue;
 use super::time::{ByDeadline, NEVER};
 use crate::heap::Heap;
 use crate::process::Process;
-use crate::thread::{Queue, Thread, ThreadId};
+use crate::thread::ThreadId;
+use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
-use slots::{Id, Slots};
+use slots::Id;
 
 /// CPUs that can run the kernel: as many as a GICv2 knows.
 pub const MAX_CPUS: usize = 8;
@@ -63,6 +65,8 @@ pub(crate) struct Cpu {
     pub timer: u64,
     /// Another CPU has alerted this one, which has not looked around since.
     pub alerted: bool,
+    /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
+    pub chooses: bool,
 }
 
 impl Cpu {
@@ -74,19 +78,17 @@ impl Cpu {
         charged: None,
         process: None,
         active: None,
-        ready: ReadyQueue {
-            queue: Queue::EMPTY,
-            count: 0,
-        },
+        ready: ReadyQueue::EMPTY,
         slice_end: NEVER,
         deadlines: Heap::EMPTY,
         timer: NEVER,
         alerted: false,
+        chooses: false,
     };
 
     /// Whether it has nothing to do.
     pub fn is_idle(&self) -> bool {
-        self.current.is_none() && self.ready.count == 0
+        self.current.is_none() && self.ready.is_empty()
     }
 
     /// Whether `thread`, which does not run here, may run elsewhere: all of its registers are in memory.
@@ -96,44 +98,7 @@ impl Cpu {
 
     /// Threads that want this CPU.
     fn load(&self) -> u32 {
-        self.ready.count + u32::from(self.current.is_some())
-    }
-}
-
-/// A queue that knows its length.
-pub(crate) struct ReadyQueue {
-    queue: Queue,
-    count: u32,
-}
-
-impl ReadyQueue {
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    pub fn queue(&self) -> &Queue {
-        &self.queue
-    }
-
-    pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
-        self.queue.push(threads, thread);
-        self.count += 1;
-    }
-
-    pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
-        let first = self.queue.pop(threads)?;
-        self.count -= 1;
-        Some(first)
-    }
-
-    pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
-        self.queue.remove(threads, thread);
-        self.count -= 1;
-    }
-
-    /// Whether the count is right. For checks.
-    pub fn is_counted(&self, threads: &Slots<Thread>) -> bool {
-        self.queue.members(threads).count() == self.count as usize
+        self.ready.count() + u32::from(self.current.is_some())
     }
 }
 
@@ -161,13 +126,14 @@ impl Cpus {
         &mut self[here]
     }
 
-    pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {
-        (0..self.count).filter_map(CpuId::new)
+    /// The same, to look at.
+    #[inline]
+    pub fn this_one(&self) -> &Cpu {
+        &self[self.here]
     }
 
-    /// A CPU that has nothing to do.
-    pub fn idle(&self) -> Option<CpuId> {
-        self.ids().find(|&id| self[id].is_idle())
+    pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {
+        (0..self.count).filter_map(CpuId::new)
     }
 
     /// The first of those that the fewest threads want.
@@ -177,11 +143,13 @@ impl Cpus {
             .unwrap_or(CpuId::BOOT)
     }
 
-    /// The CPU, other than this one, that most threads wait for.
-    pub fn longest_queue(&self) -> Option<CpuId> {
+    /// The CPU, other than this one, that the most important threads wait for, and the most of these; `None` if
+    /// all that wait elsewhere are not more important than `priority`.
+    pub fn most_wanted(&self, priority: Option<Priority>) -> Option<CpuId> {
+        let ready = |id: CpuId| &self[id].ready;
         self.ids()
-            .filter(|&id| id != self.here && !self[id].ready.is_empty())
-            .max_by_key(|&id| self[id].ready.count)
+            .filter(|&id| id != self.here && ready(id).outranks(priority))
+            .max_by_key(|&id| (ready(id).most().map(Priority::index), ready(id).count()))
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod account;
 mod cpu;
+mod priority;
+mod ready;
 mod time;
 
 pub(crate) use cpu::{Cpu, Cpus};
@@ -18,7 +20,7 @@ use crate::ipc::Direct;
 use crate::kernel::Kernel;
 use crate::platform::{Interrupt, Platform};
 use crate::thread::{State, Thread, ThreadId, Work};
-use abi::process::End;
+use abi::process::{End, Priority};
 use abi::system::MachineEnd;
 use mm::SpaceId;
 use slots::Slots;
@@ -50,11 +52,12 @@ impl<P: Platform> Kernel<P> {
     /// that ran here are in memory.
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
-        (cpu.leaving, cpu.alerted) = (None, false);
+        let alerted = cpu.alerted;
+        (cpu.leaving, cpu.alerted, cpu.chooses) = (None, false, false);
         if let Some(stop) = self.stop {
             return Next::Stop(stop);
         }
-        let Some(thread) = self.pick() else {
+        let Some(thread) = self.pick(alerted) else {
             self.keep_nothing();
             return Next::Idle;
         };
@@ -84,7 +87,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         let trapped = cpu.prepared;
         if let Some(thread) = cpu.current
-            && self.stop.is_none()
+            && !cpu.chooses
             && is_ready(&self.threads, thread)
         {
             if trapped != Some(thread) {
@@ -154,48 +157,83 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Runs `thread`, which is ready, in no queue, and at home at `home`, in place of the current one, on what
-    /// is left of its time slice.
+    /// is left of its time slice. If somebody more important waits for this CPU, `thread` waits for its turn.
     #[inline]
     pub(crate) fn switch_to(&mut self, thread: ThreadId, home: CpuId) {
-        if home == self.cpus.here {
+        let priority = self.thread(thread).priority;
+        let cpu = self.cpus.this();
+        let is_next = !cpu.ready.outranks(Some(priority));
+        cpu.current = None;
+        if home == self.cpus.here && is_next {
             self.cpu().current = Some(thread);
+        } else if is_next && self.cpus[home].lets_go(thread) {
+            self.fetch(thread);
         } else {
-            self.fetch(thread, home);
-        }
-    }
-
-    /// The same for one with another home. If that does not let it go, it goes on there in its turn.
-    #[cold]
-    fn fetch(&mut self, thread: ThreadId, home: CpuId) {
-        if self.cpus[home].lets_go(thread) {
-            self.thread(thread).home = self.cpus.here;
-            self.cpu().current = Some(thread);
-        } else {
-            self.cpu().current = None;
             self.make_ready(thread);
         }
     }
 
-    /// Lets `thread`, which is in no queue and does not run, wait for its turn: at home, or on a CPU that has
-    /// nothing to do.
+    #[cold]
+    fn fetch(&mut self, thread: ThreadId) {
+        self.thread(thread).home = self.cpus.here;
+        self.cpu().current = Some(thread);
+    }
+
+    /// Lets `thread`, which is in no queue and does not run, wait for its turn, where that comes soonest.
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
-        let home = self.thread(thread).home;
-        let stays = self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread);
-        let to = self.cpus.idle().filter(|_| !stays).unwrap_or(home);
+        let to = self.choose_home(thread);
         self.thread(thread).home = to;
         self.cpus[to].ready.push(&mut self.threads, thread);
         self.notice(to);
     }
 
-    /// Somebody waits for `cpu` from now on: it looks around if it has nothing to do, or is not going to stop
-    /// by itself.
-    fn notice(&mut self, cpu: CpuId) {
-        let runs_alone = self.cpus[cpu].slice_end == NEVER;
-        if cpu != self.cpus.here {
-            if runs_alone {
-                self.alert(cpu);
+    /// Where `thread` goes on soonest: at home rather than elsewhere, and where nobody runs rather than in place
+    /// of somebody less important.
+    fn choose_home(&mut self, thread: ThreadId) -> CpuId {
+        let (home, priority) = (self.thread(thread).home, self.thread(thread).priority);
+        if self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread) {
+            return home;
+        }
+        let urgency = |id| self.urgency(id);
+        let least = self.cpus.ids().min_by_key(|&id| urgency(id).map(Priority::index));
+        let least = least.unwrap_or(home);
+        let is_better = urgency(least).is_none() || !priority.outranks(urgency(home));
+        if is_better && priority.outranks(urgency(least)) {
+            least
+        } else {
+            home
+        }
+    }
+
+    /// How important the most important thread is that runs on `cpu` or waits for it; `None` if it is idle.
+    fn urgency(&self, cpu: CpuId) -> Option<Priority> {
+        let (current, waiting) = (self.current_priority(cpu), self.cpus[cpu].ready.most());
+        if self.cpus[cpu].ready.outranks(current) {
+            waiting
+        } else {
+            current
+        }
+    }
+
+    /// How important the thread is that runs on `cpu`; `None` if none does.
+    fn current_priority(&self, cpu: CpuId) -> Option<Priority> {
+        let current = self.cpus[cpu].current?;
+        self.threads.get(current).map(|thread| thread.priority)
+    }
+
+    /// Somebody waits for `cpu` from now on: it looks around if nobody runs there, or somebody less important, or
+    /// somebody who is not going to stop by himself.
+    fn notice(&mut self, id: CpuId) {
+        let current = self.current_priority(id);
+        let cpu = &mut self.cpus[id];
+        let (runs_alone, is_outranked) = (cpu.slice_end == NEVER, cpu.ready.outranks(current));
+        if id != self.cpus.here {
+            if runs_alone || is_outranked {
+                self.alert(id);
             }
-        } else if runs_alone && self.cpus[cpu].current.is_some() {
+        } else if is_outranked {
+            self.cpu().chooses = true;
+        } else if runs_alone && !self.cpu().ready.is_empty() {
             self.start_slice();
         }
     }
@@ -222,18 +260,26 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// The current thread, or else the next that waits, on a time slice of its own: what its
-    /// predecessor left might be next to nothing, and on purpose. The kernel's work for a thread
-    /// takes turns with other threads in the same way.
+    /// The current thread, unless somebody more important waits, or else the next that waits, on a time slice
+    /// of its own: what its predecessor left might be next to nothing, and on purpose. The kernel's work for a
+    /// thread takes turns with other threads in the same way. Who has `alerted` this CPU may have somebody more
+    /// important for it.
     #[inline]
-    fn pick(&mut self) -> Option<ThreadId> {
-        match self.cpu().current {
-            Some(current) => {
-                self.limit_slice();
-                Some(current)
-            }
-            None => self.pick_next(),
+    fn pick(&mut self, alerted: bool) -> Option<ThreadId> {
+        let here = self.cpus.here;
+        let Some(current) = self.cpu().current else {
+            return self.pick_next();
+        };
+        let priority = self.current_priority(here);
+        let is_outranked = self.cpu().ready.outranks(priority);
+        if is_outranked || alerted && self.cpus.most_wanted(priority).is_some() {
+            let cpu = self.cpus.this();
+            cpu.current = None;
+            cpu.ready.push_first(&mut self.threads, current);
+            return self.pick_next();
         }
+        self.limit_slice();
+        Some(current)
     }
 
     /// A slice begins if somebody waits for this CPU and none runs.
@@ -245,36 +291,38 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn pick_next(&mut self) -> Option<ThreadId> {
-        let own = self.cpus.this().ready.pop(&mut self.threads);
-        let next = own.or_else(|| self.steal());
+        let next = self.steal();
+        let next = next.or_else(|| self.cpus.this().ready.pop(&mut self.threads));
         let cpu = self.cpus.this();
         cpu.current = next;
         cpu.slice_end = NEVER;
-        if !cpu.ready.is_empty() {
+        if let Some(waiting) = cpu.ready.most() {
             self.start_slice();
-            self.share();
+            self.share(waiting);
         }
         next
     }
 
-    /// Takes a thread that waits elsewhere. The CPU that most wait for need not have one that it lets go: then
-    /// this one stays idle until it is alerted.
+    /// Takes a thread that waits elsewhere and is more important than all that wait here. The CPU that most wait
+    /// for need not have one that it lets go: then this one has to do without until it is alerted.
     fn steal(&mut self) -> Option<ThreadId> {
         /// One that is prepared, and one that is leaving.
         const MOST_KEPT: usize = 2;
-        let from = self.cpus.longest_queue()?;
+        let from = self.cpus.most_wanted(self.cpus.this_one().ready.most())?;
         let from = &mut self.cpus[from];
-        let waiting = from.ready.queue().members(&self.threads);
+        let waiting = from.ready.queue(from.ready.most()?).members(&self.threads);
         let thread = waiting.take(MOST_KEPT + 1).find(|&thread| from.lets_go(thread))?;
         from.ready.remove(&mut self.threads, thread);
         self.thread(thread).home = self.cpus.here;
         Some(thread)
     }
 
-    /// Somebody waits for this CPU: one that has nothing to do may take them.
-    fn share(&mut self) {
-        if let Some(idle) = self.cpus.idle() {
-            self.alert(idle);
+    /// Somebody waits for this CPU: one that has nothing to do, or less important things, may take them.
+    fn share(&mut self, waiting: Priority) {
+        let others = self.cpus.ids().filter(|&id| id != self.cpus.here);
+        let least = others.min_by_key(|&id| self.urgency(id).map(Priority::index));
+        if let Some(least) = least.filter(|&id| waiting.outranks(self.urgency(id))) {
+            self.alert(least);
         }
     }
 

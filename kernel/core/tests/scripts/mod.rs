@@ -16,6 +16,7 @@ mod kills;
 mod lives;
 mod messages;
 mod no_room;
+mod priorities;
 mod regions;
 mod server;
 mod shares;

@@ -396,6 +396,8 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         },
         "command" => picks.of(&[0, 0, 1, 2, 3, 11, 12, 13, 14, 15, 16]),
         "protection" => picks.of(&[3, 1, 5, 4, 7, 0]),
+        "priority" => picks.of(&[128, 128, 127, 100, 150, 0, 255, 256]),
+        "highest" => picks.of(&[255, 255, 255, 128, 120]),
         "deadline" => picks
             .of(&[0, TICKS, TICKS + 50, TICKS + 200, u64::MAX])
             .saturating_add(picks.next() % 2),

@@ -2,7 +2,7 @@
 
 use super::Play;
 use abi::memory::{ShmControl, ShmIdArgument};
-use abi::process::End;
+use abi::process::{End, Priority};
 use abi::shm::ShmCommand;
 use abi::{Errno, MessagePage, Request, Words};
 use kcore::Next;
@@ -46,6 +46,7 @@ impl Play {
 
     fn end_all_but_init(&mut self) {
         let (init, _) = self.init();
+        self.let_others_first(init);
         let others = self.world.kernel.processes().filter(|(id, _)| *id != init);
         let others: Vec<_> = others.map(|(id, _)| id).collect();
         for id in others {
@@ -68,6 +69,18 @@ impl Play {
             }
         }
         panic!("processes go on that were told to end");
+    }
+
+    /// The first process may be more important than those that are to end.
+    fn let_others_first(&mut self, init: ProcessId) {
+        let mut processes = self.world.kernel.processes();
+        let thread = processes
+            .find(|(id, _)| *id == init)
+            .and_then(|(_, process)| process.threads.first());
+        drop(processes);
+        if let Some(thread) = thread {
+            self.world.kernel().set_own_priority(thread, Priority::LEAST);
+        }
     }
 
     /// Ends a process, as some trap on the CPU whose turn it is would.

@@ -5,7 +5,8 @@ use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
     Become, Close, CountTicks, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid,
-    ReadClock, ReadCredential, SetCredential, Sleep, Start, TakeCaller, UserAndGroup, Wait,
+    Priority, PriorityFacts, ReadClock, ReadCredential, ReadPriority, SetCredential, SetPriority, Sleep,
+    Start, TakeCaller, UserAndGroup, Wait,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Operation, Rights};
@@ -144,6 +145,22 @@ pub fn sleep_until(deadline: u64) {
 /// As [`CountTicks`].
 pub fn count_ticks(process: Handle) -> Result<u64, Error> {
     call(process, CountTicks {}).map(|(ticks,)| ticks)
+}
+
+/// As [`SetPriority`].
+///
+/// # Errors
+/// As [`SetPriority`].
+pub fn set_priority(process: Handle, priority: Priority, highest: Priority) -> Result<(), Error> {
+    call(process, SetPriority { priority, highest })
+}
+
+/// As [`ReadPriority`].
+///
+/// # Errors
+/// As [`ReadPriority`].
+pub fn read_priority(process: Handle) -> Result<PriorityFacts, Error> {
+    call(process, ReadPriority {})
 }
 
 /// As [`Identify`].

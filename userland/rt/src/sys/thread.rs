@@ -3,8 +3,8 @@
 use crate::call::{call, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::Handle;
-use abi::process::{CreateThread, End, ExitThread};
-use abi::thread::{IdentifyThread, Join, ThreadFacts};
+use abi::process::{CreateThread, End, ExitThread, Priority};
+use abi::thread::{IdentifyThread, Join, SetThreadPriority, ThreadFacts};
 
 /// As [`CreateThread`]. Returns the thread's handle and its number.
 ///
@@ -37,6 +37,14 @@ pub fn exit(status: i32) -> ! {
 /// As [`Join`].
 pub fn join(thread: Handle) -> Result<End, Error> {
     call(thread, Join {})
+}
+
+/// As [`SetThreadPriority`].
+///
+/// # Errors
+/// As [`SetThreadPriority`].
+pub fn set_priority(thread: Handle, priority: Priority) -> Result<(), Error> {
+    call(thread, SetThreadPriority { priority })
 }
 
 /// As [`IdentifyThread`].

@@ -6,20 +6,26 @@
 extern crate alloc;
 
 use abi::Handle;
-use abi::process::End;
+use abi::process::{End, Priority};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use rt::sys::process::count_ticks;
+use rt::sys::process::{count_ticks, read_priority, set_priority};
 use rt::time::{self, Duration, Instant};
 use rt::{Failure, Outcome, Start, println};
 use tests::{Family, Frames};
+
+/// As many as boards have.
+const CPUS: usize = 4;
 
 rt::program!(run);
 
 fn run(start: &Start) -> Outcome {
     match (start.arg(0), start.arg(1)) {
         (Some("sleep"), Some(milliseconds)) => sleep(Duration::from_millis(milliseconds.parse()?)),
+        (Some("spin"), _) => loop {
+            core::hint::spin_loop();
+        },
         _ => lead(&Family::new("scheduling", start)?),
     }
 }
@@ -33,6 +39,7 @@ fn lead(family: &Family) -> Outcome {
     only_work_is_charged()?;
     many_sleep(family)?;
     a_sleeper_can_be_killed(family)?;
+    the_important_run_first(family)?;
     frames.check()?;
     println!("scheduling: everything is as it should be");
     Ok(())
@@ -91,4 +98,27 @@ fn a_sleeper_can_be_killed(family: &Family) -> Outcome {
             "scheduling: a killed sleeper ended as {end:?}"
         ))),
     }
+}
+
+/// Somebody who never lets go of the CPU, on every CPU twice, does not keep this process from running.
+fn the_important_run_first(family: &Family) -> Outcome {
+    let (usual, less) = (Priority::USUAL, Priority(Priority::USUAL.0 - 1));
+    set_priority(Handle::SELF, less, Priority::MOST)?;
+    let hogs = (0..2 * CPUS).map(|_| family.start(["spin"]));
+    let hogs = hogs.collect::<Result<Vec<_>, _>>()?;
+    set_priority(Handle::SELF, usual, Priority::MOST)?;
+    let facts = read_priority(hogs[0].handle())?;
+    if (facts.priority, facts.highest) != (less, Priority::MOST) {
+        return Err(Failure::new(format!(
+            "scheduling: a child is as important as {facts:?}"
+        )));
+    }
+    for _ in 0..10 {
+        sleep(Duration::from_millis(5))?;
+    }
+    for hog in &hogs {
+        hog.kill()?;
+    }
+    println!("scheduling: the important run first");
+    Ok(())
 }

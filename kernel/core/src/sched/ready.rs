@@ -1,0 +1,133 @@
+//! The threads that wait for one CPU: the most important first, and of equals who came first.
+
+use crate::thread::{Queue, Thread, ThreadId};
+use abi::process::Priority;
+use slots::Slots;
+
+/// A queue for each priority, and which of them have anybody in it: whatever waits, every operation takes the
+/// same few steps.
+pub(crate) struct ReadyQueue {
+    queues: [Queue; Priority::COUNT],
+    /// A bit for each queue with somebody in it, the lowest of the first word for the least important.
+    filled: [u64; WORDS],
+    most: Option<Priority>,
+    count: u32,
+}
+
+const BITS: usize = u64::BITS as usize;
+const WORDS: usize = Priority::COUNT / BITS;
+
+impl ReadyQueue {
+    /// Without anybody.
+    pub const EMPTY: Self = Self {
+        queues: [const { Queue::EMPTY }; Priority::COUNT],
+        filled: [0; WORDS],
+        most: None,
+        count: 0,
+    };
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many wait.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// How important the most important of those are that wait.
+    #[inline]
+    pub fn most(&self) -> Option<Priority> {
+        self.most
+    }
+
+    /// Those who wait with this priority.
+    pub fn queue(&self, priority: Priority) -> &Queue {
+        &self.queues[priority.index()]
+    }
+
+    /// Whether somebody waits who goes first if `other` does not: nobody is outranked by an equal.
+    #[inline]
+    pub fn outranks(&self, other: Option<Priority>) -> bool {
+        self.most.is_some_and(|most| most.outranks(other))
+    }
+
+    /// Lets `thread`, which is in no queue, wait behind its equals.
+    pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+        let priority = self.fill(threads, thread);
+        self.queues[priority.index()].push(threads, thread);
+    }
+
+    /// The same before its equals.
+    pub fn push_first(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+        let priority = self.fill(threads, thread);
+        self.queues[priority.index()].push_first(threads, thread);
+    }
+
+    /// Takes out who goes first.
+    pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
+        let first = self.queues[self.most?.index()].first()?;
+        self.remove(threads, first);
+        Some(first)
+    }
+
+    /// Takes `thread`, which waits here, out.
+    pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+        let priority = priority_of(threads, thread);
+        let queue = &mut self.queues[priority.index()];
+        queue.remove(threads, thread);
+        self.count -= 1;
+        if queue.is_empty() {
+            self.filled[priority.index() / BITS] &= !(1 << (priority.index() % BITS));
+            self.most = most(&self.filled);
+        }
+    }
+
+    fn fill(&mut self, threads: &Slots<Thread>, thread: ThreadId) -> Priority {
+        let priority = priority_of(threads, thread);
+        self.filled[priority.index() / BITS] |= 1 << (priority.index() % BITS);
+        self.count += 1;
+        if priority.outranks(self.most) {
+            self.most = Some(priority);
+        }
+        priority
+    }
+
+    /// Everybody who waits. For checks.
+    pub fn members<'a>(&'a self, threads: &'a Slots<Thread>) -> impl Iterator<Item = ThreadId> + use<'a> {
+        self.queues.iter().flat_map(|queue| queue.members(threads))
+    }
+
+    /// Whether every thread is in the queue of its priority, and count, bits and the most important are right.
+    /// For checks.
+    pub fn is_in_order(&self, threads: &Slots<Thread>) -> bool {
+        let mut all = (0..=u8::MAX)
+            .map(Priority)
+            .map(|priority| (priority, self.queue(priority)));
+        let queues_are_right = all.all(|(priority, queue)| {
+            let bit = self.filled[priority.index() / BITS] >> (priority.index() % BITS) & 1;
+            let belongs = |id| threads.get(id).is_some_and(|thread| thread.priority == priority);
+            queue.leads_to_its_end(threads)
+                && queue.members(threads).all(belongs)
+                && (bit == 1) != queue.is_empty()
+        });
+        queues_are_right
+            && self.members(threads).count() == self.count as usize
+            && self.most == most(&self.filled)
+    }
+}
+
+/// The highest bit, as a priority.
+fn most(filled: &[u64; WORDS]) -> Option<Priority> {
+    let word = filled.iter().rposition(|&bits| bits != 0)?;
+    let bit = BITS - 1 - filled[word].leading_zeros() as usize;
+    u8::try_from(word * BITS + bit).ok().map(Priority)
+}
+
+fn priority_of(threads: &Slots<Thread>, thread: ThreadId) -> Priority {
+    match threads.get(thread) {
+        Some(thread) => thread.priority,
+        None => panic!("a thread waits that is gone: {thread:?}"),
+    }
+}
