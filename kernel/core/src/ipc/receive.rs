@@ -118,6 +118,10 @@ impl<P: Platform> Kernel<P> {
                 }
             }
         }
+        // If all messages were refused, it is the signals' turn after all.
+        if let Some(bits) = self.endpoint(endpoint).take_due_signals() {
+            return self.deliver_signals(server, bits);
+        }
         self.thread(server).state = State::Receiving(endpoint);
         self.thread(server).serves = Some(endpoint);
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
