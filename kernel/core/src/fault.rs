@@ -1,5 +1,6 @@
 //! What programs do that the machine does not allow: served, or reported and ended.
 
+use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::ThreadId;
@@ -17,6 +18,12 @@ impl<P: Platform> Kernel<P> {
             return;
         };
         if let Err(cause) = self.memory.fault(space, address, access) {
+            if cause == FaultCause::Unmapped
+                && self.memory.comes_later(space, address)
+                && self.can_be_deferred(thread, Object::Memory(space))
+            {
+                return self.wait_for_work(thread, None);
+            }
             let facts = self.memory.describe(space, address);
             let kind = match cause {
                 FaultCause::Unmapped => FaultKind::Unmapped,

@@ -9,7 +9,7 @@
 //! 3. **Check, then commit.** Whatever can fail fails before anything has changed.
 //! 4. **Steps are bounded.** What may take long is [`thread::Work`], done piece by piece with
 //!    interrupts served in between, and answered after the last piece.
-//! 5. **Nothing outlives its process.** A dying thread tears down its own process; only then does
+//! 5. **Nothing outlives its process.** The last thread takes its process apart; only then does
 //!    anybody learn of the end.
 //!
 //! The way of a trap: the image calls [`Kernel::serve_directly`] ([`ipc`]), which has a straight line for what is most

@@ -100,8 +100,8 @@ pub enum State {
     /// Waits in the thread's queue for its end.
     Joining(ThreadId),
     /// Waits in its process's queue until another thread's work on the address space is done; then it asks
-    /// this object once more.
-    Deferred(Object),
+    /// this object once more, or does once more what has faulted.
+    Deferred(Option<Object>),
     /// It has ended, and is remembered because a handle names it.
     Ended(End),
 }

@@ -29,8 +29,8 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// For a machine with `frames` frames. One with 512 MiB gets 129 processes, 216 threads, 4177 segments
-    /// and 4177 mappings.
+    /// For a machine with `frames` frames. One with 512 MiB gets 128 processes, 84 threads more, 4096 segments
+    /// and 4096 mappings, or a few more.
     pub fn for_frames(frames: u64) -> Self {
         let one_in = |share: u64, least: usize, most: usize| {
             usize::try_from(frames / share).map_or(most, |count| count.clamp(least, most))

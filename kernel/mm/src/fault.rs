@@ -133,6 +133,24 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
+    /// Whether a touch that was refused because nothing can be used there may be served when what goes on in
+    /// the space is done: a stack does not grow while its space is copied, and what takes the place of
+    /// something else is not there before that has gone.
+    pub fn comes_later(&self, space: SpaceId, address: VirtAddr) -> bool {
+        let page = address.page();
+        let Some(space) = self.spaces.get(typed(space)) else {
+            return false;
+        };
+        let arrives = space
+            .arriving
+            .as_ref()
+            .is_some_and(|arriving| arriving.range.contains(page));
+        let is_copied = space.state == SpaceState::Forking;
+        let there = space.set.containing(&self.vmas, page);
+        let grows = there.is_some_and(|id| existing(&self.vmas, id).growth_to(page).is_some());
+        arrives || is_copied && grows
+    }
+
     /// What is mapped at an address, for reports; `None` if nothing usable is.
     pub fn describe(&self, space: SpaceId, address: VirtAddr) -> Option<VmaFacts> {
         let space = self.spaces.get(typed(space))?;

@@ -73,8 +73,8 @@
 //! * `SHM_HUGETLB` takes blocks from the memory that all share; there is no pool of them.
 //! * A second `SHM_REMAP`, or map with `MapFlags::REPLACE`, in one address space, while the first one
 //!   is still emptying its place, is `EAGAIN`, and so is one that would cut a mapping while pages move
-//!   into it. Only programs with several threads, or whose memory manager others hold too, can see
-//!   that.
+//!   into it. Only programs whose memory manager others hold too can see that: the kernel lets threads of
+//!   one process wait for each other.
 #![no_std]
 #![forbid(unsafe_code)]
 

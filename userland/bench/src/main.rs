@@ -18,6 +18,7 @@ mod processes;
 mod shared;
 mod signals;
 mod tables;
+mod threads;
 mod words;
 
 use measure::Row;
@@ -53,6 +54,7 @@ fn run(start: &Start) -> Outcome {
     words::measure(archive)?.iter().for_each(print);
     processes::measure(archive)?.iter().for_each(print);
     processes::measure_forks(archive)?;
+    print(&threads::measure()?);
     shared::measure()?.iter().for_each(print);
     print(&tables::measure(archive)?);
     private::measure()?.iter().for_each(print);

@@ -2,7 +2,8 @@
 //!
 //! While an address space is copied, or something waits for a place in it, much that can be asked of it
 //! cannot be done. Programs of one thread never see that. Those of several would have to ask again and
-//! again; instead the kernel does, when the other thread's work is done.
+//! again; instead the kernel does, when the other thread's work is done. So it is with touches of what is
+//! about to be there.
 
 use super::ProcessId;
 use crate::handle::Object;
@@ -39,7 +40,12 @@ impl<P: Platform> Kernel<P> {
     #[cold]
     pub(crate) fn defer(&mut self, thread: ThreadId, object: Object, message: Message<'_>) {
         self.registers(thread).set_message(message);
-        self.thread(thread).state = State::Deferred(object);
+        self.wait_for_work(thread, Some(object));
+    }
+
+    /// Lets `thread`, which runs, wait until another thread of its process has its work done.
+    pub(crate) fn wait_for_work(&mut self, thread: ThreadId, then: Option<Object>) {
+        self.thread(thread).state = State::Deferred(then);
         let process = self.thread(thread).process;
         if let Some(process) = self.processes.get_mut(process) {
             process.deferred.push(&mut self.threads, thread);
@@ -54,10 +60,11 @@ impl<P: Platform> Kernel<P> {
             .get_mut(process)
             .and_then(|process| process.deferred.pop(&mut self.threads))
         {
-            if let State::Deferred(object) = self.thread(thread).state {
-                self.thread(thread).state = State::Working(Work::Ask(object));
-                self.make_ready(thread);
-            }
+            self.thread(thread).state = match self.thread(thread).state {
+                State::Deferred(Some(object)) => State::Working(Work::Ask(object)),
+                _ => State::Ready,
+            };
+            self.make_ready(thread);
         }
     }
 

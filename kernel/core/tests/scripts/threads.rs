@@ -3,7 +3,7 @@
 
 use super::{world, world_on};
 use abi::layout::{MOST_THREADS, message_page};
-use abi::memory::{Map, Protection, Unmap};
+use abi::memory::{Map, MapFlags, Protection, Unmap};
 use abi::process::{
     Become, Close, CreateEndpoint, CreateThread, End, Exit, ExitThread, Fork, Give, Kill, Pid, Wait,
 };
@@ -510,6 +510,50 @@ fn a_thread_that_receives_is_told_when_another_one_closes_what_it_receives_from(
     world.until(INIT);
     assert_eq!(world.back().outcome, Some(IpcError::BadHandle));
     assert_eq!(world.kernel.population().endpoints, 0);
+}
+
+#[test]
+fn a_stack_grows_when_another_thread_has_forked_and_not_before() {
+    let mut world = world();
+    write_pages(&mut world, 200);
+    let stack = Map {
+        growth: 16 * PAGE,
+        ..Map::new(0, PAGE, Protection::READ | Protection::WRITE)
+    };
+    let (lowest,) = world.call(Handle::MEMORY, stack).expect("room");
+    create_thread(&mut world);
+    interrupt_after(&mut world, 0);
+    world.send(Handle::SELF, Fork {}, &[], &[]);
+    assert_eq!(world.running, Some(1));
+    touch_later(&mut world, lowest - 3 * PAGE);
+}
+
+#[test]
+fn what_takes_the_place_of_something_is_there_for_all_threads_when_that_has_gone() {
+    let mut world = world();
+    let address = write_pages(&mut world, 200);
+    create_thread(&mut world);
+    interrupt_after(&mut world, 0);
+    let replace = Map {
+        flags: MapFlags::REPLACE,
+        ..Map::new(address, 200 * PAGE, Protection::WRITE)
+    };
+    world.send(Handle::MEMORY, replace, &[], &[]);
+    assert_eq!(world.running, Some(1));
+    touch_later(&mut world, address + 100 * PAGE);
+}
+
+/// Thread 1, which runs, touches what comes to be there while it waits.
+fn touch_later(world: &mut World, address: u64) {
+    let address = VirtAddr::new(address);
+    world.kernel().memory_fault(address, Access::Write);
+    world.run();
+    assert_eq!(world.running, Some(INIT), "the other thread's work is done");
+    assert!(matches!(state(world, 1), Some(State::Ready)));
+    world.until(1);
+    world.kernel().memory_fault(address, Access::Write);
+    world.run();
+    assert_eq!(world.running, Some(1), "it is there");
 }
 
 /// Proves: X-08
