@@ -11,7 +11,7 @@ use crate::slot::{SLOT_PAGES, is_whole_slots, slot_of};
 use crate::space::{Arriving, Space};
 use crate::vma::{
     Attachment, Backing, Leaving, Manner, Neighbours, Vma, VmaId, VmaState, after_in_ring, existing,
-    tables_needed,
+    is_all_leaving, tables_needed,
 };
 use abi::memory::UserUsage;
 use abi::shm::ShmKey;
@@ -322,6 +322,17 @@ impl<M: Mmu> MemoryManager<M> {
             attached == region.attached as usize,
             "nattch is the number of attachments",
         )?;
+        let is_leaving = |first: VmaId| is_all_leaving(&self.vmas, first);
+        let leaving = self.spaces.iter().map(|(_, space)| {
+            let attachments = self.attachments(space, id);
+            attachments
+                .filter(|&(id, vma)| vma.is_leaving() && is_leaving(id))
+                .count()
+        });
+        check(
+            leaving.sum::<usize>() == region.leaving as usize,
+            "attachments that cannot be used any more are counted",
+        )?;
         let behind = |tree| self.mmu.shared_next(tree, region.pages.get(), u64::MAX);
         check(
             contents.tree().and_then(behind).is_none(),
@@ -354,7 +365,10 @@ impl<M: Mmu> MemoryManager<M> {
                 let kept = region.attached > 0 || region.handles > 0;
                 check(kept, "a region without a name has a handle or is attached")?;
             }
-            RegionState::Removed => check(region.attached > 0, "a removed region is attached")?,
+            RegionState::Removed => check(
+                region.attached > region.leaving,
+                "a removed region has an attachment that can be used",
+            )?,
             RegionState::Dead => {
                 let kept = region.attached > 0 || region.handles > 0;
                 check(!kept, "a dead region has no handle and is not attached")?;
@@ -380,11 +394,17 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn count_attachments(&self, space: &Space<M::Space>, region: RegionId) -> usize {
-        let of_region = |vma: &Vma| {
-            vma.attachment()
-                .is_some_and(|attachment| attachment.region == region)
-        };
         let arriving = self.arriving(space);
+        let is_arriving = arriving.is_some_and(|vma| is_of(vma, region));
+        self.attachments(space, region).count() + usize::from(is_arriving)
+    }
+
+    /// The lowest VMA of each attachment.
+    fn attachments<'a>(
+        &'a self,
+        space: &'a Space<M::Space>,
+        region: RegionId,
+    ) -> impl Iterator<Item = (VmaId, &'a Vma)> + 'a {
         let starts_ring = |id: VmaId| {
             let start = |id| existing(&self.vmas, id).range().start();
             Ring {
@@ -394,11 +414,8 @@ impl<M: Mmu> MemoryManager<M> {
             }
             .all(|other| start(other) >= start(id))
         };
-        let in_set = self
-            .vmas_of(space)
-            .filter(|(id, vma)| of_region(vma) && starts_ring(*id))
-            .count();
-        in_set + usize::from(arriving.is_some_and(of_region))
+        self.vmas_of(space)
+            .filter(move |(id, vma)| is_of(vma, region) && starts_ring(*id))
     }
 
     /// Those who share each frame since a fork are counted. To look for all of them for each frame would
@@ -492,4 +509,9 @@ impl Iterator for Ring<'_> {
         self.next = Some(after_in_ring(self.vmas, id)).filter(|&after| after != self.first);
         Some(id)
     }
+}
+
+fn is_of(vma: &Vma, region: RegionId) -> bool {
+    vma.attachment()
+        .is_some_and(|attachment| attachment.region == region)
 }

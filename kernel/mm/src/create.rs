@@ -107,6 +107,7 @@ impl<M: Mmu> MemoryManager<M> {
             created_in: call.space,
             last_user: None,
             attached: 0,
+            leaving: 0,
             handles: 0,
             contents: Contents::new(pages, unit, promise),
             below: [None; 2],

@@ -3,7 +3,7 @@
 //! POSIX `shmdt`. An attachment is named by the address that `shmat` answered, even when the
 //! first page has been unmapped since.
 
-use crate::manager::{MemoryManager, typed};
+use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::MOST_PAGES;
@@ -19,14 +19,11 @@ impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_detach(&mut self, call: &mut Call<'_>, request: ShmDetach) -> Result<Reply, Errno> {
         let base = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
         let first = find_attachment(self.alive(call.space)?, &self.vmas, base).ok_or(Errno::EINVAL)?;
-        let Self { spaces, vmas, .. } = self;
-        if let Some(space) = spaces.get_mut(typed(call.space)) {
-            space.begin_leaving(vmas, first, None);
-            let mut next = after_in_ring(vmas, first);
-            while next != first {
-                space.begin_leaving(vmas, next, None);
-                next = after_in_ring(vmas, next);
-            }
+        self.begin_leaving(call.space, first);
+        let mut next = after_in_ring(&self.vmas, first);
+        while next != first {
+            self.begin_leaving(call.space, next);
+            next = after_in_ring(&self.vmas, next);
         }
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }

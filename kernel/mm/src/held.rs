@@ -78,17 +78,28 @@ impl<M: Mmu> MemoryManager<M> {
         self.regions.iter().map(|(id, region)| (id, region.handles))
     }
 
-    /// Lets a region go that has lost its name, an attachment or a handle, as far as nothing keeps it.
-    /// Its identifier is good until the last detach, whoever has handles (POSIX knows none).
+    /// Lets a region go that has lost its name, an attachment or a handle, as far as nothing keeps it: its name
+    /// goes with the last attachment that can be used, whoever has handles (POSIX knows none), its frames with
+    /// the last translation.
     pub(crate) fn settle_region(&mut self, space: SpaceId, id: RegionId) {
-        let Some(region) = self.regions.get(id).filter(|region| region.attached == 0) else {
+        let Some(region) = self.regions.get(id) else {
             return;
         };
-        match (region.state, region.handles) {
-            (RegionState::Unnamed | RegionState::Removed, 0) => self.kill_region(space, id),
-            (RegionState::Live, 0) if self.limits.orphans == Orphans::Go => self.kill_region(space, id),
-            (RegionState::Removed, _) => self.regions.forget_identifier(id),
-            (RegionState::Live | RegionState::Unnamed | RegionState::Dead, _) => {}
+        if region.attached > region.leaving {
+            return;
+        }
+        let (is_held, is_attached) = (region.handles > 0, region.attached > 0);
+        match region.state {
+            RegionState::Removed => self.regions.forget_identifier(id),
+            RegionState::Live if !is_held && self.limits.orphans == Orphans::Go => {
+                self.regions.retire(id);
+                self.regions.forget_identifier(id);
+            }
+            RegionState::Unnamed => {}
+            RegionState::Live | RegionState::Dead => return,
+        }
+        if !is_held && !is_attached {
+            self.kill_region(space, id);
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::part::Part;
 use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
+    Attachment, Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring,
+    tables_needed,
 };
 
 /// Most frames that one step handles.
@@ -62,17 +63,24 @@ impl<M: Mmu> MemoryManager<M> {
         Some(job)
     }
 
-    /// Begins the end of an address space, on which no CPU runs any more. When the job is done,
-    /// nothing of it is left, and its attachments have ended with its pid and that time.
+    /// Begins the end of an address space, on which no CPU runs any more. All that is mapped in it becomes
+    /// unusable at once, which is as much as a process may have mappings. When the job is done, nothing of
+    /// it is left, and its attachments have ended with its pid and that time.
     pub fn destroy_space(&mut self, space: SpaceId, now: Seconds) -> Job {
         self.end_birth(space);
+        let mut next = None;
         if let Some(ending) = self.spaces.get_mut(typed(space)) {
             ending.state = SpaceState::Ending;
+            next = ending.set.first(&self.vmas);
             // Nothing runs there any more, and all of it goes.
             ending.exceeding = None;
             if let Some(arriving) = ending.arriving.take() {
                 self.turn_back(space, arriving, now);
             }
+        }
+        while let Some(id) = next {
+            self.begin_leaving(space, id);
+            next = existing(&self.vmas, id).after();
         }
         let is_creator = |space: &Space<M::Space>| space.is_creator;
         if self.spaces.get(typed(space)).is_some_and(is_creator) {
@@ -105,7 +113,7 @@ impl<M: Mmu> MemoryManager<M> {
         match job {
             Job::Sweep(_) => Work::NothingLeft,
             Job::Fork(_) => self.inherit_next(id, most).map_or(Work::NothingLeft, Work::Did),
-            Job::Destroy(_) => self.unmap_any(id).unwrap_or_else(|| self.end_space(id)),
+            Job::Destroy(_) => self.end_space(id),
         }
     }
 
@@ -207,6 +215,25 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
+    /// Makes a VMA unusable at once and puts it on the list of those to be emptied.
+    pub(crate) fn begin_leaving(&mut self, space_id: SpaceId, id: VmaId) {
+        let Some(space) = self.spaces.get_mut(typed(space_id)) else {
+            return;
+        };
+        if let Some(region) = space.begin_leaving(&mut self.vmas, id, None) {
+            self.begin_end(space_id, region);
+        }
+    }
+
+    /// Notes that an attachment of `space` cannot be used any more. If nothing else keeps the region's name,
+    /// nobody finds it from now on.
+    fn begin_end(&mut self, space: SpaceId, id: RegionId) {
+        if let Some(region) = self.regions.get_mut(id) {
+            region.leaving += 1;
+            self.settle_region(space, id);
+        }
+    }
+
     /// Notes that an attachment is gone from `space`.
     fn end_attachment(&mut self, space_id: SpaceId, id: RegionId, now: Seconds) {
         let Self { spaces, regions, .. } = self;
@@ -215,6 +242,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         space.attachments -= 1;
         region.attached -= 1;
+        region.leaving -= 1;
         region.times.detach = now;
         region.last_user = Some(space.identity.pid);
         self.settle_region(space_id, id);
@@ -294,14 +322,6 @@ impl<M: Mmu> MemoryManager<M> {
         Some(Work::Did(1))
     }
 
-    fn unmap_any(&mut self, id: SpaceId) -> Option<Work> {
-        let Self { spaces, vmas, .. } = self;
-        let space = spaces.get_mut(typed(id))?;
-        let vma = space.set.any()?;
-        space.begin_leaving(vmas, vma, None);
-        Some(Work::Did(1))
-    }
-
     /// Undoes what will never arrive.
     fn turn_back(&mut self, id: SpaceId, Arriving { vma, tables, .. }: Arriving, now: Seconds) {
         let Self {
@@ -314,8 +334,9 @@ impl<M: Mmu> MemoryManager<M> {
         space.mappings -= 1;
         space.mapped -= vma.content().count().get();
         space.pages.release(frames, vma.owned);
-        if let Some(attachment) = vma.attachment() {
-            self.end_attachment(id, attachment.region, now);
+        if let Some(Attachment { region, .. }) = vma.attachment() {
+            self.begin_end(id, region);
+            self.end_attachment(id, region, now);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::identity::Identity;
 use crate::mmu::Mmu;
 use crate::quota::Quota;
 use crate::region::RegionId;
-use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut};
+use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut, is_all_leaving};
 use addr::{Frame, PageRange};
 use slots::Id;
 
@@ -212,11 +212,17 @@ impl<H> Space<H> {
     }
 
     /// Makes a VMA unusable at once and puts it on the list of those to be emptied, its pages to go
-    /// to `heir`. Once more changes nothing.
-    pub(crate) fn begin_leaving(&mut self, vmas: &mut Vmas, id: VmaId, heir: Option<Heir>) {
+    /// to `heir`. Once more changes nothing. Answers the region if it was the last usable VMA of an attachment:
+    /// that is [leaving](crate::region::Region::leaving) then.
+    pub(crate) fn begin_leaving(
+        &mut self,
+        vmas: &mut Vmas,
+        id: VmaId,
+        heir: Option<Heir>,
+    ) -> Option<RegionId> {
         let vma = existing_mut(vmas, id);
         if vma.is_leaving() {
-            return;
+            return None;
         }
         vma.state = VmaState::Leaving(Leaving {
             from: vma.range().start(),
@@ -228,5 +234,7 @@ impl<H> Space<H> {
         if vma.is_head() {
             self.headless += 1;
         }
+        let region = vma.attachment()?.region;
+        is_all_leaving(vmas, id).then_some(region)
     }
 }

@@ -89,16 +89,16 @@ impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn clear(&mut self, space: SpaceId, clearance: Clearance, tables: Promise) {
         let range = clearance.range;
         self.cut_out(space, clearance, tables);
-        let Self { spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(space)) else {
-            return;
-        };
-        let mut next = space.set.first_ending_after(vmas, range.start());
-        while let Some(id) = next.filter(|&id| existing(vmas, id).range().start() < range.end()) {
-            if range.contains_range(existing(vmas, id).content()) {
-                space.begin_leaving(vmas, id, None);
+        let first = self.spaces.get(typed(space));
+        let mut next = first.and_then(|space| space.set.first_ending_after(&self.vmas, range.start()));
+        while let Some(id) = next {
+            let vma = existing(&self.vmas, id);
+            next = vma
+                .after()
+                .filter(|&id| existing(&self.vmas, id).range().start() < range.end());
+            if range.contains_range(vma.content()) {
+                self.begin_leaving(space, id);
             }
-            next = existing(vmas, id).after();
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Region {
     pub(crate) last_user: Option<Pid>,
     /// Attachments whose last translation is not gone yet.
     pub(crate) attached: u32,
+    /// How many of these cannot be used any more.
+    pub(crate) leaving: u32,
     /// Handles that name it.
     pub(crate) handles: u32,
     pub(crate) contents: Contents,

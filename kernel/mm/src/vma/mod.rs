@@ -344,6 +344,13 @@ pub(crate) fn after_in_ring(vmas: &Vmas, id: VmaId) -> VmaId {
     existing(vmas, id).ring.map_or(id, |ring| ring.after)
 }
 
+/// Whether no VMA can be used any more of the attachment that `id` is part of.
+pub(crate) fn is_all_leaving(vmas: &Vmas, id: VmaId) -> bool {
+    let after = |&id: &VmaId| Some(after_in_ring(vmas, id)).filter(|&next| next != id);
+    let mut others = core::iter::successors(after(&id), after).take_while(|&other| other != id);
+    others.all(|other| existing(vmas, other).is_leaving())
+}
+
 /// The next VMA below `id` that can be used, of the same attachment. A ring leads upwards, and from
 /// the highest VMA back to the lowest.
 pub(crate) fn piece_below(vmas: &Vmas, id: VmaId) -> Option<VmaId> {

@@ -42,9 +42,9 @@ impl VmaSet {
         self.count
     }
 
-    /// Some VMA, as long as there is one.
-    pub fn any(&self) -> Option<VmaId> {
-        self.tree.top
+    /// The lowest VMA.
+    pub fn first(&self, vmas: &Vmas) -> Option<VmaId> {
+        self.search(vmas, Page::from_number(0))
     }
 
     /// The highest VMA.
@@ -176,8 +176,7 @@ impl VmaSet {
 
     /// All VMAs, lowest first.
     pub fn iter<'a>(&self, vmas: &'a Vmas) -> impl Iterator<Item = VmaId> + use<'a> {
-        let first = self.first_ending_after(vmas, Page::from_number(0));
-        core::iter::successors(first, |&id| existing(vmas, id).after())
+        core::iter::successors(self.first(vmas), |&id| existing(vmas, id).after())
     }
 
     /// Checks order, balance, and what the nodes know.

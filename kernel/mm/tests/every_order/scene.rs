@@ -45,15 +45,6 @@ pub enum Attached {
     Leaving,
 }
 
-/// What should be there of the segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
-    There,
-    /// Those who had it attached last have not all been told that it is detached, so nobody can know.
-    Going,
-    Gone,
-}
-
 /// What a process does in one turn, and what is left of that for its next turns.
 pub type Act = fn(&mut Scene) -> Option<Job>;
 
@@ -84,14 +75,9 @@ impl Scene {
         scene
     }
 
-    fn fate(&self) -> Fate {
-        if !self.removed || self.attached.contains(&Attached::Yes) {
-            Fate::There
-        } else if self.attached.contains(&Attached::Leaving) {
-            Fate::Going
-        } else {
-            Fate::Gone
-        }
+    /// Whether the identifier still leads to the segment: it goes with the last attachment that can be used.
+    fn is_found(&self) -> bool {
+        !self.removed || self.attached.contains(&Attached::Yes)
     }
 
     /// Where a process has it attached.
@@ -130,11 +116,12 @@ impl Scene {
         request: MemoryRequest,
     ) -> (Result<(), Errno>, Option<Job>) {
         let (answer, job) = self.ask(number, request);
-        match self.fate() {
-            Fate::There => assert_eq!(answer, Ok(()), "{request:?} by process {number}"),
-            Fate::Gone => assert_eq!(answer, Err(Errno::EINVAL), "{request:?} by process {number}"),
-            Fate::Going => {}
-        }
+        let expected = if self.is_found() {
+            Ok(())
+        } else {
+            Err(Errno::EINVAL)
+        };
+        assert_eq!(answer, expected, "{request:?} by process {number}");
         (answer, job)
     }
 
