@@ -262,6 +262,14 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
             let thread = kernel.platform.thread_of(registers);
             kernel.platform.open_fp(thread);
         }
+        Cause::WaitTrapped => {
+            let mut registers = registers;
+            // SAFETY: As below; nobody else has a reference either.
+            let registers = unsafe { registers.as_mut() };
+            // It may end at any time, and does so now; every instruction has 4 bytes.
+            registers.pc += 4;
+            kernel.rotate();
+        }
         Cause::Fault(fault) => serve_fault(kernel, cause, fault, registers),
         Cause::PcAlignment(address) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
         _ => {
@@ -332,9 +340,12 @@ fn kind_of(cause: Cause) -> FaultKind {
     match cause {
         Cause::StackAlignment | Cause::PcAlignment(_) | Cause::Fault(_) => FaultKind::BadAccess,
         Cause::Breakpoint(_) | Cause::Debug => FaultKind::Breakpoint,
-        Cause::Svc(_) | Cause::FpTrapped | Cause::FpException | Cause::Undefined | Cause::BranchTarget => {
-            FaultKind::BadInstruction
-        }
+        Cause::Svc(_)
+        | Cause::FpTrapped
+        | Cause::WaitTrapped
+        | Cause::FpException
+        | Cause::Undefined
+        | Cause::BranchTarget => FaultKind::BadInstruction,
         Cause::SystemError(_) | Cause::Other { .. } => FaultKind::Hardware,
     }
 }

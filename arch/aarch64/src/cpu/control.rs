@@ -25,10 +25,11 @@ pub(crate) const SCTLR_MMU_OFF: u64 = RES1 | AARCH32;
 /// * WXN: what is writable is never executable, whatever a descriptor says.
 /// * SA, SA0: a stack pointer that is not aligned faults at once.
 /// * UCI, UCT, DZE: programs may maintain the caches for their own code, and zero with DC ZVA.
-/// * NTWE, NTWI: WFE and WFI of a program don't trap. They end at the next interrupt at the latest,
-///   and the time slice sees to that one.
 ///
-/// All other bits are 0, which closes to programs what came later and has state of its own: pointer
+/// NTWE and NTWI are 0: where WFE and WFI of a program would sleep, they trap, and others run. No interrupt would end
+/// that sleep, since there is none at the end of a time slice that nobody else wants.
+///
+/// All other bits are 0 too, which closes to programs what came later and has state of its own: pointer
 /// authentication keys, memory tags, TPIDR2_EL0, FPMR, memory copy instructions, transactions.
 pub(crate) const SCTLR: u64 = SCTLR_MMU_OFF
     | SCTLR_EL1::M::Enable.value
@@ -39,9 +40,7 @@ pub(crate) const SCTLR: u64 = SCTLR_MMU_OFF
     | SCTLR_EL1::SA0::Enable.value
     | SCTLR_EL1::UCI::DontTrap.value
     | SCTLR_EL1::UCT::DontTrap.value
-    | SCTLR_EL1::DZE::DontTrap.value
-    | SCTLR_EL1::NTWE::DontTrap.value
-    | SCTLR_EL1::NTWI::DontTrap.value;
+    | SCTLR_EL1::DZE::DontTrap.value;
 
 /// Writes the registers that say what programs may do on this CPU; reset leaves them anyhow.
 pub(crate) fn restrict_programs() {

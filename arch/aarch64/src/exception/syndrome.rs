@@ -68,6 +68,8 @@ pub enum Cause {
     Fault(Fault),
     /// An FP or SIMD instruction, while CPACR_EL1 does not allow them.
     FpTrapped,
+    /// WFI or WFE, or one of these with a time, which programs may not sleep in.
+    WaitTrapped,
     /// An FP exception that was asked for in FPCR.
     FpException,
     /// An instruction that does not exist, or not at this exception level.
@@ -150,10 +152,10 @@ impl Cause {
                 Self::Fault(fault(esr, Access::Execute, address))
             }
             Some(Class::FpAccess) => Self::FpTrapped,
+            Some(Class::WaitFor) => Self::WaitTrapped,
             Some(Class::FpException) => Self::FpException,
             Some(
                 Class::Unknown
-                | Class::WaitFor
                 | Class::PointerAuthentication
                 | Class::LoadStore64
                 | Class::IllegalState
@@ -228,6 +230,7 @@ impl fmt::Display for Cause {
             Self::Svc(number) => write!(f, "svc #{number}"),
             Self::Fault(fault) => fault.fmt(f),
             Self::FpTrapped => f.write_str("FP/SIMD instruction while they are closed"),
+            Self::WaitTrapped => f.write_str("wait for an interrupt or event"),
             Self::FpException => f.write_str("FP exception"),
             Self::Undefined => f.write_str("undefined instruction"),
             Self::Breakpoint(number) => write!(f, "brk #{number}"),
@@ -371,10 +374,11 @@ mod tests {
 
     #[test]
     fn what_a_program_may_not_execute_is_undefined() {
-        for class in [0x00, 0x01, 0x09, 0x0a, 0x0e, 0x14, 0x18, 0x19, 0x1b, 0x1d, 0x27] {
+        for class in [0x00, 0x09, 0x0a, 0x0e, 0x14, 0x18, 0x19, 0x1b, 0x1d, 0x27] {
             assert_eq!(decode(class, 0), Cause::Undefined, "class {class:#x}");
         }
         assert_eq!(decode(0x07, 0), Cause::FpTrapped);
+        assert_eq!(decode(0x01, 0), Cause::WaitTrapped);
         assert_eq!(decode(0x26, 0), Cause::StackAlignment);
         assert_eq!(decode(0x22, 0), Cause::PcAlignment(VirtAddr::new(ADDRESS)));
         assert_eq!(decode(0x24, 0x21), fault(Access::Read, FaultKind::Alignment));

@@ -148,8 +148,8 @@ impl<P: Platform> Kernel<P> {
         self.rotate();
     }
 
-    /// The running thread goes to the end of the queue.
-    pub(crate) fn rotate(&mut self) {
+    /// The running thread goes to the end of the queue, so that others run.
+    pub fn rotate(&mut self) {
         let cpu = self.cpus.this();
         if let Some(thread) = cpu.current.take() {
             cpu.ready.push(&mut self.threads, thread);
