@@ -27,7 +27,7 @@ use mm::{Access, Ahead};
 /// The kernel, held.
 type KernelGuard<'a> = Guard<'a, Option<&'static mut Kernel<Machine>>>;
 
-/// All of the kernel's state. docs/locking.md says how it will be split.
+/// All of the kernel's state. docs/concurrency.md says how it will be split.
 static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
 
 /// Whether calls are shown as they happen. Set once, before there is a program.
