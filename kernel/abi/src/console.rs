@@ -20,8 +20,10 @@ requests! {
             /// Most bytes wanted.
             most: u64,
         } -> (u64,);
-        /// From now on Control-C is no input: it signals the endpoint whose handle is the one of the message. As
-        /// soon as that is gone, or somebody asks without a handle, it is input again. Only who asked last is told.
+        /// From now on Control-C is no input: it signals the endpoint whose handle is the one of the message, and
+        /// what was typed before it and not read is forgotten, as by a terminal. One that waits to be read already
+        /// counts as well. As soon as the endpoint is gone, or somebody asks without a handle, Control-C is input
+        /// again. Only who asked last is told.
         ///
         /// `EINVAL` more than one handle; `EBADF` no endpoint; `EPERM` the handle is not one to signal with;
         /// `ENOSYS` from a pipe.

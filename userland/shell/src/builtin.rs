@@ -4,7 +4,7 @@ use crate::session::Session;
 use alloc::string::String;
 use alloc::vec::Vec;
 use rt::archive::Archive;
-use rt::println;
+use rt::{Error, println};
 
 /// Names, how each is used, and what it does.
 pub const BUILTINS: &[(&str, &str, &str)] = &[
@@ -62,22 +62,37 @@ fn exit(session: &mut Session, arguments: &[String]) -> i32 {
 }
 
 fn foreground(session: &mut Session, arguments: &[String]) -> i32 {
-    match session.jobs.wait(arguments.first().map(String::as_str)) {
-        Ok(Some(status)) => status,
-        Ok(None) => {
-            println!("shell: there is no such job; `jobs` lists those there are");
-            1
+    let Some(job) = session.jobs.take(arguments.first().map(String::as_str)) else {
+        println!("shell: there is no such job; `jobs` lists those there are");
+        return 1;
+    };
+    match session.watch().and_then(|watch| watch.finish(job.child())) {
+        Ok(finished) => {
+            job.print_end(finished.end);
+            session.finish(finished)
         }
-        Err(error) => {
-            println!("shell: {error}");
-            1
-        }
+        Err(error) => complain(&error),
     }
 }
 
+/// Control-C ends the waiting, and not the jobs.
 fn wait(session: &mut Session) -> i32 {
-    while let Ok(Some(_)) = session.jobs.wait(None) {}
+    while let Some(job) = session.jobs.take(None) {
+        match session.watch().and_then(|watch| watch.wait(job.child())) {
+            Ok(Some(end)) => job.print_end(end),
+            Ok(None) => {
+                session.jobs.put_back(job);
+                return session.interrupt();
+            }
+            Err(error) => return complain(&error),
+        }
+    }
     0
+}
+
+fn complain(error: &Error) -> i32 {
+    println!("shell: {error}");
+    1
 }
 
 fn history(session: &Session) -> i32 {

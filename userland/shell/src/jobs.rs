@@ -1,17 +1,16 @@
 //! Programs that run while the shell goes on.
 
 use crate::SYSTEM;
-use crate::session::status;
 use abi::process::End;
 use abi::system::ProcessState;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rt::spawn::{Child, Ended};
-use rt::{Error, println, processes};
+use rt::{println, processes};
 
 /// A program that runs by itself, or has ended and nobody was told.
-struct Job {
+pub struct Job {
     number: u32,
     /// As it was typed.
     text: String,
@@ -34,7 +33,13 @@ impl Job {
         }
     }
 
-    fn print_end(&self, end: End) {
+    /// The program.
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
+    /// Says how it has ended.
+    pub fn print_end(&self, end: End) {
         let how = match end {
             End::Exited(0) => "Done".to_string(),
             End::Exited(status) => format!("Exit {status}"),
@@ -71,23 +76,17 @@ impl Jobs {
         });
     }
 
-    /// Waits for one, by its process number, or the one started last; answers its status. `None` if it is no job.
-    ///
-    /// # Errors
-    /// The kernel does not let the shell wait.
-    pub fn wait(&mut self, pid: Option<&str>) -> Result<Option<i32>, Error> {
-        let place = match pid {
-            Some(pid) => self
-                .jobs
-                .iter()
-                .position(|job| job.child.pid().0.to_string() == pid),
-            None => self.jobs.len().checked_sub(1),
-        };
-        let Some(place) = place else { return Ok(None) };
-        let job = self.jobs.remove(place);
-        let end = job.child.wait()?;
-        job.print_end(end);
-        Ok(Some(status(end)))
+    /// Takes one out, by its process number, or the one started last; `None` if it is no job.
+    pub fn take(&mut self, pid: Option<&str>) -> Option<Job> {
+        let is_meant = |job: &Job| pid.is_none_or(|pid| job.child.pid().0.to_string() == pid);
+        let place = self.jobs.iter().rposition(is_meant)?;
+        Some(self.jobs.remove(place))
+    }
+
+    /// Puts one back that goes on.
+    pub fn put_back(&mut self, job: Job) {
+        self.jobs.push(job);
+        self.jobs.sort_by_key(|job| job.number);
     }
 
     /// The process number of the job that `%N` names.

@@ -14,6 +14,7 @@ extern crate alloc;
 
 mod builtin;
 mod complete;
+mod foreground;
 mod jobs;
 mod launch;
 mod pipeline;
@@ -74,7 +75,7 @@ fn run_script(session: &mut Session, file: &str) -> Outcome {
     for (number, line) in (1..).zip(text.lines()) {
         let ran = session.run_text(line);
         ran.map_err(|error| Failure::new(format!("shell: {file}, line {number}: {error}")))?;
-        if session.is_leaving() {
+        if session.is_leaving() || session.was_interrupted() {
             break;
         }
     }
@@ -82,6 +83,8 @@ fn run_script(session: &mut Session, file: &str) -> Outcome {
 }
 
 fn prompt(session: &mut Session) -> Outcome {
+    // At a prompt it is a key: also in a shell that another one waits for.
+    sys::console::signal_interrupt(Handle::CONSOLE, None).ok();
     let mut reader = LineReader::new();
     while !session.is_leaving() {
         session.tell_of_jobs();

@@ -2,44 +2,77 @@
 //!
 //! ```text
 //!   program 0 ──write──> shell <──read── program 1
-//!       ^                  ^                 ^
-//!   copy of the shell ──ended──────── copy of the shell
+//!       └─────signal──────>^<─────signal─────┘         when it ends
 //! ```
 //!
 //! The programs find an endpoint of the shell in place of their console, and cannot tell: it answers the same
-//! messages. Only who waits for a process learns of its end, and the shell waits for messages; so a copy of the shell
-//! starts each program, waits for it, and says how it ended.
+//! messages. Their ends are signals to the same endpoint, and so is Control-C.
 
-use crate::session::{Argv, NOT_FOUND, Session, status};
+use crate::foreground::{Finished, INTERRUPT, Interrupts};
+use crate::session::{Argv, NOT_FOUND, Session};
 use crate::{builtin, launch};
 use abi::console::ConsoleRequest;
 use abi::process::End;
-use abi::{Badge, Errno, Handle, IpcError, Label, Words, Words6};
+use abi::{Arrival, Badge, Errno, Handle, IpcError, Words, Words6};
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
-use rt::ipc::{self, Endpoint, Message};
-use rt::spawn::{Ended, fork};
-use rt::{Error, Failure, Incoming, Outcome, Outgoing, println, sys};
+use rt::ipc::{Endpoint, Message};
+use rt::spawn::{Child, Ended};
+use rt::{Error, Failure, Incoming, Outgoing, println, sys};
 use shell::pipe::Pipes;
 
-/// What a copy of the shell says: the words are an [`End`].
-const ENDED: Label = Label(0xff00);
+/// Each program has a bit among the signals, and Control-C has one.
+const MOST_PROGRAMS: usize = 63;
+
+/// A program of a pipeline.
+struct Stage {
+    argv: Argv,
+    /// Unless it could not be started.
+    child: Option<Child>,
+    end: Option<End>,
+}
 
 /// A pipeline that runs.
 struct Running {
     pipes: Pipes,
-    ends: Vec<Option<End>>,
+    stages: Vec<Stage>,
+    interrupted: bool,
 }
 
 /// What a message is answered with.
 type Answer = Result<(Words6, Vec<u8>), Errno>;
 
-/// Runs programs with their arguments; answers the status of the last.
+/// Runs programs with their arguments; answers how the last one ended.
 ///
 /// # Errors
-/// One of them is no program, or messages do not arrive.
-pub fn run(session: &Session, stages: &[Argv]) -> Result<i32, Failure> {
+/// One of them is no program, there are too many, or messages do not arrive.
+pub fn run(session: &Session, stages: Vec<Argv>) -> Result<Finished, Failure> {
+    check(&stages)?;
+    let endpoint = Endpoint::create()?;
+    let interrupts = session.controls_console().then(|| Interrupts::to(&endpoint));
+    let _interrupts = interrupts.transpose()?;
+    let mut running = Running {
+        pipes: Pipes::new(stages.len()),
+        stages: Vec::new(),
+        interrupted: false,
+    };
+    for argv in stages {
+        running.start(session, argv, &endpoint)?;
+    }
+    running.serve(&endpoint)?;
+    let end = running.stages.last().and_then(|stage| stage.end);
+    Ok(Finished {
+        end: end.unwrap_or(End::Exited(0)),
+        interrupted: running.interrupted,
+    })
+}
+
+fn check(stages: &[Argv]) -> Result<(), Failure> {
+    if stages.len() > MOST_PROGRAMS {
+        return Err(Failure::new(format!(
+            "a pipeline has {MOST_PROGRAMS} programs at most"
+        )));
+    }
     for name in stages.iter().filter_map(|argv| argv.first()) {
         if builtin::BUILTINS.iter().any(|(builtin, ..)| builtin == name) {
             return Err(Failure::new(format!(
@@ -47,68 +80,55 @@ pub fn run(session: &Session, stages: &[Argv]) -> Result<i32, Failure> {
             )));
         }
     }
-    let endpoint = Endpoint::create()?;
-    let mut running = Running {
-        pipes: Pipes::new(stages.len()),
-        ends: stages.iter().map(|_| None).collect(),
-    };
-    let mut copies = Vec::new();
-    for (argv, badge) in stages.iter().zip(1..) {
-        let client = endpoint.client(Badge(badge))?;
-        copies.push(fork(|| oversee(session, argv, client.get()))?);
-    }
-    let served = running.serve(&endpoint);
-    for copy in copies {
-        // It has said what there was to say; the last one still waits for an answer.
-        copy.kill()?;
-    }
-    served?;
-    Ok(running.ends.last().copied().flatten().map_or(0, status))
-}
-
-/// The part of a copy of the shell: runs one program with `pipe` for a console, and says how it ended.
-fn oversee(session: &Session, argv: &[String], pipe: Handle) -> Outcome {
-    let end = launch::start(session, argv, Some(pipe)).and_then(|child| Ok(child.wait()?));
-    let end = end.unwrap_or_else(|failure| {
-        println!("shell: {failure}");
-        End::Exited(NOT_FOUND)
-    });
-    if !matches!(end, End::Exited(_)) {
-        println!("{} {}", argv[0], Ended(end));
-    }
-    // The shell may have ended meanwhile, and then nobody needs to know.
-    ipc::ask(
-        pipe,
-        ENDED,
-        end.into_words(),
-        Outgoing::NOTHING,
-        &mut Incoming::new(),
-    )
-    .ok();
     Ok(())
 }
 
 impl Running {
+    /// Starts the next program, whose console is `endpoint`. One that cannot be started has ended.
+    fn start(&mut self, session: &Session, argv: Argv, endpoint: &Endpoint) -> Result<(), Failure> {
+        let place = self.stages.len();
+        let client = endpoint.client(Badge(place as u64 + 1))?;
+        let child = launch::start(session, &argv, Some(client.get()));
+        let child = child.inspect_err(|failure| println!("shell: {failure}")).ok();
+        if let Some(child) = &child {
+            child.signal_end(endpoint.signaller(Badge(1 << place))?.get())?;
+        }
+        let end = child.is_none().then_some(End::Exited(NOT_FOUND));
+        self.stages.push(Stage {
+            argv,
+            child,
+            end: None,
+        });
+        if let Some(end) = end {
+            self.note_end(place, end);
+        }
+        Ok(())
+    }
+
     /// Answers messages until all programs have ended.
     fn serve(&mut self, endpoint: &Endpoint) -> Result<(), Error> {
         let mut incoming = Incoming::new();
-        let mut message = endpoint.receive(&mut incoming)?;
-        loop {
-            let answer = self.answer(message, &incoming);
-            if self.pipes.all_ended() {
-                return Ok(());
+        while !self.pipes.all_ended() {
+            let message = endpoint.receive(&mut incoming)?;
+            match message.arrival {
+                Arrival::Signals => self.take_signals(message.words[0])?,
+                Arrival::Call => self.reply(endpoint, message, &incoming)?,
+                Arrival::Message => {}
             }
-            let answer = match &answer {
-                Ok((words, bytes)) => Ok((*words, Outgoing::bytes(bytes))),
-                Err(errno) => Err(*errno),
-            };
-            message = match endpoint.reply_receive(answer, &mut incoming) {
-                // A program that was ended meanwhile.
-                Err(Error::Ipc(IpcError::PeerGone | IpcError::NoCaller)) => {
-                    endpoint.receive(&mut incoming)?
-                }
-                next => next?,
-            };
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, endpoint: &Endpoint, message: Message, incoming: &Incoming) -> Result<(), Error> {
+        let answer = self.answer(message, incoming);
+        let answer = match &answer {
+            Ok((words, bytes)) => Ok((*words, Outgoing::bytes(bytes))),
+            Err(errno) => Err(*errno),
+        };
+        match endpoint.reply(answer) {
+            // A program that was ended meanwhile.
+            Err(Error::Ipc(IpcError::PeerGone | IpcError::NoCaller)) => Ok(()),
+            other => other,
         }
     }
 
@@ -117,10 +137,6 @@ impl Running {
             label, words, badge, ..
         } = message;
         let program = usize::try_from(badge.0 - 1).map_err(|_| Errno::EINVAL)?;
-        if label == ENDED {
-            self.note_end(program, End::from_words(&words)?);
-            return Ok(([0; 6], Vec::new()));
-        }
         match ConsoleRequest::decode(label, &words)? {
             ConsoleRequest::Write(_) => {
                 let taken = self.write(program, incoming.bytes())?;
@@ -143,10 +159,32 @@ impl Running {
         Ok(bytes.len())
     }
 
-    fn note_end(&mut self, program: usize, end: End) {
-        self.pipes.end(program);
-        if let Some(place) = self.ends.get_mut(program) {
-            *place = Some(end);
+    /// Programs have ended, or all are to be.
+    fn take_signals(&mut self, signals: u64) -> Result<(), Error> {
+        if signals & INTERRUPT != 0 {
+            println!("^C");
+            self.interrupted = true;
         }
+        for place in 0..self.stages.len() {
+            let stage = &self.stages[place];
+            let ends = self.interrupted || signals & 1 << place != 0;
+            let Some(child) = stage.child.as_ref().filter(|_| ends && stage.end.is_none()) else {
+                continue;
+            };
+            if self.interrupted {
+                child.kill()?;
+            }
+            let end = child.wait()?;
+            if !self.interrupted && !matches!(end, End::Exited(_)) {
+                println!("{} {}", stage.argv[0], Ended(end));
+            }
+            self.note_end(place, end);
+        }
+        Ok(())
+    }
+
+    fn note_end(&mut self, place: usize, end: End) {
+        self.pipes.end(place);
+        self.stages[place].end = Some(end);
     }
 }

@@ -1,6 +1,7 @@
 //! A session: what is remembered from one command to the next, and how lists of commands run.
 
 use crate::complete::Words;
+use crate::foreground::{Finished, Watch};
 use crate::jobs::Jobs;
 use crate::{SYSTEM, builtin, launch, pipeline};
 use abi::process::End;
@@ -12,7 +13,7 @@ use rt::line::History;
 use rt::log::KernelLog;
 use rt::spawn::{Child, Ended, fork};
 use rt::time::Instant;
-use rt::{Failure, Start, println, sys};
+use rt::{Error, Failure, Start, println, sys};
 use shell::parse::{Chain, Command, Link, ParseError, Pipeline, parse};
 
 /// Status of a command that does not exist, and of one that cannot be started: POSIX, "Exit Status for Commands".
@@ -21,6 +22,7 @@ pub const NOT_FOUND: i32 = 127;
 const USAGE: i32 = 2;
 /// Added to a signal's number for what would have died of it.
 const SIGNALLED: i32 = 128;
+const SIGINT: i32 = 2;
 const SIGKILL: i32 = 9;
 const SIGSEGV: i32 = 11;
 
@@ -33,6 +35,10 @@ pub struct Session {
     pub(crate) jobs: Jobs,
     status: i32,
     leaving: bool,
+    /// Control-C has ended what ran.
+    interrupted: bool,
+    /// It is a copy that runs in the background.
+    in_background: bool,
 }
 
 /// The words of a command.
@@ -53,6 +59,8 @@ impl Session {
             jobs: Jobs::default(),
             status: 0,
             leaving: false,
+            interrupted: false,
+            in_background: false,
         }
     }
 
@@ -69,6 +77,16 @@ impl Session {
     /// Whether somebody said `exit`.
     pub fn is_leaving(&self) -> bool {
         self.leaving
+    }
+
+    /// Whether Control-C has ended what ran last.
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether Control-C is for what it runs.
+    pub fn controls_console(&self) -> bool {
+        !self.in_background
     }
 
     /// Leaves after this command.
@@ -119,8 +137,10 @@ impl Session {
     /// # Errors
     /// It cannot be read; nothing of it was run.
     pub fn run_text(&mut self, text: &str) -> Result<(), ParseError> {
-        for chain in parse(text)? {
-            if self.leaving {
+        let chains = parse(text)?;
+        self.interrupted = false;
+        for chain in chains {
+            if self.leaving || self.interrupted {
                 break;
             }
             self.run_chain(&chain);
@@ -143,7 +163,7 @@ impl Session {
                 Link::And => self.status == 0,
                 Link::Or => self.status != 0,
             };
-            if runs && !self.leaving {
+            if runs && !self.leaving && !self.interrupted {
                 self.status = self.run_pipeline(pipeline);
             }
         }
@@ -156,7 +176,7 @@ impl Session {
             [command] => self.run_command(command),
             commands => {
                 let stages: Vec<Argv> = commands.iter().map(|command| self.words(command)).collect();
-                pipeline::run(self, &stages)
+                pipeline::run(self, stages).map(|finished| self.finish(finished))
             }
         };
         log.print_new();
@@ -184,8 +204,35 @@ impl Session {
         if let Some(status) = builtin::run(self, name, arguments) {
             return Ok(status);
         }
+        let watch = self.watch()?;
         let child = launch::start(self, &argv, None)?;
-        report(name, &child)
+        let finished = watch.finish(&child)?;
+        if !finished.interrupted && !matches!(finished.end, End::Exited(_)) {
+            println!("{name} {}", Ended(finished.end));
+        }
+        Ok(self.finish(finished))
+    }
+
+    /// Takes note of a Control-C that has ended nothing, and answers what that is worth.
+    pub fn interrupt(&mut self) -> i32 {
+        self.interrupted = true;
+        SIGNALLED + SIGINT
+    }
+
+    /// Takes note of how something has ended, and answers its status.
+    pub fn finish(&mut self, finished: Finished) -> i32 {
+        if finished.interrupted {
+            return self.interrupt();
+        }
+        status(finished.end)
+    }
+
+    /// To wait with, from before a program starts.
+    ///
+    /// # Errors
+    /// As [`Watch::new`].
+    pub fn watch(&self) -> Result<Watch, Error> {
+        Watch::new(self.controls_console())
     }
 
     /// Runs by itself, in a copy of the shell if it is more than one program.
@@ -208,6 +255,7 @@ impl Session {
 
     fn fork_for(&mut self, chain: &Chain) -> Result<Child, Failure> {
         let child = fork(|| {
+            self.in_background = true;
             self.run_in_foreground(chain);
             sys::process::exit(self.status)
         })?;
@@ -230,17 +278,8 @@ impl Session {
     }
 }
 
-/// Waits for a program's end, says how it ended if it did not by itself, and answers its status.
-pub fn report(name: &str, child: &Child) -> Result<i32, Failure> {
-    let end = child.wait()?;
-    if !matches!(end, End::Exited(_)) {
-        println!("{name} {}", Ended(end));
-    }
-    Ok(status(end))
-}
-
 /// A program's end as a number.
-pub fn status(end: End) -> i32 {
+fn status(end: End) -> i32 {
     match end {
         End::Exited(status) => status,
         End::Faulted(..) => SIGNALLED + SIGSEGV,

@@ -60,14 +60,17 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Tells `target`. Answers whether there is anybody to be told.
-    pub(crate) fn signal_to(&mut self, target: SignalTarget) -> bool {
-        let endpoint = self.endpoints.get(target.endpoint);
-        let is_there = endpoint.is_some_and(|endpoint| endpoint.receiving > 0);
-        if is_there {
+    /// Tells `target`, if there is anybody to be told.
+    pub(crate) fn signal_to(&mut self, target: SignalTarget) {
+        if self.can_be_told(target) {
             self.add_signals(target.endpoint, target.bits);
         }
-        is_there
+    }
+
+    /// Whether anybody can ever receive there.
+    pub(crate) fn can_be_told(&self, target: SignalTarget) -> bool {
+        let endpoint = self.endpoints.get(target.endpoint);
+        endpoint.is_some_and(|endpoint| endpoint.receiving > 0)
     }
 
     /// Adds signals, which go to the first who waits to receive.

@@ -54,6 +54,17 @@ impl Console {
         Some(byte)
     }
 
+    /// Drops input up to the last [`INTERRUPT`] in it. Whether there was one.
+    fn drop_interrupted(&mut self) -> bool {
+        let mut input = (0..self.count).map(|place| self.input[(self.first + place) % INPUT_BYTES]);
+        let Some(last) = input.rposition(|byte| byte == INTERRUPT) else {
+            return false;
+        };
+        self.first = (self.first + last + 1) % INPUT_BYTES;
+        self.count -= last + 1;
+        true
+    }
+
     /// Who waits for input.
     pub(crate) fn reader(&self) -> Option<ThreadId> {
         self.reader
@@ -113,8 +124,9 @@ impl<P: Platform> Kernel<P> {
     /// Takes what the device has received, and gives it to whoever waits.
     pub(crate) fn console_input(&mut self) {
         while let Some(byte) = self.platform.console_get() {
-            if byte != INTERRUPT || !self.tell_of_interrupt() {
-                self.console.push(byte);
+            self.console.push(byte);
+            if byte == INTERRUPT {
+                self.tell_of_interrupt();
             }
         }
         if self.console.count == 0 {
@@ -133,13 +145,20 @@ impl<P: Platform> Kernel<P> {
             0 => None,
             _ => Some(self.signal_target(call)?),
         };
+        self.tell_of_interrupt();
         Ok(self.answer(call.thread, ()))
     }
 
-    /// Whether there is anybody to be told.
-    fn tell_of_interrupt(&mut self) -> bool {
-        let target = self.console.interrupted;
-        target.is_some_and(|target| self.signal_to(target))
+    /// If Control-C is in the input and somebody is to be told of it, it is that and no input.
+    fn tell_of_interrupt(&mut self) {
+        if let Some(target) = self
+            .console
+            .interrupted
+            .filter(|&target| self.can_be_told(target))
+            && self.console.drop_interrupted()
+        {
+            self.signal_to(target);
+        }
     }
 
     /// Answers `thread` with what was typed, up to `most` bytes.

@@ -150,9 +150,7 @@ impl<P: Platform> Kernel<P> {
     fn signal_end(&mut self, call: &Call<'_>, child: ProcessId) -> Result<Outcome, Errno> {
         let target = self.signal_target(call)?;
         match self.process(child).stage {
-            Stage::Ended(_) => {
-                self.signal_to(target);
-            }
+            Stage::Ended(_) => self.signal_to(target),
             _ => self.process(child).end_signal = Some(target),
         }
         Ok(self.answer(call.thread, ()))

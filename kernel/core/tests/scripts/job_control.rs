@@ -132,10 +132,23 @@ fn control_c_is_a_signal_to_whom_the_console_was_told_of_and_no_input() {
     type_bytes(&mut world, b"c\x03d");
     world.until(INIT);
     assert_eq!(signals(&mut world), INTERRUPTED);
-    assert_eq!(read(&mut world), b"cd");
+    assert_eq!(read(&mut world), b"d", "what was typed before is forgotten");
     assert_eq!(world.call(Handle::CONSOLE, SignalInterrupt {}), Ok(()));
     type_bytes(&mut world, b"\x03");
     assert_eq!(read(&mut world), b"\x03", "it was given up");
+}
+
+#[test]
+fn control_c_that_was_typed_ahead_is_a_signal_as_soon_as_somebody_asks_for_it() {
+    let mut world = world();
+    let (endpoint, signaller) = signaller(&mut world, INTERRUPTED);
+    type_bytes(&mut world, b"ab\x03c\x03de");
+    world
+        .call_with(Handle::CONSOLE, SignalInterrupt {}, &[], &[signaller])
+        .expect("may");
+    receive(&mut world, endpoint);
+    assert_eq!((world.running, signals(&mut world)), (Some(INIT), INTERRUPTED));
+    assert_eq!(read(&mut world), b"de");
 }
 
 #[test]

@@ -86,6 +86,15 @@ impl Child {
         process::wait(self.handle())
     }
 
+    /// Lets its end be a signal through `signaller`, which has the right to signal and to be passed on. [`wait`](Self::wait)
+    /// does not wait then.
+    ///
+    /// # Errors
+    /// As [`abi::process::SignalEnd`].
+    pub fn signal_end(&self, signaller: Handle) -> Result<(), Error> {
+        process::signal_end(self.handle(), signaller)
+    }
+
     /// Ends it.
     ///
     /// # Errors

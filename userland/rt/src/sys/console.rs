@@ -3,7 +3,7 @@
 use crate::call::{call_with, exchange};
 use crate::sys::process::yield_now;
 use crate::{Error, Incoming, Outgoing};
-use abi::console::{Read, Write};
+use abi::console::{Read, SignalInterrupt, Write};
 use abi::{BUFFER_BYTES, Errno, Handle};
 
 /// Writes bytes, all of them.
@@ -44,6 +44,18 @@ pub fn read(console: Handle, most: u64, input: &mut Incoming) -> Result<(), Erro
             done => return done.map(|_| ()),
         }
     }
+}
+
+/// Lets Control-C be a signal through `signaller`, which has the right to signal and to be passed on; or input again.
+///
+/// # Errors
+/// As [`SignalInterrupt`].
+pub fn signal_interrupt(console: Handle, signaller: Option<Handle>) -> Result<(), Error> {
+    call_with(
+        console,
+        SignalInterrupt {},
+        Outgoing::handles(signaller.as_slice()),
+    )
 }
 
 #[cfg(test)]

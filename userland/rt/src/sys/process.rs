@@ -5,8 +5,8 @@ use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
     Become, Close, CountTicks, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid,
-    Priority, PriorityFacts, ReadClock, ReadCredential, ReadPriority, SetCredential, SetPriority, Sleep,
-    Start, TakeCaller, UserAndGroup, Wait,
+    Priority, PriorityFacts, ReadClock, ReadCredential, ReadPriority, SetCredential, SetPriority, SignalEnd,
+    Sleep, Start, TakeCaller, UserAndGroup, Wait,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Operation, Rights};
@@ -81,6 +81,14 @@ pub fn exit(status: i32) -> ! {
 /// As [`Wait`].
 pub fn wait(child: Handle) -> Result<End, Error> {
     call(child, Wait {})
+}
+
+/// As [`SignalEnd`], through `signaller`, which has the right to signal and to be passed on.
+///
+/// # Errors
+/// As [`SignalEnd`].
+pub fn signal_end(child: Handle, signaller: Handle) -> Result<(), Error> {
+    call_with(child, SignalEnd {}, Outgoing::handles(&[signaller]))
 }
 
 /// As [`Kill`].

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 use alloc::format;
+use alloc::vec::Vec;
 use rt::archive::Archive;
 use rt::io::{Input, write};
 use rt::{Failure, Outcome, Start};
@@ -46,8 +47,11 @@ fn copy_input() -> Outcome {
     loop {
         match input.next_piece()? {
             [] | [END] => return Ok(()),
-            // What Enter sends.
-            b"\r" => write(b"\n")?,
+            // Lines as they are typed, perhaps several at once: Enter sends this.
+            lines @ [.., b'\r'] => {
+                let line_end = |&byte: &u8| if byte == b'\r' { b'\n' } else { byte };
+                write(&lines.iter().map(line_end).collect::<Vec<u8>>())?;
+            }
             piece => write(piece)?,
         }
     }
