@@ -114,9 +114,8 @@
     ldp     x0, x1, [sp, #{X} + 16 * 0]
     .endm
 
-    // All but x0 to x17, of the thread whose `Registers` are at x0.
+    // All but x0 to x17, of the thread whose `Registers` are at SP.
     .macro load_others
-    mov     sp, x0
     ldp     x30, x2, [sp, #{X} + 8 * 30]
     ldp     x3, x4, [sp, #{PC}]
     ldp     x5, x6, [sp, #{TPIDR}]
@@ -212,6 +211,7 @@ trap_elsewhere:
     store_others
     cbz     x0, trap_undecided
     // Whoever goes on waited in a trap: x9 to x17 are zero already.
+    mov     sp, x0
     load_others
     load_x0_to_x17
     eret
@@ -261,9 +261,9 @@ vector_save_el0:
 // x0 = Registers of the thread that runs next.
     .global exception_return
 exception_return:
-    .cfi_def_cfa_register x0
-    load_others
+    mov     sp, x0
     .cfi_def_cfa_register sp
+    load_others
     load_x0_to_x17
     stp     xzr, xzr, [sp, #{X} + 8 * 9]
     stp     xzr, xzr, [sp, #{X} + 8 * 11]
