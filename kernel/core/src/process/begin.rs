@@ -93,7 +93,7 @@ impl<P: Platform> Kernel<P> {
             references: 0,
             waiters: Queue::EMPTY,
             end_signal: None,
-            highest_priority: Priority::MOST,
+            highest_priority: Priority::USUAL,
             ticks: 0,
         };
         let Ok(process) = self.processes.insert(process) else {
