@@ -97,6 +97,12 @@ pub enum Action {
         process: usize,
         child: usize,
     },
+    /// A thread beside the first one begins, or ends: it gets a message page, or gives it back. The other model
+    /// knows nothing of threads.
+    Thread {
+        process: usize,
+        number: u32,
+    },
     /// Nobody runs for so many steps.
     Idle {
         steps: u8,
@@ -214,6 +220,7 @@ fn action_of(
         2 => (p(), at()).prop_map(|(process, address)| Action::Jump { process, address }),
         1 => p().prop_map(|process| Action::Exit { process }),
         2 => (p(), p()).prop_map(|(process, child)| Action::Fork { process, child }),
+        1 => (p(), 1u32..4).prop_map(|(process, number)| Action::Thread { process, number }),
         1 => (1u8..4).prop_map(|steps| Action::Idle { steps }),
     ]
 }

@@ -2,6 +2,7 @@
 
 use super::action::{Action, LARGE, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
+use abi::Errno;
 use abi::memory::{
     Map, MemoryRequest, Move, Protect, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap,
 };
@@ -77,6 +78,15 @@ impl Crowd {
     /// As the kernel does for every process. There may be no memory and no slot left.
     fn map_message_page(&mut self, process: usize) {
         self.world.mm.map_message_page(self.processes[process], 0).ok();
+        self.world.check();
+    }
+
+    /// A thread that has a message page ends, and one that has none begins, if it can just now.
+    fn begin_or_end_thread(&mut self, process: usize, number: u32) {
+        let (mm, space) = (&mut self.world.mm, self.processes[process]);
+        if mm.map_message_page(space, number) == Err(Errno::EBUSY) {
+            self.jobs.extend(mm.unmap_message_page(space, number));
+        }
         self.world.check();
     }
 
@@ -232,6 +242,7 @@ impl Crowd {
                 }
             }
             Action::Fork { process, child } => self.fork(process, child),
+            Action::Thread { process, number } => self.begin_or_end_thread(process, number),
             Action::Idle { steps } => (0..steps).for_each(|_| {
                 self.world.idle();
             }),

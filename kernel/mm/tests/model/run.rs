@@ -175,6 +175,7 @@ impl Run {
                 self.reference.processes[process] = Default::default();
             }
             Action::Fork { process, child } => self.fork(process, child, action),
+            Action::Thread { .. } => {}
             Action::Idle { steps } => (0..steps).for_each(|_| {
                 self.world.idle();
             }),
