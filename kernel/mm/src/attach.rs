@@ -14,7 +14,7 @@ use crate::region::{RegionId, Unit, Wanted};
 use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::Space;
 use crate::subject::Subject;
-use crate::vma::{Attachment, Backing, Vma, VmaState, Vmas};
+use crate::vma::{Attachment, Backing, Vma, VmaState, Vmas, existing};
 use abi::Errno;
 use abi::layout::SHMLBA;
 use abi::memory::{RegionAttach, ShmAttach};
@@ -72,7 +72,10 @@ impl<M: Mmu> MemoryManager<M> {
                 let range = range_from(start, pages, unit)?;
                 match fit_from(space, &self.vmas, range) {
                     Some(fit) => self.attach_in(call, region_id, perms, fit),
-                    None => self.attach_over(call, region_id, perms, range),
+                    None => {
+                        let range = place_over(space, &self.vmas, range);
+                        self.attach_over(call, region_id, perms, range)
+                    }
                 }
             }
         }
@@ -186,4 +189,17 @@ fn fit_from<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<Fit> {
     slots
         .and_then(|slots| space.fit_at(vmas, slots))
         .or_else(|| space.fit_at(vmas, range))
+}
+
+/// Where an attachment goes that replaces what is in `range`: whole slots, so that they can be linked, if behind
+/// the range there is nothing but the rest of what it replaces.
+fn place_over<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> PageRange {
+    let goes = |id| range.contains_range(existing(vmas, id).content());
+    let is_vacant = |slots: &PageRange| {
+        let behind = PageRange::between(range.end(), slots.end());
+        behind.is_none_or(|behind| space.set.overlapping(vmas, behind).all(goes))
+    };
+    let slots = whole_slots(range.start(), range.count());
+    let slots = slots.filter(|&slots| mappable().contains_range(slots));
+    slots.filter(is_vacant).unwrap_or(range)
 }

@@ -269,6 +269,30 @@ fn a_linked_attachment_replaces_one_that_is_cut_for_it() {
 }
 
 #[test]
+fn an_attachment_that_replaces_all_there_is_in_its_last_slot_is_linked() {
+    let (mut world, p, other, id) = pair();
+    let smaller = world.segment(p, 4 * SLOT_BYTES - 200 * PAGE);
+    world
+        .attach(p, smaller, AT, AttachFlags::REMAP)
+        .expect("replaced");
+    world.store(p, AT, 7).expect("writable");
+    assert!(
+        !is_linked(&mut world, p, AT),
+        "some pages behind it are another's"
+    );
+
+    let larger = world.segment(p, 4 * SLOT_BYTES - PAGE);
+    world.attach(p, larger, AT, AttachFlags::REMAP).expect("replaced");
+    for slot in 0..4 {
+        world.store(p, AT + slot * SLOT_BYTES, 8).expect("writable");
+    }
+    assert_eq!(linked_slots(&mut world, p, 4), [0, 1, 2, 3]);
+    assert_eq!(world.load(other, AT), Ok(1));
+    let attached = [id, smaller, larger].map(|id| world.facts(id).shm_nattch);
+    assert_eq!(attached, [1, 0, 1]);
+}
+
+#[test]
 fn more_mappings_than_there_may_be_are_refused_before_anything_is_cut() {
     for (first, pages, more) in [(700, 1, 3), (0, 5, 1), (512, 5, 2), (0, 512, 0), (512, 512, 1)] {
         for room in 0..4u32 {
