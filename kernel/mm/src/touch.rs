@@ -90,27 +90,18 @@ impl<M: Mmu> Touch<'_, M> {
         region: &mut Region,
         shared_present: &mut u64,
     ) -> Result<(), FaultCause> {
-        let came = self.shared_frame(attachment, region, shared_present)?;
-        // What had no frame had no translation.
-        if matches!(came, Came::Before(_)) && self.is_served() {
-            return Ok(());
-        }
-        let (Came::Before(frame) | Came::Now(frame)) = came;
-        let Some(tree) = region.contents.tree() else {
-            // The only page of its region.
+        let (frame, tree) = match self.shared_frame(attachment, region, shared_present)? {
+            // What had no frame had no translation. If nobody was here before, nobody will have been next to it.
+            Came::Now(frame) => (frame, None),
+            Came::Before(_) if self.is_served() => return Ok(()),
+            Came::Before(frame) => (frame, region.contents.tree()),
+        };
+        let perms = self.vma.perms;
+        let Some(tree) = tree.filter(|_| !perms.contains(Perms::EXECUTE)) else {
             self.install(frame, MemoryKind::Normal);
             return Ok(());
         };
-        let perms = self.vma.perms;
-        let pages = match came {
-            _ if perms.contains(Perms::EXECUTE) => {
-                self.mmu.publish_code(frame);
-                self.around(1)
-            }
-            // If nobody was here before, nobody will have been next to it.
-            Came::Now(_) => self.around(1),
-            Came::Before(_) => self.around(PAGES_AT_ONCE),
-        };
+        let pages = self.around(PAGES_AT_ONCE);
         let first = attachment.index_of(pages.start());
         let Space { hardware, tables, .. } = &mut *self.space;
         let mut tables = tables.source(self.frames);
