@@ -3,11 +3,19 @@
 use abi::layout::{AREA_END, AREA_START, MESSAGE_PAGES, PROGRAM_BASE, STACK_TOP, USER_END};
 use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
+use abi::thread::ThreadRequest;
 use abi::{BUFFER_BYTES, Handle, MAX_HANDLES, Operation, Row};
 use rt::svc::Registers;
 use tests::Random;
 
-const TABLES: [&[Row]; 2] = [ProcessRequest::TABLE, MemoryRequest::TABLE];
+/// Threads have few requests.
+const TABLES: [&[Row]; 5] = [
+    ProcessRequest::TABLE,
+    MemoryRequest::TABLE,
+    ProcessRequest::TABLE,
+    MemoryRequest::TABLE,
+    ThreadRequest::TABLE,
+];
 /// Operations that one might ask for: there are fewer.
 const OPERATIONS: u64 = 12;
 /// Places of handles that may be in use.
