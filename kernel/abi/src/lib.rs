@@ -43,6 +43,7 @@
 //! | 0x03.. | a console | [`console`] |
 //! | 0x04.. | the system as a whole | [`system`] |
 //! | 0x05.. | a thread | [`thread`] |
+//! | 0x06.. | a device | [`device`] |
 //! | any | an endpoint: whatever its server says | - |
 //!
 //! A memory manager or console served by a program answers the same labels in the same way, so
@@ -59,6 +60,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod device;
 mod errno;
 mod handle;
 pub mod layout;

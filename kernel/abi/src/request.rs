@@ -285,7 +285,7 @@ pub(crate) use requests;
 #[cfg(test)]
 mod tests {
     use super::{Word, Words};
-    use crate::{Errno, console, memory, process, system, thread};
+    use crate::{Errno, console, device, memory, process, system, thread};
 
     #[test]
     fn labels_are_unique_across_all_tables_and_carry_their_kind() {
@@ -295,6 +295,7 @@ mod tests {
             (3, console::ConsoleRequest::TABLE),
             (4, system::SystemRequest::TABLE),
             (5, thread::ThreadRequest::TABLE),
+            (6, device::DeviceRequest::TABLE),
         ];
         for (kind, table) in tables {
             for (place, row) in table.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! What the system as a whole is asked. Only `init` has this handle at first.
 
+use crate::device::DeviceFacts;
 use crate::memory::Protection;
 use crate::process::Pid;
 use crate::request::{numbered, requests, words};
@@ -57,6 +58,13 @@ requests! {
             /// Whose.
             pid: Pid,
         } -> (u64,);
+        /// A device of the board that a program may drive. The answer carries a handle to it.
+        ///
+        /// `ENOENT` there is none with that number; `EMFILE` too many handles.
+        OpenDevice = 0x414 {
+            /// Which, counted from 0.
+            number: u64,
+        } -> DeviceFacts;
     }
 }
 

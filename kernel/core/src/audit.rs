@@ -47,6 +47,7 @@ impl<P: Platform> Kernel<P> {
         }
         self.audit_queues()?;
         self.audit_console()?;
+        self.audit_devices()?;
         check(
             self.words.are_in_order(),
             "a word that somebody waits for is found by its name, and no other is",
@@ -300,6 +301,20 @@ impl<P: Platform> Kernel<P> {
         check(
             !in_vain,
             "nobody waits at an endpoint that nobody can receive from",
+        )
+    }
+
+    /// Interrupts are signalled where they can be received.
+    fn audit_devices(&self) -> Result<(), Broken> {
+        let mut listeners = self.devices.iter().flatten().filter_map(|device| device.listener);
+        let receives = |id| {
+            self.endpoints
+                .get(id)
+                .is_some_and(|endpoint| endpoint.receiving > 0)
+        };
+        check(
+            listeners.all(|target| receives(target.endpoint())),
+            "an interrupt is signalled where somebody can receive",
         )
     }
 

@@ -6,6 +6,7 @@ use crate::ipc::Endpoint;
 use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
+use crate::object::device::{Device, MOST_DEVICES};
 use crate::object::word::{AwaitedWord, AwaitedWords};
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId};
@@ -55,6 +56,7 @@ pub struct Kernel<P: Platform> {
     pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
+    pub(crate) devices: [Option<Device>; MOST_DEVICES],
     pub(crate) facts: Facts,
     pub(crate) first_process: Option<ProcessId>,
     /// The part of the message being served that is not in registers: a copy, which no program
@@ -83,6 +85,7 @@ impl<P: Platform> Kernel<P> {
             cpus: Cpus::new(facts.machine.running),
             stop: None,
             console: Console::EMPTY,
+            devices: [None; MOST_DEVICES],
             facts,
             first_process: None,
             message: MessagePage::EMPTY,
@@ -162,28 +165,32 @@ impl<P: Platform> Kernel<P> {
 
     /// Counts one more handle to what `capability` names.
     pub(crate) fn retain(&mut self, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System, Thread};
+        use crate::handle::Object::{
+            Console, Device, Endpoint, Memory, Process, Region, Reply, System, Thread,
+        };
         match capability.object {
             Process(process) => self.process(process).references += 1,
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
             Region(region) => self.memory.retain_region(region),
             Reply(caller) => self.retain_reply(caller, capability.badge),
             Thread(thread) => self.thread(thread).references += 1,
-            Memory(_) | Console | System => {}
+            Memory(_) | Device(_) | Console | System => {}
         }
     }
 
     /// Counts one handle of `holder` fewer; an object that nothing names any more ends. If it is a region,
     /// the address space of `holder` has to be swept, or destroyed.
     pub(crate) fn release(&mut self, holder: ProcessId, capability: Capability) {
-        use crate::handle::Object::{Console, Endpoint, Memory, Process, Region, Reply, System, Thread};
+        use crate::handle::Object::{
+            Console, Device, Endpoint, Memory, Process, Region, Reply, System, Thread,
+        };
         match capability.object {
             Process(process) => self.release_process(process),
             Endpoint(endpoint) => self.release_endpoint(endpoint, capability.rights),
             Region(region) => self.release_region(holder, region),
             Reply(caller) => self.release_reply(caller, capability.badge),
             Thread(thread) => self.release_thread(thread),
-            Memory(_) | Console | System => {}
+            Memory(_) | Device(_) | Console | System => {}
         }
     }
 

@@ -87,6 +87,13 @@ pub trait Platform {
     /// Takes the next interrupt, if one waits.
     fn take_interrupt(&mut self) -> Option<Interrupt>;
 
+    /// Lets [`Interrupt::Device`] of this number come, once. If it was one of the kernel's own, it is not from
+    /// now on.
+    fn let_interrupt_come(&mut self, interrupt: u32);
+
+    /// Lets it not come any more. One of the kernel's own is that again.
+    fn take_interrupt_back(&mut self, interrupt: u32);
+
     /// The system counter as programs read it.
     fn ticks(&self) -> u64;
 
@@ -105,6 +112,8 @@ pub trait Platform {
 pub enum Interrupt {
     /// The time has come that the timer was set to. It does not come again until that is set anew.
     Timer,
+    /// A program's device wants something; its interrupt, which has this number, is masked now.
+    Device(u32),
     /// The console has input.
     ConsoleInput,
     /// Another CPU wants this one to look around.

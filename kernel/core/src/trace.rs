@@ -14,6 +14,7 @@ use crate::platform::Platform;
 use crate::process::Name;
 use crate::thread::{State, ThreadId};
 use abi::console::ConsoleRequest;
+use abi::device::DeviceRequest;
 use abi::memory::MemoryRequest;
 use abi::process::{Pid, ProcessRequest};
 use abi::system::SystemRequest;
@@ -112,6 +113,7 @@ fn table(object: Option<Object>) -> (&'static str, &'static [Row]) {
         Some(Object::Thread(_)) => ("thread", ThreadRequest::TABLE),
         Some(Object::Endpoint(_)) => ("endpoint", &[]),
         Some(Object::Region(_)) => ("region", &[]),
+        Some(Object::Device(_)) => ("device", DeviceRequest::TABLE),
         Some(Object::Reply(_)) => ("reply", &[]),
         None => ("nothing", &[]),
     }

@@ -3,13 +3,15 @@
 use crate::exit;
 use aarch64::boot::Handover;
 use aarch64::cpu::PerCpu;
+use abi::device::{DeviceFacts, DeviceKind};
 use abi::system::Machine;
-use addr::{Frame, FrameRange, VirtAddr};
+use addr::{Frame, FrameRange, GRANULE, VirtAddr};
 use alloc::boxed::Box;
-use boards::{Board, BoardKind, CheckedBlob, DevTree, DevTreeError};
+use boards::{Board, BoardKind, CheckedBlob, ConsoleDevice, ConsoleKind, DevTree, DevTreeError, Irq};
 use core::cell::UnsafeCell;
 use kcore::Clock;
 use kcore::kernel::Facts;
+use kcore::object::device::Device;
 
 /// Room to read the device tree in; it is RAM for programs afterwards.
 #[repr(C, align(4096))]
@@ -45,10 +47,7 @@ fn open(blob: CheckedBlob<'_>) -> Result<DevTree<'_>, DevTreeError> {
 /// The frames of the scratch memory, which nobody needs any more.
 pub fn scratch_frames(handover: &Handover) -> Option<FrameRange> {
     let start = handover.physical(VirtAddr::new((&raw const SCRATCH).addr() as u64));
-    FrameRange::new(
-        Frame::starting_at(start)?,
-        boards::SCRATCH_BYTES as u64 / addr::GRANULE,
-    )
+    FrameRange::new(Frame::starting_at(start)?, boards::SCRATCH_BYTES as u64 / GRANULE)
 }
 
 /// What people call the machine. QEMU's tree has no model worth reading.
@@ -59,13 +58,32 @@ pub fn name(board: &Board) -> &str {
     }
 }
 
+/// The devices that programs may drive: the console's, if it is a PL011. Where others have registers in the same
+/// frame (a BCM2711's further serial ports), whoever drives it reaches those as well.
+pub fn devices(board: &Board) -> impl Iterator<Item = Device> {
+    let pl011 = |device: &ConsoleDevice| device.kind == ConsoleKind::Pl011;
+    board.console.filter(pl011).and_then(drivable).into_iter()
+}
+
+fn drivable(device: ConsoleDevice) -> Option<Device> {
+    let (base, bytes) = (device.registers.base, device.registers.bytes);
+    let offset = base.raw() % GRANULE;
+    let frames = FrameRange::new(base.frame(), (offset + bytes).div_ceil(GRANULE))?;
+    let facts = DeviceFacts {
+        kind: DeviceKind::Pl011,
+        clock_hz: device.clock_hz.unwrap_or(0),
+    };
+    let interrupt = device.irq.map(Irq::intid);
+    Some(Device::new(facts, frames, (offset, bytes), interrupt))
+}
+
 /// What programs may know of the machine.
 pub fn facts(board: &'static Board, handover: &Handover, clock: Clock) -> Facts {
     let machine = Machine {
         cpus: u32::try_from(board.cpus.len().max(1)).unwrap_or(u32::MAX),
         running: u32::try_from(PerCpu::all().count()).unwrap_or(1),
         ram: board.memory.ram_bytes(),
-        image: handover.image().count() * addr::GRANULE,
+        image: handover.image().count() * GRANULE,
         clock_hz: clock.frequency().hertz().into(),
         asid_bits: crate::machine::asid_bits(board).get(),
     };

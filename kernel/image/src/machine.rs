@@ -121,6 +121,8 @@ pub struct Machine {
     gic: Gic,
     timer: Intid,
     console_interrupt: Option<Intid>,
+    /// Whether a program drives the console's device.
+    console_is_lent: bool,
     /// How far the count that the timer goes by is ahead of the one that programs read.
     timer_ahead: u64,
 }
@@ -155,6 +157,7 @@ impl Machine {
             gic,
             timer,
             console_interrupt,
+            console_is_lent: false,
             timer_ahead: timer::ahead(),
         }
     }
@@ -301,26 +304,42 @@ impl Platform for Machine {
     }
 
     fn take_interrupt(&mut self) -> Option<Interrupt> {
-        while let Some(taken) = self.gic.acknowledge() {
-            let intid = taken.intid();
-            let interrupt = if intid == self.timer {
-                timer::disarm();
-                Some(Interrupt::Timer)
-            } else if intid == ALERT {
-                Some(Interrupt::Alert)
-            } else if Some(intid) == self.console_interrupt {
-                self.console.acknowledge();
-                Some(Interrupt::ConsoleInput)
-            } else {
-                self.gic.disable(intid);
-                None
-            };
-            self.gic.end(taken);
-            if interrupt.is_some() {
-                return interrupt;
-            }
+        let taken = self.gic.acknowledge()?;
+        let intid = taken.intid();
+        let interrupt = if intid == self.timer {
+            timer::disarm();
+            Interrupt::Timer
+        } else if intid == ALERT {
+            Interrupt::Alert
+        } else if Some(intid) == self.console_interrupt && !self.console_is_lent {
+            self.console.acknowledge();
+            Interrupt::ConsoleInput
+        } else {
+            self.gic.disable(intid);
+            Interrupt::Device(intid.get())
+        };
+        self.gic.end(taken);
+        Some(interrupt)
+    }
+
+    fn let_interrupt_come(&mut self, interrupt: u32) {
+        if let Some(intid) = Intid::new(interrupt) {
+            self.console_is_lent |= Some(intid) == self.console_interrupt;
+            self.gic.enable(intid);
         }
-        None
+    }
+
+    fn take_interrupt_back(&mut self, interrupt: u32) {
+        let Some(intid) = Intid::new(interrupt) else {
+            return;
+        };
+        if Some(intid) == self.console_interrupt {
+            self.console_is_lent = false;
+            self.console.enable_receive_interrupt();
+            self.gic.enable(intid);
+        } else {
+            self.gic.disable(intid);
+        }
     }
 
     fn ticks(&self) -> u64 {

@@ -58,6 +58,7 @@ fn kernel_main(mut handover: Handover) -> ! {
     let place = ram.take_place();
     let memory = storage::memory_manager(hardware, ram, counts, board);
     let kernel = place.write(kcore::Kernel::new(machine, memory, objects, facts));
+    board::devices(board).for_each(|device| kernel.add_device(device));
     first_program::start(kernel, board, &mut log);
     kernel.log = log.into_log();
     trap::choose_way(board);

@@ -2,7 +2,7 @@
 //!
 //! The vectors come here in two ways. Most traps (`svc #1`) are served with the message in the
 //! argument registers, and the thread's other registers stay where they are ([`kernel_call`],
-//! [`kernel_reply_receive`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
+//! [`kernel_reply_receive`], [`kernel_yield`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
 use crate::console::say;
 use crate::cpus;

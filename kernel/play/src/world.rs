@@ -1,13 +1,15 @@
 //! A kernel on a pretend machine: tests play the programs, one trap at a time.
 
 use crate::vectors::{Unstored, Way};
+use abi::device::{DeviceFacts, DeviceKind};
 use abi::process::Pid;
 use abi::system::Machine;
 use abi::time::Frequency;
 use abi::{Errno, Handle, IpcError, MessagePage, Operation, Request, Tag, Words, Words6};
-use addr::{Frame, VirtAddr};
+use addr::{Frame, FrameRange, VirtAddr};
 use kcore::handle::Object;
 use kcore::kernel::Facts;
+use kcore::object::device::Device;
 use kcore::process::{FirstStart, Name};
 use kcore::{Clock, CpuId, Interrupt, Kernel, Next, Platform, Registers, Storage};
 use mm::Access;
@@ -35,6 +37,8 @@ pub struct Fake {
     pub here: usize,
     /// Console input that waits to be read.
     pub typed: VecDeque<u8>,
+    /// Interrupts that programs have been let have, and whether each can come now.
+    pub device_interrupts: HashMap<u32, bool>,
     /// All console output.
     pub printed: Vec<u8>,
     /// The console takes no more.
@@ -212,6 +216,14 @@ impl Platform for Fake {
         cpu.interrupts.pop_front()
     }
 
+    fn let_interrupt_come(&mut self, interrupt: u32) {
+        self.device_interrupts.insert(interrupt, true);
+    }
+
+    fn take_interrupt_back(&mut self, interrupt: u32) {
+        self.device_interrupts.remove(&interrupt);
+    }
+
     fn ticks(&self) -> u64 {
         self.now.get()
     }
@@ -271,6 +283,19 @@ pub(crate) fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
     (0..count).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak()
 }
 
+/// The interrupt of the device that there is.
+pub const DEVICE_INTERRUPT: u32 = 40;
+
+/// A serial port, somewhere beside all RAM.
+fn device() -> Device {
+    let facts = DeviceFacts {
+        kind: DeviceKind::Pl011,
+        clock_hz: 0,
+    };
+    let frames = FrameRange::new(Frame::from_number(0x9000), 1).expect("not empty");
+    Device::new(facts, frames, (0x200, 0x48), Some(DEVICE_INTERRUPT))
+}
+
 impl World {
     /// A kernel whose first process runs, and whose traps come in one way. Its handles: itself, memory,
     /// console, system.
@@ -281,6 +306,7 @@ impl World {
             cpus: (0..cpus).map(|_| FakeCpu::default()).collect(),
             here: 0,
             typed: VecDeque::new(),
+            device_interrupts: HashMap::new(),
             printed: Vec::new(),
             console_full: false,
             marked: vec![false; THREADS],
@@ -309,6 +335,7 @@ impl World {
             clock: Clock::without_date(Frequency::new(HERTZ).expect("not zero"), 0),
         };
         let mut kernel = Kernel::new(fake, memory, storage, facts);
+        kernel.add_device(device());
         let (init, _) = kernel
             .new_process(Name::new(b"init").expect("a name"), Pid(0), mm::Credential::ROOT)
             .expect("room");
@@ -562,6 +589,16 @@ impl World {
     pub fn take(&mut self, interrupt: Interrupt) -> Next {
         self.kernel.platform.cpu().interrupts.push_back(interrupt);
         self.look_up()
+    }
+
+    /// The device wants something, if its interrupt can come; then whoever goes on runs.
+    pub fn device_interrupt(&mut self) -> Option<Next> {
+        let can_come = self
+            .kernel
+            .platform
+            .device_interrupts
+            .get_mut(&DEVICE_INTERRUPT)?;
+        core::mem::take(can_come).then(|| self.take(Interrupt::Device(DEVICE_INTERRUPT)))
     }
 
     /// From now on it is the turn of `cpu`.

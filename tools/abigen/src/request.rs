@@ -3,6 +3,7 @@
 use crate::markdown::{brief, code, paragraphs, table, wrapped};
 use crate::source::{self, item};
 use abi::console::ConsoleRequest;
+use abi::device::DeviceRequest;
 use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
 use abi::system::SystemRequest;
@@ -17,7 +18,7 @@ struct Object {
     table: &'static [Row],
 }
 
-const OBJECTS: [Object; 5] = [
+const OBJECTS: [Object; 6] = [
     Object {
         name: "a process",
         source: source::PROCESS,
@@ -47,6 +48,12 @@ const OBJECTS: [Object; 5] = [
         source: source::THREAD,
         requests: "ThreadRequest {",
         table: ThreadRequest::TABLE,
+    },
+    Object {
+        name: "a device",
+        source: source::DEVICE,
+        requests: "DeviceRequest {",
+        table: DeviceRequest::TABLE,
     },
 ];
 

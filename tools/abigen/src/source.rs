@@ -21,6 +21,8 @@ pub const PROCESS: &str = include_str!("../../../kernel/abi/src/process.rs");
 pub const MEMORY: &str = include_str!("../../../kernel/abi/src/memory.rs");
 /// `kernel/abi/src/console.rs`.
 pub const CONSOLE: &str = include_str!("../../../kernel/abi/src/console.rs");
+/// `kernel/abi/src/device.rs`.
+pub const DEVICE: &str = include_str!("../../../kernel/abi/src/device.rs");
 /// `kernel/abi/src/system.rs`.
 pub const SYSTEM: &str = include_str!("../../../kernel/abi/src/system.rs");
 /// `kernel/abi/src/thread.rs`.

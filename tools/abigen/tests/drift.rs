@@ -30,6 +30,7 @@ fn every_request_and_every_error_is_on_the_page() {
         abi::console::ConsoleRequest::TABLE,
         abi::system::SystemRequest::TABLE,
         abi::thread::ThreadRequest::TABLE,
+        abi::device::DeviceRequest::TABLE,
     ];
     for row in tables.into_iter().flatten() {
         let heading = format!("### `{:#05x}` {}\n", row.label.0, row.name);

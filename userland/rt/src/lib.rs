@@ -44,6 +44,7 @@ pub mod archive;
 mod atomic;
 mod call;
 mod credential;
+pub mod device;
 mod failure;
 pub mod handle;
 pub mod interpose;

@@ -5,6 +5,7 @@ mod table;
 pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;
+use crate::object::device::DeviceId;
 use crate::process::Process;
 use crate::thread::ThreadId;
 use abi::{Badge, Rights};
@@ -26,6 +27,8 @@ pub enum Object {
     Endpoint(Id<Endpoint>),
     /// Memory that is shared without a name.
     Region(RegionId),
+    /// A device that a program drives.
+    Device(DeviceId),
     /// The answer to a call of a thread; the handle's badge says which call.
     Reply(ThreadId),
     /// A thread.

@@ -116,6 +116,7 @@ impl<P: Platform> Kernel<P> {
         endpoint.receiving -= u32::from(rights.contains(Rights::RECEIVE));
         let (receiving, references) = (endpoint.receiving, endpoint.references);
         if receiving == 0 {
+            self.stop_listening(id);
             while let Some(caller) = self.pop_caller(id) {
                 self.refuse(caller, IpcError::PeerGone);
                 self.wake(caller);

@@ -20,6 +20,13 @@ pub struct SignalTarget {
     bits: u64,
 }
 
+impl SignalTarget {
+    /// The endpoint at which it is told.
+    pub(crate) const fn endpoint(self) -> Id<Endpoint> {
+        self.endpoint
+    }
+}
+
 impl<P: Platform> Kernel<P> {
     /// Signals `bits`, or those of the handle's badge if it has one. The signalling thread goes on.
     ///

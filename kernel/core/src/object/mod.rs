@@ -5,6 +5,7 @@
 mod by_number;
 pub mod console;
 mod credential;
+pub mod device;
 pub mod memory;
 mod priority;
 pub mod process;
@@ -67,6 +68,7 @@ impl<P: Platform> Kernel<P> {
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
             Object::Thread(other) => self.call_thread(call, other),
+            Object::Device(device) => self.call_device(&call, device),
             Object::Endpoint(_) | Object::Region(_) | Object::Reply(_) => Err(Errno::ENOSYS),
         };
         match outcome {

@@ -23,6 +23,7 @@ impl<P: Platform> Kernel<P> {
             SystemRequest::KillProcess(kill) => self.kill_by_number(call.thread, kill.pid),
             SystemRequest::NextMapping(next) => self.next_mapping(call.thread, next),
             SystemRequest::CountTicks(count) => self.count_ticks_by_number(call.thread, count.pid),
+            SystemRequest::OpenDevice(open) => self.open_device(call.thread, open.number),
         }
     }
 

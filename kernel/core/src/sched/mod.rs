@@ -105,6 +105,7 @@ impl<P: Platform> Kernel<P> {
         while let Some(interrupt) = self.platform.take_interrupt() {
             match interrupt {
                 Interrupt::Timer => self.timer(),
+                Interrupt::Device(interrupt) => self.device_interrupt(interrupt),
                 Interrupt::ConsoleInput => self.console_input(),
                 // Whoever takes interrupts runs afterwards, and looks around then.
                 Interrupt::Alert => {}

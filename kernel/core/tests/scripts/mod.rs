@@ -7,6 +7,7 @@ mod by_number;
 mod cpus;
 mod credentials;
 mod deadlines;
+mod devices;
 mod exec;
 mod fork;
 mod hostile;

@@ -328,6 +328,15 @@ impl Play {
         self.meet_all(next);
     }
 
+    /// The device has something to say, if anybody listens.
+    pub(super) fn speak_up(&mut self) {
+        self.enter(Entry::Interruption);
+        match self.world.device_interrupt() {
+            Some(next) => self.meet_all(next),
+            None => self.go_on(),
+        }
+    }
+
     pub(super) fn type_something(&mut self, picks: &mut Picks<'_>) {
         let text = b"typed\r".iter().cycle().take(picks.below(300));
         self.world.kernel.platform.typed.extend(text);

@@ -3,6 +3,7 @@
 use super::program::Program;
 use crate::world::TICKS;
 use abi::console::{ConsoleRequest, SignalInterrupt};
+use abi::device::{DeviceRequest, Listen};
 use abi::memory::{
     Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, ShmAttach, ShmGet,
     Unmap, WaitWord, WakeWord,
@@ -241,7 +242,8 @@ impl Trap {
         let (table, usual) = match picks.next() % 16 {
             0..=6 => (ProcessRequest::TABLE, Handle::SELF),
             7..=13 => (MemoryRequest::TABLE, Handle::MEMORY),
-            14 if picks.next().is_multiple_of(2) => (ThreadRequest::TABLE, program.some_handle(picks)),
+            14 if picks.next().is_multiple_of(3) => (ThreadRequest::TABLE, program.some_handle(picks)),
+            14 if picks.next().is_multiple_of(2) => (DeviceRequest::TABLE, program.some_handle(picks)),
             14 => (ConsoleRequest::TABLE, Handle::CONSOLE),
             _ => (SystemRequest::TABLE, Handle::PARENT),
         };
@@ -262,6 +264,7 @@ impl Trap {
         match row.label {
             Create::LABEL => trap.bytes = 1 + picks.next() % 33,
             Give::LABEL
+            | Listen::LABEL
             | Move::LABEL
             | Become::LABEL
             | RegionAttach::LABEL
@@ -383,6 +386,7 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         "address" | "source" | "destination" => picks.address(program),
         "length" => picks.of(&[1, 2, 3, 5, 8, 150, 1 << 20]) * layout::PAGE_BYTES,
         "size" => picks.of(&[4096, 1, 3 * 4096, 100_000, 2 << 20, 3 << 20]),
+        "number" => picks.next() % 3,
         "uid" | "gid" => picks.of(&[0, 0, 0, 1, 2, u64::from(u32::MAX)]),
         "setting" => picks.next() % 8,
         "value" => picks.of(&[u64::MAX, u64::MAX, u64::MAX, 1 << 20, 5, 1, 1, 0]),

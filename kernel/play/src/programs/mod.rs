@@ -102,7 +102,8 @@ impl Play {
             54 => self.touch_much(picks),
             55 => self.misbehave(picks),
             56..=59 => self.let_time_pass(picks),
-            60..=61 => self.type_something(picks),
+            60 => self.type_something(picks),
+            61 => self.speak_up(),
             62 => self.world.kernel.platform.console_full ^= true,
             _ => self.trap(&Trap::nonsense(picks)),
         }
