@@ -1,10 +1,10 @@
 //! The demonstration: two processes that cannot reach each other's memory exchange data through
 //! a segment that both attach, and a third is kept from writing to it.
 
-use crate::{SYSTEM, expect_success, find};
+use crate::programs::Programs;
+use crate::{SYSTEM, expect_success};
 use abi::process::{End, FaultKind};
 use abi::shm::ShmKey;
-use rt::archive::Archive;
 use rt::log::KernelLog;
 use rt::shm::Shm;
 use rt::spawn::Ended;
@@ -14,12 +14,12 @@ const KEY: &str = "4711";
 const MIB: &str = "8";
 
 /// Runs it.
-pub fn run(archive: Archive) -> Outcome {
+pub fn run(programs: Programs) -> Outcome {
     println!("\nTwo processes share memory:");
     let before = unused_by_others()?;
     println!("init: free frames before: {before}");
-    pass_data(archive)?;
-    write_protected(archive)?;
+    pass_data(programs)?;
+    write_protected(programs)?;
     remove()?;
     let after = unused_by_others()?;
     println!("init: free frames after: {after}");
@@ -31,17 +31,17 @@ pub fn run(archive: Archive) -> Outcome {
     }
 }
 
-fn pass_data(archive: Archive) -> Outcome {
-    let producer = find(archive, "producer")?.args([KEY, MIB]).spawn()?;
-    let consumer = find(archive, "consumer")?.arg(KEY).spawn()?;
+fn pass_data(programs: Programs) -> Outcome {
+    let producer = programs.find("producer")?.args([KEY, MIB]).spawn()?;
+    let consumer = programs.find("consumer")?.arg(KEY).spawn()?;
     expect_success("producer", &producer)?;
     expect_success("consumer", &consumer)
 }
 
 /// Shows that a process that attached for reading cannot write, and what becomes of it.
-fn write_protected(archive: Archive) -> Outcome {
+fn write_protected(programs: Programs) -> Outcome {
     let mut log = KernelLog::from_now_on(SYSTEM);
-    let end = find(archive, "reader")?.arg(KEY).spawn()?.wait()?;
+    let end = programs.find("reader")?.arg(KEY).spawn()?.wait()?;
     log.print_new();
     println!("init: reader {}", Ended(end));
     match end {

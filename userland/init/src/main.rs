@@ -8,17 +8,21 @@
 extern crate alloc;
 
 mod banner;
+mod console;
 mod demonstration;
 mod measure;
 mod options;
+mod programs;
 
 use abi::Handle;
 use abi::process::End;
 use abi::system::MachineEnd;
 use options::Purpose;
+use programs::Programs;
 use rt::archive::Archive;
+use rt::handle::OwnedHandle;
 use rt::log::KernelLog;
-use rt::spawn::{Child, Command, Ended};
+use rt::spawn::{Child, Ended};
 use rt::time::Instant;
 use rt::{Failure, Outcome, Start, println, sys};
 
@@ -44,39 +48,46 @@ fn init(start: &Start) -> Outcome {
 fn run(start: &Start, started: Instant) -> Result<u32, Failure> {
     let archive = Archive::from_start(start)
         .ok_or_else(|| Failure::new("there is no archive of programs: boot with an initrd"))?;
+    let console = if options::want_console_server(start.text()) {
+        console::start(archive)?
+    } else {
+        None
+    };
+    let console = console.as_ref().map(OwnedHandle::get);
+    let programs = Programs { archive, console };
     match options::read(start.text()) {
-        Purpose::Script { file, args } => return script(archive, file, args),
-        Purpose::Test { name, args } => test(archive, name, args)?,
+        Purpose::Script { file, args } => return script(programs, file, args),
+        Purpose::Test { name, args } => test(programs, name, args)?,
         Purpose::Benchmark => {
             measure::print(archive, started)?;
-            test(archive, "bench", core::iter::empty())?;
+            test(programs, "bench", core::iter::empty())?;
         }
-        Purpose::Demonstration => show(archive)?,
+        Purpose::Demonstration => show(programs)?,
         Purpose::Session => {
-            show(archive)?;
-            session(archive)?;
+            show(programs)?;
+            session(programs)?;
         }
     }
     Ok(0)
 }
 
-fn show(archive: Archive) -> Outcome {
+fn show(programs: Programs) -> Outcome {
     banner::print()?;
-    demonstration::run(archive)
+    demonstration::run(programs)
 }
 
 /// Runs a shell until somebody leaves it, whatever the last command was worth.
-fn session(archive: Archive) -> Outcome {
+fn session(programs: Programs) -> Outcome {
     println!("\nType `help` for a list of commands.");
-    match with_archive(archive, "shell")?.spawn()?.wait()? {
+    match programs.with_archive("shell")?.spawn()?.wait()? {
         End::Exited(_) => Ok(()),
         end => Err(Failure::new(alloc::format!("shell {}", Ended(end)))),
     }
 }
 
 /// Runs a script; its status is the machine's.
-fn script<'a>(archive: Archive, file: &str, args: impl Iterator<Item = &'a str>) -> Result<u32, Failure> {
-    let shell = with_archive(archive, "shell")?.arg(file).args(args).spawn()?;
+fn script<'a>(programs: Programs, file: &str, args: impl Iterator<Item = &'a str>) -> Result<u32, Failure> {
+    let shell = programs.with_archive("shell")?.arg(file).args(args).spawn()?;
     match shell.wait()? {
         End::Exited(status) => Ok(status.unsigned_abs()),
         end => Err(Failure::new(alloc::format!("shell {}", Ended(end)))),
@@ -84,23 +95,11 @@ fn script<'a>(archive: Archive, file: &str, args: impl Iterator<Item = &'a str>)
 }
 
 /// Runs one program instead of everything else.
-fn test<'a>(archive: Archive, name: &str, args: impl Iterator<Item = &'a str>) -> Outcome {
+fn test<'a>(programs: Programs, name: &str, args: impl Iterator<Item = &'a str>) -> Outcome {
     let mut log = KernelLog::from_now_on(SYSTEM);
-    let child = with_archive(archive, name)?.args(args).spawn()?;
+    let child = programs.with_archive(name)?.args(args).spawn()?;
     // What the kernel has to say belongs to the explanation of a failure.
     expect_success(name, &child).inspect_err(|_| log.print_new())
-}
-
-/// A program that may start others and ask the system.
-fn with_archive(archive: Archive, name: &str) -> Result<Command<'_>, Failure> {
-    let command = find(archive, name)?;
-    Ok(command.archive(archive).give(Handle::PARENT.index(), SYSTEM))
-}
-
-fn find(archive: Archive, name: &str) -> Result<Command<'_>, Failure> {
-    let file = archive.program(name);
-    let file = file.ok_or_else(|| Failure::new(alloc::format!("there is no program {name}")))?;
-    Ok(Command::new(name, file))
 }
 
 fn expect_success(name: &str, child: &Child) -> Outcome {

@@ -5,6 +5,7 @@
 //! | `interactive=no` | no prompt after the demonstration |
 //! | `test=NAME` | run program NAME with the words behind this one, and nothing else |
 //! | `script=FILE` | run a script of the archive with the words behind this one, and nothing else |
+//! | `console-server` | a program drives the serial port, and all others are given it as their console |
 //! | `bench` | print what booting cost, then run program bench, and nothing else |
 //!
 //! All others are the kernel's.
@@ -52,9 +53,14 @@ pub fn read(text: &str) -> Purpose<'_, impl Iterator<Item = &str>> {
     purpose
 }
 
+/// Whether the console is to be a program.
+pub fn want_console_server(text: &str) -> bool {
+    text.split_ascii_whitespace().any(|word| word == "console-server")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Purpose, read};
+    use super::{Purpose, read, want_console_server};
 
     #[test]
     fn without_a_word_for_init_there_will_be_a_prompt() {
@@ -66,6 +72,13 @@ mod tests {
     fn nobody_at_the_console_means_no_prompt() {
         assert!(matches!(read("exit=psci interactive=no"), Purpose::Demonstration));
         assert!(matches!(read("interactive=yes"), Purpose::Session));
+    }
+
+    #[test]
+    fn the_console_is_the_kernels_unless_a_server_is_asked_for() {
+        assert!(want_console_server("exit=psci console-server interactive=no"));
+        assert!(!want_console_server("console=ttyAMA0"));
+        assert!(!want_console_server(""));
     }
 
     #[test]

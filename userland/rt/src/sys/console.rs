@@ -4,7 +4,7 @@ use crate::call::{call_with, exchange};
 use crate::sys::process::yield_now;
 use crate::{Error, Incoming, Outgoing};
 use abi::console::{Read, SignalInterrupt, Write};
-use abi::{BUFFER_BYTES, Errno, Handle};
+use abi::{BUFFER_BYTES, Errno, Handle, IpcError};
 
 /// Writes bytes, all of them.
 ///
@@ -14,7 +14,8 @@ pub fn write_all(console: Handle, bytes: &[u8]) -> Result<(), Error> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let piece = &rest[..rest.len().min(BUFFER_BYTES)];
-        let taken = match call_with(console, Write {}, Outgoing::bytes(piece)) {
+        let write = || call_with(console, Write {}, Outgoing::bytes(piece));
+        let taken = match again_if_unanswered(write) {
             Ok((taken,)) => taken,
             // Its device is busy with what it has; others may run meanwhile.
             Err(Error::Refused(Errno::EAGAIN)) => {
@@ -32,13 +33,23 @@ pub fn write_all(console: Handle, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// A server that ends while it works on a call leaves that without an answer, and may be started again at the same
+/// endpoint. Where nobody will ever receive, asking once more fails as well.
+fn again_if_unanswered<T>(mut ask: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    match ask() {
+        Err(Error::Ipc(IpcError::PeerGone)) => ask(),
+        done => done,
+    }
+}
+
 /// Waits for input, at most `most` bytes; none at its end.
 ///
 /// # Errors
 /// As [`Read`].
 pub fn read(console: Handle, most: u64, input: &mut Incoming) -> Result<(), Error> {
     loop {
-        match exchange(console, Read { most }, Outgoing::NOTHING, input) {
+        let read = || exchange(console, Read { most }, Outgoing::NOTHING, input);
+        match again_if_unanswered(read) {
             // A pipe that is empty: others may run, and write to it.
             Err(Error::Refused(Errno::EAGAIN)) => yield_now(),
             done => return done.map(|_| ()),
@@ -62,7 +73,7 @@ pub fn signal_interrupt(console: Handle, signaller: Option<Handle>) -> Result<()
 mod tests {
     use super::write_all;
     use crate::{Error, fake};
-    use abi::{Errno, Handle};
+    use abi::{Errno, Handle, IpcError};
     use std::rc::Rc;
     use std::vec::Vec;
 
@@ -102,6 +113,23 @@ mod tests {
         });
         assert_eq!(write_all(Handle::CONSOLE, b"hi"), Ok(()));
         assert_eq!(labels.borrow().as_slice(), [0x300, 0x109, 0x300]);
+    }
+
+    #[test]
+    fn a_console_that_ends_while_it_is_asked_is_asked_once_more() {
+        for failures in [1, 2] {
+            let mut asked = 0;
+            fake::install(move |_, _| {
+                asked += 1;
+                let gone = if asked <= failures {
+                    IpcError::PeerGone as u64
+                } else {
+                    0
+                };
+                [gone, 0, 2, 0, 0, 0, 0, 0, 0]
+            });
+            assert_eq!(write_all(Handle::CONSOLE, b"hi").is_ok(), failures == 1);
+        }
     }
 
     #[test]
