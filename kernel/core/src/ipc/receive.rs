@@ -110,12 +110,16 @@ impl<P: Platform> Kernel<P> {
             return self.deliver_signals(server, bits);
         }
         while let Some(caller) = self.pop_caller(endpoint) {
-            match self.take(server, caller, endpoint) {
-                Ok(()) => return,
-                Err(error) => {
-                    self.refuse(caller, error);
-                    self.wake(caller);
-                }
+            let taken = self.take(server, caller, endpoint);
+            if let Err(error) = taken {
+                self.refuse(caller, error);
+                self.wake(caller);
+            }
+            // The caller has lent its priority to whoever waited here last, perhaps another thread.
+            let usual = self.endpoint(endpoint).server;
+            self.take_priority_back(usual);
+            if taken.is_ok() {
+                return;
             }
         }
         // If all messages were refused, it is the signals' turn after all.

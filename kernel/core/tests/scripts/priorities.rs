@@ -304,6 +304,21 @@ fn what_is_lent_is_passed_on_to_whom_the_borrower_waits_for() {
 }
 
 #[test]
+fn who_receives_in_place_of_a_busy_server_is_lent_what_that_was_lent() {
+    let (mut scene, [server, _, other_server, high]) = with_low_server();
+    assert_eq!(scene.pass(10), high);
+    assert_eq!(scene.call(), server);
+    assert_eq!(scene.priority_of(server), HIGH);
+    assert_eq!(scene.pass(1), server);
+    assert_eq!(scene.sleep(100), other_server);
+    assert_eq!(scene.receive(), other_server, "the high client's message");
+    assert_eq!(
+        (scene.priority_of(server), scene.priority_of(other_server)),
+        (LOW, HIGH)
+    );
+}
+
+#[test]
 fn a_client_that_is_killed_takes_back_what_it_lent() {
     let (mut scene, [server, _, middle, high]) = with_low_server();
     assert_eq!(scene.pass(10), high);

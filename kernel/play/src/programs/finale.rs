@@ -71,14 +71,14 @@ impl Play {
         panic!("processes go on that were told to end");
     }
 
-    /// The first process may be more important than those that are to end.
+    /// Threads of the first process may be more important than those that are to end.
     fn let_others_first(&mut self, init: ProcessId) {
-        let mut processes = self.world.kernel.processes();
-        let thread = processes
-            .find(|(id, _)| *id == init)
-            .and_then(|(_, process)| process.threads.first());
-        drop(processes);
-        if let Some(thread) = thread {
+        let threads = self.world.kernel.threads();
+        let threads: Vec<_> = threads
+            .filter(|(_, thread)| thread.process == init && !thread.has_ended())
+            .map(|(id, _)| id)
+            .collect();
+        for thread in threads {
             self.world.kernel().set_own_priority(thread, Priority::LEAST);
         }
     }
