@@ -22,6 +22,8 @@ use slots::{Id, Slot, Slots};
 pub struct Storage {
     /// For processes.
     pub processes: &'static mut [Slot<Process>],
+    /// For CPUs: [`MAX_CPUS`](crate::MAX_CPUS) of them, [idle](Cpu::idle).
+    pub cpus: &'static mut [Cpu],
     /// For threads, at least as many; the platform has registers for each. What are more than processes, those
     /// can have that have a thread already.
     pub threads: &'static mut [Slot<Thread>],
@@ -82,7 +84,7 @@ impl<P: Platform> Kernel<P> {
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
             words: AwaitedWords::new(storage.words),
-            cpus: Cpus::new(facts.machine.running),
+            cpus: Cpus::new(storage.cpus, facts.machine.running),
             stop: None,
             console: Console::EMPTY,
             devices: [None; MOST_DEVICES],

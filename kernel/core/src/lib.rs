@@ -42,4 +42,4 @@ pub use clock::Clock;
 pub use kernel::{Kernel, Storage};
 pub use platform::{Interrupt, Platform};
 pub use registers::Registers;
-pub use sched::{CpuId, MAX_CPUS, Next};
+pub use sched::{Cpu, CpuId, MAX_CPUS, Next};

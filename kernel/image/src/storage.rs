@@ -12,7 +12,7 @@ use kcore::ipc::Endpoint;
 use kcore::object::word::AwaitedWord;
 use kcore::process::Process;
 use kcore::thread::Thread;
-use kcore::{Kernel, Registers, Storage};
+use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
 
@@ -51,6 +51,7 @@ impl Counts {
             frames_for::<Registers>(self.threads),
             frames_for::<FpState>(self.threads),
             frames_for::<Slot<Process>>(self.processes),
+            frames_for::<Cpu>(MAX_CPUS),
             frames_for::<Slot<Thread>>(self.threads),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),
@@ -94,6 +95,7 @@ pub fn check_room(board: &Board, ram: &Ram) {
 pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     Storage {
         processes: ram.take_slots(counts.processes),
+        cpus: ram.take_slice(MAX_CPUS, Cpu::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
         words: ram.take_slots(counts.threads),

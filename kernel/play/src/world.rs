@@ -11,7 +11,7 @@ use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::object::device::Device;
 use kcore::process::{FirstStart, Name};
-use kcore::{Clock, CpuId, Interrupt, Kernel, Next, Platform, Registers, Storage};
+use kcore::{Clock, Cpu, CpuId, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
 use mm::Access;
 use mm::mmu::Mmu;
 use slots::Slot;
@@ -316,6 +316,7 @@ impl World {
             slice_ends: RefCell::default(),
         };
         let storage = Storage {
+            cpus: (0..MAX_CPUS).map(|_| Cpu::idle()).collect::<Vec<_>>().leak(),
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),

@@ -40,59 +40,61 @@ impl CpuId {
 
 /// What the kernel keeps for one CPU. On cache lines of its own.
 #[repr(align(64))]
-pub(crate) struct Cpu {
+pub struct Cpu {
     /// The thread that runs here, or that the kernel works for. This CPU is its home.
-    pub current: Option<ThreadId>,
+    pub(crate) current: Option<ThreadId>,
     /// The thread that the machine is prepared for: all that is left is to load its registers.
-    pub prepared: Option<ThreadId>,
+    pub(crate) prepared: Option<ThreadId>,
     /// The thread that trapped last and did not go on at once: the vectors may still be storing its
     /// registers, until this CPU comes to the kernel again.
-    pub leaving: Option<ThreadId>,
+    pub(crate) leaving: Option<ThreadId>,
     /// The thread that this CPU's time is charged to.
-    pub charged: Option<ThreadId>,
+    pub(crate) charged: Option<ThreadId>,
     /// The process of that thread.
-    pub process: Option<Id<Process>>,
+    pub(crate) process: Option<Id<Process>>,
     /// The space user addresses are translated in.
-    pub active: Option<SpaceId>,
+    pub(crate) active: Option<SpaceId>,
     /// Threads that are ready and have this home.
-    pub ready: ReadyQueue,
+    pub(crate) ready: ReadyQueue,
     /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody
     /// waits for this CPU.
-    pub slice_end: u64,
+    pub(crate) slice_end: u64,
     /// Threads that have this home and wait until some time.
-    pub deadlines: Heap<ByDeadline>,
+    pub(crate) deadlines: Heap<ByDeadline>,
     /// What the timer is set to.
-    pub timer: u64,
+    pub(crate) timer: u64,
     /// Another CPU has alerted this one, which has not looked around since.
-    pub alerted: bool,
+    pub(crate) alerted: bool,
     /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
-    pub chooses: bool,
+    pub(crate) chooses: bool,
 }
 
 impl Cpu {
-    /// That has nothing to do.
-    const IDLE: Self = Self {
-        current: None,
-        prepared: None,
-        leaving: None,
-        charged: None,
-        process: None,
-        active: None,
-        ready: ReadyQueue::EMPTY,
-        slice_end: NEVER,
-        deadlines: Heap::EMPTY,
-        timer: NEVER,
-        alerted: false,
-        chooses: false,
-    };
+    /// One that has nothing to do.
+    pub const fn idle() -> Self {
+        Self {
+            current: None,
+            prepared: None,
+            leaving: None,
+            charged: None,
+            process: None,
+            active: None,
+            ready: ReadyQueue::EMPTY,
+            slice_end: NEVER,
+            deadlines: Heap::EMPTY,
+            timer: NEVER,
+            alerted: false,
+            chooses: false,
+        }
+    }
 
     /// Whether it has nothing to do.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.current.is_none() && self.ready.is_empty()
     }
 
     /// Whether `thread`, which does not run here, may run elsewhere: all of its registers are in memory.
-    pub fn lets_go(&self, thread: ThreadId) -> bool {
+    pub(crate) fn lets_go(&self, thread: ThreadId) -> bool {
         self.prepared != Some(thread) && self.leaving != Some(thread)
     }
 
@@ -104,17 +106,23 @@ impl Cpu {
 
 /// All CPUs that run the kernel, and which of them is in it.
 pub(crate) struct Cpus {
-    all: [Cpu; MAX_CPUS],
+    all: &'static mut [Cpu; MAX_CPUS],
     count: usize,
     /// The one that runs this code.
     pub here: CpuId,
 }
 
 impl Cpus {
-    /// `count` CPUs, one at least and [`MAX_CPUS`] at most, that have nothing to do.
-    pub fn new(count: u32) -> Self {
+    /// The first `count` of `all`, one at least.
+    ///
+    /// # Panics
+    /// If there are not [`MAX_CPUS`] of these.
+    pub fn new(all: &'static mut [Cpu], count: u32) -> Self {
+        let Ok(all) = all.try_into() else {
+            panic!("there is to be room for {MAX_CPUS} CPUs");
+        };
         Self {
-            all: [const { Cpu::IDLE }; MAX_CPUS],
+            all,
             count: (count as usize).clamp(1, MAX_CPUS),
             here: CpuId::BOOT,
         }

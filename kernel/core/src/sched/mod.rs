@@ -10,8 +10,8 @@ mod priority;
 mod ready;
 mod time;
 
-pub(crate) use cpu::{Cpu, Cpus};
-pub use cpu::{CpuId, MAX_CPUS};
+pub(crate) use cpu::Cpus;
+pub use cpu::{Cpu, CpuId, MAX_CPUS};
 #[cfg(test)]
 pub(crate) use time::ByDeadline;
 pub(crate) use time::NEVER;
