@@ -6,7 +6,6 @@
 //! the CPU while another runs that could get at them.
 
 use crate::cpu::PerCpu;
-use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::CPACR_EL1;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -73,7 +72,8 @@ impl<'a> FpUnit<'a> {
     pub fn first_use(&mut self, thread: u32) {
         self.save_owner();
         self.states[thread as usize] = FpState::UNUSED;
-        self.open_to(thread);
+        self.load(thread);
+        open();
     }
 
     /// Whether nobody has access to them.
@@ -89,9 +89,13 @@ impl<'a> FpUnit<'a> {
         }
         let was_open = self.save_owner();
         match usage {
-            FpUsage::Used => self.open_to(thread),
-            FpUsage::Never if was_open => close(),
+            FpUsage::Used => self.load(thread),
             FpUsage::Never => {}
+        }
+        match (was_open, usage) {
+            (false, FpUsage::Used) => open(),
+            (true, FpUsage::Never) => close(),
+            (true, FpUsage::Used) | (false, FpUsage::Never) => {}
         }
     }
 
@@ -135,17 +139,20 @@ impl<'a> FpUnit<'a> {
         true
     }
 
-    fn open_to(&mut self, thread: u32) {
+    fn load(&mut self, thread: u32) {
         // SAFETY: No compiled code of the kernel keeps anything in these registers.
         unsafe { fp_load(&raw const self.states[thread as usize]) };
         *self.owner() = Some(thread);
-        CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
-        barrier::isb(barrier::SY);
     }
+}
+
+/// The next FP or SIMD instruction of a program does not trap. Like [`close`], this is about EL0 alone, and the return
+/// there synchronises the context (Arm ARM, "Context synchronization event"): no ISB.
+fn open() {
+    CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
 }
 
 /// The next FP or SIMD instruction of a program traps.
 fn close() {
     CPACR_EL1.write(CPACR_EL1::FPEN::TrapEl0);
-    barrier::isb(barrier::SY);
 }
