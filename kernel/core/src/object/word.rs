@@ -124,7 +124,9 @@ impl<P: Platform> Kernel<P> {
     ) -> Result<Outcome, Errno> {
         let name = self.memory.word(space, wait.address)?;
         if self.memory.value(name) != wait.expected {
-            return Err(Errno::EAGAIN);
+            // No refusal that could be put off until something else is done.
+            self.fail(thread, Errno::EAGAIN);
+            return Ok(Outcome::Answered);
         }
         if wait.deadline <= self.platform.ticks() {
             return Err(Errno::ETIMEDOUT);

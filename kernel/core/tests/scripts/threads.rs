@@ -3,7 +3,7 @@
 
 use super::{world, world_on};
 use abi::layout::{MOST_THREADS, message_page};
-use abi::memory::{Map, MapFlags, Protection, Unmap};
+use abi::memory::{FOREVER, Map, MapFlags, Protection, Unmap, WaitWord};
 use abi::process::{
     Become, Close, CreateEndpoint, CreateThread, End, Exit, ExitThread, Fork, Give, Kill, Pid, Wait,
 };
@@ -541,6 +541,22 @@ fn what_takes_the_place_of_something_is_there_for_all_threads_when_that_has_gone
     world.send(Handle::MEMORY, replace, &[], &[]);
     assert_eq!(world.running, Some(1));
     touch_later(&mut world, address + 100 * PAGE);
+}
+
+#[test]
+fn who_would_wait_for_a_word_that_has_changed_is_told_at_once_whatever_others_do() {
+    let mut world = world();
+    let address = write_pages(&mut world, 200);
+    create_thread(&mut world);
+    interrupt_after(&mut world, 0);
+    world.send(Handle::SELF, Fork {}, &[], &[]);
+    let wait = WaitWord {
+        address,
+        expected: 7,
+        deadline: FOREVER,
+    };
+    assert_eq!(world.running, Some(1));
+    assert_eq!(world.call(Handle::MEMORY, wait), Err(Errno::EAGAIN));
 }
 
 /// Thread 1, which runs, touches what comes to be there while it waits.
