@@ -28,8 +28,10 @@ const NOWHERE: u64 = 8;
 
 rt::program!(run);
 
+type Part = fn() -> Outcome;
+
 fn run(_: &Start) -> Outcome {
-    let parts: [(&str, fn() -> Outcome); 9] = [
+    let parts: [(&str, Part); 9] = [
         ("results come back", results),
         ("each has its own message page", message_pages),
         ("there are as many as there may be", many),
