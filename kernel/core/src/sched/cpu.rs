@@ -50,7 +50,7 @@ pub struct Cpu {
     pub(crate) leaving: Option<ThreadId>,
     /// The thread that this CPU's time is charged to.
     pub(crate) charged: Option<ThreadId>,
-    /// The process of that thread.
+    /// The process of the thread that the machine is prepared for.
     pub(crate) process: Option<Id<Process>>,
     /// The space user addresses are translated in.
     pub(crate) active: Option<SpaceId>,
