@@ -31,7 +31,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Serves a trap of the running thread that is not to be [served directly](Self::serve_directly), given the
-    /// same. Answers the place of the thread that goes on, if that is clear, as [`Self::at_once`] says.
+    /// same. Answers the place of the thread that goes on, if that is clear, as `Self::at_once` says.
     #[inline]
     pub fn serve_at_length(
         &mut self,

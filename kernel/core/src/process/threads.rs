@@ -23,7 +23,7 @@ impl Threads {
         numbers: 0,
     };
 
-    /// The newest; the next ones follow as [`Thread::sibling`].
+    /// The newest; the next ones follow as `Thread::sibling`.
     pub fn first(&self) -> Option<ThreadId> {
         self.first
     }
