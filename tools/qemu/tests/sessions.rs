@@ -85,12 +85,19 @@ fn in_log(log: &str) -> Vec<Exchange> {
     exchanges.collect()
 }
 
-/// With every number replaced, and columns that are wider or narrower the same.
+/// With every number and date replaced, columns that are wider or narrower the same, and whoever runs just now as if
+/// they waited.
 fn normal(output: &str) -> String {
     let numbers =
         Regex::new(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+(\.\d+)?([KMG]i)?").expect("the pattern is valid");
+    let days =
+        Regex::new(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b")
+            .expect("the pattern is valid");
+    let states = Regex::new("0 [RS] +0").expect("the pattern is valid");
     let blanks = Regex::new(r"[ \t]+").expect("the pattern is valid");
     let text = numbers.replace_all(output, "0");
+    let text = days.replace_all(&text, "DAY MONTH");
+    let text = states.replace_all(&text, "0 S 0");
     let lines = text
         .lines()
         .map(|line| blanks.replace_all(line, " ").trim().to_owned());

@@ -10,6 +10,7 @@ use rt::handle::OwnedHandle;
 use rt::ipc::Endpoint;
 use rt::spawn::Child;
 use rt::sys::console::signal_interrupt;
+use rt::time::Duration;
 use rt::{Error, Incoming, println};
 
 /// The signal that says that Control-C was typed. Others are for ends.
@@ -23,6 +24,8 @@ pub struct Finished {
     pub end: End,
     /// Whether Control-C did it.
     pub interrupted: bool,
+    /// How long it has had a CPU.
+    pub cpu_time: Duration,
 }
 
 /// As long as it lives, Control-C is a signal to an endpoint.
@@ -100,6 +103,7 @@ impl Watch {
         Ok(Finished {
             end: end.map_or_else(|| child.wait(), Ok)?,
             interrupted: end.is_none(),
+            cpu_time: child.cpu_time()?,
         })
     }
 }

@@ -18,6 +18,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use rt::ipc::{Endpoint, Message};
 use rt::spawn::{Child, Ended};
+use rt::time::Duration;
 use rt::{Error, Failure, Incoming, Outgoing, println, sys};
 use shell::pipe::Pipes;
 
@@ -37,6 +38,7 @@ struct Running {
     pipes: Pipes,
     stages: Vec<Stage>,
     interrupted: bool,
+    cpu_time: Duration,
 }
 
 /// What a message is answered with.
@@ -55,6 +57,7 @@ pub fn run(session: &Session, stages: Vec<Argv>) -> Result<Finished, Failure> {
         pipes: Pipes::new(stages.len()),
         stages: Vec::new(),
         interrupted: false,
+        cpu_time: Duration::ZERO,
     };
     for argv in stages {
         running.start(session, argv, &endpoint)?;
@@ -64,6 +67,7 @@ pub fn run(session: &Session, stages: Vec<Argv>) -> Result<Finished, Failure> {
     Ok(Finished {
         end: end.unwrap_or(End::Exited(0)),
         interrupted: running.interrupted,
+        cpu_time: running.cpu_time,
     })
 }
 
@@ -175,6 +179,7 @@ impl Running {
                 child.kill()?;
             }
             let end = child.wait()?;
+            self.cpu_time += child.cpu_time()?;
             if !self.interrupted && !matches!(end, End::Exited(_)) {
                 println!("{} {}", stage.argv[0], Ended(end));
             }

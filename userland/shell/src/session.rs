@@ -8,11 +8,12 @@ use abi::process::End;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use rt::archive::Archive;
 use rt::line::History;
 use rt::log::KernelLog;
 use rt::spawn::{Child, Ended, fork};
-use rt::time::Instant;
+use rt::time::{Duration, Instant};
 use rt::{Error, Failure, Start, println, sys};
 use shell::parse::{Chain, Command, Link, ParseError, Pipeline, parse};
 
@@ -37,6 +38,8 @@ pub struct Session {
     leaving: bool,
     /// Control-C has ended what ran.
     interrupted: bool,
+    /// How long what ran in the foreground has had a CPU.
+    cpu_time: Duration,
     /// It is a copy that runs in the background.
     in_background: bool,
 }
@@ -60,6 +63,7 @@ impl Session {
             status: 0,
             leaving: false,
             interrupted: false,
+            cpu_time: Duration::ZERO,
             in_background: false,
         }
     }
@@ -171,6 +175,7 @@ impl Session {
 
     fn run_pipeline(&mut self, pipeline: &Pipeline) -> i32 {
         let started = Instant::now();
+        self.cpu_time = Duration::ZERO;
         let mut log = KernelLog::from_now_on(SYSTEM);
         let status = match &pipeline.commands[..] {
             [command] => self.run_command(command),
@@ -185,9 +190,8 @@ impl Session {
             NOT_FOUND
         });
         if pipeline.timed {
-            let took = started.elapsed();
-            let (minutes, seconds) = (took.as_secs() / 60, took.as_secs() % 60);
-            println!("\nreal\t{minutes}m{seconds}.{:03}s", took.subsec_millis());
+            println!("\nreal\t{}", Took(started.elapsed()));
+            println!("cpu\t{}", Took(self.cpu_time));
         }
         status
     }
@@ -221,6 +225,7 @@ impl Session {
 
     /// Takes note of how something has ended, and answers its status.
     pub fn finish(&mut self, finished: Finished) -> i32 {
+        self.cpu_time += finished.cpu_time;
         if finished.interrupted {
             return self.interrupt();
         }
@@ -275,6 +280,16 @@ impl Session {
             "?" => Some(self.status.to_string()),
             _ => self.variables.get(name).cloned(),
         }
+    }
+}
+
+/// A time as `time` has it elsewhere.
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (minutes, seconds) = (self.0.as_secs() / 60, self.0.as_secs() % 60);
+        write!(f, "{minutes}m{seconds}.{:03}s", self.0.subsec_millis())
     }
 }
 

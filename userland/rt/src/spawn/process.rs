@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::handle::OwnedHandle;
 use crate::sys::process;
+use crate::time::{self, Duration};
 use abi::Handle;
 use abi::process::{End, Pid, Start};
 
@@ -84,6 +85,14 @@ impl Child {
     /// As [`abi::process::Wait`].
     pub fn wait(&self) -> Result<End, Error> {
         process::wait(self.handle())
+    }
+
+    /// How long it has had a CPU, the kernel's work for it included; also when it has ended.
+    ///
+    /// # Errors
+    /// As [`abi::process::CountTicks`].
+    pub fn cpu_time(&self) -> Result<Duration, Error> {
+        process::count_ticks(self.handle()).map(time::of_ticks)
     }
 
     /// Lets its end be a signal through `signaller`, which has the right to signal and to be passed on. [`wait`](Self::wait)
