@@ -4,7 +4,7 @@ use crate::cpu::features;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CNTKCTL_EL1, CPACR_EL1, MDSCR_EL1, SCTLR_EL1};
 use core::arch::asm;
-use tock_registers::interfaces::Writeable;
+use tock_registers::interfaces::{Readable, Writeable};
 
 /// Bits that read as one on a CPU without the features that gave them a meaning (Arm ARM,
 /// "SCTLR_EL1"): LSMAOE, nTLSMD, SPAN, EIS, TSCXT, EOS. EIS and EOS keep exception entry and return
@@ -124,7 +124,7 @@ fn close_debug_channel() {
 
 /// What SCTLR_EL1 controls on some CPUs only: the other bits of [`RES1`] and zeroes are right on all.
 fn set_optional_controls() {
-    let mut control = SCTLR;
+    let mut control = SCTLR_EL1.get();
     if features::has_pan() {
         control &= !SPAN;
     }
