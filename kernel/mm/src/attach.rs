@@ -104,12 +104,22 @@ impl<M: Mmu> MemoryManager<M> {
         range: PageRange,
     ) -> Result<Reply, Errno> {
         let backing = self.backing(region, range)?;
-        self.replace(call.space, Vma::new(range, perms, backing, VmaState::Live))?;
+        // What is replaced may be its last attachment, and shall not be taken for that.
+        self.count_attachment(region, |attached| attached + 1);
+        let replaced = self.replace(call.space, Vma::new(range, perms, backing, VmaState::Live));
+        self.count_attachment(region, |attached| attached - 1);
+        replaced?;
         self.note_attachment(call, region);
         Ok(Reply::after(
             (range.start().start().raw(),),
             self.sweep(call.space, call.now),
         ))
+    }
+
+    fn count_attachment(&mut self, region: RegionId, count: impl Fn(u32) -> u32) {
+        if let Some(region) = self.regions.get_mut(region) {
+            region.attached = count(region.attached);
+        }
     }
 
     /// What is behind an attachment in `range`, and whose tables: whole slots are linked, if the region has

@@ -120,6 +120,22 @@ fn remap_replaces_what_is_there_and_ends_attachments_that_vanish() {
     assert_eq!(world.detach(p, FIXED), Err(Errno::EINVAL));
 }
 
+/// Proves: A-13
+#[test]
+fn a_removed_segment_that_is_attached_over_its_last_attachment_keeps_its_identifier() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world
+        .get(p, PRIVATE, PAGE, create_with(0o600))
+        .expect("created");
+    world.attach(p, id, FIXED, PLAIN).expect("free");
+    world.remove(p, id).expect("there");
+    assert_eq!(world.attach(p, id, FIXED, AttachFlags::REMAP), Ok(FIXED));
+    assert_eq!(world.facts(id).shm_nattch, 1);
+    assert_eq!(world.detach(p, FIXED), Ok(()));
+    assert_eq!(world.stat(p, id), Err(Errno::EINVAL));
+}
+
 /// Proves
 #[test]
 fn page_zero_is_never_mapped_and_remap_needs_an_address() {
