@@ -5,7 +5,7 @@
 //! its number (POSIX, `fork`); the others go on meanwhile, except that nothing is mapped or unmapped. The registers come last, for only then is it certain that
 //! all of them have been saved.
 
-use super::{ProcessId, Stage};
+use super::{Process, ProcessId, Stage};
 use crate::handle::{Capability, HandleTable, Object};
 use crate::kernel::Kernel;
 use crate::object::Outcome;
@@ -46,7 +46,9 @@ impl<P: Platform> Kernel<P> {
 
     /// The child has its memory: it goes on where its parent does, unless somebody has ended it meanwhile.
     pub(crate) fn finish_fork(&mut self, parent: ThreadId, child: ProcessId) {
-        if !matches!(self.process(child).stage, Stage::New) {
+        // A sibling may have closed the only handle to it, and then nothing is left of it.
+        let is_new = |child: &Process| matches!(child.stage, Stage::New);
+        if !self.processes.get(child).is_some_and(is_new) {
             return;
         }
         self.process(child).stage = Stage::Alive;

@@ -5,7 +5,8 @@ use super::{world, world_on};
 use abi::layout::{MOST_THREADS, message_page};
 use abi::memory::{FOREVER, Map, MapFlags, Protection, Unmap, WaitWord};
 use abi::process::{
-    Become, Close, CreateEndpoint, CreateThread, End, Exit, ExitThread, Fork, Give, Kill, Pid, Wait,
+    Become, Close, CreateEndpoint, CreateThread, End, Exit, ExitThread, Fork, Give, Kill, Pid, Priority,
+    SetPriority, Wait,
 };
 use abi::system::{NextProcess, ProcessState};
 use abi::thread::{IdentifyThread, Join, ThreadFacts};
@@ -424,6 +425,24 @@ fn threads_begin_and_end_and_fork_while_another_one_forks() {
     world.until(3);
     assert_eq!(world.answer::<Fork>().map(|_| ()), Ok(()));
     assert_eq!(world.call(first, Join {}), Ok(End::Exited(7)));
+}
+
+#[test]
+fn a_child_whose_only_handle_is_closed_while_it_is_copied_ends_and_the_fork_does_too() {
+    let mut world = world();
+    write_pages(&mut world, 200);
+    let thread = create_thread(&mut world);
+    interrupt_after(&mut world, 0);
+    world.send(Handle::SELF, Fork {}, &[], &[]);
+    assert_eq!(world.running, Some(1));
+    let child = Handle::from_parts(thread.index() + 1, 0);
+    close(&mut world, child);
+    // The child, which is as important as its parent was, is gone before the copy is done.
+    let (priority, highest) = (Priority(10), Priority::MOST);
+    world.send(Handle::SELF, SetPriority { priority, highest }, &[], &[]);
+    world.until(INIT);
+    assert_eq!(world.answer::<Fork>().map(|_| ()), Ok(()));
+    assert_eq!(world.kernel.population().processes, 1);
 }
 
 #[test]
