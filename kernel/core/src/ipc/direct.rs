@@ -144,6 +144,7 @@ impl<P: Platform> Kernel<P> {
         from.state = State::Receiving(id);
         to.state = State::Ready;
         let &mut Thread { space, process, .. } = to;
+        endpoint.server = Some(server);
         endpoint.receivers.push(&mut self.threads, server);
         Some(self.go_on_with((caller, place), server, (space, process)))
     }

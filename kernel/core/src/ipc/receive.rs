@@ -41,19 +41,19 @@ impl<P: Platform> Kernel<P> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
         self.check_handles(server, message.tag)?;
         let caller = self.thread(server).caller.ok_or(IpcError::NoCaller)?;
-        let answered = if self.waits_for(caller, server) {
+        let answered = self.waits_for(caller, server);
+        if answered {
             self.transfer(server, caller, message, Badge(0))?;
             self.forget_deadline(caller);
-            let caller = self.thread(caller);
-            caller.state = State::Ready;
-            Some(caller.home)
-        } else {
-            None
-        };
+        }
         self.thread(server).caller = None;
         self.take_or_wait(server, endpoint);
         self.take_priority_back(Some(server));
-        if let Some(home) = answered {
+        if answered {
+            // Not before: who is ready is current or in a queue whenever priorities change.
+            let thread = self.thread(caller);
+            thread.state = State::Ready;
+            let home = thread.home;
             self.resume_after_answer(caller, home);
         }
         Ok(())

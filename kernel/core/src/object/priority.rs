@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
-use crate::process::ProcessId;
+use crate::process::{ProcessId, Stage};
 use crate::thread::ThreadId;
 use abi::Errno;
 use abi::process::{Priority, PriorityFacts, SetPriority};
@@ -24,9 +24,7 @@ impl<P: Platform> Kernel<P> {
         if priority.outranks(Some(highest)) || is_too_high {
             return Err(Errno::EPERM);
         }
-        if self.process(target).threads.living() == 0 {
-            return Err(Errno::ESRCH);
-        }
+        self.check_lives_on(target)?;
         self.process(target).highest_priority = highest;
         self.answer(thread, ());
         self.for_each_thread(target, |kernel, changed| {
@@ -66,12 +64,22 @@ impl<P: Platform> Kernel<P> {
         target: ThreadId,
         priority: Priority,
     ) -> Result<Outcome, Errno> {
-        if priority.outranks(Some(self.process_of(target).1.highest_priority)) {
+        let (owner, process) = self.process_of(target);
+        if priority.outranks(Some(process.highest_priority)) {
             return Err(Errno::EPERM);
         }
+        self.check_lives_on(owner)?;
         self.answer(thread, ());
         self.set_own_priority(target, priority);
         Ok(Outcome::Answered)
+    }
+
+    /// How important an end is, is for those to say who wait for it.
+    fn check_lives_on(&mut self, process: ProcessId) -> Result<(), Errno> {
+        match self.process(process).stage {
+            Stage::New | Stage::Alive => Ok(()),
+            Stage::Ending(_) | Stage::Ended(_) => Err(Errno::ESRCH),
+        }
     }
 
     /// A new process, the child of that of `parent`, begins as important as `parent`.

@@ -10,8 +10,8 @@ use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
 use abi::process::Priority;
 
-/// How far priority is passed on from one who waits to the next in one go. Who is further away gets to know with
-/// the next change.
+/// How far higher priority is passed on from one who waits to the next in one go. Who is further away gets to know
+/// with the next change. What was lent is taken back however far it went.
 const LONGEST_CHAIN: usize = 16;
 
 impl<P: Platform> Kernel<P> {
@@ -25,12 +25,17 @@ impl<P: Platform> Kernel<P> {
     /// and whom it waits for itself, become as important as they are to be.
     pub(crate) fn settle_priority(&mut self, thread: ThreadId) {
         let mut next = Some(thread);
-        for _ in 0..LONGEST_CHAIN {
+        let mut raised = 0;
+        for _ in 0..self.threads.capacity() {
             let Some(thread) = next.filter(|&thread| self.threads.get(thread).is_some()) else {
                 return;
             };
             let priority = self.due_priority(thread);
             if priority == self.thread(thread).priority {
+                return;
+            }
+            raised += usize::from(priority.outranks(Some(self.thread(thread).priority)));
+            if raised > LONGEST_CHAIN {
                 return;
             }
             self.change_priority(thread, priority);

@@ -319,6 +319,82 @@ fn who_receives_in_place_of_a_busy_server_is_lent_what_that_was_lent() {
 }
 
 #[test]
+fn who_is_answered_and_was_lent_something_as_a_server_goes_on_once() {
+    let mut scene = Scene::new();
+    let [server, other_server, low, high] = [LOW, LOW, LOW, HIGH].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.sleep(10), server);
+    assert_eq!(scene.receive(), other_server);
+    assert_eq!(scene.sleep(5), low);
+    assert_eq!(scene.call(), server);
+    // It becomes a client of its own service, and the other one takes its message.
+    assert_eq!(scene.call(), INIT);
+    assert_eq!(scene.pass(5), other_server);
+    assert_eq!(scene.receive(), other_server);
+    assert_eq!(scene.pass(5), high);
+    assert_eq!(scene.call(), other_server);
+    assert_eq!(
+        (scene.priority_of(server), scene.priority_of(other_server)),
+        (HIGH, HIGH)
+    );
+    assert_eq!(scene.reply_receive(), other_server, "the high client's message");
+    assert_eq!(
+        (scene.priority_of(server), scene.priority_of(other_server)),
+        (LOW, HIGH)
+    );
+    assert_eq!(scene.reply_receive(), high);
+    assert_eq!(scene.sleep(100), server, "it has its answer");
+    assert_eq!(scene.sleep(100), INIT);
+}
+
+#[test]
+fn what_is_lent_goes_to_the_server_that_waited_last_whichever_way_it_was_served() {
+    let mut scene = Scene::new();
+    let [server, other_server, low, other_low, high] =
+        [LOW, LOW, LOW, LOW, HIGH].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.sleep(10), server);
+    assert_eq!(scene.receive(), other_server);
+    assert_eq!(scene.receive(), low);
+    assert_eq!(scene.call(), server);
+    assert_eq!(scene.reply_receive(), low);
+    assert_eq!(scene.call(), other_server);
+    assert_eq!(scene.sleep(100), other_low);
+    assert_eq!(scene.call(), server);
+    assert_eq!(scene.pass(10), high);
+    assert_eq!(scene.call(), server);
+    assert_eq!(
+        (scene.priority_of(server), scene.priority_of(other_server)),
+        (HIGH, LOW)
+    );
+}
+
+#[test]
+fn an_end_stays_as_urgent_as_who_waits_for_it() {
+    let mut scene = Scene::new();
+    let victim = scene.child(LOW);
+    let (handle, priority, highest) = (scene.children[0], Priority(LOW), Priority::MOST);
+    assert_eq!(scene.init_is_least(), victim);
+    let next = scene.sleep(1000);
+    assert_eq!(next, INIT);
+    let process = {
+        let mut processes = scene.world.kernel.processes();
+        let is_victim =
+            |thread: Option<kcore::thread::ThreadId>| thread.is_some_and(|id| id.index() == victim);
+        let found = processes.find(|(_, process)| is_victim(process.threads.first()));
+        found.expect("there").0
+    };
+    scene
+        .world
+        .kernel()
+        .end_process(process, abi::process::End::Killed);
+    assert_eq!(
+        scene.world.call(handle, SetPriority { priority, highest }),
+        Err(Errno::ESRCH)
+    );
+}
+
+#[test]
 fn a_client_that_is_killed_takes_back_what_it_lent() {
     let (mut scene, [server, _, middle, high]) = with_low_server();
     assert_eq!(scene.pass(10), high);
