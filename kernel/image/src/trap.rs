@@ -229,7 +229,10 @@ fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
     let kernel = kernel(&mut guard);
     first(kernel);
     match kernel.run() {
-        Next::Run(thread) => GoesOn::Thread(kernel.platform.place(thread).registers()),
+        Next::Run(thread) => {
+            cpu::synchronise_context();
+            GoesOn::Thread(kernel.platform.place(thread).registers())
+        }
         Next::Again => GoesOn::Kernel,
         Next::Idle => GoesOn::Nobody,
         Next::Stop(stop) => end(stop, &kernel.log),

@@ -33,6 +33,13 @@ pub fn wait_for_interrupt() {
     wfi();
 }
 
+/// What was written to system registers is in force from here on, for table walks ahead of time, too. A CPU that has
+/// left an address space does that before it gives back the kernel's lock: whose thread ran here may end elsewhere from
+/// then on, and its tables with it. (One whose registers the vectors still store ends on this CPU alone.)
+pub fn synchronise_context() {
+    barrier::isb(barrier::SY);
+}
+
 /// Whether an interrupt waits to be taken: one register read.
 pub fn interrupt_pending() -> bool {
     const IRQ: u64 = 1 << 7;

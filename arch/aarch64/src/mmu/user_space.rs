@@ -115,8 +115,8 @@ impl Activation {
     }
 
     /// Without an ISB: the kernel touches no user address, and the return to EL0 synchronises the context (Arm
-    /// ARM, "Context synchronization event"). Nor can others take the space apart that was active before: its
-    /// threads leave it on this CPU, at a later exception.
+    /// ARM, "Context synchronization event"). Nor can others take the space apart meanwhile that was active before: its
+    /// thread is still leaving this CPU, or [`crate::cpu::synchronise_context`] comes before it has left.
     #[inline]
     fn enter(&self) {
         set_registers(self.ttbr0, self.process);
