@@ -18,11 +18,13 @@ impl<P: Platform> Kernel<P> {
             return;
         };
         if let Err(cause) = self.memory.fault(space, address, access) {
-            if cause == FaultCause::Unmapped
-                && self.memory.comes_later(space, address)
-                && self.can_be_deferred(thread, Object::Memory(space))
-            {
-                return self.wait_for_work(thread, None);
+            if cause == FaultCause::Unmapped && self.memory.comes_later(space, address) {
+                if self.can_be_deferred(thread, Object::Memory(space)) {
+                    return self.wait_for_work(thread, None);
+                }
+                // Somebody else works on the address space, as who stands in for its memory manager does: the
+                // touch comes again in its turn.
+                return self.rotate();
             }
             let facts = self.memory.describe(space, address);
             let kind = match cause {

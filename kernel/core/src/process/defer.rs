@@ -21,6 +21,8 @@ impl<P: Platform> Kernel<P> {
         let is_own = match object {
             Object::Memory(space) => process.space == Some(space),
             Object::Process(process) => process == id,
+            // Whoever asks one, it maps its registers into that one's own address space.
+            Object::Device(_) => true,
             _ => false,
         };
         is_own && self.has_work(id)
