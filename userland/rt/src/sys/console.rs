@@ -73,7 +73,7 @@ pub fn signal_interrupt(console: Handle, signaller: Option<Handle>) -> Result<()
 mod tests {
     use super::write_all;
     use crate::{Error, fake};
-    use abi::{Errno, Handle, IpcError};
+    use abi::{Errno, Handle, IpcError, Operation};
     use std::rc::Rc;
     use std::vec::Vec;
 
@@ -98,12 +98,11 @@ mod tests {
 
     #[test]
     fn a_busy_console_is_asked_again_after_others_could_run() {
-        let labels = Rc::new(std::cell::RefCell::new(Vec::new()));
-        let seen = Rc::clone(&labels);
+        let operations = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let seen = Rc::clone(&operations);
         fake::install(move |sent, _| {
-            let label = sent[1] & 0xffff;
-            seen.borrow_mut().push(label);
-            let busy = label == 0x300 && seen.borrow().len() == 1;
+            seen.borrow_mut().push(sent[8]);
+            let busy = seen.borrow().len() == 1;
             let errno = if busy {
                 u64::from(Errno::EAGAIN.number())
             } else {
@@ -112,7 +111,8 @@ mod tests {
             [0, errno, 2, 0, 0, 0, 0, 0, 0]
         });
         assert_eq!(write_all(Handle::CONSOLE, b"hi"), Ok(()));
-        assert_eq!(labels.borrow().as_slice(), [0x300, 0x109, 0x300]);
+        let [call, yield_now] = [Operation::Call, Operation::Yield].map(|it| it as u64);
+        assert_eq!(operations.borrow().as_slice(), [call, yield_now, call]);
     }
 
     #[test]
