@@ -77,7 +77,7 @@ pub fn number() -> u32 {
     (page.saturating_sub(MESSAGE_PAGES) / PAGE_BYTES) as u32
 }
 
-/// A thread that was spawned. Who drops it waits for its end.
+/// A thread that was spawned. Who drops it waits for its end, unless that is the thread itself.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
     thread: OwnedHandle,
@@ -91,10 +91,9 @@ pub struct JoinHandle<T> {
 impl<T> JoinHandle<T> {
     /// Waits for the thread's end and returns what its work returned; `None` if it ended otherwise.
     pub fn join(self) -> Option<T> {
-        let result = self.wait();
-        let Self { thread, stack, .. } = &*core::mem::ManuallyDrop::new(self);
-        stack.unmap();
-        sys::process::close(thread.get()).ok();
+        let handle = core::mem::ManuallyDrop::new(self);
+        let result = handle.finish();
+        sys::process::close(handle.thread.get()).ok();
         result
     }
 
@@ -108,18 +107,21 @@ impl<T> JoinHandle<T> {
         self.number
     }
 
-    fn wait(&self) -> Option<T> {
+    /// Waits for the end, and gives the stack back. One that may still be in use stays where it is: that of a thread
+    /// that drops its own handle, for instance, or whose handle somebody has closed.
+    fn finish(&self) -> Option<T> {
         sys::thread::join(self.thread.get()).ok()?;
         // SAFETY: the thread has ended, so nobody else uses the block, which `spawn` made for these types;
         // what is taken out is not taken twice.
-        unsafe { (self.take)(self.stack.block) }
+        let result = unsafe { (self.take)(self.stack.block) };
+        self.stack.unmap();
+        result
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        drop(self.wait());
-        self.stack.unmap();
+        drop(self.finish());
     }
 }
 
@@ -180,5 +182,54 @@ impl Stack {
     fn unmap(&self) {
         let start = self.lowest - STACK_GROWTH;
         sys::memory::unmap(start, self.length + STACK_GROWTH).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STACK_BYTES, STACK_GROWTH, spawn};
+    use crate::fake;
+    use abi::layout::PAGE_BYTES;
+    use abi::memory::Unmap;
+    use abi::process::CreateThread;
+    use abi::thread::Join;
+    use abi::{Errno, Label, Request, Tag};
+    use core::cell::Cell;
+    use std::boxed::Box;
+    use std::rc::Rc;
+
+    /// How often a stack is unmapped when the handle of a thread is dropped whose join is answered so.
+    fn unmapped_after(join: u64) -> u32 {
+        let bytes = (STACK_GROWTH + STACK_BYTES + PAGE_BYTES) as usize;
+        let memory = Box::leak(std::vec![0u8; bytes].into_boxed_slice());
+        let stack =
+            (memory.as_mut_ptr().expose_provenance() as u64 + STACK_GROWTH).next_multiple_of(PAGE_BYTES);
+        let unmapped = Rc::new(Cell::new(0));
+        let count = Rc::clone(&unmapped);
+        fake::install(move |sent, page| {
+            let label = Tag::decode(sent[1]).expect("a tag").label();
+            count.set(count.get() + u32::from(label == Unmap::LABEL));
+            let (tag, word) = match label {
+                CreateThread::LABEL => {
+                    page.handles[0] = 77;
+                    (Tag::new(Label::DONE).with_handles(1).expect("fits").encode(), 1)
+                }
+                Join::LABEL => (join, 1),
+                _ => (0, stack),
+            };
+            [0, tag, word, 0, 0, 0, 0, 0, 0]
+        });
+        drop(spawn(|| ()).expect("a thread"));
+        unmapped.get()
+    }
+
+    #[test]
+    fn the_stack_of_a_thread_that_has_ended_is_given_back() {
+        assert_eq!(unmapped_after(0), 1);
+    }
+
+    #[test]
+    fn the_stack_of_a_thread_whose_end_cannot_be_waited_for_stays() {
+        assert_eq!(unmapped_after(Errno::EINVAL.number().into()), 0);
     }
 }
