@@ -111,9 +111,30 @@ fn who_waits_for_a_lock_whose_holder_has_ended_gets_it_when_somebody_says_so() {
         });
         let parent = Lock::new(&word, Pid(1));
         assert_eq!(parent.release_of(Pid(9)), Ok(false), "somebody else");
-        while parent.release_of(GONE) == Ok(false) {
-            // The waiter has just said that it waits.
-        }
+        assert_eq!(parent.release_of(GONE), Ok(true));
+        waiter.join().expect("nothing fails");
+        assert_eq!(word.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn a_waiter_that_ends_when_it_is_woken_keeps_no_other_one_waiting() {
+    const HOLDER: u32 = 1;
+    const CONTENDED: u32 = 1 << 31;
+    in_every_order(|| {
+        let word = Arc::new(AtomicU32::new(HOLDER | CONTENDED));
+        let (of_ended, of_waiter) = (Arc::clone(&word), Arc::clone(&word));
+        let ended = thread::spawn(move || {
+            let Ok(()) = sync::wait(&*of_ended, HOLDER | CONTENDED);
+        });
+        let waiter = thread::spawn(move || {
+            let Ok(held) = Lock::new(&of_waiter, Pid(8)).lock();
+            drop(held);
+        });
+        let holder = Lock::new(&word, Pid(HOLDER));
+        assert_eq!(holder.release_of(Pid(HOLDER)), Ok(true));
+        ended.join().expect("nothing fails");
+        assert_eq!(holder.release_of(Pid(7)), Ok(false));
         waiter.join().expect("nothing fails");
         assert_eq!(word.load(Ordering::Relaxed), 0);
     });

@@ -90,12 +90,24 @@ impl<'a> Lock<'a> {
     /// # Errors
     /// As [`wake`].
     pub fn release_of(&self, ended: Pid) -> Result<bool, Error> {
-        let found = self.word.load(Ordering::Acquire);
-        if found & !CONTENDED != ended.0 || !self.replace(found, FREE) {
-            return Ok(false);
-        }
+        let released = self.free_from(ended);
+        // One that did not hold it may have been woken to take it, in place of another one that waits.
         wake(self.word, 1)?;
-        Ok(true)
+        Ok(released)
+    }
+
+    /// Answers whether `ended` held it.
+    fn free_from(&self, ended: Pid) -> bool {
+        loop {
+            let found = self.word.load(Ordering::Acquire);
+            if found & !CONTENDED != ended.0 {
+                return false;
+            }
+            // Somebody may just have said that they wait.
+            if self.replace(found, FREE) {
+                return true;
+            }
+        }
     }
 
     /// Answers what the word was if it was not free.
