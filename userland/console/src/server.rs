@@ -72,11 +72,14 @@ impl Server {
         if most == 0 {
             return reply(endpoint, Err(Errno::EINVAL));
         }
-        if self.reader.is_some() {
-            return reply(endpoint, Err(Errno::EBUSY));
-        }
         // One that cannot be taken along is told so when the next message is received.
-        self.reader = endpoint.take_caller().ok().map(|caller| (caller, most));
+        let Ok(caller) = endpoint.take_caller() else {
+            return;
+        };
+        // Whoever waited may have been killed, and nobody can tell: the newest takes over.
+        if let Some((former, _)) = self.reader.replace((caller, most)) {
+            former.reply(with_count(Err(Errno::EBUSY))).ok();
+        }
         self.serve_reader();
     }
 
@@ -124,8 +127,13 @@ impl Server {
         if let Some((caller, most)) = self.reader.take() {
             let count = most.min(self.input.len());
             let bytes: Vec<u8> = self.input.drain(..count).collect();
-            // A reader that waits no longer has lost what was typed for it, as one that is killed has.
-            caller.reply(with_count(Ok((count, &bytes)))).ok();
+            if caller.reply(with_count(Ok((count, &bytes)))).is_err() {
+                // It waits no longer, and what was typed is for the next one.
+                bytes
+                    .into_iter()
+                    .rev()
+                    .for_each(|byte| self.input.push_front(byte));
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::line::{self, Complete, Typed};
 use crate::sys::{console, process};
+use crate::time::{Duration, sleep};
 use crate::{Error, Incoming};
 use abi::{BUFFER_BYTES, Errno, Handle};
 use alloc::string::String;
@@ -83,6 +84,9 @@ impl fmt::Write for Buffer {
     }
 }
 
+/// How long a prompt leaves the console to another program that reads it.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// Reads lines from the console, with echo and the keys of [`line::Editor`].
 #[derive(Debug, Default)]
 pub struct LineReader {
@@ -114,7 +118,7 @@ impl LineReader {
     pub fn read_line_at(&mut self, prompt: &str, complete: Complete<'_>) -> Result<Option<String>, Error> {
         print!("{prompt}");
         let mut screen = String::new();
-        while let Some(byte) = self.input.next_byte()? {
+        while let Some(byte) = self.next_byte()? {
             let typed = self.editor.take(byte, prompt, complete, &mut screen);
             print!("{screen}");
             screen.clear();
@@ -125,6 +129,17 @@ impl LineReader {
             }
         }
         Ok(None)
+    }
+
+    /// Waits for a byte, and asks again if another program, one in the background for instance, reads this console:
+    /// that is no reason for a prompt to end.
+    fn next_byte(&mut self) -> Result<Option<u8>, Error> {
+        loop {
+            match self.input.next_byte() {
+                Err(Error::Refused(Errno::EBUSY)) => sleep(READ_AGAIN_AFTER),
+                done => return done,
+            }
+        }
     }
 
     /// The lines read so far.
