@@ -1,11 +1,14 @@
 //! The heap: one arena of private pages, at a place from which the kernel never chooses, so that
 //! nothing else is put where it grows.
 
+mod gate;
+
 use crate::place::{HEAP_END as END, HEAP_START as START};
 use crate::sys;
 use abi::memory::Protection;
 use core::alloc::Layout;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
+use gate::Gate;
 use talc::TalcLock;
 use talc::base::Talc;
 use talc::base::binning::Binning;
@@ -15,7 +18,7 @@ use talc::source::Source;
 const STEP: u64 = 64 * 1024;
 
 #[global_allocator]
-static HEAP: TalcLock<spin::Mutex<()>, Arena> = TalcLock::new(Arena {
+static HEAP: TalcLock<Gate, Arena> = TalcLock::new(Arena {
     end: START,
     heap_end: None,
 });

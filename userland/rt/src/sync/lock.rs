@@ -119,6 +119,12 @@ impl<'a> Lock<'a> {
         exchanged.map(|_| Held { word: self.word })
     }
 
+    /// Makes the lock free, whose [`Held`] was forgotten.
+    #[cfg(target_os = "none")]
+    pub(crate) fn release(&self) {
+        drop(Held { word: self.word });
+    }
+
     fn replace(&self, found: u32, with: u32) -> bool {
         let exchanged = self
             .word
