@@ -591,7 +591,6 @@ fn touch_later(world: &mut World, address: u64) {
     assert_eq!(world.running, Some(1), "it is there");
 }
 
-/// Proves: X-08
 #[test]
 fn of_two_threads_that_detach_one_address_one_does() {
     use abi::memory::{ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument};

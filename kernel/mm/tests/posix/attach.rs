@@ -125,9 +125,7 @@ fn remap_replaces_what_is_there_and_ends_attachments_that_vanish() {
 fn a_removed_segment_that_is_attached_over_its_last_attachment_keeps_its_identifier() {
     let mut world = World::new();
     let p = world.process();
-    let id = world
-        .get(p, PRIVATE, PAGE, create_with(0o600))
-        .expect("created");
+    let id = world.get(p, PRIVATE, PAGE, create_with(0o600)).expect("created");
     world.attach(p, id, FIXED, PLAIN).expect("free");
     world.remove(p, id).expect("there");
     assert_eq!(world.attach(p, id, FIXED, AttachFlags::REMAP), Ok(FIXED));
