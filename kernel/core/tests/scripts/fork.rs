@@ -1,6 +1,6 @@
 //! A process that makes a copy of itself.
 
-use super::world;
+use super::{world, write_pages};
 use abi::memory::{CountUsage, Map, Protection, Unmap};
 use abi::process::{Close, Derive, End, Exit, Fork, Give, Identify, Kill, Pid, ReadCredential, Wait};
 use abi::system::{KillProcess, NextProcess};
@@ -17,18 +17,6 @@ const PAGE: u64 = 4096;
 fn fork(world: &mut World) -> Result<Handle, Errno> {
     world.call(Handle::SELF, Fork {})?;
     Ok(world.handles()[0])
-}
-
-/// The running process writes to as many new pages.
-fn write_pages(world: &mut World, pages: u64) -> u64 {
-    let map = Map::new(0, pages * PAGE, Protection::WRITE);
-    let (address,) = world.call(Handle::MEMORY, map).expect("room");
-    for page in 0..pages {
-        let address = VirtAddr::new(address + page * PAGE);
-        world.kernel.memory_fault(address, Access::Write);
-    }
-    world.run();
-    address
 }
 
 #[test]

@@ -27,6 +27,11 @@ mod threads;
 mod trace;
 mod words;
 
+use abi::Handle;
+use abi::layout::PAGE_BYTES;
+use abi::memory::{Map, Protection};
+use addr::VirtAddr;
+use mm::Access;
 use play::Size;
 use play::World;
 
@@ -38,4 +43,16 @@ fn world() -> World {
 /// The same, on the first of so many CPUs.
 fn world_on(cpus: usize) -> World {
     play::world_of(Size::USUAL, crate::WAY, cpus)
+}
+
+/// The running process writes to as many new pages.
+fn write_pages(world: &mut World, pages: u64) -> u64 {
+    let map = Map::new(0, pages * PAGE_BYTES, Protection::WRITE);
+    let (address,) = world.call(Handle::MEMORY, map).expect("room");
+    for page in 0..pages {
+        let address = VirtAddr::new(address + page * PAGE_BYTES);
+        world.kernel.memory_fault(address, Access::Write);
+    }
+    world.run();
+    address
 }

@@ -1,7 +1,7 @@
 //! Processes of several threads: how these begin and end, alone and with their process, and what they do to
 //! each other's requests.
 
-use super::{world, world_on};
+use super::{world, world_on, write_pages};
 use abi::layout::{MOST_THREADS, message_page};
 use abi::memory::{FOREVER, Map, MapFlags, Protection, Unmap, WaitWord};
 use abi::process::{
@@ -40,16 +40,11 @@ fn close(world: &mut World, handle: Handle) {
     world.call(Handle::SELF, Close { handle }).expect("closes");
 }
 
-/// The running thread maps and writes to as many pages.
-fn write_pages(world: &mut World, pages: u64) -> u64 {
-    let map = Map::new(0, pages * PAGE, Protection::WRITE);
-    let (address,) = world.call(Handle::MEMORY, map).expect("room");
-    for page in 0..pages {
-        let address = VirtAddr::new(address + page * PAGE);
-        world.kernel.memory_fault(address, Access::Write);
-    }
-    world.run();
-    address
+/// The CPU on which that thread runs has its turn.
+fn turn_to_thread(world: &mut World, thread: u32) {
+    let mut cpus = world.kernel.platform.cpus.iter();
+    let cpu = cpus.position(|cpu| cpu.running == Some(thread));
+    world.turn_to(cpu.expect("it runs"));
 }
 
 /// A child of `init` that runs on the same CPU, and `init`'s handle of it. Its thread is number 1.
@@ -216,13 +211,7 @@ fn an_exit_ends_threads_on_other_cpus_before_anybody_learns_of_it() {
     for turn in 0..9 {
         world.give_turn(turn % 3);
     }
-    let cpu = world
-        .kernel
-        .platform
-        .cpus
-        .iter()
-        .position(|cpu| cpu.running == Some(INIT));
-    world.turn_to(cpu.expect("it is told"));
+    turn_to_thread(&mut world, INIT);
     assert_eq!(world.answer::<Wait>(), Ok(End::Exited(6)));
     assert_eq!(world.free_frames(), before);
 }
@@ -359,21 +348,9 @@ fn an_exec_ends_all_other_threads_before_the_new_program_begins() {
     }
     assert!(state(&world, 2).is_none());
     assert!(world.runs_somewhere(3));
-    let cpu = world
-        .kernel
-        .platform
-        .cpus
-        .iter()
-        .position(|cpu| cpu.running == Some(3));
-    world.turn_to(cpu.expect("it runs"));
+    turn_to_thread(&mut world, 3);
     world.send(Handle::SELF, Exit { status: 2 }, &[], &[]);
-    let cpu = world
-        .kernel
-        .platform
-        .cpus
-        .iter()
-        .position(|cpu| cpu.running == Some(INIT));
-    world.turn_to(cpu.expect("it runs"));
+    turn_to_thread(&mut world, INIT);
     assert_eq!(world.answer::<Wait>(), Ok(End::Exited(2)));
     assert_eq!(world.free_frames(), before);
 }
