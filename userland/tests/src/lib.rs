@@ -25,11 +25,13 @@
 
 extern crate alloc;
 
+mod edges;
 mod family;
 mod frames;
 mod random;
 mod snippet;
 
+pub use edges::EDGES;
 pub use family::{Family, expect};
 pub use frames::Frames;
 pub use random::Random;

@@ -4,18 +4,21 @@
 //! or has with a made-up entry, or was killed. Only what would stop the test itself is left out:
 //! see [`is_suicide`].
 
-use abi::console::ConsoleRequest;
-use abi::layout::{AREA_END, AREA_START, MESSAGE_PAGES, PROGRAM_BASE, STACK_TOP, USER_END};
-use abi::memory::MemoryRequest;
-use abi::process::ProcessRequest;
-use abi::system::SystemRequest;
+use abi::console::{ConsoleRequest, Read, Write};
+use abi::layout::{AREA_END, AREA_START};
+use abi::memory::{
+    LowerQuota, Map, MapFlags, MemoryRequest, Protect, RegionAttach, ShmAttach, Unmap, WaitWord,
+};
+use abi::process::{Become, Close, CreateThread, Exit, ExitThread, Fork, ProcessRequest, Sleep, Wait};
+use abi::shm::AttachFlags;
+use abi::system::{ShutDown, SystemRequest};
 use abi::thread::ThreadRequest;
-use abi::{BUFFER_BYTES, Handle, MAX_HANDLES, Operation, Row};
+use abi::{BUFFER_BYTES, Handle, Label, MAX_HANDLES, Operation, Request, Row};
 use rt::shm::segments;
 use rt::spawn::Unstarted;
 use rt::svc::{Registers, trap_with};
 use rt::{Incoming, Outcome, Outgoing, println, sys};
-use tests::Random;
+use tests::{EDGES, Random};
 
 /// After so many messages there is a new victim.
 const LIFE: u64 = 50;
@@ -25,38 +28,6 @@ const TABLES: [&[Row]; 5] = [
     ConsoleRequest::TABLE,
     SystemRequest::TABLE,
     ThreadRequest::TABLE,
-];
-/// Words at which something begins, ends or wraps.
-const EDGES: &[u64] = &[
-    0,
-    1,
-    2,
-    3,
-    4,
-    6,
-    7,
-    0x1b6,
-    0x3b6,
-    4095,
-    4096,
-    4097,
-    8192,
-    1 << 21,
-    1 << 30,
-    PROGRAM_BASE,
-    AREA_START,
-    AREA_START + 4096,
-    STACK_TOP - 4096,
-    MESSAGE_PAGES,
-    USER_END - 4096,
-    USER_END,
-    0x7fff_ffff,
-    0x8000_0000,
-    0xffff_ffff,
-    1 << 47,
-    0xffff_0000_0000_0000,
-    u64::MAX - 4095,
-    u64::MAX,
 ];
 
 /// Sends `count` messages, those of the sequence `seed`.
@@ -175,33 +146,36 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
         victim.memory(),
     ];
     let low = |address: u64| !(AREA_START..AREA_END).contains(&address);
-    match label {
-        EXIT | EXIT_THREAD | CREATE_THREAD | FORK | BECOME => is(Handle::SELF),
+    match Label(label) {
+        Exit::LABEL
+        | ExitThread::LABEL
+        | CreateThread::LABEL
+        | Fork::LABEL
+        | Become::LABEL
+        | Sleep::LABEL => is(Handle::SELF),
         // Of a child that never ends.
-        WAIT => is(victim.handle()),
-        CLOSE => is(Handle::SELF) && kept.iter().any(|kept| word0 == u64::from(kept.raw())),
+        Wait::LABEL => is(victim.handle()),
+        Close::LABEL => is(Handle::SELF) && kept.iter().any(|kept| word0 == u64::from(kept.raw())),
         // Waits for somebody to type; prints what is not worth reading.
-        READ | WRITE => is(Handle::CONSOLE),
-        UNMAP => is(Handle::MEMORY) && (low(word0) || word1 > 1 << 40),
-        ATTACH => is(Handle::MEMORY) && word2 & REMAP != 0 && low(word1),
-        POWER_OFF => is(Handle::PARENT),
+        Read::LABEL | Write::LABEL => is(Handle::CONSOLE),
+        WaitWord::LABEL | LowerQuota::LABEL => is(Handle::MEMORY),
+        Unmap::LABEL | Protect::LABEL => is(Handle::MEMORY) && (low(word0) || word1 > 1 << 40),
+        ShmAttach::LABEL => {
+            let replaces = AttachFlags::from_bits_retain(word2 as u32).contains(AttachFlags::REMAP);
+            is(Handle::MEMORY) && replaces && low(word1)
+        }
+        RegionAttach::LABEL => {
+            let replaces = AttachFlags::from_bits_retain(word1 as u32).contains(AttachFlags::REMAP);
+            is(Handle::MEMORY) && replaces && low(word0)
+        }
+        Map::LABEL => {
+            let replaces = MapFlags::from_bits_retain(registers[5] as u32).contains(MapFlags::REPLACE);
+            is(Handle::MEMORY) && replaces && (low(word0) || word1 > 1 << 40)
+        }
+        ShutDown::LABEL => is(Handle::PARENT),
         _ => false,
     }
 }
-
-const EXIT: u16 = 0x103;
-const CREATE_THREAD: u16 = 0x112;
-const EXIT_THREAD: u16 = 0x113;
-const WAIT: u16 = 0x104;
-const CLOSE: u16 = 0x108;
-const FORK: u16 = 0x110;
-const BECOME: u16 = 0x111;
-const ATTACH: u16 = 0x201;
-const UNMAP: u16 = 0x205;
-const WRITE: u16 = 0x300;
-const READ: u16 = 0x301;
-const POWER_OFF: u16 = 0x403;
-const REMAP: u64 = 0o40000;
 
 /// Segments outlive the process that created them.
 fn remove_segments_of(pid: u32) -> Outcome {

@@ -1,12 +1,12 @@
 //! Messages: new ones out of what is declared, what is known and what is at the edges; old ones with a change.
 
-use abi::layout::{AREA_END, AREA_START, MESSAGE_PAGES, PROGRAM_BASE, STACK_TOP, USER_END};
+use abi::layout::AREA_START;
 use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
 use abi::thread::ThreadRequest;
 use abi::{BUFFER_BYTES, Handle, MAX_HANDLES, Operation, Row};
 use rt::svc::Registers;
-use tests::Random;
+use tests::{EDGES, Random};
 
 /// Threads have few requests.
 const TABLES: [&[Row]; 5] = [
@@ -20,47 +20,6 @@ const TABLES: [&[Row]; 5] = [
 const OPERATIONS: u64 = 12;
 /// Places of handles that may be in use.
 const PLACES: u64 = 20;
-/// Words at which something begins, ends or wraps, and small ones, which are flags, keys and sizes.
-const EDGES: &[u64] = &[
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    0x180,
-    0x1b6,
-    0x380,
-    0x3b6,
-    0x780,
-    4095,
-    4096,
-    4097,
-    8192,
-    0x2000,
-    0x4000,
-    0x8000,
-    1 << 20,
-    1 << 21,
-    3 << 21,
-    1 << 30,
-    PROGRAM_BASE,
-    AREA_START,
-    AREA_START + 4096,
-    AREA_END,
-    STACK_TOP - 4096,
-    MESSAGE_PAGES,
-    USER_END - 4096,
-    USER_END,
-    0x7fff_ffff,
-    0x8000_0000,
-    0xffff_ffff,
-    1 << 47,
-    0xffff_0000_0000_0000,
-    u64::MAX - 4095,
-    u64::MAX,
-];
 
 /// The message page as a player fills it.
 #[derive(Clone, Copy)]
