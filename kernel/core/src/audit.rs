@@ -11,11 +11,14 @@ use crate::process::{Process, ProcessId, Stage};
 use crate::sched::{Cpu, CpuId, NEVER};
 use crate::thread::{Queue, State, Thread, ThreadId, Work};
 use abi::Rights;
-use mm::SpaceId;
+use mm::mmu::Mmu;
+use mm::{MemoryManager, SpaceId};
 use slots::Id;
 
 /// An invariant that does not hold: a sentence about what should be.
 pub type Broken = &'static str;
+
+type Memory<P> = MemoryManager<<P as Platform>::Mmu>;
 
 fn check(holds: bool, sentence: Broken) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(sentence) }
@@ -33,17 +36,17 @@ pub struct Population {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Checks all invariants, those of the memory manager included. To be called when
+    /// Checks all invariants, those of `memory`, its memory manager, included. To be called when
     /// [`Kernel::run`] has said what the CPU does.
     ///
     /// # Errors
     /// The first one that does not hold.
-    pub fn audit(&self) -> Result<(), Broken> {
-        self.memory.audit()?;
-        self.audit_regions()?;
+    pub fn audit(&self, memory: &Memory<P>) -> Result<(), Broken> {
+        memory.audit()?;
+        self.audit_regions(memory)?;
         for (id, thread) in self.threads.iter() {
             self.audit_place(id, thread)?;
-            self.audit_ties(id, thread)?;
+            self.audit_ties(id, thread, memory)?;
         }
         self.audit_queues()?;
         self.audit_console()?;
@@ -57,10 +60,10 @@ impl<P: Platform> Kernel<P> {
         }
         for (id, process) in self.processes.iter() {
             self.audit_process(id, process)?;
-            self.audit_stage(id, process)?;
+            self.audit_stage(id, process, memory)?;
         }
         for id in self.cpus.ids() {
-            self.audit_cpu(id)?;
+            self.audit_cpu(id, memory)?;
         }
         Ok(())
     }
@@ -198,7 +201,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Who waits for an answer, and who is to give it, know each other.
-    fn audit_ties(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+    fn audit_ties(&self, id: ThreadId, thread: &Thread, memory: &Memory<P>) -> Result<(), Broken> {
         let ends = self
             .processes
             .get(thread.process)
@@ -240,7 +243,7 @@ impl<P: Platform> Kernel<P> {
         check(times.count() == 1, "a process knows its threads")?;
         let has_page = process.space.is_some() && !thread.has_ended() && thread.status.is_none();
         check(
-            !has_page || !self.memory.is_free(thread.page),
+            !has_page || !memory.is_free(thread.page),
             "a message page stays as long as its thread, or its address space",
         )?;
         self.audit_end(id, thread, process)
@@ -318,10 +321,10 @@ impl<P: Platform> Kernel<P> {
         )
     }
 
-    fn audit_regions(&self) -> Result<(), Broken> {
+    fn audit_regions(&self, memory: &Memory<P>) -> Result<(), Broken> {
         let named = |id| move |held: &Capability| held.object == Object::Region(id);
         let mut counted = 0;
-        for (id, handles) in self.memory.handles_to_regions() {
+        for (id, handles) in memory.handles_to_regions() {
             let naming = self.handles().filter(named(id)).count();
             check(handles as usize == naming, "handles to a region are counted")?;
             counted += naming;
@@ -359,8 +362,8 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// A process has what belongs to its stage of life, and nothing else.
-    fn audit_stage(&self, id: ProcessId, process: &Process) -> Result<(), Broken> {
-        let has_space = process.space.is_some_and(|space| self.exists(space));
+    fn audit_stage(&self, id: ProcessId, process: &Process, memory: &Memory<P>) -> Result<(), Broken> {
+        let has_space = process.space.is_some_and(|space| exists(memory, space));
         let living = process.threads.living();
         match process.stage {
             Stage::New => {
@@ -423,7 +426,7 @@ impl<P: Platform> Kernel<P> {
         })
     }
 
-    fn audit_cpu(&self, id: CpuId) -> Result<(), Broken> {
+    fn audit_cpu(&self, id: CpuId, memory: &Memory<P>) -> Result<(), Broken> {
         let cpu = &self.cpus[id];
         let waiting = cpu.ready.members(&self.threads);
         check(
@@ -452,7 +455,7 @@ impl<P: Platform> Kernel<P> {
         )?;
         self.audit_deadlines(id)?;
         check(
-            cpu.active.is_none_or(|space| self.exists(space)),
+            cpu.active.is_none_or(|space| exists(memory, space)),
             "an active address space exists",
         )?;
         check(
@@ -494,10 +497,6 @@ impl<P: Platform> Kernel<P> {
         )
     }
 
-    fn exists(&self, space: SpaceId) -> bool {
-        self.memory.usage(space).is_some()
-    }
-
     /// What all handles of all processes stand for.
     fn handles(&self) -> impl Iterator<Item = Capability> {
         self.processes
@@ -507,6 +506,10 @@ impl<P: Platform> Kernel<P> {
 }
 
 /// Whether it may be a thread of a process whose end is not decided.
+fn exists<M: Mmu>(memory: &MemoryManager<M>, space: SpaceId) -> bool {
+    memory.usage(space).is_some()
+}
+
 fn is_alive(thread: &Thread) -> bool {
     match thread.state {
         State::New | State::Working(Work::Teardown(_)) => false,

@@ -2,12 +2,13 @@
 
 use crate::handle::Object;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::ThreadId;
 use abi::process::{End, FaultKind};
 use addr::{Perms, VirtAddr};
 use core::fmt::{self, Write};
-use mm::{Access, FaultCause, VmaFacts, VmaKind};
+use mm::mmu::Mmu;
+use mm::{Access, FaultCause, MemoryManager, SpaceId, VmaFacts, VmaKind};
 
 impl<P: Platform> Kernel<P> {
     /// The running thread touched `address` and the MMU had no translation for it, or one that
@@ -17,28 +18,16 @@ impl<P: Platform> Kernel<P> {
         let Some(space) = self.process_of(thread).1.space else {
             return;
         };
-        if let Err(cause) = self.memory.fault(space, address, access) {
-            if cause == FaultCause::Unmapped && self.memory.comes_later(space, address) {
-                if self.can_be_deferred(thread, Object::Memory(space)) {
-                    return self.wait_for_work(thread, None);
-                }
-                // Somebody else works on the address space, as who stands in for its memory manager does: the
-                // touch comes again in its turn.
-                return self.rotate();
+        let touched = touch(&mut *self.memory.lock(), space, address, access);
+        match touched {
+            Ok(()) => {}
+            Err(Refused::ComesLater) if self.can_be_deferred(thread, Object::Memory(space)) => {
+                self.wait_for_work(thread, None);
             }
-            let facts = self.memory.describe(space, address);
-            let kind = match cause {
-                FaultCause::Unmapped => FaultKind::Unmapped,
-                FaultCause::NotPermitted => FaultKind::NotPermitted,
-                FaultCause::OutOfMemory => FaultKind::OutOfMemory,
-            };
-            let what = MemoryReport {
-                address,
-                access,
-                cause,
-                facts,
-            };
-            self.end_faulting(thread, kind, address.raw(), &what);
+            // Somebody else works on the address space, as who stands in for its memory manager does: the
+            // touch comes again in its turn.
+            Err(Refused::ComesLater) => self.rotate(),
+            Err(Refused::ForEver(what)) => self.end_faulting(thread, what.kind(), address.raw(), &what),
         }
     }
 
@@ -65,12 +54,49 @@ impl<P: Platform> Kernel<P> {
     }
 }
 
+/// Why a touch was not served.
+enum Refused {
+    /// It may be when what goes on in the address space is done.
+    ComesLater,
+    ForEver(MemoryReport),
+}
+
+fn touch<M: Mmu>(
+    memory: &mut MemoryManager<M>,
+    space: SpaceId,
+    address: VirtAddr,
+    access: Access,
+) -> Result<(), Refused> {
+    let Err(cause) = memory.fault(space, address, access) else {
+        return Ok(());
+    };
+    if cause == FaultCause::Unmapped && memory.comes_later(space, address) {
+        return Err(Refused::ComesLater);
+    }
+    Err(Refused::ForEver(MemoryReport {
+        address,
+        access,
+        cause,
+        facts: memory.describe(space, address),
+    }))
+}
+
 /// A memory fault in words: which access, where, why not, and what is mapped there.
 struct MemoryReport {
     address: VirtAddr,
     access: Access,
     cause: FaultCause,
     facts: Option<VmaFacts>,
+}
+
+impl MemoryReport {
+    fn kind(&self) -> FaultKind {
+        match self.cause {
+            FaultCause::Unmapped => FaultKind::Unmapped,
+            FaultCause::NotPermitted => FaultKind::NotPermitted,
+            FaultCause::OutOfMemory => FaultKind::OutOfMemory,
+        }
+    }
 }
 
 impl fmt::Display for MemoryReport {

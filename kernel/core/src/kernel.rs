@@ -8,14 +8,14 @@ use crate::object::Outcome;
 use crate::object::console::Console;
 use crate::object::device::{Device, MOST_DEVICES};
 use crate::object::word::{AwaitedWord, AwaitedWords};
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::process::{Process, ProcessId};
 use crate::sched::{Cpu, CpuId, Cpus, Stop};
 use crate::thread::{Thread, ThreadId};
 use abi::MessagePage;
 use abi::process::Pid;
 use abi::system::Machine;
-use mm::{MemoryManager, RegionId, Seconds};
+use mm::{RegionId, Seconds};
 use slots::{Id, Slot, Slots};
 
 /// Room for the kernel's objects, taken from RAM at boot.
@@ -48,7 +48,7 @@ pub struct Kernel<P: Platform> {
     /// The machine.
     pub platform: P,
     /// The memory manager.
-    pub memory: MemoryManager<P::Mmu>,
+    pub memory: P::Memory,
     /// The log.
     pub log: Log,
     pub(crate) processes: Slots<Process>,
@@ -74,7 +74,7 @@ pub struct Kernel<P: Platform> {
 
 impl<P: Platform> Kernel<P> {
     /// A kernel without processes, on as many CPUs as `facts` say run.
-    pub fn new(platform: P, memory: MemoryManager<P::Mmu>, storage: Storage, facts: Facts) -> Self {
+    pub fn new(platform: P, memory: P::Memory, storage: Storage, facts: Facts) -> Self {
         Self {
             platform,
             memory,
@@ -173,7 +173,7 @@ impl<P: Platform> Kernel<P> {
         match capability.object {
             Process(process) => self.process(process).references += 1,
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
-            Region(region) => self.memory.retain_region(region),
+            Region(region) => self.memory.lock().retain_region(region),
             Reply(caller) => self.retain_reply(caller, capability.badge),
             Thread(thread) => self.thread(thread).references += 1,
             Memory(_) | Device(_) | Console | System => {}
@@ -198,7 +198,7 @@ impl<P: Platform> Kernel<P> {
 
     fn release_region(&mut self, holder: ProcessId, region: RegionId) {
         match self.process(holder).space {
-            Some(space) => self.memory.release_region(region, space),
+            Some(space) => self.memory.lock().release_region(region, space),
             None => panic!("{holder:?} had a handle without an address space"),
         }
     }
@@ -210,7 +210,7 @@ impl<P: Platform> Kernel<P> {
             return Outcome::Answered;
         };
         let (now, space) = (self.seconds(), self.process(holder).space);
-        let job = space.and_then(|space| self.memory.sweep(space, now));
+        let job = space.and_then(|space| self.memory.lock().sweep(space, now));
         job.map_or(Outcome::Answered, Outcome::Works)
     }
 }

@@ -40,6 +40,6 @@ pub mod trap;
 
 pub use clock::Clock;
 pub use kernel::{Kernel, Storage};
-pub use platform::{Interrupt, Platform};
+pub use platform::{Guarded, Interrupt, Platform};
 pub use registers::Registers;
 pub use sched::{Cpu, CpuId, MAX_CPUS, Next};

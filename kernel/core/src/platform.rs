@@ -5,12 +5,17 @@ use crate::sched::CpuId;
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::Frame;
+use core::ops::DerefMut;
+use mm::MemoryManager;
 use mm::mmu::Mmu;
 
 /// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
 pub trait Platform {
     /// Its translation tables.
     type Mmu: Mmu;
+
+    /// The memory manager, behind a lock of its own: touches are served without the kernel's.
+    type Memory: Guarded<MemoryManager<Self::Mmu>>;
 
     /// Where the machine keeps what it keeps of a thread: found once, used more often.
     type Place: Copy;
@@ -66,13 +71,13 @@ pub trait Platform {
     /// The same with what was kept for the thread with this place, if that still holds; `false` if not, and
     /// nothing has happened.
     #[must_use]
-    fn activate_again(&mut self, mmu: &mut Self::Mmu, place: Self::Place) -> bool;
+    fn activate_again(&mut self, place: Self::Place) -> bool;
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
 
     /// Leaves whatever space is active on this CPU.
-    fn deactivate(&mut self, mmu: &mut Self::Mmu);
+    fn deactivate(&mut self);
 
     /// Lets [`Interrupt::Timer`] come on this CPU when [`Self::ticks`] says `time`, which may have passed. What
     /// was set before is forgotten, and so is its interrupt if nobody has taken that yet.
@@ -105,6 +110,13 @@ pub trait Platform {
 
     /// Takes a byte that the console's device has received.
     fn console_get(&mut self) -> Option<u8>;
+}
+
+/// Something behind a lock that is taken inside the kernel's.
+pub trait Guarded<T> {
+    /// Takes the lock until the answer is dropped, and waits for it if another CPU has it. It is not given back
+    /// between two calls of the answer's methods, so what is to be one step takes it once.
+    fn lock(&mut self) -> impl DerefMut<Target = T>;
 }
 
 /// An interrupt the portable kernel knows what to do with.

@@ -12,9 +12,9 @@ use abi::{Errno, Handle, MessagePage, Request, Words};
 use addr::{GRANULE, MemoryKind, Perms, VirtAddr};
 use boards::{Board, MemoryRange};
 use core::fmt;
-use kcore::Kernel;
 use kcore::handle::Object;
 use kcore::process::{FirstStart, Name};
+use kcore::{Guarded, Kernel};
 use loader::archive::{self, ArchiveError};
 use loader::{LoadError, Segment};
 use mm::mmu::Mmu;
@@ -91,6 +91,7 @@ fn map(kernel: &mut Kernel<Machine>, space: SpaceId, map: Map) -> Result<(), Err
     let request = (Map::LABEL, &map.into_words());
     kernel
         .memory
+        .lock()
         .perform(request, space, &mut page, 0, None, Seconds(0))
         .map(|_| ())
 }
@@ -106,11 +107,11 @@ fn fill(kernel: &mut Kernel<Machine>, space: SpaceId, segment: Segment<'_>) -> R
         let address = VirtAddr::new(at);
         let room = (GRANULE - address.offset()) as usize;
         let (part, behind) = rest.split_at(rest.len().min(room));
-        kernel
-            .memory
+        let mut memory = kernel.memory.lock();
+        memory
             .fault(space, address, Access::Read)
             .map_err(|_| Errno::ENOMEM)?;
-        let (mmu, tables) = kernel.memory.mmu_space_mut(space).ok_or(Errno::ESRCH)?;
+        let (mmu, tables) = memory.mmu_space_mut(space).ok_or(Errno::ESRCH)?;
         let (frame, perms) = mmu.lookup(tables, address.page()).ok_or(Errno::EFAULT)?;
         direct_map::write(frame, address.offset() as usize, part);
         if perms.contains(Perms::EXECUTE) {
@@ -131,6 +132,7 @@ fn map_archive(
     let frames = initrd::frames(board).ok_or(Errno::ENOENT)?;
     let start = kernel
         .memory
+        .lock()
         .map_physical(space, frames, Perms::READ, MemoryKind::Normal)?;
     Ok(InitStart {
         archive: start.raw() + archive.start().offset(),

@@ -5,11 +5,11 @@ use crate::device::Registers as DeviceRegisters;
 use crate::exit;
 use crate::ram::Ram;
 use crate::storage::Counts;
-use aarch64::boot::Handover;
 use aarch64::context::{FpState, FpUnit, FpUsage};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{ALERT, Gic, GicError, GicV2, GicV3, InterruptController, Intid};
-use aarch64::mmu::{Activation, Hardware, Space, direct_map};
+use aarch64::mmu::{self, Activation, Hardware, Space, direct_map};
+use aarch64::sync::{Inside, Lock, level};
 use aarch64::timer::{self, Ticks};
 use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
@@ -18,7 +18,14 @@ use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
 use kcore::{CpuId, Interrupt, Platform, Registers};
+use mm::MemoryManager;
 use vmsa::asid::AsidBits;
+
+/// The memory manager, on this machine.
+pub type Memory = MemoryManager<Hardware>;
+
+/// The lock around it.
+pub type MemoryLock = Lock<Memory, level::Memory>;
 
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
@@ -31,11 +38,11 @@ pub fn asid_bits(board: &Board) -> AsidBits {
 }
 
 /// The translation hardware.
-pub fn hardware(board: &Board, handover: &Handover) -> Hardware {
+pub fn hardware(board: &Board) -> Hardware {
     if board.options().flag("bench") {
         cpu::open_cycle_counter();
     }
-    Hardware::new(handover, Some(asid_bits(board)))
+    Hardware::new(Some(asid_bits(board)))
 }
 
 /// The interrupt controller, taken over from firmware.
@@ -209,6 +216,8 @@ fn no_thread(thread: u32) -> ! {
 impl Platform for Machine {
     type Mmu = Hardware;
 
+    type Memory = Inside<Memory, level::Memory, level::Kernel>;
+
     type Place = Place;
 
     #[inline(always)] // into what has a message in registers
@@ -279,7 +288,7 @@ impl Platform for Machine {
     }
 
     #[inline(always)] // into what has a message in registers
-    fn activate_again(&mut self, _: &mut Hardware, place: Place) -> bool {
+    fn activate_again(&mut self, place: Place) -> bool {
         self.others(place).0.again(PerCpu::current())
     }
 
@@ -287,8 +296,8 @@ impl Platform for Machine {
         space.asid().map_or(0, u32::from)
     }
 
-    fn deactivate(&mut self, mmu: &mut Hardware) {
-        mmu.activate_none(PerCpu::current());
+    fn deactivate(&mut self) {
+        mmu::activate_none(PerCpu::current());
     }
 
     fn set_timer(&mut self, time: u64) {

@@ -26,6 +26,7 @@ mod storage;
 mod trap;
 
 use aarch64::boot::Handover;
+use aarch64::sync::Lock;
 use device::Registers;
 use start_log::StartLog;
 
@@ -51,13 +52,14 @@ fn kernel_main(mut handover: Handover) -> ! {
     cpus::start(board, &mut handover, &mut ram, &mut log);
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
-    let hardware = machine::hardware(board, &handover);
+    let hardware = machine::hardware(board);
     let facts = board::facts(board, &handover, clock);
     let objects = storage::kernel_storage(&mut ram, counts);
-    // Made where it stays: with all its tables it is too large to be handed around on the stack.
-    let place = ram.take_place();
-    let memory = storage::memory_manager(hardware, ram, counts, board);
-    let kernel = place.write(kcore::Kernel::new(machine, memory, objects, facts));
+    // Made where they stay: with all their tables they are too large to be handed around on the stack.
+    let (memory, kernel) = (ram.take_place(), ram.take_place());
+    let memory: &machine::MemoryLock =
+        memory.write(Lock::new(storage::memory_manager(hardware, ram, counts, board)));
+    let kernel = kernel.write(kcore::Kernel::new(machine, memory.inside(), objects, facts));
     board::devices(board).for_each(|device| kernel.add_device(device));
     first_program::start(kernel, board, &mut log);
     kernel.log = log.into_log();

@@ -1,7 +1,7 @@
 //! Where the kernel's objects live: memory for typed slots, taken once, in proportion to RAM.
 
 use crate::exit;
-use crate::machine::Machine;
+use crate::machine::{Machine, MemoryLock};
 use crate::ram::{Ram, frames_for};
 use aarch64::context::FpState;
 use aarch64::mmu::{self, Hardware};
@@ -61,6 +61,7 @@ impl Counts {
             frames_for::<Slot<mm::Account>>(self.processes),
             frames_for::<Slot<mm::Vma>>(self.mappings),
             frames_for::<Kernel<Machine>>(1),
+            frames_for::<MemoryLock>(1),
         ];
         objects.iter().sum()
     }

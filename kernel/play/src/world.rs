@@ -11,12 +11,14 @@ use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::object::device::Device;
 use kcore::process::{FirstStart, Name};
-use kcore::{Clock, Cpu, CpuId, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
-use mm::Access;
+use kcore::{Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
 use mm::mmu::Mmu;
+use mm::{Access, MemoryManager};
 use slots::Slot;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
+use std::ops::DerefMut;
+use std::rc::Rc;
 
 /// What its counter says at first: 100 seconds.
 pub const TICKS: u64 = 100_000;
@@ -27,6 +29,8 @@ pub const SLICE: u64 = HERTZ as u64 / 100;
 
 /// The pretend machine's other half: registers, message pages, a console made of strings.
 pub struct Fake {
+    /// What the kernel has as well: CPUs switch address spaces without its lock.
+    memory: Memory,
     /// Those of each thread, by its number.
     pub registers: Vec<Registers>,
     /// What is in the frames of message pages.
@@ -118,8 +122,20 @@ impl Fake {
     }
 }
 
+/// The memory manager. One that is locked twice is a panic.
+#[derive(Clone)]
+pub struct Memory(Rc<RefCell<MemoryManager<machine::Machine>>>);
+
+impl Guarded<MemoryManager<machine::Machine>> for Memory {
+    fn lock(&mut self) -> impl DerefMut<Target = MemoryManager<machine::Machine>> {
+        self.0.borrow_mut()
+    }
+}
+
 impl Platform for Fake {
     type Mmu = machine::Machine;
+
+    type Memory = Memory;
 
     type Place = u32;
 
@@ -178,17 +194,18 @@ impl Platform for Fake {
         self.kept[thread as usize] = Some(mmu.run(self.here, space));
     }
 
-    fn activate_again(&mut self, mmu: &mut Self::Mmu, thread: Self::Place) -> bool {
+    fn activate_again(&mut self, thread: Self::Place) -> bool {
         let kept = self.kept[thread as usize].as_ref();
-        kept.is_some_and(|kept| mmu.run_again(self.here, kept))
+        let mut memory = self.memory.0.borrow_mut();
+        kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
     }
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
         1
     }
 
-    fn deactivate(&mut self, mmu: &mut Self::Mmu) {
-        mmu.park(self.here);
+    fn deactivate(&mut self) {
+        self.memory.0.borrow_mut().mmu_mut().park(self.here);
     }
 
     fn set_timer(&mut self, time: u64) {
@@ -299,8 +316,10 @@ fn device() -> Device {
 impl World {
     /// A kernel whose first process runs, and whose traps come in one way. Its handles: itself, memory,
     /// console, system.
-    pub fn new(memory: mm::MemoryManager<machine::Machine>, way: Way, cpus: usize) -> Self {
+    pub fn new(memory: MemoryManager<machine::Machine>, way: Way, cpus: usize) -> Self {
+        let memory = Memory(Rc::new(RefCell::new(memory)));
         let fake = Fake {
+            memory: memory.clone(),
             registers: vec![Registers::ZERO; THREADS],
             pages: HashMap::new(),
             cpus: (0..cpus).map(|_| FakeCpu::default()).collect(),
@@ -370,6 +389,11 @@ impl World {
             .on(CpuId::new(self.kernel.platform.here).expect("there is such a CPU"))
     }
 
+    /// The memory manager.
+    pub fn memory(&self) -> RefMut<'_, MemoryManager<machine::Machine>> {
+        self.kernel.platform.memory.0.borrow_mut()
+    }
+
     /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
         loop {
@@ -382,7 +406,7 @@ impl World {
 
     /// The machine does what the kernel has decided, and the kernel is as it should be then.
     pub(crate) fn go_on(&mut self, next: Next) -> Next {
-        assert_eq!(self.kernel.audit(), Ok(()));
+        assert_eq!(self.kernel.audit(&self.memory()), Ok(()));
         self.running = match next {
             Next::Run(thread) => Some(thread),
             _ => None,
@@ -570,7 +594,8 @@ impl World {
         let (_, process) = processes.find(|(id, _)| *id == process).expect("it lives");
         let space = process.space.expect("it has one");
         drop(processes);
-        let (mmu, space) = self.kernel.memory.mmu_space_mut(space).expect("it is there");
+        let mut memory = self.memory();
+        let (mmu, space) = memory.mmu_space_mut(space).expect("it is there");
         mmu.write_bytes(space, address, &value.to_le_bytes())
     }
 
@@ -653,7 +678,7 @@ impl World {
 
     /// Frames that are neither in use nor promised.
     pub fn free_frames(&self) -> u64 {
-        let counts = self.kernel.memory.frame_counts();
+        let counts = self.memory().frame_counts();
         counts.free - counts.promised
     }
 

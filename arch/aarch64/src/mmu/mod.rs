@@ -14,4 +14,4 @@ mod user_space;
 
 pub use kernel_map::{KernelMap, MapError};
 pub(crate) use user_space::enter_nobody;
-pub use user_space::{Activation, Hardware, Space};
+pub use user_space::{Activation, Hardware, Space, activate_none};

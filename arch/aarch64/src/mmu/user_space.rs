@@ -3,7 +3,6 @@
 //! What an entry looks like and which invalidation a change needs is [`vmsa`]'s; here are the
 //! barriers around it, and the switch.
 
-use crate::boot::Handover;
 use crate::cpu::{self, PerCpu};
 use crate::mmu::direct_map::{self, DirectTables};
 use crate::mmu::tlb;
@@ -20,8 +19,6 @@ use vmsa::{Attributes, Height, Invalidation, Leaf, RegionTables, Tables, control
 /// Translation tables of programs, ASIDs, and every CPU's TLB.
 pub struct Hardware {
     asids: AsidAllocator,
-    /// TTBR0_EL1 while no process runs.
-    no_process: u64,
 }
 
 /// The address space of one process.
@@ -40,12 +37,11 @@ impl Space {
 
 impl Hardware {
     /// Of this machine. `asid_bits` asks for fewer ASIDs than the CPU has, for tests.
-    pub fn new(handover: &Handover, asid_bits: Option<AsidBits>) -> Self {
+    pub fn new(asid_bits: Option<AsidBits>) -> Self {
         let implemented = cpu::asid_bits();
         let bits = asid_bits.map_or(implemented, |wanted| wanted.min(implemented));
         Self {
             asids: AsidAllocator::new(bits),
-            no_process: handover.no_process(),
         }
     }
 
@@ -78,12 +74,12 @@ impl Hardware {
         activation.enter();
         activation
     }
+}
 
-    /// Translates no user address on this CPU from now on.
-    pub fn activate_none(&mut self, cpu: &PerCpu) {
-        enter_nobody(self.no_process);
-        cpu.asid.leave();
-    }
+/// Translates no user address on this CPU, which is `cpu`, from now on.
+pub fn activate_none(cpu: &PerCpu) {
+    enter_nobody(cpu.no_process());
+    cpu.asid.leave();
 }
 
 /// What the registers hold while an address space is active, ready-made, and the ASID that this depends on.

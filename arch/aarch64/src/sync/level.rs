@@ -1,15 +1,17 @@
 //! The order of locks, from the outermost in.
 
 /// Where a lock stands in the order.
-pub trait Level {}
+pub trait Level: 'static {}
 
 /// Whoever holds a lock of this level may take one of level `L`.
 pub trait Before<L: Level>: Level {}
 
 /// No lock is held.
 pub struct Nothing;
-/// Everything that is portable: processes, threads, memory manager.
+/// Processes, threads, endpoints: everything portable but what has a lock of its own.
 pub struct Kernel;
+/// The memory manager, page tables and ASIDs.
+pub struct Memory;
 /// The kernel's own map, extended at boot and for drivers.
 pub struct Map;
 /// The kernel heap.
@@ -19,17 +21,23 @@ pub struct Log;
 
 impl Level for Nothing {}
 impl Level for Kernel {}
+impl Level for Memory {}
 impl Level for Map {}
 impl Level for Heap {}
 impl Level for Log {}
 
 impl Before<Kernel> for Nothing {}
+impl Before<Memory> for Nothing {}
 impl Before<Map> for Nothing {}
 impl Before<Heap> for Nothing {}
 impl Before<Log> for Nothing {}
+impl Before<Memory> for Kernel {}
 impl Before<Map> for Kernel {}
 impl Before<Heap> for Kernel {}
 impl Before<Log> for Kernel {}
+impl Before<Map> for Memory {}
+impl Before<Heap> for Memory {}
+impl Before<Log> for Memory {}
 impl Before<Heap> for Map {}
 impl Before<Log> for Map {}
 impl Before<Log> for Heap {}

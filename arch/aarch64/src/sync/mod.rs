@@ -45,12 +45,48 @@
 //! *once += *twice;
 //! ```
 
+//!
+//! What a lock guards may contain a lock further inside ([`Lock::inside`]). Whoever reaches that holds the outer
+//! one, and need not say so:
+//!
+//! ```
+//! use aarch64::sync::{Held, Inside, Lock, level};
+//! use kcore::Guarded;
+//! static MEMORY: Lock<u32, level::Memory> = Lock::new(2);
+//! static KERNEL: Lock<Inside<u32, level::Memory, level::Kernel>, level::Kernel> = Lock::new(MEMORY.inside());
+//!
+//! let mut nothing = Held::nothing();
+//! let (mut kernel, _) = KERNEL.lock(&mut nothing);
+//! assert_eq!(*kernel.lock(), 2);
+//! ```
+//!
+//! That has to be further inside, too:
+//!
+//! ```compile_fail,E0277
+//! use aarch64::sync::{Inside, Lock, level};
+//! static KERNEL: Lock<u32, level::Kernel> = Lock::new(1);
+//! static MEMORY: Lock<Inside<u32, level::Kernel, level::Memory>, level::Memory> = Lock::new(KERNEL.inside());
+//! ```
+//!
+//! And nobody takes it twice:
+//!
+//! ```compile_fail,E0499
+//! use aarch64::sync::{Inside, Lock, level};
+//! use kcore::Guarded;
+//! fn twice(memory: &mut Inside<u32, level::Memory, level::Kernel>) {
+//!     let once = memory.lock();
+//!     let twice = memory.lock();
+//!     drop((once, twice));
+//! }
+//! ```
+
 pub mod level;
 
 pub use level::{Before, Level};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
+use kcore::Guarded;
 use spin::mutex::{Mutex, MutexGuard};
 
 /// Data that one CPU at a time may use, at a level.
@@ -64,6 +100,12 @@ pub struct Held<'a, L: Level>(PhantomData<&'a mut L>);
 
 /// The data of a lock that is held until this is dropped.
 pub struct Guard<'a, T>(MutexGuard<'a, T>);
+
+/// A lock of level `L` as a part of what a lock of level `P` guards.
+pub struct Inside<T: 'static, L: Level, P: Before<L>> {
+    lock: &'static Lock<T, L>,
+    held: Held<'static, P>,
+}
 
 impl<'a> Held<'a, level::Nothing> {
     /// For code that holds no lock: at an entry to the kernel, once.
@@ -86,10 +128,25 @@ impl<T, L: Level> Lock<T, L> {
         (Guard(self.mutex.lock()), Held(PhantomData))
     }
 
+    /// The lock, for whoever holds one of level `P`: to be put into what that one guards, and nowhere else.
+    pub const fn inside<P: Before<L>>(&'static self) -> Inside<T, L, P> {
+        Inside {
+            lock: self,
+            held: Held(PhantomData),
+        }
+    }
+
     /// Takes the lock if nobody has it, whatever is held: for last words, when order no longer
     /// counts.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         self.mutex.try_lock().map(Guard)
+    }
+}
+
+impl<T, L: Level, P: Before<L>> Guarded<T> for Inside<T, L, P> {
+    #[inline]
+    fn lock(&mut self) -> impl DerefMut<Target = T> {
+        self.lock.lock(&mut self.held).0
     }
 }
 

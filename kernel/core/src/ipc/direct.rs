@@ -180,7 +180,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         (cpu.current, cpu.leaving) = (Some(thread), Some(trapped));
         if cpu.active != Some(space) {
-            if !self.platform.activate_again(self.memory.mmu_mut(), place) {
+            if !self.platform.activate_again(place) {
                 return Direct::Enters;
             }
             cpu.active = Some(space);

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::process::ProcessId;
 use crate::thread::ThreadId;
 use abi::Errno;
@@ -26,7 +26,11 @@ impl<P: Platform> Kernel<P> {
         let process = self.process_with_number(next.pid)?;
         let space = self.process(process).space.ok_or(Errno::ENOENT)?;
         let address = VirtAddr::new(next.address);
-        let mapping = self.memory.next_mapping(space, address).ok_or(Errno::ENOENT)?;
+        let mapping = self
+            .memory
+            .lock()
+            .next_mapping(space, address)
+            .ok_or(Errno::ENOENT)?;
         Ok(self.answer(thread, mapping))
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome};
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::process::{ProcessId, Stage};
 use crate::thread::ThreadId;
 use abi::Errno;
@@ -13,7 +13,7 @@ impl<P: Platform> Kernel<P> {
     /// What `process` is, unless it has ended.
     pub(crate) fn credential_of(&mut self, process: ProcessId) -> Option<Credential> {
         let space = self.process(process).space?;
-        self.memory.credential(space)
+        self.memory.lock().credential(space)
     }
 
     /// A process that has started changes itself only, so nobody else's requests change their meaning
@@ -38,7 +38,7 @@ impl<P: Platform> Kernel<P> {
             .filter(|_| target == caller || process.stage == Stage::New)
             .ok_or(Errno::EBUSY)?;
         process.user = wanted.uid;
-        self.memory.set_credential(space, wanted);
+        self.memory.lock().set_credential(space, wanted);
         Ok(self.answer(call.thread, ()))
     }
 

@@ -9,7 +9,7 @@ use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
 use crate::ipc::{Endpoint, SignalTarget};
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::ThreadId;
 use abi::Errno;
 use abi::device::{DeviceFacts, DeviceRequest, Registers};
@@ -101,6 +101,7 @@ impl<P: Platform> Kernel<P> {
         let space = self.process_of(thread).1.space.ok_or(Errno::ESRCH)?;
         let address =
             self.memory
+                .lock()
                 .map_physical(space, device.frames, Perms::READ_WRITE, MemoryKind::Device)?;
         let registers = Registers {
             address: address.raw() + device.offset,

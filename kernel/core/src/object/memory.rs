@@ -3,7 +3,7 @@
 use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Words};
 use mm::{Companion, SpaceId};
@@ -21,9 +21,10 @@ impl<P: Platform> Kernel<P> {
         }
         let companion = self.companion(&call);
         let (now, bytes) = (self.seconds(), call.tag.bytes());
-        let reply = self
-            .memory
-            .perform((label, words), space, &mut self.message, bytes, companion, now)?;
+        let reply =
+            self.memory
+                .lock()
+                .perform((label, words), space, &mut self.message, bytes, companion, now)?;
         let answered = match reply.region {
             None => self.answer_with_bytes(call.thread, reply.words, reply.bytes),
             Some((region, rights)) => {

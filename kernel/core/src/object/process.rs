@@ -4,7 +4,7 @@ use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
 use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::process::{Name, Process, ProcessId, Stage};
 use crate::thread::{EndAnswer, State, ThreadId};
 use abi::process::{Create, Derive, End, Give, ProcessRequest, Start};
@@ -71,7 +71,7 @@ impl<P: Platform> Kernel<P> {
         let parent_pid = self.process(parent).pid;
         let (child, space) = self.new_process(name, parent_pid, credential)?;
         if let Some(own) = self.process(parent).space {
-            self.memory.inherit_quota(space, own);
+            self.memory.lock().inherit_quota(space, own);
         }
         self.inherit_priority(call.thread, child);
         let pid = self.process(child).pid;

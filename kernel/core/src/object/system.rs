@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome};
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::sched::Stop;
 use crate::thread::ThreadId;
 use abi::process::Pid;
@@ -14,7 +14,7 @@ impl<P: Platform> Kernel<P> {
         match SystemRequest::decode(call.tag.label(), call.words)? {
             SystemRequest::Describe(_) => self.describe(call.thread),
             SystemRequest::CountFrames(_) => {
-                let counts = self.memory.frame_counts();
+                let counts = self.memory.lock().frame_counts();
                 Ok(self.answer(call.thread, counts))
             }
             SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),
@@ -43,9 +43,11 @@ impl<P: Platform> Kernel<P> {
         let process = self.process(id);
         let (pid, parent, name, space) = (process.pid, process.parent, process.name, process.space);
         let state = self.visible_state(id);
-        let usage = space.and_then(|space| self.memory.usage(space));
-        let tables = space.and_then(|space| self.memory.mmu_space_mut(space));
+        let mut memory = self.memory.lock();
+        let usage = space.and_then(|space| memory.usage(space));
+        let tables = space.and_then(|space| memory.mmu_space_mut(space));
         let asid = tables.map_or(0, |(_, tables)| self.platform.asid(tables));
+        drop(memory);
         let facts = ProcessFacts {
             pid,
             parent,

@@ -7,7 +7,7 @@
 
 use super::Outcome;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::{Queue, State, Thread, ThreadId};
 use abi::Errno;
 use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeWord};
@@ -122,8 +122,11 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         wait: WaitWord,
     ) -> Result<Outcome, Errno> {
-        let name = self.memory.word(space, wait.address)?;
-        if self.memory.value(name) != wait.expected {
+        let memory = self.memory.lock();
+        let name = memory.word(space, wait.address)?;
+        let found = memory.value(name);
+        drop(memory);
+        if found != wait.expected {
             // No refusal that could be put off until something else is done.
             self.fail(thread, Errno::EAGAIN);
             return Ok(Outcome::Answered);
@@ -148,7 +151,7 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         wake: WakeWord,
     ) -> Result<Outcome, Errno> {
-        let name = self.memory.word(space, wake.address)?;
+        let name = self.memory.lock().word(space, wake.address)?;
         let woken = match self.words.find(name) {
             Some(word) => self.wake_waiters(word, wake.count.min(MOST_WOKEN)),
             None => 0,

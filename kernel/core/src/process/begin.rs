@@ -4,7 +4,7 @@ use super::{Name, Process, ProcessId, Stage, Threads};
 use crate::handle::{Capability, HandleTable, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::{Pid, Priority};
 use abi::{Badge, Errno, Handle, Label, Tag, Words6, layout};
@@ -56,8 +56,11 @@ impl<P: Platform> Kernel<P> {
 
     /// Makes an address space with a message page for thread number `thread`. Answers the frame of that, too.
     pub(super) fn new_space(&mut self, identity: Identity, thread: u32) -> Result<(SpaceId, Frame), Errno> {
-        let space = self.memory.create_space(identity)?;
-        match self.memory.map_message_page(space, thread) {
+        let mut memory = self.memory.lock();
+        let space = memory.create_space(identity)?;
+        let page = memory.map_message_page(space, thread);
+        drop(memory);
+        match page {
             Ok(page) => Ok((space, page)),
             Err(errno) => {
                 self.discard_space(space);
@@ -183,9 +186,10 @@ impl<P: Platform> Kernel<P> {
     /// Gives back an address space that nobody has seen: a few tables, so all in one go.
     pub(super) fn discard_space(&mut self, space: SpaceId) {
         let now = self.seconds();
-        let mut job = Some(self.memory.destroy_space(space, now));
+        let mut memory = self.memory.lock();
+        let mut job = Some(memory.destroy_space(space, now));
         while let Some(next) = job {
-            job = self.memory.step(next, now);
+            job = memory.step(next, now);
         }
     }
 }

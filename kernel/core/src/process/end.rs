@@ -7,7 +7,7 @@
 use super::{ProcessId, Stage};
 use crate::handle::Object;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::sched::Stop;
 use crate::thread::{EndAnswer, State, Thread, ThreadId, Work};
 use abi::process::End;
@@ -49,7 +49,7 @@ impl<P: Platform> Kernel<P> {
         // A CPU in whose address space no thread is prepared to go on would not learn of its end.
         if cpu.prepared == Some(thread) {
             (cpu.active, cpu.prepared) = (None, None);
-            self.platform.deactivate(self.memory.mmu_mut());
+            self.platform.deactivate();
         }
         // What a CPU has of it is here, if anywhere; another may do the rest, and does not know.
         self.platform.forget_thread(thread.index());
@@ -75,7 +75,7 @@ impl<P: Platform> Kernel<P> {
             panic!("{id:?} ends without an address space");
         };
         let now = self.seconds();
-        let job = self.memory.destroy_space(space, now);
+        let job = self.memory.lock().destroy_space(space, now);
         self.thread(last).state = State::Working(Work::Teardown(job));
     }
 

@@ -10,7 +10,7 @@ use super::{Process, ProcessId, Stage};
 use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::object::{Call, Outcome};
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::{EndAnswer, State, ThreadId};
 use abi::process::{Become, End};
 use abi::{Errno, Handle, Rights};
@@ -80,7 +80,7 @@ impl<P: Platform> Kernel<P> {
         one.references += renamed;
         other.references -= renamed;
         if let Some((old, new)) = old_space.zip(new_space) {
-            self.memory.succeed(old, new);
+            self.memory.lock().succeed(old, new);
         }
         self.adopt_threads(own);
         self.adopt_threads(prepared);

@@ -9,7 +9,7 @@ use super::{Process, ProcessId, Stage};
 use crate::handle::{Capability, HandleTable, Object};
 use crate::kernel::Kernel;
 use crate::object::Outcome;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::process::Pid;
 use abi::{Errno, Handle, Rights};
@@ -24,11 +24,12 @@ impl<P: Platform> Kernel<P> {
         if process.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
-        let credential = self.memory.credential(space).ok_or(Errno::ESRCH)?;
+        let credential = self.memory.lock().credential(space).ok_or(Errno::ESRCH)?;
         let pid = self.pid_for_another(credential.uid)?;
         let number = self.thread(thread).number;
         let (child_space, page) = self.new_space(Identity { credential, pid }, number)?;
-        let job = match self.memory.fork(space, child_space) {
+        let begun = self.memory.lock().fork(space, child_space);
+        let job = match begun {
             Ok(job) => job,
             Err(errno) => {
                 self.discard_space(child_space);

@@ -8,7 +8,7 @@ use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Outcome;
-use crate::platform::Platform;
+use crate::platform::{Guarded, Platform};
 use crate::thread::{State, ThreadId};
 use abi::process::{CreateThread, End};
 use abi::{Badge, Errno, Label, Tag};
@@ -28,7 +28,7 @@ impl<P: Platform> Kernel<P> {
             return Err(Errno::EMFILE);
         }
         self.check_thread(user)?;
-        let page = self.memory.map_message_page(space, number)?;
+        let page = self.memory.lock().map_message_page(space, number)?;
         self.more_threads -= 1;
         let thread = self.insert_thread(process, space, (number, page));
         let priority = self.thread(creator).own_priority;
@@ -68,7 +68,7 @@ impl<P: Platform> Kernel<P> {
         }
         let space = owner.space.ok_or(Errno::ESRCH)?;
         let number = self.thread(thread).number;
-        let job = self.memory.unmap_message_page(space, number)?;
+        let job = self.memory.lock().unmap_message_page(space, number)?;
         self.thread(thread).status = Some(status);
         Ok(Outcome::Works(job))
     }

@@ -18,7 +18,7 @@ pub(crate) use time::NEVER;
 
 use crate::ipc::Direct;
 use crate::kernel::Kernel;
-use crate::platform::{Interrupt, Platform};
+use crate::platform::{Guarded, Interrupt, Platform};
 use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::{End, Priority};
 use abi::system::MachineEnd;
@@ -117,7 +117,7 @@ impl<P: Platform> Kernel<P> {
     /// Does a bounded step of what can be done before it is needed: for a CPU on which nobody goes on.
     /// Answers whether there is more.
     pub fn use_idle_time(&mut self) -> mm::Ahead {
-        self.memory.zero_ahead()
+        self.memory.lock().zero_ahead()
     }
 
     /// Lets others run in place of the running thread, as [`Operation::Yield`](abi::Operation::Yield) asks. Answers
@@ -333,7 +333,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpu();
         let (active, prepared) = (cpu.active.take(), cpu.prepared.take());
         if active.is_some() {
-            self.platform.deactivate(self.memory.mmu_mut());
+            self.platform.deactivate();
         }
         if prepared.is_some() {
             self.platform.put_away();
@@ -370,7 +370,7 @@ impl<P: Platform> Kernel<P> {
         (cpu.prepared, cpu.process) = (Some(thread), Some(process));
         if cpu.active != Some(space) {
             cpu.active = Some(space);
-            if !self.platform.activate_again(self.memory.mmu_mut(), place) {
+            if !self.platform.activate_again(place) {
                 self.activate(thread, space);
             }
         }
@@ -381,7 +381,7 @@ impl<P: Platform> Kernel<P> {
     #[cold]
     fn activate(&mut self, thread: ThreadId, space: SpaceId) {
         let pid = self.process_of(thread).1.pid;
-        match self.memory.mmu_space_mut(space) {
+        match self.memory.lock().mmu_space_mut(space) {
             Some((mmu, tables)) => self.platform.activate(mmu, tables, pid, thread.index()),
             None => panic!("{thread:?} is to run in a space that is gone"),
         }
@@ -412,7 +412,7 @@ impl<P: Platform> Kernel<P> {
 
     fn step(&mut self, job: mm::Job) -> Option<mm::Job> {
         let now = self.seconds();
-        self.memory.step(job, now)
+        self.memory.lock().step(job, now)
     }
 
     fn finish_work(&mut self, thread: ThreadId) {

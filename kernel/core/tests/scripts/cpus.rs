@@ -261,11 +261,11 @@ fn a_thread_that_is_killed_while_it_runs_elsewhere_is_taken_off_there_first() {
         None,
         "its end is waited for, and only its own CPU can bring it"
     );
-    assert!(world.kernel.processes().count() == 2 && world.kernel.memory.mmu().space_count() == 2);
+    assert!(world.kernel.processes().count() == 2 && world.memory().mmu().space_count() == 2);
     world.turn_to(1);
     assert!(world.is_alerted());
     until(&mut world, |world| world.runs_somewhere(INIT));
-    assert_eq!(world.kernel.memory.mmu().space_count(), 1);
+    assert_eq!(world.memory().mmu().space_count(), 1);
     let cpu = usize::from(runs_on(&world, 1) == Some(INIT));
     world.turn_to(cpu);
     assert_eq!(world.answer::<Kill>(), Ok(()));

@@ -71,7 +71,7 @@ fn registers_are_mapped_where_nothing_was_and_unmapped_like_memory() {
     assert_eq!(scene.world.running, Some(SERVER), "they can be written to");
     let (_, process) = scene.world.kernel.processes().next().expect("init");
     let space = process.space.expect("it has one");
-    let facts = scene.world.kernel.memory.describe(space, address);
+    let facts = scene.world.memory().describe(space, address);
     assert_eq!(facts.map(|facts| facts.what), Some(VmaKind::Physical));
     let unmap = Unmap {
         address: registers.address - 0x200,

@@ -303,6 +303,6 @@ fn the_end_of_the_system_finds_every_region_of_the_first_process() {
     touch(&mut world, at, Access::Write);
     leave(&mut world);
     assert!(matches!(world.run(), Next::Stop(_)));
-    let counts = world.kernel.memory.frame_counts();
+    let counts = world.memory().frame_counts();
     assert_eq!((counts.free, counts.promised), (counts.total, 0));
 }

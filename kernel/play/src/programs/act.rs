@@ -296,7 +296,7 @@ impl Play {
             .world
             .running
             .and_then(|thread| self.process_of(thread).1.space);
-        let facts = space.and_then(|space| self.world.kernel.memory.describe(space, address));
+        let facts = space.and_then(|space| self.world.memory().describe(space, address));
         facts.is_some_and(|facts| facts.perms.contains(needed(access)) && facts.what == VmaKind::Anonymous)
     }
 

@@ -35,13 +35,13 @@ impl Play {
             endpoints: 0,
         };
         assert_eq!(self.world.kernel.population(), nobody);
-        let counts = self.world.kernel.memory.frame_counts();
+        let counts = self.world.memory().frame_counts();
         assert_eq!(
             (counts.free, counts.promised, counts.total),
             (counts.total, 0, counts.total),
             "all frames are back"
         );
-        assert_eq!(self.world.kernel.memory.mmu().space_count(), 0);
+        assert_eq!(self.world.memory().mmu().space_count(), 0);
     }
 
     fn end_all_but_init(&mut self) {
@@ -101,14 +101,14 @@ impl Play {
 
     /// The first process may not be user 0 any more; it is again.
     fn remove_segments(&mut self, space: SpaceId) {
-        self.world.kernel.memory.set_credential(space, Credential::ROOT);
+        self.world.memory().set_credential(space, Credential::ROOT);
         for index in 0..64 {
-            let mut control = |id, command: ShmCommand| {
+            let control = |id, command: ShmCommand| {
                 let request = ShmControl {
                     id: ShmIdArgument(id),
                     command: command as i32,
                 };
-                let (memory, mut page) = (&mut self.world.kernel.memory, MessagePage::EMPTY);
+                let (mut memory, mut page) = (self.world.memory(), MessagePage::EMPTY);
                 let request = (ShmControl::LABEL, &request.into_words());
                 let reply = memory.perform(request, space, &mut page, 0, None, Seconds(0))?;
                 let mut job = reply.job;

@@ -111,7 +111,7 @@ impl Play {
 
     /// No TLB grants what the tables do not, and nothing leads to a free frame.
     fn check_machine(&self) {
-        let memory = &self.world.kernel.memory;
+        let memory = self.world.memory();
         memory.mmu().audit();
         memory.mmu().assert_all_free(|frame| memory.is_free(frame));
     }
