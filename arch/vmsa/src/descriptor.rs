@@ -163,6 +163,13 @@ impl Leaf {
         raw | LEAF::AP::PrivilegedReadOnly.value
     }
 
+    /// The word of a page that leads where the page `raw` does, with these attributes.
+    #[inline]
+    pub(crate) fn page_like(raw: u64, attributes: Attributes) -> u64 {
+        let frame = LEAF::OA.mask << LEAF::OA.shift;
+        raw & frame | u64::from(LEAF::VALID::SET + LEAF::TYPE::Page + attributes.fields())
+    }
+
     /// The first frame that the word of a leaf maps.
     #[inline]
     pub(crate) fn frame_of(raw: u64) -> Frame {
@@ -290,6 +297,17 @@ mod tests {
             };
             assert_eq!(Leaf::without_write(page(perms)), page(expected), "{perms:?}");
         }
+    }
+
+    #[test]
+    fn a_page_like_another_one_leads_to_its_frame() {
+        let frame = Frame::from_number(0xf_1234_5678);
+        let page = |attributes| Descriptor::Leaf(Leaf { frame, attributes }).encode(Level::Three);
+        let attributes = Attributes::user(Perms::READ, MemoryKind::Normal);
+        assert_eq!(
+            Leaf::page_like(page(Attributes::shared()), attributes),
+            page(attributes)
+        );
     }
 
     #[test]

@@ -127,11 +127,20 @@ impl Tables {
     ) {
         let attributes = Attributes::user(perms, MemoryKind::Normal);
         let table = self.table_of(memory, pages.start(), Level::Three, new_table);
-        for (number, index) in (first..).zip(Level::Three.indices(pages)) {
-            let is_absent = Shape::of(memory.load(table, index), Level::Three) == Shape::Invalid;
-            if let Some(frame) = region.lookup(memory, number).filter(|_| is_absent) {
-                let leaf = Descriptor::Leaf(Leaf { frame, attributes });
-                memory.store(table, index, leaf.encode(Level::Three));
+        let numbers = PageRange::new(Page::from_number(first), pages.count()).expect("pages of a region");
+        // What is in one table here may be in two of the region.
+        for part in Level::Two.entries(numbers) {
+            let Some(theirs) = region.lowest_table(memory, part.start().number() / SLOT_PAGES) else {
+                continue;
+            };
+            let start = Page::from_number(pages.start().number() + part.start().number() - first);
+            let ours = PageRange::new(start, part.count()).expect("a part of the pages");
+            for (place, from) in Level::Three.indices(ours).zip(Level::Three.indices(part)) {
+                let raw = memory.load(theirs, from);
+                let is_absent = Shape::of(memory.load(table, place), Level::Three) == Shape::Invalid;
+                if is_absent && Shape::of(raw, Level::Three) == Shape::Leaf {
+                    memory.store(table, place, Leaf::page_like(raw, attributes));
+                }
             }
         }
     }

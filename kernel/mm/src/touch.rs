@@ -15,7 +15,7 @@ use crate::vma::{Attachment, Vma};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 
 /// How many neighbouring pages one fault maps at most.
-const PAGES_AT_ONCE: u64 = 16;
+const PAGES_AT_ONCE: u64 = 64;
 
 /// How many neighbouring slots one fault links at most.
 const SLOTS_AT_ONCE: u64 = 16;

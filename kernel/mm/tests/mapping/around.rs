@@ -5,7 +5,7 @@ use abi::shm::AttachFlags;
 use addr::VirtAddr;
 use mm::{Mmu, SpaceId};
 
-/// 16 pages start here.
+/// 64 pages start here.
 const AT: u64 = 0x20_0000_0000;
 
 /// Which of the pages from `AT` on are mapped, without touching them.
@@ -19,24 +19,24 @@ fn mapped(world: &mut World, p: SpaceId, pages: u64) -> Vec<u64> {
 }
 
 #[test]
-fn the_first_one_maps_pages_one_by_one_and_the_next_one_sixteen_at_once() {
+fn the_first_one_maps_pages_one_by_one_and_the_next_one_sixty_four_at_once() {
     let mut world = World::new();
     let (one, other) = (world.process(), world.process());
-    let id = world.segment(one, 40 * PAGE);
+    let id = world.segment(one, 100 * PAGE);
     for p in [one, other] {
         world.attach(p, id, AT, PLAIN).expect("free");
     }
-    for page in [0, 1, 3, 15, 16, 17, 39] {
+    for page in [0, 1, 3, 63, 64, 65, 99] {
         world.store(one, AT + page * PAGE, page + 1).expect("writable");
     }
-    assert_eq!(mapped(&mut world, one, 40), [0, 1, 3, 15, 16, 17, 39]);
+    assert_eq!(mapped(&mut world, one, 100), [0, 1, 3, 63, 64, 65, 99]);
     assert_eq!(world.load(other, AT + 3 * PAGE), Ok(4));
-    assert_eq!(mapped(&mut world, other, 40), [0, 1, 3, 15]);
-    assert_eq!(world.load(other, AT + 17 * PAGE), Ok(18));
-    assert_eq!(mapped(&mut world, other, 40), [0, 1, 3, 15, 16, 17]);
+    assert_eq!(mapped(&mut world, other, 100), [0, 1, 3, 63]);
+    assert_eq!(world.load(other, AT + 65 * PAGE), Ok(66));
+    assert_eq!(mapped(&mut world, other, 100), [0, 1, 3, 63, 64, 65, 99]);
     // A first touch stays one: nobody was here before.
     assert_eq!(world.load(other, AT + 33 * PAGE), Ok(0));
-    assert_eq!(mapped(&mut world, other, 40), [0, 1, 3, 15, 16, 17, 33]);
+    assert_eq!(mapped(&mut world, other, 100), [0, 1, 3, 33, 63, 64, 65, 99]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_window_may_lie_across_two_of_the_regions_tables() {
     let mut world = World::new();
     let (one, other) = (world.process(), world.process());
     let id = world.segment(one, 520 * PAGE);
-    // Page 512 of the segment is the fourth of 16 here.
+    // Page 512 of the segment is the fourth of 64 here.
     let at = AT - 509 * PAGE;
     for p in [one, other] {
         world.attach(p, id, at, PLAIN).expect("free");
