@@ -76,7 +76,8 @@ bitflags::bitflags! {
         const WRITE = 16;
         /// Attach a region for executing.
         const EXECUTE = 32;
-        /// Change a region as its owner may: `IPC_SET`, `IPC_RMID`, `SHM_LOCK`, or publish it.
+        /// Change a region as its owner may: `IPC_SET`, `IPC_RMID`, `SHM_LOCK`, or publish it. Interfere with
+        /// what a thread does: cancel what it waits for.
         const CONTROL = 64;
         /// Signal an endpoint.
         const SIGNAL = 128;

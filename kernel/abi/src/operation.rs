@@ -69,6 +69,9 @@ pub enum IpcError {
     /// Nobody: the deadline has passed. What was sent may have been received, and an answer to it goes
     /// nowhere.
     TimedOut = 8,
+    /// Nobody: whoever controls the thread has [cancelled](crate::thread::Cancel) what it waited for. As after
+    /// `TimedOut`, what was sent may have been received.
+    Cancelled = 9,
 }
 
 impl IpcError {
@@ -83,6 +86,7 @@ impl IpcError {
             6 => Some(Self::PeerGone),
             7 => Some(Self::PeerFull),
             8 => Some(Self::TimedOut),
+            9 => Some(Self::Cancelled),
             _ => None,
         }
     }

@@ -20,6 +20,13 @@ requests! {
             /// How important it is.
             priority: Priority,
         } -> ();
+        /// Lets it wait no longer for others, for a word or for a time, whatever that is and until when:
+        /// its trap comes back with [`Cancelled`](crate::IpcError::Cancelled). Answers 1 then. If it waits for
+        /// nothing of that, nothing happens and the answer is 0: it may be about to, and will not remember
+        /// that somebody has asked.
+        ///
+        /// `EPERM` the handle lacks the right to control it; `ESRCH` it has ended.
+        Cancel = 0x520 {} -> (u32,);
     }
 }
 

@@ -154,6 +154,11 @@ impl State {
             | Self::Reading(_) => true,
         }
     }
+
+    /// Whether it waits for what somebody else may decide that it waits for no longer.
+    pub(crate) const fn can_be_cancelled(self) -> bool {
+        self.can_give_up() || matches!(self, Self::Sleeping | Self::WaitingWord(_))
+    }
 }
 
 impl Thread {

@@ -84,7 +84,7 @@ impl<P: Platform> Kernel<P> {
         let capability = self.capability(thread, handle, Rights::CALL)?;
         match capability.object {
             Object::Endpoint(endpoint) => self.send(thread, endpoint, capability.badge, message),
-            object => self.invoke(thread, object, message),
+            _ => self.invoke(thread, capability, message),
         }
     }
 

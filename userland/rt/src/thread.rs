@@ -97,6 +97,16 @@ impl<T> JoinHandle<T> {
         result
     }
 
+    /// Lets the thread wait no longer for whatever it waits for: that fails there with
+    /// [`Cancelled`](abi::IpcError::Cancelled). Answers whether it waited; if not, it may be about to, so who wants
+    /// it to stop tells it so in some other way first, and asks again until it has.
+    ///
+    /// # Errors
+    /// As [`abi::thread::Cancel`].
+    pub fn cancel(&self) -> Result<bool, Error> {
+        sys::thread::cancel(self.thread.get())
+    }
+
     /// The thread, for requests.
     pub fn handle(&self) -> abi::Handle {
         self.thread.get()

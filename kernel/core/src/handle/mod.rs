@@ -65,6 +65,14 @@ impl Capability {
         }
     }
 
+    /// `thread` with all rights.
+    pub const fn to_thread(thread: ThreadId) -> Self {
+        Self {
+            rights: Rights::CALL.union(Rights::CONTROL).union(Rights::PASS),
+            ..Self::to(Object::Thread(thread))
+        }
+    }
+
     /// The answer to the call of `caller` that has this number.
     pub const fn to_reply(caller: ThreadId, number: Badge) -> Self {
         Self {

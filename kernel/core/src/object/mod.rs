@@ -18,7 +18,7 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId, Work};
-use abi::{Badge, Errno, IpcError, Label, Tag, Words, Words6};
+use abi::{Badge, Errno, IpcError, Label, Rights, Tag, Words, Words6};
 
 /// What becomes of a call to a kernel object.
 pub enum Outcome {
@@ -35,6 +35,8 @@ pub enum Outcome {
 pub struct Call<'a> {
     /// Who calls.
     pub thread: ThreadId,
+    /// What its handle lets it do, besides calling.
+    pub rights: Rights,
     /// What it sent: counts.
     pub tag: Tag,
     /// What it sent: words.
@@ -49,7 +51,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn invoke(
         &mut self,
         thread: ThreadId,
-        object: Object,
+        Capability { object, rights, .. }: Capability,
         message: Message<'_>,
     ) -> Result<(), IpcError> {
         let Message { tag, words } = message;
@@ -57,7 +59,12 @@ impl<P: Platform> Kernel<P> {
             self.check_handles(thread, tag)?;
             self.read_message(thread, tag.bytes(), tag.handles());
         }
-        let call = Call { thread, tag, words };
+        let call = Call {
+            thread,
+            rights,
+            tag,
+            words,
+        };
         let outcome = match object {
             Object::Memory(space) => match self.call_memory(call, space) {
                 // What the memory manager says of an address space that is gone or being taken apart.

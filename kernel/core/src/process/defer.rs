@@ -6,7 +6,7 @@
 //! about to be there.
 
 use super::ProcessId;
-use crate::handle::Object;
+use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
@@ -80,7 +80,7 @@ impl<P: Platform> Kernel<P> {
         let registers = self.registers(thread);
         let (tag, words) = (registers.x[1], registers.words());
         let asked = Message::decode(tag, &words);
-        if let Err(error) = asked.and_then(|message| self.invoke(thread, object, message)) {
+        if let Err(error) = asked.and_then(|message| self.invoke(thread, Capability::to(object), message)) {
             self.refuse(thread, error);
         }
     }

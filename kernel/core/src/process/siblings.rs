@@ -4,7 +4,7 @@
 //! then it leaves as one does whose process ends. If it is the last one, its process ends with it.
 
 use super::{ProcessId, Stage};
-use crate::handle::{Capability, Object};
+use crate::handle::Capability;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Outcome;
@@ -34,7 +34,7 @@ impl<P: Platform> Kernel<P> {
         let priority = self.thread(creator).own_priority;
         self.set_own_priority(thread, priority);
         self.begin_thread(thread, create);
-        Ok(self.answer_with_handles(creator, (number,), [Capability::to(Object::Thread(thread))]))
+        Ok(self.answer_with_handles(creator, (number,), [Capability::to_thread(thread)]))
     }
 
     fn begin_thread(&mut self, thread: ThreadId, create: CreateThread) {

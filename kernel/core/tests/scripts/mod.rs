@@ -4,6 +4,7 @@
 mod accounts;
 mod answers;
 mod by_number;
+mod cancel;
 mod cpus;
 mod credentials;
 mod deadlines;

@@ -143,7 +143,8 @@ impl Play {
         }
     }
 
-    /// A thread is made beside the running one, or that ends, or waits for the end of another one.
+    /// A thread is made beside the running one, or that ends, or waits for the end of another one, or cancels what
+    /// another one waits for.
     pub(super) fn deal_with_thread(&mut self, picks: &mut Picks<'_>) {
         let is_thread = |object: &Object| matches!(object, Object::Thread(_));
         let threads = self.objects().filter(|(_, object)| is_thread(object));
@@ -156,7 +157,8 @@ impl Play {
             == 1;
         match picks.next() % 8 {
             0..=1 if !threads.is_empty() && !is_alone => self.trap(&Trap::join(picks.of(&threads))),
-            2..=3 if !is_alone => self.trap(&Trap::exit_thread()),
+            2 if !is_alone => self.trap(&Trap::exit_thread()),
+            3..=4 if !threads.is_empty() => self.trap(&Trap::cancel(picks.of(&threads))),
             _ => self.trap(&Trap::create_thread()),
         }
     }

@@ -14,7 +14,7 @@ use abi::process::{
 };
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
-use abi::thread::{Join, ThreadRequest};
+use abi::thread::{Cancel, Join, ThreadRequest};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
 use kcore::Registers;
 
@@ -133,6 +133,10 @@ impl Trap {
 
     pub fn join(thread: Handle) -> Self {
         Self::call(thread, Join::LABEL, [0; 6])
+    }
+
+    pub fn cancel(thread: Handle) -> Self {
+        Self::call(thread, Cancel::LABEL, [0; 6])
     }
 
     pub fn derive(handle: Handle) -> Self {

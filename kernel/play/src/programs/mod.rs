@@ -36,7 +36,7 @@ pub struct Play {
 }
 
 /// 0 and the errors.
-pub const OUTCOMES: usize = 9;
+pub const OUTCOMES: usize = 10;
 
 impl Play {
     /// The first process has just begun, on the first of `cpus` CPUs.

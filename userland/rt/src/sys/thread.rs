@@ -4,7 +4,7 @@ use crate::call::{call, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::Handle;
 use abi::process::{CreateThread, End, ExitThread, Priority};
-use abi::thread::{IdentifyThread, Join, SetThreadPriority, ThreadFacts};
+use abi::thread::{Cancel, IdentifyThread, Join, SetThreadPriority, ThreadFacts};
 
 /// As [`CreateThread`]. Returns the thread's handle and its number.
 ///
@@ -37,6 +37,14 @@ pub fn exit(status: i32) -> ! {
 /// As [`Join`].
 pub fn join(thread: Handle) -> Result<End, Error> {
     call(thread, Join {})
+}
+
+/// As [`Cancel`]. Whether it waited for something.
+///
+/// # Errors
+/// As [`Cancel`].
+pub fn cancel(thread: Handle) -> Result<bool, Error> {
+    call(thread, Cancel {}).map(|(waited,)| waited != 0)
 }
 
 /// As [`SetThreadPriority`].
