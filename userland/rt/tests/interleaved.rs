@@ -1,4 +1,4 @@
-//! Rings and locks in every order of their loads and stores that the memory model allows.
+//! Rings, locks and what is built on words in every order of their loads and stores that the memory model allows.
 //!
 //! What runs here is their own source, with the atomics of the crate `loom`, which repeats each test with every
 //! outcome that they can have, and fails if all threads wait. In the kernel's place is a list of who waits for
@@ -7,18 +7,31 @@
 
 #[path = "interleaved/atomic.rs"]
 mod atomic;
+#[path = "../src/sync/condvar.rs"]
+mod condvar;
 #[path = "../src/sync/lock.rs"]
 mod lock;
+#[path = "../src/sync/once.rs"]
+mod once;
 #[path = "../src/ring.rs"]
 mod ring;
 #[path = "interleaved/sync.rs"]
 mod sync;
+mod time {
+    //! Nothing here takes any.
+
+    /// Any moment.
+    #[derive(Clone, Copy)]
+    pub struct Instant;
+}
 
 use abi::process::Pid;
 use atomic::{AtomicU32, AtomicU64, Ordering};
+use condvar::Condvar;
 use lock::Lock;
 use loom::sync::Arc;
 use loom::thread;
+use once::Once;
 use ring::{Reader, Writer};
 
 /// What waiting can fail with: nothing.
@@ -137,5 +150,81 @@ fn a_waiter_that_ends_when_it_is_woken_keeps_no_other_one_waiting() {
         assert_eq!(holder.release_of(Pid(7)), Ok(false));
         waiter.join().expect("nothing fails");
         assert_eq!(word.load(Ordering::Relaxed), 0);
+    });
+}
+
+/// A store of things: lock, condition variable, how many there are.
+fn store() -> Arc<[AtomicU32; 3]> {
+    Arc::new([0; 3].map(AtomicU32::new))
+}
+
+fn take_one(store: &[AtomicU32; 3], own: u32) {
+    let Ok(held) = Lock::new(&store[0], Pid(own)).lock();
+    let Ok(held) = Condvar::new(&store[1]).wait_while(held, || store[2].load(Ordering::Relaxed) == 0);
+    store[2].fetch_sub(1, Ordering::Relaxed);
+    drop(held);
+}
+
+/// Puts things into the store, and notifies of that under the lock or after it.
+fn put(
+    store: &[AtomicU32; 3],
+    count: u32,
+    notify: fn(&Condvar<'_>) -> Result<(), Error>,
+    under_the_lock: bool,
+) {
+    let Ok(held) = Lock::new(&store[0], Pid(1)).lock();
+    store[2].fetch_add(count, Ordering::Relaxed);
+    let held = under_the_lock.then_some(held);
+    let Ok(()) = notify(&Condvar::new(&store[1]));
+    drop(held);
+}
+
+#[test]
+fn who_waits_for_a_condition_learns_of_it_whether_the_lock_is_held_or_not() {
+    for under_the_lock in [true, false] {
+        in_every_order(move || {
+            let store = store();
+            let of_taker = Arc::clone(&store);
+            let taker = thread::spawn(move || take_one(&of_taker, 2));
+            put(&store, 1, |filled| filled.notify_one(), under_the_lock);
+            taker.join().expect("nothing fails");
+            assert_eq!(store[2].load(Ordering::Relaxed), 0);
+        });
+    }
+}
+
+#[test]
+fn all_who_wait_for_a_condition_learn_of_it() {
+    in_every_order(|| {
+        let store = store();
+        let takers = [2, 3].map(|own| {
+            let store = Arc::clone(&store);
+            thread::spawn(move || take_one(&store, own))
+        });
+        put(&store, 2, |filled| filled.notify_all(), false);
+        for taker in takers {
+            taker.join().expect("nothing fails");
+        }
+        assert_eq!(store[2].load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn what_is_done_once_is_done_by_one_and_all_see_it() {
+    in_every_order(|| {
+        let words = Arc::new([0; 2].map(AtomicU32::new));
+        let come = |words: &[AtomicU32; 2]| {
+            let count = || words[1].store(words[1].load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            let Ok(()) = Once::new(&words[0]).call_once(count);
+            assert_eq!(words[1].load(Ordering::Relaxed), 1);
+        };
+        let others = [(); 2].map(|()| {
+            let words = Arc::clone(&words);
+            thread::spawn(move || come(&words))
+        });
+        come(&words);
+        for other in others {
+            other.join().expect("nothing fails");
+        }
     });
 }

@@ -47,7 +47,7 @@ pub struct Lock<'a> {
 #[derive(Debug)]
 #[must_use = "the lock is free again when this is dropped"]
 pub struct Held<'a> {
-    word: &'a AtomicU32,
+    lock: Lock<'a>,
 }
 
 impl<'a> Lock<'a> {
@@ -116,13 +116,13 @@ impl<'a> Lock<'a> {
         let exchanged = self
             .word
             .compare_exchange(FREE, own, Ordering::Acquire, Ordering::Relaxed);
-        exchanged.map(|_| Held { word: self.word })
+        exchanged.map(|_| Held { lock: *self })
     }
 
     /// Makes the lock free, whose [`Held`] was forgotten.
     #[cfg(target_os = "none")]
     pub(crate) fn release(&self) {
-        drop(Held { word: self.word });
+        drop(Held { lock: *self });
     }
 
     fn replace(&self, found: u32, with: u32) -> bool {
@@ -133,12 +133,20 @@ impl<'a> Lock<'a> {
     }
 }
 
+impl<'a> Held<'a> {
+    /// Which lock it is.
+    pub(crate) const fn lock(&self) -> Lock<'a> {
+        self.lock
+    }
+}
+
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        let word = self.lock.word;
         // Release: the next holder sees what this one did.
-        if self.word.swap(FREE, Ordering::Release) & CONTENDED != 0 {
+        if word.swap(FREE, Ordering::Release) & CONTENDED != 0 {
             // It can fail only if there is no memory manager to ask, and then nobody could wait either.
-            wake(self.word, 1).ok();
+            wake(word, 1).ok();
         }
     }
 }

@@ -54,6 +54,17 @@ fn changed_is_woken(waited: Result<(), Error>) -> Result<(), Error> {
     }
 }
 
+/// Whether one who waited until a moment came back before it.
+///
+/// # Errors
+/// As [`wait`].
+pub(crate) fn in_time(waited: Result<(), Error>) -> Result<bool, Error> {
+    match waited {
+        Err(Error::Refused(Errno::ETIMEDOUT)) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
 /// Wakes up to `count` of those who wait for `word`, and at most [`MOST_WOKEN`]. Answers how many there were. Who
 /// begins to wait meanwhile finds the word as it is now: change it before.
 ///

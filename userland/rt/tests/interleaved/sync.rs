@@ -2,7 +2,10 @@
 
 use crate::Error;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::time::Instant;
 use loom::sync::{Condvar, Mutex};
+
+pub use crate::lock::{Held, Lock};
 
 /// Looking more often finds what looking once might.
 pub const LOOKS: usize = 1;
@@ -64,6 +67,19 @@ pub fn wake(word: &impl Word, count: u32) -> Result<u32, Error> {
     });
     KERNEL.woken.notify_all();
     Ok(count - left)
+}
+
+pub fn wake_all(word: &impl Word) -> Result<(), Error> {
+    wake(word, u32::MAX).map(|_| ())
+}
+
+/// It is too late at once.
+pub fn wait_until(_: &impl Word, _: u32, _: Instant) -> Result<(), Error> {
+    Ok(())
+}
+
+pub fn in_time(waited: Result<(), Error>) -> Result<bool, Error> {
+    waited.map(|()| false)
 }
 
 /// One that nobody who waits has.

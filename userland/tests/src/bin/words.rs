@@ -1,4 +1,4 @@
-//! Processes that wait for words of memory and wake each other there: by hand, with locks, through rings.
+//! Processes that wait for words of memory and wake each other there: by hand, with locks and conditions, through rings.
 //!
 //! Prints a line for each thing it finds to be so.
 #![no_std]
@@ -18,7 +18,7 @@ use core::time::Duration;
 use rt::ring::{Reader, Writer};
 use rt::shm::{Attachment, Shm};
 use rt::spawn::{Child, fork};
-use rt::sync::{Lock, wait, wait_until, wake, wake_all};
+use rt::sync::{Condvar, Lock, Once, wait, wait_until, wake, wake_all};
 use rt::sys::process::{identify, yield_now};
 use rt::time::Instant;
 use rt::{Error, Failure, Outcome, Start, println};
@@ -49,10 +49,12 @@ fn run(start: &Start) -> Outcome {
 }
 
 fn lead(family: &Family) -> Outcome {
-    let parts: [Part; 6] = [
+    let parts: [Part; 8] = [
         ("two processes wake each other by turns", take_turns),
         ("many sleep, and all are woken", wake_everybody),
         ("many count under a lock, and no count is lost", count_together),
+        ("many take from a store that one fills", fill_a_store),
+        ("what is to be done once is done by the first", do_once),
         ("numbers come through a ring with room for three", pass_numbers),
         (
             "who is killed while waiting for a lock leaves it to others",
@@ -80,6 +82,8 @@ fn play(part: &str, memory: &Attachment) -> Outcome {
         "turns" => turns(&words[0], 1),
         "sleep" => sleep(words),
         "count" => count(words),
+        "take" => take(words),
+        "once" => once(words),
         "read" => read(memory),
         "hold" => hold(words),
         part => Err(Failure::new(format!("words: there is no part {part}"))),
@@ -179,6 +183,62 @@ fn count(words: &[AtomicU32]) -> Outcome {
         drop(held);
     }
     Ok(())
+}
+
+/// The store is a number under a lock, with a condition variable between the two.
+fn fill_a_store(family: &Family, segment: &Shm, memory: &Attachment) -> Outcome {
+    let words = memory.half_words();
+    let takers = (0..COUNTERS).map(|_| start(family, "take", segment));
+    let takers: Vec<Child> = takers.collect::<Result<_, _>>()?;
+    let (lock, filled) = store(words)?;
+    for round in 0..COUNTS {
+        let held = lock.lock()?;
+        words[2].fetch_add(COUNTERS, Ordering::Relaxed);
+        // With the lock or without it.
+        let held = round.is_multiple_of(2).then_some(held);
+        filled.notify_all()?;
+        drop(held);
+    }
+    join(&takers)?;
+    expect("what is left", words[2].load(Ordering::Relaxed).into(), 0)?;
+    let late = Instant::now().after(Duration::from_millis(20));
+    let (held, in_time) = filled.wait_until(lock.lock()?, late)?;
+    expect("a notification that nobody sent", in_time.into(), 0)?;
+    expect("the lock", lock.try_lock().is_some().into(), 0)?;
+    drop(held);
+    Ok(())
+}
+
+fn store(words: &[AtomicU32]) -> Result<(Lock<'_>, Condvar<'_>), Error> {
+    let own = identify(Handle::SELF)?;
+    Ok((Lock::new(&words[0], own), Condvar::new(&words[1])))
+}
+
+fn take(words: &[AtomicU32]) -> Outcome {
+    let (lock, filled) = store(words)?;
+    for _ in 0..COUNTS {
+        let held = lock.lock()?;
+        let held = filled.wait_while(held, || words[2].load(Ordering::Relaxed) == 0)?;
+        words[2].fetch_sub(1, Ordering::Relaxed);
+        drop(held);
+    }
+    Ok(())
+}
+
+fn do_once(family: &Family, segment: &Shm, memory: &Attachment) -> Outcome {
+    let children = (0..SLEEPERS).map(|_| start(family, "once", segment));
+    let children: Vec<Child> = children.collect::<Result<_, _>>()?;
+    join(&children)?;
+    let times = memory.half_words()[1].load(Ordering::Relaxed);
+    expect("how often it was done", times.into(), 1)
+}
+
+fn once(words: &[AtomicU32]) -> Outcome {
+    Once::new(&words[0]).call_once(|| {
+        yield_now();
+        words[1].fetch_add(1, Ordering::Relaxed);
+    })?;
+    expect("what is seen of it", words[1].load(Ordering::Relaxed).into(), 1)
 }
 
 fn pass_numbers(family: &Family, segment: &Shm, memory: &Attachment) -> Outcome {
