@@ -31,10 +31,11 @@ rt::program!(run);
 type Part = fn() -> Outcome;
 
 fn run(_: &Start) -> Outcome {
-    let parts: [(&str, Part); 9] = [
+    let parts: [(&str, Part); 10] = [
         ("results come back", results),
         ("each has its own message page", message_pages),
         ("there are as many as there may be", many),
+        ("a scope lends what is on a stack", borrow),
         ("all touch one region", touch_one_region),
         ("one of two detaches", detach_once),
         ("a fork meets a detach", fork_and_detach),
@@ -104,6 +105,49 @@ fn many() -> Outcome {
     }
     drop(all);
     Ok(())
+}
+
+/// Those that nobody joins are gone with the scope as well.
+fn borrow() -> Outcome {
+    for _ in 0..ROUNDS {
+        let (mut own, sum) = ([1, 2, 3, 4], AtomicU32::new(0));
+        let joined = thread::scope(|scope| {
+            for number in &mut own {
+                let sum = &sum;
+                scope.spawn(move || {
+                    yield_now();
+                    sum.fetch_add(core::mem::take(number), Ordering::Relaxed);
+                })?;
+            }
+            scope
+                .spawn(|| borrow_from_a_thread(&sum))
+                .map(thread::ScopedJoinHandle::join)
+        })?;
+        expect(
+            "what a nested scope made",
+            joined.flatten().unwrap_or(0).into(),
+            100,
+        )?;
+        expect("a number that was taken", own.iter().sum::<u32>().into(), 0)?;
+        expect("the sum", sum.into_inner().into(), 110)?;
+    }
+    Ok(())
+}
+
+/// In a scope of a thread that lends what is on its own stack. Answers what its threads have added to `sum`.
+fn borrow_from_a_thread(sum: &AtomicU32) -> Option<u32> {
+    let parts = [30, 70];
+    let added = AtomicU32::new(0);
+    let spawned = thread::scope(|scope| {
+        for part in &parts {
+            scope.spawn(|| {
+                sum.fetch_add(*part, Ordering::Relaxed);
+                added.fetch_add(*part, Ordering::Relaxed);
+            })?;
+        }
+        Ok::<_, Error>(())
+    });
+    spawned.is_ok().then(|| added.into_inner())
 }
 
 fn wait_for(gate: &AtomicU32, value: u32) {
