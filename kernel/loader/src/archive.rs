@@ -1,8 +1,10 @@
 //! The archive that programs come in: `cpio`, format "newc", as for Linux' initramfs.
 //!
 //! One archive may follow another, with zeroes in between: so loaders join several files. What
-//! comes later replaces what has the same name (Linux, "initramfs buffer format").
+//! comes later replaces what has the same name (Linux, "initramfs buffer format"). Behind a path there may be more than one
+//! zero byte, so that its file begins at an address that is good for copying.
 
+use core::ffi::CStr;
 use core::fmt;
 
 /// The folder that programs are in.
@@ -132,8 +134,8 @@ impl<'a> Files<'a> {
             .get(HEADER_BYTES..path_end)
             .ok_or(ArchiveError::EndsEarly)?;
         let bytes = self.rest.get(start..end).ok_or(ArchiveError::EndsEarly)?;
-        let path = path.strip_suffix(&[0]).ok_or(ArchiveError::BadHeader)?;
-        let path = core::str::from_utf8(path).map_err(|_| ArchiveError::BadHeader)?;
+        let path = CStr::from_bytes_until_nul(path).map_err(|_| ArchiveError::BadHeader)?;
+        let path = path.to_str().map_err(|_| ArchiveError::BadHeader)?;
         // The last file's padding may be missing.
         self.rest = self.rest.get(aligned(end)?..).unwrap_or_default();
         Ok(File { path, bytes })
@@ -221,6 +223,13 @@ mod tests {
         assert_eq!(find(&bytes, PROGRAMS, "init"), Ok(Some(&b"newer"[..])));
         assert_eq!(find(&bytes, PROGRAMS, "shell"), Ok(Some(&b"second"[..])));
         assert_eq!(find(&bytes, PROGRAMS, "nobody"), Ok(None));
+    }
+
+    #[test]
+    fn more_zeroes_behind_a_path_are_no_part_of_it() {
+        let bytes = archive(&[("bin/init\0\0\0\0\0", b"one"), ("bin/shell", b"second")]);
+        assert_eq!(find(&bytes, PROGRAMS, "init"), Ok(Some(&b"one"[..])));
+        assert_eq!(find(&bytes, PROGRAMS, "shell"), Ok(Some(&b"second"[..])));
     }
 
     #[test]
