@@ -70,6 +70,8 @@ pub mod hazard;
 #[cfg(target_os = "none")]
 mod heap;
 #[cfg(target_os = "none")]
+mod memcpy;
+#[cfg(target_os = "none")]
 mod panic;
 
 #[cfg(not(target_os = "none"))]

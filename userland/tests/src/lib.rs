@@ -10,6 +10,7 @@
 //! | `mapping` | that mappings are protected, replaced and grow as they should |
 //! | `linked` | that processes share the tables of a large segment, and cannot tell |
 //! | `blocks` | that processes share 2 MiB blocks, which are whole or not there |
+//! | `copies` | that bytes which are copied arrive, all of them and no others
 //! | `fp` | that FP/SIMD registers belong to their process |
 //! | `threads` | that threads share what is their process's, have what is theirs, and end with it |
 //! | `smp_stress` | that nothing is lost when more processes than CPUs do anything at all |
