@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+pub mod signals;
+
 use abi::layout::PAGE_BYTES;
 use abi::memory::Protection;
 use abi::system::{Mapping, MappingKind, ProcessState};

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use rt::{Failure, Start, println, sys};
+use rt::{Failure, Outcome, Start, eprintln, println, sys};
 
 /// How a program is used.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +130,15 @@ impl Usage {
     /// The failure of a program that is used in another way.
     pub fn failure(&self, wrong: &str) -> Failure {
         Failure::new(format!("{}: {wrong}\nusage: {}", self.name(), self.line))
+    }
+}
+
+/// Does something with each; goes on after a failure, which it says at once. If there was one, the program ends with
+/// status 1.
+pub fn each<T>(all: impl IntoIterator<Item = T>, act: impl FnMut(T) -> Outcome) {
+    let failures = all.into_iter().map(act).filter_map(Result::err);
+    if failures.inspect(|failure| eprintln!("{failure}")).count() > 0 {
+        sys::process::exit(1)
     }
 }
 

@@ -183,7 +183,9 @@ impl fmt::Display for TotalsText {
         writeln!(f, "segments allocated {}", totals.used_ids)?;
         writeln!(f, "pages allocated {}", totals.shm_tot)?;
         writeln!(f, "pages resident  {}", totals.shm_rss)?;
-        writeln!(f, "pages swapped   {}", totals.shm_swp)
+        writeln!(f, "pages swapped   {}", totals.shm_swp)?;
+        write!(f, "Swap performance: {} attempts\t ", totals.swap_attempts)?;
+        writeln!(f, "{} successes", totals.swap_successes)
     }
 }
 

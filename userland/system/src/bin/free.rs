@@ -1,4 +1,4 @@
-//! Shows how much memory is free: `free [-b | -k | -m | -h]`.
+//! Shows how much memory is free: `free [-b | -k | -m | -g | -h]`.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
@@ -15,10 +15,10 @@ use tools::size;
 const SYSTEM: Handle = Handle::PARENT;
 
 const USAGE: Usage = Usage {
-    line: "free [-b | -k | -m | -h]",
-    letters: "bkmh",
+    line: "free [-b | -k | -m | -g | -h]",
+    letters: "bkmgh",
     help: "Shows how much memory there is: in all, used, free, in segments, and free without being promised.\n  -b -k \
-           -m  in bytes, KiB, MiB\n  -h  with units",
+           -m -g  in bytes, KiB, MiB, GiB\n  -h  with units",
 };
 
 rt::program!(free);
@@ -51,6 +51,7 @@ fn amount(bytes: u64, unit: char) -> String {
     match unit {
         'b' => bytes.to_string(),
         'm' => (bytes >> 20).to_string(),
+        'g' => (bytes >> 30).to_string(),
         'h' => size::human(bytes),
         _ => (bytes >> 10).to_string(),
     }

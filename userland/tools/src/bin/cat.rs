@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use rt::archive::Archive;
 use rt::io::{Input, write};
 use rt::{Failure, Outcome, Start};
-use tools::options::{Options, Usage};
+use tools::options::{Options, Usage, each};
 
 const USAGE: Usage = Usage {
     line: "cat [FILE...]",
@@ -27,12 +27,10 @@ fn cat(start: &Start) -> Outcome {
     if options.operands.is_empty() {
         return copy_input();
     }
-    for path in &options.operands {
-        match path.as_str() {
-            "-" => copy_input()?,
-            path => print_file(start, path)?,
-        }
-    }
+    each(&options.operands, |path| match path.as_str() {
+        "-" => copy_input(),
+        path => print_file(start, path),
+    });
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use rt::shm::{self, Shm};
 use rt::{Error, Failure, Outcome, Start};
 use tools::names;
-use tools::options::{Options, Usage};
+use tools::options::{Options, Usage, each};
 
 const USAGE: Usage = Usage {
     line: "ipcrm [-m SHMID | -M KEY]... [SHMID...] | -a",
@@ -37,7 +37,8 @@ fn ipcrm(start: &Start) -> Outcome {
     if which.is_empty() {
         return Err(USAGE.failure("nothing is named"));
     }
-    which.into_iter().try_for_each(remove)
+    each(which, remove);
+    Ok(())
 }
 
 /// A way to name a segment.

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use rt::archive::Archive;
 use rt::{Failure, Outcome, Start, println};
-use tools::options::{Options, Usage};
+use tools::options::{Options, Usage, each};
 
 const USAGE: Usage = Usage {
     line: "ls [-lR] [FOLDER...]",
@@ -27,13 +27,14 @@ fn ls(start: &Start) -> Outcome {
     } else {
         options.operands.clone()
     };
-    for folder in &folders {
+    each(&folders, |folder| {
         let entries = entries(archive, &normal(folder), options.has('R'));
         if entries.is_empty() {
             return Err(Failure::new(format!("ls: {folder}: no such file or folder")));
         }
         entries.iter().for_each(|entry| entry.print(options.has('l')));
-    }
+        Ok(())
+    });
     Ok(())
 }
 
