@@ -1,7 +1,7 @@
 //! Measures the kernel from a program's side.
 //!
-//! Prints `bench: ID VALUE` for each operation. Values are nanoseconds of the system counter,
-//! which are executed instructions where the machine counts those as its time (QEMU with
+//! `bench [GROUP...]` prints `bench: ID VALUE` for each operation, of all groups if none is named. Values are nanoseconds
+//! of the system counter, which are executed instructions where the machine counts those as its time (QEMU with
 //! `-icount shift=0`). The counter ticks every 16 of them or so, hence the batches.
 #![no_std]
 #![no_main]
@@ -21,6 +21,9 @@ mod tables;
 mod threads;
 mod words;
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use measure::Row;
 use rt::archive::Archive;
 use rt::{Failure, Outcome, Start, println};
@@ -29,16 +32,20 @@ rt::program!(run);
 
 fn run(start: &Start) -> Outcome {
     match start.arg(0) {
+        Some("--help") => {
+            println!(
+                "{}\nMeasures operations, in nanoseconds: those of the groups, or all.",
+                usage()
+            );
+            return Ok(());
+        }
         Some(ipc::SERVE) => return ipc::serve(|| ()),
         Some(ipc::SERVE_WITH_FP) => return ipc::serve(ipc::use_fp),
         Some(ipc::CALL) => return ipc::call(start, || ()),
         Some(ipc::CALL_WITH_FP) => return ipc::call(start, ipc::use_fp),
         Some("yield") => return processes::yield_forever(),
         Some("yields") => return processes::count_yields(),
-        Some("fork") => {
-            processes::fork_many()?.iter().for_each(print);
-            return Ok(());
-        }
+        Some("fork") => return print_all(&processes::fork_many()?),
         Some(words::ARGUMENT) => return words::answer(start),
         Some("touch") => return tables::touch(start),
         Some(growth::attachers::ARGUMENT) => return growth::attachers::attach(start),
@@ -48,17 +55,47 @@ fn run(start: &Start) -> Outcome {
     if start.arg(0) == Some("growth") {
         return growth::measure(archive);
     }
-    basics::measure()?.iter().for_each(print);
-    ipc::measure(archive)?.iter().for_each(print);
-    signals::measure()?.iter().for_each(print);
-    words::measure(archive)?.iter().for_each(print);
-    processes::measure(archive)?.iter().for_each(print);
-    processes::measure_forks(archive)?;
-    print(&threads::measure()?);
-    shared::measure()?.iter().for_each(print);
-    print(&tables::measure(archive)?);
-    private::measure()?.iter().for_each(print);
+    let groups: Vec<&Group> = if start.arg(0).is_none() {
+        GROUPS.iter().collect()
+    } else {
+        start.args().map(group).collect::<Result<_, _>>()?
+    };
+    for (_, measure) in groups {
+        measure(archive)?;
+    }
     println!("bench: done");
+    Ok(())
+}
+
+/// Its name, and what measures and prints it.
+type Group = (&'static str, fn(Archive) -> Outcome);
+
+/// What can be measured alone.
+const GROUPS: &[Group] = &[
+    ("basics", |_| print_all(&basics::measure()?)),
+    ("ipc", |archive| print_all(&ipc::measure(archive)?)),
+    ("signals", |_| print_all(&signals::measure()?)),
+    ("words", |archive| print_all(&words::measure(archive)?)),
+    ("processes", |archive| print_all(&processes::measure(archive)?)),
+    ("forks", processes::measure_forks),
+    ("threads", |_| print_all(&[threads::measure()?])),
+    ("shared", |_| print_all(&shared::measure()?)),
+    ("tables", |archive| print_all(&[tables::measure(archive)?])),
+    ("private", |_| print_all(&private::measure()?)),
+];
+
+fn group(name: &str) -> Result<&'static Group, Failure> {
+    let found = GROUPS.iter().find(|(own, _)| *own == name);
+    found.ok_or_else(|| Failure::new(format!("bench: {name} is no group\n{}", usage())))
+}
+
+fn usage() -> String {
+    let names: Vec<&str> = GROUPS.iter().map(|(own, _)| *own).collect();
+    format!("usage: bench [{}]...", names.join(" | "))
+}
+
+fn print_all(rows: &[Row]) -> Outcome {
+    rows.iter().for_each(print);
     Ok(())
 }
 

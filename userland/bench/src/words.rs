@@ -12,7 +12,7 @@ use rt::{Error, Failure, Outcome, Start};
 
 const COUNT: u64 = 2000;
 /// The argument with which this program is the other process; then comes the segment.
-pub const ARGUMENT: &str = "words";
+pub const ARGUMENT: &str = "answer";
 const MINE: u32 = 0;
 const OTHERS: u32 = 1;
 
