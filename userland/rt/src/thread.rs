@@ -73,7 +73,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     /// As [`abi::thread::Cancel`].
     pub fn cancel(&self) -> Result<bool, Error> {
-        sys::thread::cancel(self.thread.get())
+        crate::sys::thread::cancel(self.handle())
     }
 
     /// The thread, for requests.
