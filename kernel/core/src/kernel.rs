@@ -162,7 +162,7 @@ impl<P: Platform> Kernel<P> {
 
     /// The time of what happens now, for segments.
     pub(crate) fn seconds(&self) -> Seconds {
-        self.facts.clock.seconds(self.platform.ticks())
+        self.facts.clock.seconds(self.platform.rough_ticks())
     }
 
     /// Counts one more handle to what `capability` names.

@@ -13,9 +13,9 @@
 //!    anybody learn of the end.
 //!
 //! The way of a trap: the image calls [`Kernel::serve_directly`] ([`ipc`]), which has a straight line for what is most
-//! frequent. For the rest it calls [`Kernel::serve_at_length`] ([`trap`]), which finds the object ([`handle`]) and
-//! either meets another thread ([`ipc`]) or asks a kernel object ([`object`]). If that does not say which thread goes
-//! on, [`Kernel::run`] does ([`sched`]).
+//! frequent, and finds the object that a call of words is for ([`handle`]), which [`Kernel::ask_directly`] asks
+//! ([`object`]). For the rest the image calls [`Kernel::serve_at_length`] ([`trap`]), which does both or meets another
+//! thread ([`ipc`]). If that does not say which thread goes on, [`Kernel::run`] does ([`sched`]).
 #![no_std]
 #![forbid(unsafe_code)]
 

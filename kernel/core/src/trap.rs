@@ -84,7 +84,10 @@ impl<P: Platform> Kernel<P> {
         let capability = self.capability(thread, handle, Rights::CALL)?;
         match capability.object {
             Object::Endpoint(endpoint) => self.send(thread, endpoint, capability.badge, message),
-            _ => self.invoke(thread, capability, message),
+            _ => {
+                self.ask(thread, capability, message);
+                Ok(())
+            }
         }
     }
 

@@ -13,14 +13,16 @@ use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
-use abi::{Operation, Words6};
+use abi::{Label, Operation, Words6};
 use boards::Board;
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
+use kcore::handle::Capability;
 use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::sched::Stop;
+use kcore::thread::ThreadId;
 use kcore::{Kernel, Next, Platform, Registers};
 use mm::{Access, Ahead};
 
@@ -114,7 +116,7 @@ extern "C" fn kernel_yield() -> *mut Registers {
     match kernel(&mut guard).yield_directly() {
         Direct::Runs(place) => place.registers().as_ptr(),
         Direct::Enters => prepare_current(guard),
-        Direct::Not => core::ptr::null_mut(),
+        Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
     }
 }
 
@@ -139,6 +141,7 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
     match kernel(&mut guard).serve_directly(operation, handle, tag, &words) {
         Direct::Runs(place) => place.registers().as_ptr(),
         Direct::Enters => prepare_current(guard),
+        Direct::Asks(thread, asked) => ask(guard, thread, asked, Label(tag as u16), &{ words }),
         // A copy, so that the words are not in memory before they have to be.
         Direct::Not => serve_at_length(guard, operation, handle, tag, &{ words }),
     }
@@ -147,6 +150,21 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
 fn prepare_current(mut guard: KernelGuard<'_>) -> *mut Registers {
     kernel(&mut guard).prepare_current().registers().as_ptr()
+}
+
+#[inline(never)]
+fn ask(
+    mut guard: KernelGuard<'_>,
+    thread: ThreadId,
+    asked: Capability,
+    label: Label,
+    words: &Words6,
+) -> *mut Registers {
+    let Some(kernel) = guard.as_mut() else {
+        return core::ptr::null_mut();
+    };
+    let goes_on = kernel.ask_directly(thread, asked, label, words);
+    goes_on.map_or(core::ptr::null_mut(), |place| place.registers().as_ptr())
 }
 
 #[inline(never)]

@@ -1,7 +1,7 @@
 //! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
 
 use crate::world::World;
-use abi::Operation;
+use abi::{Label, Operation};
 use kcore::ipc::Direct;
 use kcore::thread::ThreadId;
 use kcore::{Next, Registers};
@@ -58,6 +58,7 @@ impl World {
         let goes_on = match direct {
             Direct::Runs(thread) => Some(thread),
             Direct::Enters => Some(kernel.prepare_current()),
+            Direct::Asks(thread, asked) => kernel.ask_directly(thread, asked, Label(tag as u16), &words),
             Direct::Not if operation == Operation::Yield => None,
             Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
         };

@@ -16,7 +16,11 @@ fn run_with_trace_shows_the_calls_of_the_demonstration_and_ends_with_it() {
         .unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{shown}");
-    let call = |of: &str| shown.lines().any(|line| line.starts_with("trace: ") && line.contains(of));
+    let call = |of: &str| {
+        shown
+            .lines()
+            .any(|line| line.starts_with("trace: ") && line.contains(of))
+    };
     assert!(call(" producer memory.ShmGet key=4711 "), "{shown}");
     assert!(call(" reader memory.ShmAttach "), "{shown}");
     assert!(shown.contains("init: the demonstration succeeded"), "{shown}");

@@ -25,6 +25,10 @@ fn every_request_of_the_boundary_has_a_function() {
         let is_code = |line: &&str| !line.trim_start().starts_with("//");
         let mut lines = SOURCES.iter().flat_map(|source| source.lines()).filter(is_code);
         let asks = |line: &str| ways.iter().any(|way| line.contains(way));
-        assert!(lines.any(asks), "no function of `sys` or `device` asks {}", row.name);
+        assert!(
+            lines.any(asks),
+            "no function of `sys` or `device` asks {}",
+            row.name
+        );
     }
 }

@@ -12,8 +12,10 @@ use abi::{Badge, Rights};
 use mm::{RegionId, SpaceId};
 use slots::Id;
 
-/// A kernel object.
+/// A kernel object. It has a wide tag so that it is copied by words: there are no unaligned accesses to copy what
+/// is behind a narrow one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
 pub enum Object {
     /// A process.
     Process(Id<Process>),

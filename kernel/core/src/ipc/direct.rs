@@ -6,7 +6,7 @@
 //! there is to be done or said is left to them. Nothing has happened then.
 
 use super::Endpoint;
-use crate::handle::Object;
+use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
@@ -23,6 +23,8 @@ pub enum Direct<Place> {
     Runs(Place),
     /// The current thread goes on, when the CPU is [prepared](Kernel::prepare_current) for it.
     Enters,
+    /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
+    Asks(ThreadId, Capability),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, of a yield, that the kernel has
     /// [work](Kernel::run) to do.
     Not,
@@ -68,7 +70,7 @@ impl<P: Platform> Kernel<P> {
             Object::Process(process) if message.tag.label() == Identify::LABEL => {
                 self.identify_directly(caller, process)
             }
-            _ => None,
+            _ => Some(Direct::Asks(caller, capability)),
         }
     }
 

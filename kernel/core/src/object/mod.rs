@@ -43,20 +43,44 @@ pub struct Call<'a> {
     pub words: &'a Words6,
 }
 
+/// What has become of a thread that has asked a kernel object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Asked {
+    /// It has its answer, and runs or is ready as before.
+    Answered,
+    /// What its state says.
+    Otherwise,
+}
+
 impl<P: Platform> Kernel<P> {
-    /// Hands a call to the object.
-    ///
-    /// # Errors
-    /// A handle that came along is bad.
-    pub(crate) fn invoke(
+    /// Hands on the call of the running thread that [`Self::serve_directly`] has found to be for `object`. Answers the
+    /// place of the thread that goes on, if that is clear, as `Self::at_once` says.
+    #[inline]
+    pub fn ask_directly(
         &mut self,
         thread: ThreadId,
-        Capability { object, rights, .. }: Capability,
-        message: Message<'_>,
-    ) -> Result<(), IpcError> {
+        capability: Capability,
+        label: Label,
+        words: &Words6,
+    ) -> Option<P::Place> {
+        let tag = Tag::new(label);
+        let asked = self.ask(thread, capability, Message { tag, words });
+        let goes_on = match asked {
+            Asked::Answered if !self.cpu().chooses => thread.index(),
+            _ => self.at_once()?,
+        };
+        Some(self.platform.place(goes_on))
+    }
+
+    /// Hands a call of the current thread to the object.
+    pub(crate) fn ask(&mut self, thread: ThreadId, capability: Capability, message: Message<'_>) -> Asked {
+        let Capability { object, rights, .. } = capability;
         let Message { tag, words } = message;
         if !message.is_in_registers() {
-            self.check_handles(thread, tag)?;
+            if let Err(error) = self.check_handles(thread, tag) {
+                self.refuse(thread, error);
+                return Asked::Answered;
+            }
             self.read_message(thread, tag.bytes(), tag.handles());
         }
         let call = Call {
@@ -66,11 +90,7 @@ impl<P: Platform> Kernel<P> {
             words,
         };
         let outcome = match object {
-            Object::Memory(space) => match self.call_memory(call, space) {
-                // What the memory manager says of an address space that is gone or being taken apart.
-                Err(Errno::ESRCH) => return Err(IpcError::PeerGone),
-                outcome => outcome,
-            },
+            Object::Memory(space) => self.call_memory(call, space),
             Object::Process(process) => self.call_process(call, process),
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
@@ -79,12 +99,35 @@ impl<P: Platform> Kernel<P> {
             Object::Endpoint(_) | Object::Region(_) | Object::Reply(_) => Err(Errno::ENOSYS),
         };
         match outcome {
-            Ok(Outcome::Answered | Outcome::Waits) => {}
-            Ok(Outcome::Works(job)) => self.thread(thread).state = State::Working(Work::Memory(job)),
-            Err(Errno::EAGAIN) if self.can_be_deferred(thread, object) => self.defer(thread, object, message),
-            Err(errno) => self.fail(thread, errno),
+            Ok(Outcome::Answered) => Asked::Answered,
+            Ok(Outcome::Waits) => Asked::Otherwise,
+            Ok(Outcome::Works(job)) => self.begin_work(thread, job),
+            Err(errno) => self.turn_down(thread, object, message, errno),
         }
-        Ok(())
+    }
+
+    /// Does the first piece of what is to be done before `thread` goes on: mostly that is all.
+    #[inline(never)] // like the next, so that what is answered at once does not pay for its stack frame
+    fn begin_work(&mut self, thread: ThreadId, job: mm::Job) -> Asked {
+        self.work(thread, Work::Memory(job));
+        match self.thread(thread).state {
+            State::Ready => Asked::Answered,
+            _ => Asked::Otherwise,
+        }
+    }
+
+    #[inline(never)]
+    fn turn_down(&mut self, thread: ThreadId, object: Object, message: Message<'_>, errno: Errno) -> Asked {
+        match (errno, object) {
+            // What the memory manager says of an address space that is gone or being taken apart.
+            (Errno::ESRCH, Object::Memory(_)) => self.refuse(thread, IpcError::PeerGone),
+            (Errno::EAGAIN, _) if self.can_be_deferred(thread, object) => {
+                self.defer(thread, object, message);
+                return Asked::Otherwise;
+            }
+            _ => self.fail(thread, errno),
+        }
+        Asked::Answered
     }
 
     /// Puts an answer in place that says why there is no other.

@@ -79,9 +79,11 @@ impl<P: Platform> Kernel<P> {
         self.thread(thread).state = State::Ready;
         let registers = self.registers(thread);
         let (tag, words) = (registers.x[1], registers.words());
-        let asked = Message::decode(tag, &words);
-        if let Err(error) = asked.and_then(|message| self.invoke(thread, Capability::to(object), message)) {
-            self.refuse(thread, error);
+        match Message::decode(tag, &words) {
+            Ok(message) => {
+                self.ask(thread, Capability::to(object), message);
+            }
+            Err(error) => self.refuse(thread, error),
         }
     }
 }

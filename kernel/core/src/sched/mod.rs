@@ -387,8 +387,8 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Does one piece.
-    fn work(&mut self, thread: ThreadId, work: Work) {
+    /// Does one piece of the kernel's work for the current thread.
+    pub(crate) fn work(&mut self, thread: ThreadId, work: Work) {
         match work {
             Work::Memory(job) => match self.step(job) {
                 Some(job) => self.thread(thread).state = State::Working(Work::Memory(job)),

@@ -323,9 +323,9 @@ fn what_a_cpu_has_of_a_dying_thread_is_forgotten_there_before_another_finishes_i
 #[test]
 fn others_run_between_two_pieces_of_long_work() {
     let (mut world, ..) = side_by_side();
-    let base = map_and_touch(&mut world, 200);
+    let base = map_and_touch(&mut world, 300);
     world.interleaved = true;
-    unmap(&mut world, base, 200);
+    unmap(&mut world, base, 300);
     let mut pieces = 0;
     while runs_on(&world, 1).is_none() {
         world.turn_to(0);
@@ -337,6 +337,16 @@ fn others_run_between_two_pieces_of_long_work() {
         pieces += 1;
     }
     assert!(pieces > 2, "{pieces} pieces of at most 64 frames");
+    assert_eq!(world.answer::<Unmap>(), Ok(()));
+}
+
+#[test]
+fn work_of_one_piece_is_done_before_its_trap_ends() {
+    let (mut world, ..) = side_by_side();
+    let base = map_and_touch(&mut world, 8);
+    world.interleaved = true;
+    unmap(&mut world, base, 8);
+    assert_eq!(runs_on(&world, 1), Some(CHILD));
     assert_eq!(world.answer::<Unmap>(), Ok(()));
 }
 
