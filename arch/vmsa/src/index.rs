@@ -3,6 +3,10 @@
 //! With the 4 KiB granule a table is one frame of 512 descriptors, so each level consumes nine
 //! bits of the address (Arm ARM, "VMSAv8-64 translation using the 4KB granule").
 
+mod scan;
+
+pub(crate) use scan::Scan;
+
 use addr::{Page, PageRange};
 
 /// Descriptors in a table.
@@ -57,6 +61,21 @@ impl Level {
         match PageRange::between(Page::from_number(first), Page::from_number(first + self.pages())) {
             Some(extent) => extent,
             None => panic!("the page lies behind the end of the address space"),
+        }
+    }
+
+    /// The part of `range` that entry `index` translates, of the table that all of it is in.
+    #[inline]
+    pub(crate) fn part(self, range: PageRange, index: TableIndex) -> PageRange {
+        let of_table = range.start().number() & !(self.pages() * ENTRIES - 1);
+        let first = of_table + index.get() as u64 * self.pages();
+        let (start, end) = (
+            range.start().number().max(first),
+            range.end().number().min(first + self.pages()),
+        );
+        match PageRange::between(Page::from_number(start), Page::from_number(end)) {
+            Some(part) => part,
+            None => panic!("{range:?} has no part in entry {index:?}"),
         }
     }
 
@@ -167,6 +186,14 @@ mod tests {
             .map(|part| (part.start().number(), part.end().number()))
             .collect();
         assert_eq!(parts, [(510, 512), (512, 1024), (1024, 1030)]);
+    }
+
+    #[test]
+    fn each_entry_has_its_part_of_a_range() {
+        let range = PageRange::between(page(510), page(1030)).expect("not empty");
+        for part in Level::Two.entries(range) {
+            assert_eq!(Level::Two.part(range, Level::Two.index(part.start())), part);
+        }
     }
 
     #[test]

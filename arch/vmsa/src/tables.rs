@@ -13,6 +13,7 @@ mod sweep;
 pub use sharing::Heir;
 
 use crate::descriptor::Shape;
+use crate::index::Scan;
 use crate::{
     Access, Attributes, Descriptor, Extent, Leaf, Level, Link, RegionTables, SLOT_PAGES, Table, TableMemory,
     USER_PAGES,
@@ -434,7 +435,9 @@ pub(crate) fn put(
 
 /// Whether a table holds no valid descriptor.
 pub(crate) fn is_empty(memory: &impl TableMemory, table: Frame, level: Level) -> bool {
-    crate::TableIndex::all().all(|index| Shape::of(memory.load(table, index), level) == Shape::Invalid)
+    let mut scan = Scan::WHOLE;
+    core::iter::from_fn(|| scan.next_valid(memory, table))
+        .all(|(_, raw)| Shape::of(raw, level) == Shape::Invalid)
 }
 
 /// What a search stops at.
@@ -454,8 +457,9 @@ pub(crate) fn first_held(
     range: PageRange,
     wanted: Held,
 ) -> Option<Page> {
-    level.entries(range).find_map(|part| {
-        let raw = memory.load(table, level.index(part.start()));
+    let mut scan = level.scan(range);
+    core::iter::from_fn(|| scan.next_valid(memory, table)).find_map(|(index, raw)| {
+        let part = level.part(range, index);
         match Shape::of(raw, level) {
             Shape::Invalid => None,
             Shape::Leaf => Some(part.start()),

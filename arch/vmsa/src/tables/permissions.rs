@@ -28,8 +28,9 @@ pub(super) struct Narrowing<'a, M> {
 impl<M: TableMemory> Narrowing<'_, M> {
     /// Narrows the part `range` of what a table translates; depth is bounded by the levels.
     pub fn table(&mut self, table: Frame, level: Level, range: PageRange) {
-        for part in level.entries(range) {
-            let raw = self.memory.load(table, level.index(part.start()));
+        let mut scan = level.scan(range);
+        while let Some((index, raw)) = scan.next_valid(self.memory, table) {
+            let part = level.part(range, index);
             match (Shape::of(raw, level), level.next()) {
                 (Shape::Invalid, _) => {}
                 (Shape::Leaf, None) => self.leaf(table, part, raw),

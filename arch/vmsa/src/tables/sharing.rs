@@ -32,11 +32,12 @@ impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
         let Some(below) = level.next() else {
             return self.lowest_table(table, range);
         };
-        for part in level.entries(range) {
+        let mut scan = level.scan(range);
+        while let Some((index, raw)) = scan.next_valid(self.memory, table) {
             if self.stopped_at.is_some() {
                 return;
             }
-            let raw = self.memory.load(table, level.index(part.start()));
+            let part = level.part(range, index);
             match Shape::of(raw, level) {
                 Shape::Invalid => {}
                 Shape::Table if !Table::is_link(raw) => self.table(Table::decode(raw).frame, below, part),
@@ -48,11 +49,12 @@ impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
 
     fn lowest_table(&mut self, table: Frame, range: PageRange) {
         let mut theirs = None;
-        for (page, index) in range.iter().zip(Level::Three.indices(range)) {
-            let raw = self.memory.load(table, index);
+        let mut scan = Level::Three.scan(range);
+        while let Some((index, raw)) = scan.next_valid(self.memory, table) {
             if Shape::of(raw, Level::Three) == Shape::Invalid {
                 continue;
             }
+            let page = Level::Three.part(range, index).start();
             if self.left == 0 {
                 self.stopped_at = Some(page);
                 return;

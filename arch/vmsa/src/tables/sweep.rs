@@ -77,8 +77,9 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
         if level == W::LEVEL {
             return self.lowest_table(table, range);
         }
-        for part in level.entries(range) {
-            let raw = self.memory.load(table, level.index(part.start()));
+        let mut scan = level.scan(range);
+        while let Some((index, raw)) = scan.next_valid(self.memory, table) {
+            let part = level.part(range, index);
             match Shape::of(raw, level) {
                 Shape::Invalid => {}
                 Shape::Table => match Table::decode(raw) {
@@ -96,13 +97,12 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
         }
     }
 
-    /// Clears the entries that are wanted. This is where the time goes, so nothing is worked out that
-    /// an invalid entry does not need.
+    /// Clears the entries that are wanted.
     fn lowest_table(&mut self, table: Frame, range: PageRange) {
         let first_of_table = range.start().number() & !(W::LEVEL.pages() * ENTRIES - 1);
         let (mut first, mut end) = (None, range.start());
-        for index in W::LEVEL.indices(range) {
-            let raw = self.memory.load(table, index);
+        let mut scan = W::LEVEL.scan(range);
+        while let Some((index, raw)) = scan.next_valid(self.memory, table) {
             if Shape::of(raw, W::LEVEL) == Shape::Invalid {
                 continue;
             }
