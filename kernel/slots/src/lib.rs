@@ -240,16 +240,29 @@ impl<T> Slots<T> {
 
     /// Takes an object out; its identifier is stale from now on.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
-        self.get(id)?;
-        let slot = &mut self.slots[id.index() as usize];
-        slot.generation = slot.generation.next();
-        let state = core::mem::replace(&mut slot.state, State::Free { next: self.free });
-        self.free = Some(id.index());
-        self.used -= 1;
-        match state {
+        let next = self.free;
+        match core::mem::replace(self.vacate(id)?, State::Free { next }) {
             State::Used(value) => Some(value),
             State::Free { .. } => None,
         }
+    }
+
+    /// The same for what nobody wants to see any more: it ends where it is, however large it is.
+    pub fn discard(&mut self, id: Id<T>) {
+        let next = self.free;
+        if let Some(state) = self.vacate(id) {
+            *state = State::Free { next };
+        }
+    }
+
+    /// Counts an object as gone. Its place is to be filled with what leads to the place that was free before.
+    fn vacate(&mut self, id: Id<T>) -> Option<&mut State<T>> {
+        self.get(id)?;
+        let slot = &mut self.slots[id.index() as usize];
+        slot.generation = slot.generation.next();
+        self.free = Some(id.index());
+        self.used -= 1;
+        Some(&mut slot.state)
     }
 
     /// The object, unless `id` is stale.
@@ -339,6 +352,26 @@ mod tests {
         assert_eq!(pool.get(first), None);
         assert_eq!(pool.remove(first), None);
         assert_eq!(pool.get(second), Some(&8));
+    }
+
+    #[test]
+    fn what_is_discarded_ends_at_once_and_leaves_its_place() {
+        struct Ending(std::rc::Rc<core::cell::Cell<bool>>);
+        impl Drop for Ending {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let mut pool: Slots<Ending> = Slots::new(std::vec![Slot::EMPTY].leak());
+        let ended = std::rc::Rc::new(core::cell::Cell::new(false));
+        let Ok(first) = pool.insert(Ending(ended.clone())) else {
+            panic!("there is room");
+        };
+        pool.discard(first);
+        assert!(ended.get() && pool.get(first).is_none());
+        assert_eq!((pool.used(), pool.available()), (0, 1));
+        pool.discard(first);
+        assert!(pool.insert(Ending(ended)).is_ok_and(|id| id != first));
     }
 
     #[test]

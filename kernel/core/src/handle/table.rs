@@ -9,8 +9,11 @@ pub const HANDLES: usize = 64;
 /// Handles of one process.
 pub struct HandleTable {
     places: [Place; HANDLES],
-    used: u16,
+    /// One bit for each place with a handle.
+    held: u64,
 }
+
+const _: () = assert!(HANDLES == u64::BITS as usize);
 
 #[derive(Clone, Copy)]
 struct Place {
@@ -28,7 +31,7 @@ impl HandleTable {
             generation: 0,
             capability: None,
         }; HANDLES],
-        used: 0,
+        held: 0,
     };
 
     /// What `handle` stands for.
@@ -51,61 +54,72 @@ impl HandleTable {
 
     /// How many more handles fit.
     pub fn room(&self) -> usize {
-        HANDLES - 1 - usize::from(self.used)
+        HANDLES - 1 - self.held.count_ones() as usize
     }
 
     /// How many of the handles name `object`.
     pub fn count(&self, object: Object) -> u32 {
-        let named = self
-            .places
-            .iter()
-            .filter(|place| place.capability.is_some_and(|c| c.object == object));
+        let named = self.iter().filter(|capability| capability.object == object);
         named.fold(0, |count, _| count + 1)
     }
 
     /// What all its handles stand for.
     pub fn iter(&self) -> impl Iterator<Item = Capability> {
-        self.places.iter().filter_map(|place| place.capability)
+        places_in(self.held).filter_map(|index| self.places[index].capability)
     }
 
-    /// A table for another process with what `of` makes of each handle, at the same places. A handle
-    /// without a counterpart is stale there.
-    pub(crate) fn map(&self, of: impl Fn(Capability) -> Option<Capability>) -> Self {
-        let mut table = Self::EMPTY;
-        for (new, old) in table.places.iter_mut().zip(&self.places) {
-            *new = *old;
-            new.capability = old.capability.and_then(&of);
-            if old.capability.is_some() && new.capability.is_none() {
-                new.generation = (old.generation + 1) % GENERATIONS;
-            }
-            table.used += u16::from(new.capability.is_some());
+    /// The places where handles are.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        places_in(self.held)
+    }
+
+    /// What the handle at `place` stands for.
+    pub(crate) fn at(&self, place: usize) -> Option<Capability> {
+        self.places.get(place)?.capability
+    }
+
+    /// Takes into this table, which is empty, what `of` makes of each handle of `other`, at the same places. A
+    /// handle without a counterpart is stale here.
+    pub(crate) fn inherit(&mut self, other: &Self, of: impl Fn(Capability) -> Option<Capability>) {
+        for (new, old) in self.places.iter_mut().zip(&other.places) {
+            new.generation = old.generation;
         }
-        table
+        for index in places_in(other.held) {
+            let place = &mut self.places[index];
+            place.capability = other.places[index].capability.and_then(&of);
+            match place.capability {
+                Some(_) => self.held |= 1 << index,
+                None => place.generation = (place.generation + 1) % GENERATIONS,
+            }
+        }
     }
 
     /// Lets all handles that name one object name another one. Answers how many these are.
     pub(crate) fn rename(&mut self, from: Object, to: Object) -> u32 {
-        let capabilities = self
-            .places
-            .iter_mut()
-            .filter_map(|place| place.capability.as_mut());
-        let named = capabilities.filter(|capability| capability.object == from);
-        named.fold(0, |count, capability| {
-            capability.object = to;
-            count + 1
-        })
+        let mut renamed = 0;
+        for index in places_in(self.held) {
+            if let Some(capability) = &mut self.places[index].capability
+                && capability.object == from
+            {
+                capability.object = to;
+                renamed += 1;
+            }
+        }
+        renamed
     }
 
     /// Whether as many handles are there as are counted, and none at place 0. For checks.
     pub(crate) fn is_counted(&self) -> bool {
-        self.places[0].capability.is_none() && self.iter().count() == usize::from(self.used)
+        let is_right =
+            |(index, place): (usize, &Place)| place.capability.is_some() == (self.held >> index & 1 != 0);
+        self.places[0].capability.is_none() && self.places.iter().enumerate().all(is_right)
     }
 
     /// Adds a handle at the lowest free place; `None` if there is no room.
     pub fn add(&mut self, capability: Capability) -> Option<Handle> {
-        let index = (1..HANDLES).find(|&index| self.places[index].capability.is_none())?;
-        self.places[index].capability = Some(capability);
-        self.used += 1;
+        let index = (self.held | 1).trailing_ones() as usize;
+        self.places.get_mut(index)?.capability = Some(capability);
+        self.held |= 1 << index;
         Some(Handle::from_parts(
             u32::try_from(index).ok()?,
             self.places[index].generation,
@@ -120,9 +134,8 @@ impl HandleTable {
     pub fn place(&mut self, index: u32, capability: Capability) -> Result<Option<Capability>, Capability> {
         match self.places.get_mut(index as usize) {
             Some(place) if index != 0 => {
-                let before = place.capability.replace(capability);
-                self.used += u16::from(before.is_none());
-                Ok(before)
+                self.held |= 1 << index;
+                Ok(place.capability.replace(capability))
             }
             _ => Err(capability),
         }
@@ -136,7 +149,7 @@ impl HandleTable {
 
     /// Takes any handle out, until there is none.
     pub fn remove_any(&mut self) -> Option<Capability> {
-        let index = (1..HANDLES).find(|&index| self.places[index].capability.is_some())?;
+        let index = places_in(self.held).next()?;
         self.remove_at(index)
     }
 
@@ -144,9 +157,18 @@ impl HandleTable {
         let place = &mut self.places[index];
         let capability = place.capability.take()?;
         place.generation = (place.generation + 1) % GENERATIONS;
-        self.used -= 1;
+        self.held &= !(1 << index);
         Some(capability)
     }
+}
+
+/// The places whose bits are in `held`, lowest first.
+fn places_in(mut held: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let place = held.trailing_zeros() as usize;
+        held &= held.checked_sub(1)?;
+        Some(place)
+    })
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl<P: Platform> Kernel<P> {
         let process = self.process(id);
         let is_known = process.references > 0 || process.threads.count() > 0;
         if matches!(process.stage, Stage::Ended(_)) && !is_known {
-            self.processes.remove(id);
+            self.processes.discard(id);
         }
     }
 

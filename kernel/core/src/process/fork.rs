@@ -62,14 +62,17 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn inherit_handles(&mut self, from: (ProcessId, SpaceId), to: (ProcessId, SpaceId)) {
-        let heirlooms = self
-            .process(from.0)
+        let Some((parent, child)) = self.processes.pair_mut(from.0, to.0) else {
+            panic!("{to:?} is a new process, and not {from:?}");
+        };
+        child
             .handles
-            .map(|capability| heirloom(capability, from, to));
-        for capability in heirlooms.iter() {
-            self.retain(capability);
+            .inherit(&parent.handles, |capability| heirloom(capability, from, to));
+        for place in child.handles.places() {
+            if let Some(capability) = self.process(to.0).handles.at(place) {
+                self.retain(capability);
+            }
         }
-        self.process(to.0).handles = heirlooms;
     }
 }
 

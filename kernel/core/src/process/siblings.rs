@@ -124,7 +124,7 @@ impl<P: Platform> Kernel<P> {
             owner.threads.remove(&mut self.threads, id);
             self.more_threads += u32::from(owner.threads.count() > 0);
         }
-        self.threads.remove(id);
+        self.threads.discard(id);
         self.forget_process(process);
     }
 }
