@@ -55,9 +55,17 @@ memory_copy_head:
     b       memory_copy_words
 
 memory_copy_apart:
-    orr     x4, x0, x1
+    orr     x4, x3, x1
     tbnz    x4, #0, 3f
-    subs    x2, x2, #2
+    tbnz    x4, #1, 0f
+    subs    x2, x2, #4
+    b.lo    7f
+8:  ldr     w5, [x1], #4
+    subs    x2, x2, #4
+    str     w5, [x3], #4
+    b.hs    8b
+7:  and     x2, x2, #3              // less than 4 are left
+0:  subs    x2, x2, #2
     b.lo    2f
 1:  ldrh    w4, [x1], #2
     subs    x2, x2, #2

@@ -108,9 +108,9 @@ impl<'a> FpUnit<'a> {
         self.states[to as usize] = self.states[from as usize];
     }
 
-    /// Forgets what `thread`, which has ended, had in the registers.
+    /// Forgets that `thread`, which has ended, had anything in the registers. What is kept of them nobody gets to
+    /// see: the next thread of that number has zeroes at its first use, or a copy of another one's.
     pub fn forget(&mut self, thread: u32) {
-        self.states[thread as usize] = FpState::UNUSED;
         if *self.owner() == Some(thread) {
             *self.owner() = None;
             close();
