@@ -4,9 +4,9 @@
 //! to later. Entries are global: a tree that is not to stay (the identity map) has to be
 //! followed by `TLBI VMALLE1` when its TTBR is given up.
 
-use crate::tables::{descend, put};
-use crate::{Access, Attributes, Descriptor, KernelAccess, Leaf, Level, TableMemory};
-use addr::{Frame, FrameRange, MemoryKind, Page, PhysAddr, VirtAddr};
+use crate::tables::{descend, put_raw};
+use crate::{Access, Attributes, Descriptor, ENTRIES, KernelAccess, Leaf, Level, TableMemory};
+use addr::{Frame, FrameRange, GRANULE, MemoryKind, Page, PhysAddr, VirtAddr};
 
 /// A tree of kernel tables, named by its root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,25 +64,14 @@ impl KernelTables {
             frames.count()
         );
         let mut done = 0;
-        let mut reached = None;
         while done < frames.count() {
             let page = Page::from_number(start.number() + done);
             let frame = frames.start().offset(done);
-            let level = largest_block(page, frame, frames.count() - done);
-            let table = match reached {
-                // The neighbour of the entry before it is in the same table.
-                Some((table, same)) if same == level && level.index(page).get() != 0 => table,
-                _ => descend(memory, self.root, Level::Zero, page, level, &mut new_table),
-            };
-            reached = Some((table, level));
-            put(
-                memory,
-                table,
-                page,
-                level,
-                Descriptor::Leaf(Leaf { frame, attributes }),
-            );
-            done += level.pages();
+            let left = frames.count() - done;
+            let level = largest_block(page, frame, left);
+            let table = descend(memory, self.root, Level::Zero, page, level, &mut new_table);
+            let leaf = Leaf { frame, attributes };
+            done += fill(memory, table, page, (leaf, level), left);
         }
     }
 
@@ -98,6 +87,31 @@ impl KernelTables {
             level = level.next()?;
         }
     }
+}
+
+/// Maps `page` and those behind to `first` and the frames behind, `most` at most, as far as one table of `level` goes.
+/// Answers how many. Where a larger block would do, a table begins.
+fn fill(
+    memory: &mut impl TableMemory,
+    table: Frame,
+    page: Page,
+    (first, level): (Leaf, Level),
+    most: u64,
+) -> u64 {
+    let mut raw = Descriptor::Leaf(first).encode(level);
+    let in_table = ENTRIES - level.index(page).get() as u64;
+    let count = in_table.min(most / level.pages());
+    for number in 0..count {
+        put_raw(
+            memory,
+            table,
+            Page::from_number(page.number() + number * level.pages()),
+            level,
+            raw,
+        );
+        raw += level.pages() * GRANULE;
+    }
+    count * level.pages()
 }
 
 /// The highest level at which one entry can map `page` to `frame` and takes no more than `left` pages.

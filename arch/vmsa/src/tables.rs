@@ -427,10 +427,22 @@ pub(crate) fn put(
     level: Level,
     descriptor: Descriptor,
 ) {
+    put_raw(memory, table, page, level, descriptor.encode(level));
+}
+
+/// The same with the descriptor as a word.
+#[inline]
+pub(crate) fn put_raw(
+    memory: &mut impl TableMemory,
+    table: Frame,
+    page: Page,
+    level: Level,
+    descriptor: u64,
+) {
     let index = level.index(page);
     let present = Shape::of(memory.load(table, index), level);
     assert!(present == Shape::Invalid, "{page:?} is mapped already");
-    memory.store(table, index, descriptor.encode(level));
+    memory.store(table, index, descriptor);
 }
 
 /// Whether a table holds no valid descriptor.

@@ -1,6 +1,5 @@
 //! Questions to the index that `fdt-rs` builds: paths, phandles, cells, status.
 
-use super::DevTreeError;
 use super::name::ShortName;
 use fdt_rs::index::{DevTreeIndex, DevTreeIndexNode};
 use fdt_rs::prelude::PropReader;
@@ -88,7 +87,7 @@ impl<'a> Node<'a> {
     pub(super) fn property(&self, name: &str) -> Option<&'a [u8]> {
         self.0
             .props()
-            .find(|property| property.name() == Ok::<_, DevTreeError>(name))
+            .find(|property| is_called(property, name))
             .map(|property| property.raw())
     }
 
@@ -150,6 +149,15 @@ impl<'a> Node<'a> {
             .into_iter()
             .try_fold(self.clone(), |node, step| node.child(step))
     }
+}
+
+/// Whether `property` has that name. Most of boot is this question, so bytes are compared, and no name is read to
+/// its end that begins differently.
+fn is_called<'a>(property: &impl PropReader<'a>, name: &str) -> bool {
+    let tree = property.fdt();
+    let names = tree.buf().get(tree.off_dt_strings() + property.nameoff()..);
+    let behind = names.and_then(|names| names.strip_prefix(name.as_bytes()));
+    behind.is_some_and(|behind| behind.first() == Some(&0))
 }
 
 /// The cells of a property, taken from the front.
