@@ -17,8 +17,22 @@ memcpy:
     tst     x0, #7
     b.ne    memory_copy_head
 memory_copy_words:
-    subs    x2, x2, #16
-    b.lo    2f
+    subs    x2, x2, #64
+    b.lo    9f
+8:  ldp     x4, x5, [x1]
+    ldp     x6, x7, [x1, #16]
+    ldp     x8, x9, [x1, #32]
+    ldp     x10, x11, [x1, #48]
+    add     x1, x1, #64
+    subs    x2, x2, #64
+    stp     x4, x5, [x3]
+    stp     x6, x7, [x3, #16]
+    stp     x8, x9, [x3, #32]
+    stp     x10, x11, [x3, #48]
+    add     x3, x3, #64
+    b.hs    8b
+9:  adds    x2, x2, #64 - 16        // less than 64 are left
+    b.mi    2f
 1:  ldp     x4, x5, [x1], #16
     subs    x2, x2, #16
     stp     x4, x5, [x3], #16
@@ -102,8 +116,17 @@ memset:
 2:  tbz     x3, #2, 3f
     str     w1, [x3], #4
     sub     x2, x2, #4
-3:  subs    x2, x2, #16
-    b.lo    5f
+3:  subs    x2, x2, #64
+    b.lo    1f
+2:  stp     x1, x1, [x3]
+    stp     x1, x1, [x3, #16]
+    subs    x2, x2, #64
+    stp     x1, x1, [x3, #32]
+    stp     x1, x1, [x3, #48]
+    add     x3, x3, #64
+    b.hs    2b
+1:  adds    x2, x2, #64 - 16        // less than 64 are left
+    b.mi    5f
 4:  subs    x2, x2, #16
     stp     x1, x1, [x3], #16
     b.hs    4b

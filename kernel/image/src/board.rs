@@ -9,18 +9,20 @@ use addr::{Frame, FrameRange, GRANULE, VirtAddr};
 use alloc::boxed::Box;
 use boards::{Board, BoardKind, CheckedBlob, ConsoleDevice, ConsoleKind, DevTree, DevTreeError, Irq};
 use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
 use kcore::Clock;
 use kcore::kernel::Facts;
 use kcore::object::device::Device;
 
 /// Room to read the device tree in; it is RAM for programs afterwards.
 #[repr(C, align(4096))]
-struct Scratch(UnsafeCell<[u8; boards::SCRATCH_BYTES]>);
+struct Scratch(UnsafeCell<[MaybeUninit<u8>; boards::SCRATCH_BYTES]>);
 
 // SAFETY: `read` alone uses it, once, before anybody else could run.
 unsafe impl Sync for Scratch {}
 
-static SCRATCH: Scratch = Scratch(UnsafeCell::new([0; boards::SCRATCH_BYTES]));
+#[unsafe(link_section = ".unset")]
+static SCRATCH: Scratch = Scratch(UnsafeCell::new([MaybeUninit::uninit(); boards::SCRATCH_BYTES]));
 
 /// Reads the device tree. Without one there is nothing the kernel could do.
 pub fn read(handover: &Handover) -> &'static Board {
@@ -33,6 +35,9 @@ pub fn read(handover: &Handover) -> &'static Board {
     };
     // SAFETY: Nobody else has a reference to it: this runs once, before the frames are given away.
     let scratch = unsafe { &mut *SCRATCH.0.get() };
+    scratch.fill(MaybeUninit::new(0));
+    // SAFETY: Every byte was just written.
+    let scratch = unsafe { scratch.assume_init_mut() };
     match boards::read(blob, scratch, open) {
         Ok(board) => Box::leak(Box::new(board)),
         Err(error) => exit::cannot_start(format_args!("{error}")),

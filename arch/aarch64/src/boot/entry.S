@@ -209,7 +209,11 @@ boot_first:
 
     adrp    x0, __bss_start
     adrp    x1, __bss_end
-1:  stp     xzr, xzr, [x0], #16
+1:  stp     xzr, xzr, [x0]          // whole pages
+    stp     xzr, xzr, [x0, #16]
+    stp     xzr, xzr, [x0, #32]
+    stp     xzr, xzr, [x0, #48]
+    add     x0, x0, #64
     cmp     x0, x1
     b.lo    1b
 
