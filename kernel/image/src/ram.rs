@@ -19,7 +19,8 @@ pub struct Ram {
 }
 
 impl Ram {
-    /// The RAM of `board` that neither its tree reserves nor the loader has used.
+    /// The RAM of `board` that neither its tree reserves nor the loader has used. The tree itself is in it, for it has
+    /// been read.
     pub fn of(board: &Board, handover: &Handover) -> Self {
         let taken = taken(board, handover);
         let usable = board.memory.usable(&taken).filter_map(addressable);
@@ -132,7 +133,7 @@ fn addressable(range: FrameRange) -> Option<FrameRange> {
     FrameRange::new(range.start(), count)
 }
 
-/// What the loader and firmware put into RAM.
+/// What the loader and firmware put into RAM, and is needed.
 fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
     let mut taken = Vec::new();
     let mut take = |range: Option<MemoryRange>| {
@@ -141,7 +142,6 @@ fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
         }
     };
     take(range_of(handover.image()));
-    take(handover.device_tree_frames().and_then(range_of));
     take(initrd::place(board));
     for cpu in board.cpus.iter() {
         take(spin_table(cpu));

@@ -32,7 +32,8 @@ use vmsa::asid::Asid;
 
 /// What the kernel starts with.
 pub struct Handover {
-    /// The device tree that x0 pointed to: its `totalsize` bytes, read-only.
+    /// The device tree that x0 pointed to: its `totalsize` bytes, read-only. Nobody looks at it any more once its frames
+    /// are given away as RAM.
     pub device_tree: Result<&'static [u8], NoDeviceTree>,
     /// What x0 held: where it is in physical memory.
     pub device_tree_at: PhysAddr,
