@@ -7,7 +7,7 @@
 
 use crate::descriptor::{INVALID, Shape};
 use crate::tables::{Held, descend, first_held, put};
-use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableIndex, TableMemory};
+use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableMemory};
 use addr::{Frame, Page, PageRange};
 
 /// A region's tree of tables, named by its root.
@@ -31,8 +31,8 @@ pub enum Height {
 /// How far a dismantling came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dismantled {
-    /// Something is left.
-    Partly,
+    /// Something is left, from this page on.
+    Partly(u64),
     /// All frames, the root last, have been visited.
     Wholly,
 }
@@ -204,12 +204,14 @@ impl RegionTables {
         Some(table)
     }
 
-    /// Takes up to `limit` frames, blocks and tables out, fewer where many entries are empty, lowest index
-    /// first and a table after what was in it, and tells `visit` of each. For regions that nobody has attached any more: no
-    /// TLB holds anything of them, so there is nothing to invalidate.
+    /// Takes up to `limit` frames, blocks and tables out from page `from` on, below which nothing is left, fewer
+    /// where many entries are empty, lowest index first and a table after what was in it, and tells `visit` of
+    /// each. For regions that nobody has attached any more: no TLB holds anything of them, so there is nothing
+    /// to invalidate.
     pub fn dismantle(
         self,
         memory: &mut impl TableMemory,
+        from: u64,
         limit: usize,
         mut visit: impl FnMut(Piece),
     ) -> Dismantled {
@@ -217,10 +219,14 @@ impl RegionTables {
             frames: limit,
             entries: MOST_ENTRIES,
         };
-        if empty(memory, self.root, self.height.top(), &mut left, &mut visit) == Dismantled::Partly
-            || left.frames == 0
-        {
-            return Dismantled::Partly;
+        let all = PageRange::between(Page::from_number(from), Page::from_number(self.height.pages()));
+        let stopped =
+            all.and_then(|all| empty(memory, self.root, self.height.top(), all, &mut left, &mut visit));
+        if let Some(page) = stopped {
+            return Dismantled::Partly(page.number());
+        }
+        if left.frames == 0 {
+            return Dismantled::Partly(self.height.pages());
         }
         visit(Piece::Frame(self.root));
         Dismantled::Wholly
@@ -237,8 +243,8 @@ impl RegionTables {
     }
 }
 
-/// Entries that one call looks at, all of them from the start again. More than the way to one frame can take
-/// (three tables), so that each call gets on.
+/// Entries that one call looks at. More than the way to one frame can take (three tables), so that each call
+/// gets on.
 const MOST_ENTRIES: usize = 4 * crate::ENTRIES as usize;
 
 /// What a call may still do.
@@ -247,39 +253,46 @@ struct Left {
     entries: usize,
 }
 
-/// Empties a table; depth is bounded by the height.
+/// Takes out what a table holds for `range`; depth is bounded by the height. Answers a page of the first entry
+/// that may not have gone, if there is one.
 fn empty(
     memory: &mut impl TableMemory,
     table: Frame,
     level: Level,
+    range: PageRange,
     left: &mut Left,
     visit: &mut impl FnMut(Piece),
-) -> Dismantled {
-    for index in TableIndex::all() {
+) -> Option<Page> {
+    let first_of_table = range.start().number() & !(level.pages() * ENTRIES - 1);
+    for index in level.indices(range) {
+        let first = first_of_table + index.get() as u64 * level.pages();
         let Some(entries) = left.entries.checked_sub(1) else {
-            return Dismantled::Partly;
+            return Some(Page::from_number(first));
         };
         left.entries = entries;
         let raw = memory.load(table, index);
-        let below = match Shape::of(raw, level) {
-            Shape::Invalid => continue,
-            Shape::Leaf if level == Level::Two => Piece::Block(Leaf::frame_of(raw)),
-            Shape::Leaf => Piece::Frame(Leaf::frame_of(raw)),
-            Shape::Table => {
+        let piece = match (Shape::of(raw, level), level.next()) {
+            (Shape::Leaf, None) => Piece::Frame(Leaf::frame_of(raw)),
+            (Shape::Leaf, Some(_)) => Piece::Block(Leaf::frame_of(raw)),
+            (Shape::Table, Some(below)) => {
+                let entry = level.extent(Page::from_number(first));
+                let part = range.intersection(entry).unwrap_or(entry);
                 let frame = Table::decode(raw).frame;
-                let Some(next) = level.next() else { continue };
-                if empty(memory, frame, next, left, visit) == Dismantled::Partly {
-                    return Dismantled::Partly;
+                let stopped = empty(memory, frame, below, part, left, visit);
+                if stopped.is_some() {
+                    return stopped;
                 }
                 Piece::Frame(frame)
             }
+            (Shape::Invalid, _) | (Shape::Table, None) => continue,
         };
         if left.frames == 0 {
-            return Dismantled::Partly;
+            // A table whose pages have gone is come back to by the last of them.
+            return Some(Page::from_number(first + level.pages() - 1));
         }
         memory.store(table, index, INVALID);
-        visit(below);
+        visit(piece);
         left.frames -= 1;
     }
-    Dismantled::Wholly
+    None
 }

@@ -93,21 +93,22 @@ fn a_step_through_tables_that_are_nearly_empty_is_short_and_gets_on() {
     for gib in 0..64 {
         region.install((gib << 18) + (1 << 18) - 1);
     }
-    let mut given_back = 0;
+    let (mut given_back, mut from) = (0, 0);
     loop {
         region.memory.loads.set(0);
         let before = given_back;
         let done = region
             .tables
-            .dismantle(&mut region.memory, 64, |_| given_back += 1);
+            .dismantle(&mut region.memory, from, 64, |_| given_back += 1);
         assert!(
             region.memory.loads.get() <= 2048,
             "{:?} loads",
             region.memory.loads
         );
         assert!(given_back > before, "each step gets on");
-        if done == Dismantled::Wholly {
-            break;
+        match done {
+            Dismantled::Partly(next) => from = next,
+            Dismantled::Wholly => break,
         }
     }
     assert_eq!(given_back, 64 + region.frames.used());
@@ -135,10 +136,10 @@ proptest! {
         }
         let expected = indices.len() + region.frames.used();
         let mut visited = BTreeMap::new();
-        let (mut order, mut steps) = (Vec::new(), 0);
+        let (mut order, mut steps, mut from) = (Vec::new(), 0, 0);
         loop {
             let before = order.len();
-            let done = region.tables.dismantle(&mut region.memory, limit, |piece| {
+            let done = region.tables.dismantle(&mut region.memory, from, limit, |piece| {
                 let frame = piece.first();
                 assert_eq!(visited.insert(frame, ()), None, "{frame:?} was visited twice");
                 order.push(frame);
@@ -146,8 +147,9 @@ proptest! {
             assert!(order.len() - before <= limit);
             steps += 1;
             assert!(steps <= expected + 1, "each step makes progress");
-            if done == Dismantled::Wholly {
-                break;
+            match done {
+                Dismantled::Partly(next) => from = next,
+                Dismantled::Wholly => break,
             }
         }
         assert_eq!(order.len(), expected);

@@ -46,7 +46,8 @@ impl Machine {
     /// The fault that the CPU takes. It may be one that only a stale TLB entry explains.
     ///
     /// # Panics
-    /// If it uses an entry of another space, or fetches from a frame that was not published.
+    /// If it uses an entry of another space, or fetches from a frame that was not published; or if entries have
+    /// become valid that were not.
     pub fn access(&mut self, space: &Space, addr: VirtAddr, kind: AccessKind) -> Result<PhysAddr, Fault> {
         self.access_on(0, space, addr, kind)
     }
@@ -66,6 +67,10 @@ impl Machine {
         if page.number() >= USER_PAGES {
             return Err(Fault::NotUser);
         }
+        assert!(
+            self.is_published,
+            "a program goes on before entries that became valid are published"
+        );
         let asid = self.switch(cpu, space.id);
         let entry = self.translate(
             cpu,

@@ -24,6 +24,8 @@ pub struct Machine {
     pub(crate) counts: Counts,
     pub(crate) speculation: Speculation,
     pub(crate) sabotage: Sabotage,
+    /// Whether all entries that became valid have been published.
+    pub(crate) is_published: bool,
 }
 
 impl Machine {
@@ -40,6 +42,7 @@ impl Machine {
             counts: Counts::default(),
             speculation: Speculation::WhenTold,
             sabotage: Sabotage::None,
+            is_published: true,
         }
     }
 

@@ -44,6 +44,14 @@ impl Mmu for Machine {
         }
     }
 
+    fn publish_entries(&mut self) {
+        if self.sabotage != Sabotage::ForgetPublishingEntries {
+            self.is_published = true;
+        }
+        self.counts.dsb_stores += 1;
+        self.counts.isb += 1;
+    }
+
     fn create_space(&mut self, root: Frame) -> Space {
         TableMemory::zero(self, root);
         self.spaces_made += 1;
@@ -108,7 +116,7 @@ impl Mmu for Machine {
             attributes: Attributes::user(perms, kind),
         };
         space.tables.install(self, page, leaf, || tables.take());
-        self.publish_stores();
+        self.is_published = false;
     }
 
     fn install_block(
@@ -125,7 +133,7 @@ impl Mmu for Machine {
             attributes: Attributes::user(perms, MemoryKind::Normal),
         };
         space.tables.install_block(self, slot, block, || tables.take());
-        self.publish_stores();
+        self.is_published = false;
     }
 
     fn install_shared(
@@ -142,7 +150,7 @@ impl Mmu for Machine {
         space
             .tables
             .install_shared(self, pages, region, first, perms, || tables.take());
-        self.publish_stores();
+        self.is_published = false;
     }
 
     fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
@@ -186,7 +194,7 @@ impl Mmu for Machine {
     ) -> (Stale, Page) {
         self.let_run(from.id);
         let (extent, end) = from.tables.share(self, to.tables, range, most, &mut Heir(source));
-        self.publish_stores();
+        self.is_published = false;
         (self.owe(from.id, extent), end)
     }
 
@@ -220,7 +228,7 @@ impl Mmu for Machine {
         space
             .tables
             .link(self, slots, region, first, perms, || tables.take());
-        self.publish_stores();
+        self.is_published = false;
     }
 
     fn unlink(
@@ -267,7 +275,7 @@ impl Mmu for Machine {
 
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {
         self.region(tree).install(self, index, frame, || tables.take());
-        self.publish_stores();
+        self.is_published = false;
     }
 
     fn shared_install_block(
@@ -279,17 +287,20 @@ impl Mmu for Machine {
     ) {
         self.region(tree)
             .install_block(self, index, first, || tables.take());
-        self.publish_stores();
+        self.is_published = false;
     }
 
     fn shared_dismantle(
         &mut self,
         tree: SharedTree,
+        from: u64,
         limit: usize,
         mut visit: impl FnMut(Piece),
     ) -> Dismantled {
         let mut gone = Vec::new();
-        let done = self.region(tree).dismantle(self, limit, |piece| gone.push(piece));
+        let done = self
+            .region(tree)
+            .dismantle(self, from, limit, |piece| gone.push(piece));
         // Nobody has the region attached, and all who had have flushed.
         for piece in gone {
             match piece {
@@ -307,7 +318,7 @@ impl Mmu for Machine {
             }
         }
         match done {
-            vmsa::Dismantled::Partly => Dismantled::Partly,
+            vmsa::Dismantled::Partly(page) => Dismantled::Partly(page),
             vmsa::Dismantled::Wholly => Dismantled::Wholly,
         }
     }
@@ -384,11 +395,6 @@ impl Machine {
                 self.park(cpu);
             }
         }
-    }
-
-    fn publish_stores(&mut self) {
-        self.counts.dsb_stores += 1;
-        self.counts.isb += 1;
     }
 
     /// What a flush does, or the mistake that is made with unlinked slots.

@@ -25,4 +25,6 @@ pub enum Sabotage {
     KeepTlbsAtRollover,
     /// `publish_code` does nothing.
     ForgetPublishing,
+    /// `publish_entries` does nothing.
+    ForgetPublishingEntries,
 }

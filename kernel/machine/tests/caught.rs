@@ -307,6 +307,16 @@ fn an_address_space_ended_while_it_runs() {
 }
 
 #[test]
+#[should_panic(expected = "before entries that became valid are published")]
+fn an_entry_that_is_used_before_it_was_published() {
+    let mut bench = Bench::new();
+    let mut space = bench.space();
+    bench.machine.sabotage(Sabotage::ForgetPublishingEntries);
+    bench.map(&mut space, 5, Perms::READ);
+    let _ = bench.machine.access(&space, at(5), AccessKind::Read);
+}
+
+#[test]
 #[should_panic(expected = "is a table still linked")]
 fn a_region_dismantled_while_it_is_attached() {
     let mut bench = Bench::new();
@@ -314,7 +324,7 @@ fn a_region_dismantled_while_it_is_attached() {
     let tree = bench.region(TreeHeight::One);
     bench.share(tree, 0);
     bench.link(&mut space, 512, tree, 0, Perms::READ);
-    bench.machine.shared_dismantle(tree, 10, |_| ());
+    bench.machine.shared_dismantle(tree, 0, 10, |_| ());
 }
 
 #[test]
@@ -326,7 +336,7 @@ fn a_region_dismantled_before_its_last_attacher_flushed() {
     bench.share(tree, 0);
     bench.link(&mut space, 512, tree, 0, Perms::READ);
     let (_stale, _) = bench.unlink(&mut space, 512, everywhere());
-    bench.machine.shared_dismantle(tree, 10, |_| ());
+    bench.machine.shared_dismantle(tree, 0, 10, |_| ());
 }
 
 #[test]
@@ -340,7 +350,7 @@ fn a_first_touch_seen_through_a_link_that_is_gone_but_not_flushed() {
     let (_stale, _) = bench.unlink(&mut space, 512, everywhere());
     let frame = bench.share(tree, 1);
     // The space's walk cache knows the table, so the walker has found the new frame too.
-    bench.machine.shared_dismantle(tree, 1, |_| ());
+    bench.machine.shared_dismantle(tree, 0, 1, |_| ());
     bench.machine.assert_free(frame);
 }
 

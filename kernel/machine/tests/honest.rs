@@ -286,7 +286,7 @@ fn a_region_goes_after_the_last_attachment_with_all_its_frames() {
         let mut gone = Vec::new();
         let done = bench
             .machine
-            .shared_dismantle(tree, 2, |piece| gone.push(piece.first()));
+            .shared_dismantle(tree, 0, 2, |piece| gone.push(piece.first()));
         gone.into_iter().for_each(|frame| bench.frames.give(frame));
         if done == Dismantled::Wholly {
             break;
@@ -383,6 +383,7 @@ fn device_memory_is_mapped_and_never_executable() {
         MemoryKind::Device,
         &mut bench.frames,
     );
+    bench.machine.publish_entries();
     let phys = bench
         .machine
         .access(&space, VirtAddr::new(0x5018), AccessKind::Write);

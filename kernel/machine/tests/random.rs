@@ -284,13 +284,14 @@ impl World {
         for process in std::mem::take(&mut self.processes) {
             self.empty_and_destroy(process);
         }
-        let mut gone = Vec::new();
-        while self
-            .bench
-            .machine
-            .shared_dismantle(self.tree, 3, |piece| gone.push(piece.first()))
-            == Dismantled::Partly
-        {}
+        let (mut gone, mut from) = (Vec::new(), 0);
+        while let Dismantled::Partly(next) =
+            self.bench
+                .machine
+                .shared_dismantle(self.tree, from, 3, |piece| gone.push(piece.first()))
+        {
+            from = next;
+        }
         gone.into_iter().for_each(|frame| self.bench.frames.give(frame));
         assert_eq!(self.bench.frames.used(), 0, "every frame has come back");
         assert_eq!(self.bench.machine.table_count(), 0);

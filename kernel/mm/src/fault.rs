@@ -5,7 +5,7 @@ use crate::mmu::Mmu;
 use crate::region::{Region, RegionTable};
 use crate::space::{Space, SpaceId, SpaceState};
 use crate::touch::Touch;
-use crate::vma::{Attachment, Backing, Vma, VmaId, VmaState, Vmas, existing, existing_mut};
+use crate::vma::{Attachment, Backing, Vma, VmaState, existing, existing_mut};
 use abi::process::FaultKind;
 use abi::shm::{ShmId, ShmKey};
 use addr::{Page, PageRange, Perms, VirtAddr};
@@ -96,8 +96,9 @@ impl<M: Mmu> MemoryManager<M> {
         if existing(vmas, id).growth_to(page).is_some() {
             space.grow(frames, vmas, id, page, needed)?;
         }
-        existing_mut(vmas, id).is_touched = true;
-        let vma = usable(space, vmas, id, page).ok_or(FaultCause::Unmapped)?;
+        let vma = existing_mut(vmas, id);
+        vma.is_touched = true;
+        let vma = usable(space, vma, page).ok_or(FaultCause::Unmapped)?;
         if !vma.perms.contains(needed) {
             return Err(FaultCause::NotPermitted);
         }
@@ -112,25 +113,22 @@ impl<M: Mmu> MemoryManager<M> {
         match vma.backing {
             Backing::Linked(attachment) => {
                 let region = attached(regions, attachment);
-                touch.linked(attachment, region, shared_present)
+                touch.linked(attachment, region, shared_present)?;
             }
             Backing::Paged(attachment) => {
                 let region = attached(regions, attachment);
-                touch.paged(attachment, region, shared_present)
+                touch.paged(attachment, region, shared_present)?;
             }
             Backing::Blocks(attachment) => {
                 let region = attached(regions, attachment);
-                touch.block(attachment, region, shared_present)
+                touch.block(attachment, region, shared_present)?;
             }
-            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => {
-                touch.private();
-                Ok(())
-            }
-            Backing::Physical(first, kind) => {
-                touch.physical(first, kind);
-                Ok(())
-            }
+            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => touch.private(),
+            Backing::Physical(first, kind) => touch.physical(first, kind),
         }
+        // What came to be valid in the region's tables, too.
+        mmu.publish_entries();
+        Ok(())
     }
 
     /// Whether a touch that was refused because nothing can be used there may be served when what goes on in
@@ -155,7 +153,7 @@ impl<M: Mmu> MemoryManager<M> {
     pub fn describe(&self, space: SpaceId, address: VirtAddr) -> Option<VmaFacts> {
         let space = self.spaces.get(typed(space))?;
         let id = space.set.containing(&self.vmas, address.page())?;
-        let vma = usable(space, &self.vmas, id, address.page())?;
+        let vma = usable(space, existing(&self.vmas, id), address.page())?;
         let what = match vma.backing {
             Backing::Anonymous | Backing::Stack(_) => VmaKind::Anonymous,
             Backing::MessagePage => VmaKind::MessagePage,
@@ -182,8 +180,7 @@ fn attached(regions: &mut RegionTable, attachment: Attachment) -> &mut Region {
 }
 
 /// A VMA of a space, if `page` can be used through it.
-pub(crate) fn usable<'a, H>(space: &Space<H>, vmas: &'a Vmas, id: VmaId, page: Page) -> Option<&'a Vma> {
-    let vma = existing(vmas, id);
+pub(crate) fn usable<'a, H>(space: &Space<H>, vma: &'a Vma, page: Page) -> Option<&'a Vma> {
     // A child is not complete before it is born. Its parent may have other threads.
     let is_alive = space.state != SpaceState::Ending && space.birth.is_none();
     let usable = is_alive && vma.state == VmaState::Live && vma.content().contains(page);

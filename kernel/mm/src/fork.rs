@@ -216,6 +216,7 @@ impl<M: Mmu> MemoryManager<M> {
         for (page, frame) in tray.pages.iter() {
             child.copy_page(mmu, frames, page, frame, existing(vmas, vma).perms);
         }
+        mmu.publish_entries();
         // As in `Part::cost`: absent pages are looked at, too.
         let looked_at = end.number() - rest.start().number();
         (shared.max(looked_at as usize / 16), end)

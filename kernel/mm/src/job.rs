@@ -100,14 +100,13 @@ impl<M: Mmu> MemoryManager<M> {
         if let Some(region) = space.dead {
             return Work::Did(self.dismantle_region(id, region, most));
         }
-        let search_from = space.search_from;
         if let Some(range) = space.exceeding {
             return Work::Did(self.narrow(id, range, most));
         }
-        if let Some(work) = self.arrive(id) {
-            return work;
+        if space.arriving.is_some() {
+            return self.arrive(id);
         }
-        if let Some(work) = search_from.and_then(|from| self.search(id, from)) {
+        if let Some(work) = space.search_from.and_then(|from| self.search(id, from)) {
             return work;
         }
         match job {
@@ -302,16 +301,21 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Puts what waits for a place into it: all that was there has gone.
-    fn arrive(&mut self, id: SpaceId) -> Option<Work> {
+    fn arrive(&mut self, id: SpaceId) -> Work {
         let Self {
             frames, spaces, vmas, ..
         } = self;
-        let space = spaces.get_mut(typed(id))?;
-        let Arriving {
+        let Some(space) = spaces.get_mut(typed(id)) else {
+            return Work::NothingLeft;
+        };
+        let Some(Arriving {
             vma,
             range,
             mut tables,
-        } = space.arriving.take()?;
+        }) = space.arriving.take()
+        else {
+            return Work::NothingLeft;
+        };
         let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
         let manner = existing(vmas, vma).manner();
         let needed = tables_needed(range, manner, Neighbours::at(vmas, fit.spot));
@@ -319,7 +323,7 @@ impl<M: Mmu> MemoryManager<M> {
         frames.release(tables.split(rest));
         space.place(vmas, vma, fit.spot, tables);
         space.merge_in(vmas, range);
-        Some(Work::Did(1))
+        Work::Did(1)
     }
 
     /// Undoes what will never arrive.

@@ -35,6 +35,7 @@ impl<M: Mmu> MemoryManager<M> {
             MemoryKind::Normal,
             &mut tables,
         );
+        mmu.publish_entries();
         Ok(frame)
     }
 

@@ -4,10 +4,12 @@
 //! stale. The memory manager decides *what* is mapped; an implementation knows *how* a
 //! descriptor looks, and which barriers and invalidations a change needs.
 //!
-//! Three rules make the methods infallible and safe to call in any order:
+//! Four rules make the methods infallible and safe to call in any order:
 //!
 //! * Table frames come from a [`FrameSource`] that the caller has reserved for, so `install` and
 //!   `link` cannot fail.
+//! * What becomes valid may be seen at any time, and is certain to be only after
+//!   [`Mmu::publish_entries`]: once for all of it, before the program goes on.
 //! * Taking a translation away yields a [`Stale`]. Nothing that was reachable through it may be
 //!   reused until [`Mmu::flush`] has turned it into a [`Flushed`].
 //! * A valid entry is never made to lead elsewhere: `install` and `link` are called for absent
@@ -130,6 +132,10 @@ pub trait Mmu {
     /// "Concurrent modification and execution of instructions"). Called before a frame becomes
     /// executable.
     fn publish_code(&mut self, frame: Frame);
+
+    /// Lets every walk that begins from now on see the entries that have become valid: by `install`, `link`
+    /// and others like them, in an address space or a region.
+    fn publish_entries(&mut self);
 
     /// A new address space without translations; `root` becomes its topmost table.
     fn create_space(&mut self, root: Frame) -> Self::Space;
@@ -268,10 +274,16 @@ pub trait Mmu {
         tables: &mut impl FrameSource,
     );
 
-    /// Takes up to `limit` leaves and tables out of a region that nobody has attached, from the
-    /// lowest index on, and tells `visit` of each. Returns whether anything but the root
-    /// is left; when nothing is, the root has been visited too.
-    fn shared_dismantle(&mut self, tree: SharedTree, limit: usize, visit: impl FnMut(Piece)) -> Dismantled;
+    /// Takes up to `limit` leaves and tables out of a region that nobody has attached, from page `from` on,
+    /// below which nothing is left, and tells `visit` of each. When nothing is left at all, the root
+    /// has been visited too.
+    fn shared_dismantle(
+        &mut self,
+        tree: SharedTree,
+        from: u64,
+        limit: usize,
+        visit: impl FnMut(Piece),
+    ) -> Dismantled;
 }
 
 /// What a dismantling came across.
@@ -295,8 +307,8 @@ impl Piece {
 /// How far a dismantling came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dismantled {
-    /// Call again.
-    Partly,
+    /// Call again, from this page on.
+    Partly(u64),
     /// All frames, the root included, have been visited.
     Wholly,
 }

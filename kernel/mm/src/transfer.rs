@@ -190,6 +190,7 @@ impl<M: Mmu> MemoryManager<M> {
             let hardware = &mut destination.hardware;
             mmu.install(hardware, page, frame, perms, MemoryKind::Normal, &mut tables);
         }
+        mmu.publish_entries();
     }
 }
 

@@ -6,6 +6,7 @@ use crate::mmu::Mmu;
 use crate::region::RegionId;
 use crate::space::{SpaceId, SpaceState};
 use crate::vma::Backing;
+use crate::vma::existing;
 use abi::Errno;
 use addr::{Page, Perms, VirtAddr};
 
@@ -56,7 +57,7 @@ impl<M: Mmu> MemoryManager<M> {
         let vma = found
             .set
             .containing(&self.vmas, page)
-            .and_then(|vma| usable(found, &self.vmas, vma, page))
+            .and_then(|vma| usable(found, existing(&self.vmas, vma), page))
             .filter(|vma| vma.perms.contains(Perms::READ))
             .ok_or(Errno::EFAULT)?;
         match vma.backing {

@@ -162,6 +162,10 @@ impl Mmu for Hardware {
         direct_map::publish_code(frame);
     }
 
+    fn publish_entries(&mut self) {
+        tlb::publish_new_entries();
+    }
+
     fn create_space(&mut self, root: Frame) -> Space {
         Space {
             tables: Tables::create(&mut DirectTables, root),
@@ -197,7 +201,6 @@ impl Mmu for Hardware {
         space
             .tables
             .install(&mut DirectTables, page, leaf, || tables.take());
-        tlb::publish_new_entries();
     }
 
     fn install_block(
@@ -215,7 +218,6 @@ impl Mmu for Hardware {
         space
             .tables
             .install_block(&mut DirectTables, slot, block, || tables.take());
-        tlb::publish_new_entries();
     }
 
     fn install_shared(
@@ -231,7 +233,6 @@ impl Mmu for Hardware {
         space
             .tables
             .install_shared(&mut DirectTables, pages, region, first, perms, || tables.take());
-        tlb::publish_new_entries();
     }
 
     fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Perms)> {
@@ -278,7 +279,6 @@ impl Mmu for Hardware {
         let (extent, end) = from
             .tables
             .share(&mut DirectTables, to.tables, range, most, &mut Heir(source));
-        tlb::publish_new_entries();
         let extent = of_mm(extent);
         (Stale { extent }, end)
     }
@@ -311,7 +311,6 @@ impl Mmu for Hardware {
         space
             .tables
             .link(&mut DirectTables, slots, region, first, perms, || tables.take());
-        tlb::publish_new_entries();
     }
 
     fn unlink(
@@ -351,7 +350,6 @@ impl Mmu for Hardware {
 
     fn shared_install(&mut self, tree: SharedTree, index: u64, frame: Frame, tables: &mut impl FrameSource) {
         region(tree).install(&mut DirectTables, index, frame, || tables.take());
-        tlb::publish_new_entries();
     }
 
     fn shared_install_block(
@@ -362,17 +360,17 @@ impl Mmu for Hardware {
         tables: &mut impl FrameSource,
     ) {
         region(tree).install_block(&mut DirectTables, index, first, || tables.take());
-        tlb::publish_new_entries();
     }
 
     fn shared_dismantle(
         &mut self,
         tree: SharedTree,
+        from: u64,
         limit: usize,
         mut visit: impl FnMut(Piece),
     ) -> Dismantled {
-        match region(tree).dismantle(&mut DirectTables, limit, |it| visit(piece(it))) {
-            vmsa::Dismantled::Partly => Dismantled::Partly,
+        match region(tree).dismantle(&mut DirectTables, from, limit, |it| visit(piece(it))) {
+            vmsa::Dismantled::Partly(page) => Dismantled::Partly(page),
             vmsa::Dismantled::Wholly => Dismantled::Wholly,
         }
     }

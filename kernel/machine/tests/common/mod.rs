@@ -104,6 +104,7 @@ impl Bench {
             MemoryKind::Normal,
             &mut self.frames,
         );
+        self.machine.publish_entries();
     }
 
     /// Takes permissions of `count` pages away and flushes.
@@ -147,6 +148,7 @@ impl Bench {
     pub fn link(&mut self, space: &mut Space, slot: u64, tree: SharedTree, number: u64, perms: Perms) {
         self.machine
             .link(space, pages(slot, 512), tree, number, perms, &mut self.frames);
+        self.machine.publish_entries();
     }
 
     pub fn unlink(&mut self, space: &mut Space, slot: u64, vacant: PageRange) -> (Stale, Vec<Frame>) {
@@ -167,6 +169,7 @@ impl Bench {
         let tables = &mut self.frames;
         self.machine
             .install_block(space, page(slot), first, perms, tables);
+        self.machine.publish_entries();
         first
     }
 
@@ -180,6 +183,7 @@ impl Bench {
         let frame = self.frames.take();
         self.machine.zero(frame);
         self.machine.shared_install(tree, index, frame, &mut self.frames);
+        self.machine.publish_entries();
         frame
     }
 }

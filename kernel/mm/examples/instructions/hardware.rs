@@ -57,6 +57,8 @@ impl Mmu for Hardware {
 
     fn publish_code(&mut self, _: Frame) {}
 
+    fn publish_entries(&mut self) {}
+
     fn create_space(&mut self, root: Frame) -> Space {
         Space(Tables::create(self, root))
     }
@@ -214,6 +216,7 @@ impl Mmu for Hardware {
     fn shared_dismantle(
         &mut self,
         tree: SharedTree,
+        from: u64,
         limit: usize,
         mut visit: impl FnMut(Piece),
     ) -> Dismantled {
@@ -221,8 +224,8 @@ impl Mmu for Hardware {
             vmsa::Piece::Frame(frame) => Piece::Frame(frame),
             vmsa::Piece::Block(first) => Piece::Block(first),
         };
-        match region(tree).dismantle(self, limit, |it| visit(piece(it))) {
-            vmsa::Dismantled::Partly => Dismantled::Partly,
+        match region(tree).dismantle(self, from, limit, |it| visit(piece(it))) {
+            vmsa::Dismantled::Partly(page) => Dismantled::Partly(page),
             vmsa::Dismantled::Wholly => Dismantled::Wholly,
         }
     }

@@ -53,7 +53,16 @@ fn main() {
         end(&mut desk, child);
         touch_and_unmap(&mut desk, round);
     }
+    let range = filled(&mut desk, 64 * PAGE);
+    let slots = filled(&mut desk, FRAMES / 2 * PAGE);
     for _ in 0..ROUNDS {
+        let at = desk.attach(range);
+        touch_range(&mut desk, at);
+        detach_range(&mut desk, at);
+        let at = desk.attach(slots);
+        desk.fault(at);
+        desk.fault(at + FRAMES / 4 * PAGE);
+        detach_slots(&mut desk, at);
         touch_and_detach(&mut desk);
         move_there_and_unmap(&mut desk);
     }
@@ -132,6 +141,35 @@ fn touch_again(desk: &mut Desk, address: u64) {
 #[inline(never)]
 fn unmap_present(desk: &mut Desk, at: u64) {
     desk.unmap(at, PAGES * PAGE);
+}
+
+/// A segment with all pages of its first 64, and one of each of its slots.
+fn filled(desk: &mut Desk, bytes: u64) -> ShmId {
+    let id = desk.get(0, bytes);
+    let at = desk.attach(id);
+    (0..64).for_each(|page| desk.fault(at + page * PAGE));
+    (0..bytes / PAGE)
+        .step_by(PAGES as usize)
+        .for_each(|page| desk.fault(at + page * PAGE));
+    desk.detach(at);
+    id
+}
+
+/// 64 pages that somebody else has touched.
+#[inline(never)]
+fn touch_range(desk: &mut Desk, address: u64) {
+    desk.fault(std::hint::black_box(address));
+}
+
+#[inline(never)]
+fn detach_range(desk: &mut Desk, address: u64) {
+    desk.detach(std::hint::black_box(address + 1) - 1);
+}
+
+/// 64 slots of 2 MiB, of which half are linked.
+#[inline(never)]
+fn detach_slots(desk: &mut Desk, address: u64) {
+    desk.detach(std::hint::black_box(address + 2) - 2);
 }
 
 fn touch_and_detach(desk: &mut Desk) {

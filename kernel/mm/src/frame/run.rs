@@ -45,12 +45,12 @@ impl Run {
         if self.count == MOST_IN_RUN {
             return false;
         }
-        let is_before = position + 1 == self.start;
-        let is_after = position == self.start + self.count;
-        if is_before {
+        if position + 1 == self.start {
             self.start = position;
+        } else if position != self.start + self.count {
+            return false;
         }
-        self.count += usize::from(is_before || is_after);
-        is_before || is_after
+        self.count += 1;
+        true
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Contents {
     all_tables: u64,
     /// Frames of pages below this one can be executed: what is in them is published.
     published: u64,
+    /// Pages below this one have gone: it is being taken apart.
+    dismantled: u64,
 }
 
 /// What a region's memory comes in.
@@ -94,6 +96,7 @@ impl Contents {
             tables: 0,
             all_tables: tables(pages.get(), unit),
             published: 0,
+            dismantled: 0,
         }
     }
 
@@ -340,7 +343,7 @@ impl Contents {
                 };
                 // Leaves and tables come mixed; which is which no longer matters to anybody.
                 let (mut single, mut in_blocks) = (0, 0);
-                let dismantled = mmu.shared_dismantle(tree, limit, |piece| match piece {
+                let dismantled = mmu.shared_dismantle(tree, self.dismantled, limit, |piece| match piece {
                     Piece::Frame(frame) => {
                         frames.give_back(frame, proof);
                         single += 1;
@@ -357,7 +360,10 @@ impl Contents {
                 self.present -= leaves + in_blocks;
                 self.tables -= single - leaves;
                 match dismantled {
-                    Dismantled::Partly => Emptied::Partly,
+                    Dismantled::Partly(page) => {
+                        self.dismantled = page;
+                        Emptied::Partly
+                    }
                     Dismantled::Wholly => Emptied::Wholly,
                 }
             }
