@@ -15,6 +15,7 @@ use crate::{Error, sys};
 use abi::Handle;
 use abi::layout::PAGE_BYTES;
 use abi::process::CreateThread;
+use core::cell::Cell;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -150,29 +151,27 @@ impl Drop for Running {
 struct Block<F, T> {
     /// 1 when the result is there, and all that the work has borrowed is given back.
     returned: AtomicU32,
-    work: Option<F>,
-    result: Option<T>,
+    work: Cell<Option<F>>,
+    result: Cell<Option<T>>,
 }
 
 impl<F, T> Block<F, T> {
     const fn of(work: F) -> Self {
         Self {
             returned: AtomicU32::new(0),
-            work: Some(work),
-            result: None,
+            work: Cell::new(Some(work)),
+            result: Cell::new(None),
         }
     }
 }
 
 /// Where a thread begins: the kernel passes the word of [`CreateThread`] in x2.
 extern "C" fn run<F: FnOnce() -> T, T>(_: u64, _: u64, block: NonNull<Block<F, T>>) -> ! {
-    // SAFETY: `begin` passed it a block; of all its parts but the first nobody else uses any before that says so.
-    unsafe {
-        let work = (*block.as_ptr()).work.take();
-        (*block.as_ptr()).result = work.map(|work| work());
-        // Release: whoever sees this sees what the work has done.
-        (*block.as_ptr()).returned.store(1, Ordering::Release);
-    }
+    // SAFETY: `begin` passed it a block, whose cells nobody else uses before the word says so.
+    let block = unsafe { block.as_ref() };
+    block.result.set(block.work.take().map(|work| work()));
+    // Release: whoever sees this sees what the work has done.
+    block.returned.store(1, Ordering::Release);
     sys::thread::exit(0)
 }
 
@@ -180,7 +179,7 @@ extern "C" fn run<F: FnOnce() -> T, T>(_: u64, _: u64, block: NonNull<Block<F, T
 /// At `block` is a `Block<F, T>` whose work has returned, and nobody else takes its result.
 unsafe fn take<F, T>(block: NonNull<u8>) -> Option<T> {
     // SAFETY: as the caller promises.
-    unsafe { (*block.cast::<Block<F, T>>().as_ptr()).result.take() }
+    unsafe { block.cast::<Block<F, T>>().as_ref() }.result.take()
 }
 
 /// # Safety
