@@ -1,7 +1,7 @@
 //! Programs that run while the shell goes on.
 
 use crate::SYSTEM;
-use abi::process::End;
+use abi::process::{End, Pid};
 use abi::system::ProcessState;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -50,11 +50,19 @@ impl Job {
 }
 
 impl Jobs {
-    /// One more, whose number is printed.
+    /// Prints the number of the next one, which is process `pid`.
+    pub fn announce(&self, pid: Pid) {
+        println!("[{}] {}", self.next_number(), pid.0);
+    }
+
+    /// One more.
     pub fn add(&mut self, text: String, child: Child) {
-        let number = self.jobs.last().map_or(1, |last| last.number + 1);
-        println!("[{number}] {}", child.pid().0);
+        let number = self.next_number();
         self.jobs.push(Job { number, text, child });
+    }
+
+    fn next_number(&self) -> u32 {
+        self.jobs.last().map_or(1, |last| last.number + 1)
     }
 
     /// Prints all.

@@ -3,10 +3,11 @@
 use crate::SYSTEM;
 use crate::session::Session;
 use abi::Handle;
+use abi::process::Pid;
 use alloc::format;
 use alloc::string::String;
 use rt::Failure;
-use rt::spawn::{Child, Command};
+use rt::spawn::{Child, Command, Loaded};
 
 /// This program. It may start programs for the system, so it must hold the system itself.
 const SHELL: &str = "shell";
@@ -16,6 +17,19 @@ const SHELL: &str = "shell";
 /// # Errors
 /// There is no such program, or it cannot be started.
 pub fn start(session: &Session, argv: &[String], console: Option<Handle>) -> Result<Child, Failure> {
+    start_announced(session, argv, console, |_| ())
+}
+
+/// The same, and tells its number to `announce` before it runs.
+///
+/// # Errors
+/// The same.
+pub fn start_announced(
+    session: &Session,
+    argv: &[String],
+    console: Option<Handle>,
+    announce: impl FnOnce(Pid),
+) -> Result<Child, Failure> {
     let (name, arguments) = argv
         .split_first()
         .ok_or_else(|| Failure::new("there is no command"))?;
@@ -39,7 +53,8 @@ pub fn start(session: &Session, argv: &[String], console: Option<Handle>) -> Res
     if program.is_for_system || name == SHELL {
         command = command.give(Handle::PARENT.index(), SYSTEM);
     }
-    command
-        .spawn()
+    let loaded = command.load().inspect(|loaded| announce(loaded.process().pid()));
+    loaded
+        .and_then(Loaded::start)
         .map_err(|error| Failure::new(format!("{name}: {error}")))
 }

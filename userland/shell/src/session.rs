@@ -243,8 +243,14 @@ impl Session {
     /// Runs by itself, in a copy of the shell if it is more than one program.
     fn run_in_background(&mut self, chain: &Chain) {
         let child = match (&chain.first.commands[..], &chain.rest[..]) {
-            ([command], []) => launch::start(self, &self.words(command), None),
-            _ => self.fork_for(chain),
+            // First its number, and then what it prints.
+            ([command], []) => {
+                let announce = |pid| self.jobs.announce(pid);
+                launch::start_announced(self, &self.words(command), None, announce)
+            }
+            _ => self
+                .fork_for(chain)
+                .inspect(|child| self.jobs.announce(child.pid())),
         };
         self.status = match child {
             Ok(child) => {

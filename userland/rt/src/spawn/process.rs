@@ -38,6 +38,11 @@ impl Unstarted {
         self.process.get()
     }
 
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Its memory manager.
     pub fn memory(&self) -> Handle {
         self.memory.get()
