@@ -137,19 +137,24 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let vma = existing(vmas, id);
-        let (range, manner) = (vma.range(), vma.manner());
+        let (range, backing) = (vma.range(), vma.backing);
         let neighbours = Neighbours::of(vmas, id);
         if !vma.is_touched {
             self.remove_vma(space_id, id, neighbours, now);
             return EMPTY_COST;
         }
         let vacant = neighbours.around(range);
-        let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
-        let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
-        if vma.backing.owns_frames() {
-            for (_, frame) in tray.pages.iter() {
-                space.pages.put_back(frames, frame, &flushed);
-            }
+        let part = Part::of(
+            mmu,
+            &space.hardware,
+            (range, backing.manner()),
+            from,
+            vacant,
+            most,
+        );
+        let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
+        for (_, frame) in tray.pages.iter() {
+            space.pages.put_back(frames, frame, &flushed);
         }
         self.end_part(space_id, id, neighbours, &part, &flushed, now)
     }

@@ -3,7 +3,7 @@
 use crate::job::STEP_FRAMES;
 use crate::mmu::{Flushed, Mmu, Removed};
 use crate::slot::SLOT_PAGES;
-use crate::vma::Manner;
+use crate::vma::{Backing, Manner};
 use addr::{Frame, Page, PageRange};
 
 /// What of a VMA one step removes. Steps go upwards.
@@ -20,26 +20,26 @@ pub(crate) struct Tray {
     pub pages: Batch<(Page, Frame), STEP_FRAMES>,
     /// Tables that have become empty.
     pub tables: Batch<Frame, { Part::MOST_TABLES }>,
-    /// How many slots were linked.
-    links: usize,
+    /// How many pages and slots went whose frames are somebody else's.
+    others: usize,
 }
 
 impl Tray {
     pub const EMPTY: Self = Self {
         pages: Batch::new((Page::from_number(0), Frame::from_number(0))),
         tables: Batch::new(Frame::from_number(0)),
-        links: 0,
+        others: 0,
     };
 
     pub fn clear(&mut self) {
         self.pages.count = 0;
         self.tables.count = 0;
-        self.links = 0;
+        self.others = 0;
     }
 
     /// What took the time that frames do.
     fn handled(&self) -> usize {
-        self.pages.count + self.tables.count + self.links
+        self.pages.count + self.tables.count + self.others
     }
 }
 
@@ -95,26 +95,26 @@ impl Part {
         }
     }
 
-    /// Takes everything out of it and onto the tray, and waits until no CPU can reach it.
+    /// Takes everything out of it, waits until no CPU can reach it, and leaves on the tray what is not others'.
     pub fn take_out<M: Mmu>(
         &self,
         mmu: &mut M,
         space: &mut M::Space,
-        manner: Manner,
+        backing: Backing,
         tray: &mut Tray,
     ) -> Flushed {
         tray.clear();
-        let mut links = 0;
+        let (is_own, mut others) = (backing.owns_frames(), 0);
         let put = |removed| match removed {
-            Removed::Leaf(page, frame) => tray.pages.push((page, frame)),
+            Removed::Leaf(page, frame) if is_own => tray.pages.push((page, frame)),
             Removed::Table(frame) => tray.tables.push(frame),
-            Removed::Link(_) => links += 1,
+            Removed::Leaf(..) | Removed::Link(_) => others += 1,
         };
-        let stale = match manner {
+        let stale = match backing.manner() {
             Manner::Paged => mmu.unmap(space, self.range, self.vacant, put),
             Manner::Linked | Manner::Blocks => mmu.unlink(space, self.range, self.vacant, put),
         };
-        tray.links = links;
+        tray.others = others;
         mmu.flush(space, stale)
     }
 

@@ -123,11 +123,18 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let vma = existing(vmas, id);
-        let (range, manner) = (vma.range(), vma.manner());
+        let (range, backing) = (vma.range(), vma.backing);
         let neighbours = Neighbours::of(vmas, id);
         let vacant = neighbours.around(range);
-        let part = Part::of(mmu, &space.hardware, (range, manner), from, vacant, most);
-        let flushed = part.take_out(mmu, &mut space.hardware, manner, tray);
+        let part = Part::of(
+            mmu,
+            &space.hardware,
+            (range, backing.manner()),
+            from,
+            vacant,
+            most,
+        );
+        let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
 
         let pages = part.range.end().number() - from.number();
         self.move_in(heir, range.start());

@@ -100,7 +100,7 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
     /// Clears the entries that are wanted.
     fn lowest_table(&mut self, table: Frame, range: PageRange) {
         let first_of_table = range.start().number() & !(W::LEVEL.pages() * ENTRIES - 1);
-        let (mut first, mut end) = (None, range.start());
+        let (mut first, mut last) = (None, 0);
         let mut scan = W::LEVEL.scan(range);
         while let Some((index, raw)) = scan.next_valid(self.memory, table) {
             if Shape::of(raw, W::LEVEL) == Shape::Invalid {
@@ -109,11 +109,12 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
             let page = first_of_table + index.get() as u64 * W::LEVEL.pages();
             let removed = W::removed(Page::from_number(page), raw);
             self.memory.store(table, index, INVALID);
-            first = first.or(Some(Page::from_number(page)));
-            end = Page::from_number(page + W::LEVEL.pages());
+            first = first.or(Some(page));
+            last = page;
             (self.visit)(removed);
         }
-        if let Some(gone) = first.and_then(|first| PageRange::between(first, end)) {
+        let end = Page::from_number(last + W::LEVEL.pages());
+        if let Some(gone) = first.and_then(|first| PageRange::between(Page::from_number(first), end)) {
             self.widen(gone);
         }
     }

@@ -101,10 +101,10 @@ impl VmaSet {
         let Spot { before, after } = Self::spot_of(vmas, id);
         self.join(vmas, before, Some(id));
         self.join(vmas, Some(id), after);
-        tree::refresh(vmas, &mut self.tree, id);
-        if let Some(after) = after {
-            tree::refresh(vmas, &mut self.tree, after);
-        }
+        // Of two neighbours one is below the other in the tree, so the way up from the lower one passes both.
+        let is_above = existing(vmas, id).node.right.top.is_some();
+        let lower = after.filter(|_| is_above).unwrap_or(id);
+        tree::refresh(vmas, &mut self.tree, lower);
     }
 
     /// Makes two VMAs neighbours: `None` for what is below and above all.
