@@ -12,7 +12,7 @@ use mm::{Access, FaultCause, MemoryManager, SpaceId, VmaFacts, VmaKind};
 
 impl<P: Platform> Kernel<P> {
     /// The running thread touched `address` and the MMU had no translation for it, or one that
-    /// does not allow the access.
+    /// does not allow the access; and the memory manager alone could not serve that.
     pub fn memory_fault(&mut self, address: VirtAddr, access: Access) {
         let Some(thread) = self.running() else { return };
         let Some(space) = self.process_of(thread).1.space else {

@@ -6,8 +6,8 @@ use abi::MessagePage;
 use abi::process::Pid;
 use addr::Frame;
 use core::ops::DerefMut;
-use mm::MemoryManager;
 use mm::mmu::Mmu;
+use mm::{MemoryManager, SpaceId};
 
 /// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
 pub trait Platform {
@@ -31,6 +31,10 @@ pub trait Platform {
         let place = self.place(thread);
         self.registers_at(place)
     }
+
+    /// Takes note that thread number `thread` is new, and runs in `space` as long as it lives: so its touches are
+    /// served without asking the kernel which one that is.
+    fn new_thread(&mut self, thread: u32, space: SpaceId);
 
     /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which
     /// runs next on this CPU; another ran before, whose own are put away.

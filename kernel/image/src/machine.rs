@@ -18,7 +18,7 @@ use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
 use kcore::{CpuId, Interrupt, Platform, Registers};
-use mm::MemoryManager;
+use mm::{MemoryManager, SpaceId};
 use vmsa::asid::AsidBits;
 
 /// The memory manager, on this machine.
@@ -95,6 +95,8 @@ struct Kept {
     /// Of its address space, if that was active for it.
     activation: Activation,
     fp: FpUsage,
+    /// The address space it runs in, if there is such a thread. Constant as long as it lives.
+    space: Option<SpaceId>,
 }
 
 impl Kept {
@@ -103,7 +105,16 @@ impl Kept {
         registers: Registers::ZERO,
         activation: Activation::NONE,
         fp: FpUsage::Never,
+        space: None,
     };
+}
+
+/// The address space of the thread with these registers, which has just been running on this CPU.
+pub fn space_of(registers: NonNull<Registers>) -> Option<SpaceId> {
+    let kept = registers.cast::<Kept>().as_ptr();
+    // SAFETY: The vectors have the registers of threads from `Place::registers` alone. What is read was written
+    // before the thread first ran, and is not again before it has left this CPU.
+    unsafe { (*kept).space }
 }
 
 /// Where what is kept of one thread is, for ever.
@@ -194,6 +205,13 @@ impl Machine {
         self.others(self.place(thread))
     }
 
+    fn set_space(&mut self, thread: u32, space: Option<SpaceId>) {
+        let kept = self.place(thread).0.as_ptr();
+        // SAFETY: As in `others`; it is another part, and [`space_of`] does not read it now: the thread has not run
+        // yet, or has left.
+        unsafe { (*kept).space = space }
+    }
+
     /// The number of the thread whose registers these are.
     pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
         let bytes = registers.addr().get() - self.kept.addr().get();
@@ -238,6 +256,10 @@ impl Platform for Machine {
         unsafe { registers.as_mut() }
     }
 
+    fn new_thread(&mut self, thread: u32, space: SpaceId) {
+        self.set_space(thread, Some(space));
+    }
+
     fn prepare_thread(&mut self, thread: u32) {
         let usage = *self.others_of(thread).1;
         self.fp.switch_to(thread, usage);
@@ -257,6 +279,7 @@ impl Platform for Machine {
         *self.registers(thread) = Registers::ZERO;
         let (activation, fp) = self.others_of(thread);
         (*activation, *fp) = (Activation::NONE, FpUsage::Never);
+        self.set_space(thread, None);
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {

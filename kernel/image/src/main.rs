@@ -64,5 +64,5 @@ fn kernel_main(mut handover: Handover) -> ! {
     first_program::start(kernel, board, &mut log);
     kernel.log = log.into_log();
     trap::choose_way(board);
-    trap::run(kernel)
+    trap::run(kernel, memory)
 }

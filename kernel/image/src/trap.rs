@@ -7,13 +7,14 @@
 use crate::console::say;
 use crate::cpus;
 use crate::exit;
-use crate::machine::Machine;
+use crate::machine::{self, Machine, Memory, MemoryLock};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
 use abi::{Label, Operation, Words6};
+use addr::VirtAddr;
 use boards::Board;
 use core::fmt::Write;
 use core::ptr::NonNull;
@@ -25,12 +26,16 @@ use kcore::sched::Stop;
 use kcore::thread::ThreadId;
 use kcore::{Kernel, Next, Platform, Registers};
 use mm::{Access, Ahead};
+use spin::Once;
 
 /// The kernel, held.
 type KernelGuard<'a> = Guard<'a, Option<&'static mut Kernel<Machine>>>;
 
-/// All of the kernel's state. docs/concurrency.md says how it will be split.
+/// All of the kernel's state but the memory manager. docs/concurrency.md says how it will be split further.
 static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
+
+/// The memory manager, when there are programs.
+static MEMORY: Once<&'static MemoryLock> = Once::new();
 
 /// Whether calls are shown as they happen. Set once, before there is a program.
 static SHOWS_CALLS: AtomicBool = AtomicBool::new(false);
@@ -47,11 +52,12 @@ pub fn choose_way(board: &Board) {
 static NO_SHORTCUTS: AtomicBool = AtomicBool::new(false);
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
-pub fn run(kernel: &'static mut Kernel<Machine>) -> ! {
+pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) -> ! {
     // The first program shall not answer for what boot did to a device.
     if let Some(syndrome) = system_error::take_pending() {
         panic!("the memory system reported an error during boot (syndrome {syndrome:#x})");
     }
+    MEMORY.call_once(|| memory);
     let mut held = Held::nothing();
     *KERNEL.lock(&mut held).0 = Some(kernel);
     cpus::open();
@@ -190,7 +196,41 @@ extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registe
     let Some(registers) = NonNull::new(registers) else {
         panic!("an exception came without registers");
     };
+    if matches!(kind, Kind::Synchronous)
+        && let Cause::Fault(fault) = cause
+        && touch(registers, fault) == Touched::Served
+    {
+        return registers.as_ptr();
+    }
     through_kernel(|kernel| serve(kernel, kind, cause, registers)).as_ptr()
+}
+
+#[derive(PartialEq, Eq)]
+enum Touched {
+    /// The thread goes on, and tries again.
+    Served,
+    /// Nothing has happened, and the kernel is to be asked.
+    Not,
+}
+
+/// Has the memory manager serve a touch of the running thread, as it does with nearly all, beside whatever other
+/// CPUs do in the kernel. One of them may have ended the thread meanwhile; but it has not left this CPU, so its
+/// address space is there.
+fn touch(registers: NonNull<Registers>, fault: syndrome::Fault) -> Touched {
+    let (Some((address, access)), Some(space)) = (touched(fault), machine::space_of(registers)) else {
+        return Touched::Not;
+    };
+    match with_memory(|memory| memory.fault(space, address, access)) {
+        Some(Ok(())) => Touched::Served,
+        _ => Touched::Not,
+    }
+}
+
+/// Does something to the memory manager, with no lock but that one's.
+fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+    let mut held = Held::nothing();
+    let (mut memory, _) = MEMORY.get()?.lock(&mut held);
+    Some(act(&mut memory))
 }
 
 /// Does `first`, then decides who goes on, sleeping while nobody can. The registers returned belong
@@ -214,7 +254,8 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
                 after(|_| ())
             }
             GoesOn::Nobody => {
-                if use_idle_time() == Ahead::Done {
+                // A step at a time, so that others get the lock in between.
+                if with_memory(Memory::zero_ahead) != Some(Ahead::More) {
                     cpu::wait_for_interrupt();
                 }
                 cpus::stop_if_asked();
@@ -222,13 +263,6 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
             }
         }
     }
-}
-
-/// Does a step of what is done when nobody runs, with the lock to itself, so that others get it in between.
-fn use_idle_time() -> Ahead {
-    let mut held = Held::nothing();
-    let (mut guard, _) = KERNEL.lock(&mut held);
-    kernel(&mut guard).use_idle_time()
 }
 
 /// Who goes on, on this CPU.
@@ -336,24 +370,36 @@ fn serve_fault(
     fault: syndrome::Fault,
     registers: NonNull<Registers>,
 ) {
-    use syndrome::FaultKind::{AccessFlag, AddressSize, Alignment, Permission, Translation};
+    use syndrome::FaultKind::Alignment;
+    if let Some((address, access)) = touched(fault) {
+        return kernel.memory_fault(address, access);
+    }
+    match (fault.kind, fault.address) {
+        (Alignment, Some(address)) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
+        // The access flag is set in every entry, and no entry has an address too large: these and
+        // all others are the memory system's own.
+        _ => {
+            // SAFETY: As in `serve_cause`.
+            let pc = unsafe { registers.as_ref() }.pc;
+            let address = fault.address.map_or(pc, VirtAddr::raw);
+            kernel.other_fault(FaultKind::Hardware, address, &cause);
+        }
+    }
+}
+
+/// What was touched that has no translation, or one that does not allow it.
+fn touched(fault: syndrome::Fault) -> Option<(VirtAddr, Access)> {
+    use syndrome::FaultKind::{Permission, Translation};
     let access = match fault.access {
         syndrome::Access::Read => Access::Read,
         syndrome::Access::Write => Access::Write,
         syndrome::Access::Execute => Access::Execute,
     };
-    match (fault.kind, fault.address) {
-        (Translation | Permission, Some(address)) => kernel.memory_fault(address, access),
-        (Alignment, Some(address)) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
-        // The access flag is set in every entry, and no entry has an address too large: these and
-        // all others are the memory system's own.
-        (AccessFlag | AddressSize, _) | (_, None) | (_, Some(_)) => {
-            // SAFETY: As in `serve_cause`.
-            let pc = unsafe { registers.as_ref() }.pc;
-            let address = fault.address.map_or(pc, addr::VirtAddr::raw);
-            kernel.other_fault(FaultKind::Hardware, address, &cause);
-        }
-    }
+    let is_touch = matches!(fault.kind, Translation | Permission);
+    fault
+        .address
+        .filter(|_| is_touch)
+        .map(|address| (address, access))
 }
 
 /// What a program did, if it was no access to memory.

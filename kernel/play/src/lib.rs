@@ -14,4 +14,4 @@ mod world;
 pub use programs::{OUTCOMES, Play};
 pub use setup::{Size, world_of};
 pub use vectors::Way;
-pub use world::{Back, DEVICE_INTERRUPT, Fake, SLICE, TICKS, World};
+pub use world::{Back, DEVICE_INTERRUPT, Fake, SLICE, TICKS, Touch, World};

@@ -13,7 +13,7 @@ use kcore::object::device::Device;
 use kcore::process::{FirstStart, Name};
 use kcore::{Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
 use mm::mmu::Mmu;
-use mm::{Access, MemoryManager};
+use mm::{Access, MemoryManager, SpaceId};
 use slots::Slot;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
@@ -49,6 +49,8 @@ pub struct Fake {
     pub console_full: bool,
     /// Threads that have used what [`Platform::forget_thread`] is about.
     pub marked: Vec<bool>,
+    /// In which address space each thread runs, as [`Platform::new_thread`] was told.
+    pub spaces: Vec<Option<SpaceId>>,
     /// The address space of each thread that has run, for [`Platform::activate_again`].
     pub kept: Vec<Option<machine::Kept>>,
     /// Which thread was made a copy of which, as [`Platform::copy_thread`] was told: from, to.
@@ -122,13 +124,38 @@ impl Fake {
     }
 }
 
-/// The memory manager. One that is locked twice is a panic.
+/// The memory manager, with a lock of its own. To take it twice is a panic.
 #[derive(Clone)]
-pub struct Memory(Rc<RefCell<MemoryManager<machine::Machine>>>);
+pub struct Memory {
+    manager: Rc<RefCell<MemoryManager<machine::Machine>>>,
+    /// For each time the kernel takes the lock, first to last: what a program on another CPU touches before that.
+    touches: Rc<RefCell<VecDeque<Option<Touch>>>>,
+    /// How many of them were served.
+    served: Rc<Cell<u64>>,
+}
+
+/// A program touches what has no translation, or one that does not allow it.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    space: SpaceId,
+    address: VirtAddr,
+    access: Access,
+}
+
+impl Touch {
+    fn is_served_by(&self, memory: &mut MemoryManager<machine::Machine>) -> bool {
+        memory.fault(self.space, self.address, self.access).is_ok()
+    }
+}
 
 impl Guarded<MemoryManager<machine::Machine>> for Memory {
     fn lock(&mut self) -> impl DerefMut<Target = MemoryManager<machine::Machine>> {
-        self.0.borrow_mut()
+        let touch = self.touches.borrow_mut().pop_front().flatten();
+        let mut manager = self.manager.borrow_mut();
+        // One that is not served is nothing yet: the kernel is to be asked, and is busy.
+        let served = touch.is_some_and(|touch| touch.is_served_by(&mut manager));
+        self.served.update(|count| count + u64::from(served));
+        manager
     }
 }
 
@@ -145,6 +172,10 @@ impl Platform for Fake {
 
     fn registers_at(&mut self, thread: u32) -> &mut Registers {
         &mut self.registers[thread as usize]
+    }
+
+    fn new_thread(&mut self, thread: u32, space: SpaceId) {
+        assert_eq!(self.spaces[thread as usize].replace(space), None);
     }
 
     fn prepare_thread(&mut self, thread: u32) {
@@ -169,6 +200,7 @@ impl Platform for Fake {
         self.assert_nowhere_else(thread);
         self.registers[thread as usize] = Registers::ZERO;
         self.kept[thread as usize] = None;
+        self.spaces[thread as usize] = None;
         self.marked[thread as usize] = false;
         let prepared = &mut self.cpu().prepared;
         *prepared = prepared.filter(|&prepared| prepared != thread);
@@ -196,7 +228,7 @@ impl Platform for Fake {
 
     fn activate_again(&mut self, thread: Self::Place) -> bool {
         let kept = self.kept[thread as usize].as_ref();
-        let mut memory = self.memory.0.borrow_mut();
+        let mut memory = self.memory.manager.borrow_mut();
         kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
     }
 
@@ -205,7 +237,7 @@ impl Platform for Fake {
     }
 
     fn deactivate(&mut self) {
-        self.memory.0.borrow_mut().mmu_mut().park(self.here);
+        self.memory.manager.borrow_mut().mmu_mut().park(self.here);
     }
 
     fn set_timer(&mut self, time: u64) {
@@ -317,7 +349,11 @@ impl World {
     /// A kernel whose first process runs, and whose traps come in one way. Its handles: itself, memory,
     /// console, system.
     pub fn new(memory: MemoryManager<machine::Machine>, way: Way, cpus: usize) -> Self {
-        let memory = Memory(Rc::new(RefCell::new(memory)));
+        let memory = Memory {
+            manager: Rc::new(RefCell::new(memory)),
+            touches: Rc::default(),
+            served: Rc::default(),
+        };
         let fake = Fake {
             memory: memory.clone(),
             registers: vec![Registers::ZERO; THREADS],
@@ -329,6 +365,7 @@ impl World {
             printed: Vec::new(),
             console_full: false,
             marked: vec![false; THREADS],
+            spaces: vec![None; THREADS],
             kept: vec![None; THREADS],
             copied: Vec::new(),
             now: Cell::new(TICKS),
@@ -391,7 +428,7 @@ impl World {
 
     /// The memory manager.
     pub fn memory(&self) -> RefMut<'_, MemoryManager<machine::Machine>> {
-        self.kernel.platform.memory.0.borrow_mut()
+        self.kernel.platform.memory.manager.borrow_mut()
     }
 
     /// Lets the kernel decide who goes on.
@@ -578,22 +615,54 @@ impl World {
         let address = VirtAddr::new(address);
         let running = self.running.expect("somebody runs");
         if self.try_store(running, address, value).is_err() {
-            self.kernel().memory_fault(address, Access::Write);
-            self.run();
+            self.touch(address, Access::Write);
             assert_eq!(self.running, Some(running), "the program may write there");
             self.try_store(running, address, value).expect("it is served");
         }
     }
 
+    /// The running program touches what has no translation, or one that does not allow it. The memory manager
+    /// serves that, without the kernel, or else the kernel decides who goes on.
+    pub fn touch(&mut self, address: VirtAddr, access: Access) -> Next {
+        let running = self.running.expect("somebody runs");
+        if self
+            .touch_by(running, address, access)
+            .is_served_by(&mut self.memory())
+        {
+            return self.go_on(Next::Run(running));
+        }
+        self.kernel().memory_fault(address, access);
+        self.run()
+    }
+
+    /// A touch by `thread`, which runs.
+    pub fn touch_by(&self, thread: u32, address: VirtAddr, access: Access) -> Touch {
+        let space = self.space_of(thread);
+        Touch {
+            space,
+            address,
+            access,
+        }
+    }
+
+    /// What programs that run on other CPUs touch while the one whose turn it is, is in the kernel: before the
+    /// first time that it takes the memory manager's lock, and so on.
+    pub fn let_others_touch(&mut self, touches: impl Iterator<Item = Option<Touch>>) {
+        *self.kernel.platform.memory.touches.borrow_mut() = touches.collect();
+    }
+
+    /// How many of all these were served.
+    pub fn touches_served(&self) -> u64 {
+        self.kernel.platform.memory.served.get()
+    }
+
+    /// In which address space a thread runs.
+    fn space_of(&self, thread: u32) -> SpaceId {
+        self.kernel.platform.spaces[thread as usize].expect("each has one that lives")
+    }
+
     fn try_store(&mut self, thread: u32, address: VirtAddr, value: u32) -> Result<(), machine::Fault> {
-        let mut threads = self.kernel.threads();
-        let (_, thread) = threads.find(|(id, _)| id.index() == thread).expect("it lives");
-        let process = thread.process;
-        drop(threads);
-        let mut processes = self.kernel.processes();
-        let (_, process) = processes.find(|(id, _)| *id == process).expect("it lives");
-        let space = process.space.expect("it has one");
-        drop(processes);
+        let space = self.space_of(thread);
         let mut memory = self.memory();
         let (mmu, space) = memory.mmu_space_mut(space).expect("it is there");
         mmu.write_bytes(space, address, &value.to_le_bytes())
@@ -629,6 +698,7 @@ impl World {
 
     /// From now on it is the turn of `cpu`.
     pub fn turn_to(&mut self, cpu: usize) {
+        self.let_others_touch(std::iter::empty());
         self.kernel.platform.here = cpu;
         self.running = self.kernel.platform.cpu().running;
     }

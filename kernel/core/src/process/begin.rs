@@ -122,6 +122,7 @@ impl<P: Platform> Kernel<P> {
         let Ok(thread) = self.threads.insert(thread) else {
             panic!("there is no room for the thread that there was room for");
         };
+        self.platform.new_thread(thread.index(), space);
         *self.registers(thread) = crate::Registers {
             tpidrro: layout::message_page(number),
             ..crate::Registers::ZERO

@@ -114,12 +114,6 @@ impl<P: Platform> Kernel<P> {
         self.restore_timer();
     }
 
-    /// Does a bounded step of what can be done before it is needed: for a CPU on which nobody goes on.
-    /// Answers whether there is more.
-    pub fn use_idle_time(&mut self) -> mm::Ahead {
-        self.memory.lock().zero_ahead()
-    }
-
     /// Lets others run in place of the running thread, as [`Operation::Yield`](abi::Operation::Yield) asks. Answers
     /// as [`Self::serve_directly`] does.
     #[inline]

@@ -287,6 +287,26 @@ fn a_trap_of_a_program_that_was_ended_on_its_way_to_the_kernel_is_dropped() {
 }
 
 #[test]
+fn a_program_that_was_ended_elsewhere_may_touch_until_its_cpu_is_interrupted_and_all_comes_back() {
+    let (mut world, _, child) = side_by_side();
+    let map = Map::new(0, 3 * PAGE, Protection::READ | Protection::WRITE);
+    world.turn_to(1);
+    let (base,) = world.call(Handle::MEMORY, map).expect("room");
+    world.turn_to(0);
+    let before = world.free_frames();
+    world.send(child, Kill {}, &[], &[]);
+    world.turn_to(1);
+    let running = world.running.expect("it has not noticed");
+    for page in 0..3 {
+        let next = world.touch(VirtAddr::new(base + page * PAGE), Access::Write);
+        assert_eq!(next, Next::Run(running), "the memory manager alone serves it");
+    }
+    until(&mut world, |world| world.runs_somewhere(INIT));
+    assert_eq!(world.memory().mmu().space_count(), 1);
+    assert!(world.free_frames() > before, "its pages and what it had");
+}
+
+#[test]
 fn what_a_cpu_has_of_a_dying_thread_is_forgotten_there_before_another_finishes_its_end() {
     let (mut world, endpoint, _) = side_by_side();
     world.turn_to(0);

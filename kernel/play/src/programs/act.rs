@@ -288,8 +288,8 @@ impl Play {
 
     fn touch_at(&mut self, address: VirtAddr, access: Access) {
         self.enter(Entry::Interruption);
-        self.world.kernel().memory_fault(address, access);
-        self.go_on();
+        let next = self.world.touch(address, access);
+        self.meet_all(next);
     }
 
     /// Whether the running program has private memory there that allows this access.

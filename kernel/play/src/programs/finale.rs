@@ -5,6 +5,7 @@ use abi::memory::{ShmControl, ShmIdArgument};
 use abi::process::{End, Priority};
 use abi::shm::ShmCommand;
 use abi::{Errno, MessagePage, Request, Words};
+use core::iter;
 use kcore::Next;
 use kcore::audit::Population;
 use kcore::process::{Process, ProcessId};
@@ -18,6 +19,7 @@ impl Play {
             return;
         }
         self.world.kernel.platform.slice_ends.borrow_mut().clear();
+        self.world.let_others_touch(iter::empty());
         (self.world.interleaved, self.world.stores_late) = (false, false);
         self.end_all_but_init();
         let (init, space) = self.init();

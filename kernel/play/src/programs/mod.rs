@@ -8,14 +8,16 @@ mod program;
 use crate::Way;
 use crate::setup::{Size, world_of};
 use crate::world::World;
+use abi::layout::PAGE_BYTES;
 use abi::shm::ShmId;
 use abi::{Handle, MessagePage, Rights, Tag};
-use addr::Frame;
+use addr::{Frame, VirtAddr};
 use choose::{Picks, Trap};
 use kcore::Next;
 use kcore::handle::Object;
 use kcore::process::{Process, ProcessId};
 use kcore::thread::{State, ThreadId};
+use mm::Access;
 use program::{Entry, Program, Sight};
 use std::collections::HashMap;
 
@@ -34,6 +36,9 @@ pub struct Play {
     /// How many waiters for words were woken.
     pub woken: u64,
 }
+
+/// How often a program may touch something while another CPU is in the kernel.
+const MOST_TOUCHES: u32 = 8;
 
 /// 0 and the errors.
 pub const OUTCOMES: usize = 10;
@@ -54,6 +59,11 @@ impl Play {
         play
     }
 
+    /// How often a program touched something while another CPU was in the kernel.
+    pub fn touches_beside(&self) -> u64 {
+        self.world.touches_served()
+    }
+
     /// Whether nothing more can happen.
     pub fn is_over(&self) -> bool {
         self.stopped || self.stuck
@@ -71,6 +81,7 @@ impl Play {
         *self.world.kernel.platform.slice_ends.borrow_mut() = plan.collect();
         self.world.way = if ends & 1 == 0 { Way::Shorter } else { Way::Long };
         self.take_turns(ends >> 1);
+        self.let_others_touch(picks.next());
         self.act(kind, &mut picks);
         self.check_machine();
     }
@@ -81,6 +92,23 @@ impl Play {
         self.world.turn_to((pick >> 2) as usize % cpus);
         self.world.interleaved = cpus > 1 && pick & 1 == 0;
         self.world.stores_late = cpus > 1 && pick & 2 == 0;
+    }
+
+    /// Programs on other CPUs touch what they know of, whatever this one has the kernel do meanwhile.
+    fn let_others_touch(&mut self, pick: u64) {
+        let here = self.world.kernel.platform.here;
+        let touches = (0..MOST_TOUCHES).map(|turn| {
+            let pick = pick.rotate_right(6 * turn);
+            let cpu = (pick >> 1) as usize % self.world.cpus();
+            let thread = self.world.kernel.platform.cpus[cpu].running?;
+            let area = self.programs[&thread].some_area(pick >> 5);
+            let address = VirtAddr::new(area.wrapping_add((pick >> 12) % 4 * PAGE_BYTES));
+            let access = [Access::Write, Access::Read, Access::Execute][(pick >> 16) as usize % 3];
+            let touch = self.world.touch_by(thread, address, access);
+            (cpu != here && pick & 1 == 0).then_some(touch)
+        });
+        let touches: Vec<_> = touches.collect();
+        self.world.let_others_touch(touches.into_iter());
     }
 
     fn act(&mut self, kind: u8, picks: &mut Picks<'_>) {

@@ -23,7 +23,7 @@ use rt::processes::processes;
 use rt::shm::{Attachment, Region, Shm, totals};
 use rt::spawn::{Child, Ended, fork};
 use rt::sys::memory::{self, shm_get};
-use rt::{Error, Failure, Incoming, Outcome, Outgoing, Start, hazard, println};
+use rt::{Error, Failure, Incoming, Outcome, Outgoing, Start, hazard, println, thread};
 use tests::{Family, Frames, Random, expect};
 
 /// More than there are CPUs.
@@ -128,7 +128,7 @@ impl Member {
                 4 => self.remove()?,
                 5 => self.call()?,
                 6 => self.pass()?,
-                7 => self.map()?,
+                7 => map(&mut self.random)?,
                 8 => self.child_that_ends()?,
                 _ => self.child_that_is_ended()?,
             }
@@ -200,24 +200,6 @@ impl Member {
         Ok(())
     }
 
-    /// Maps pages of its own, and unmaps some of those it has used.
-    fn map(&mut self) -> Outcome {
-        let pages = self.random.one_of(&PAGES);
-        let protection = Protection::READ | Protection::WRITE;
-        let address = memory::map(0, pages * abi::layout::PAGE_BYTES, protection)?;
-        for page in 0..pages.min(8) {
-            let word = address + page * abi::layout::PAGE_BYTES;
-            expect("a new word", hazard::read(word), 0)?;
-            hazard::write(word, page);
-        }
-        let half = pages / 2 * abi::layout::PAGE_BYTES;
-        memory::unmap(address, half)?;
-        Ok(memory::unmap(
-            address + half,
-            pages * abi::layout::PAGE_BYTES - half,
-        )?)
-    }
-
     /// A copy that uses what it has attached and leaves it so.
     fn child_that_ends(&mut self) -> Outcome {
         let child = fork(|| {
@@ -228,14 +210,17 @@ impl Member {
         expect_end(&child, End::Exited(0))
     }
 
-    /// A copy that is ended whatever it does: it runs, calls, or forks.
+    /// A copy that is ended whatever it does: it runs, calls, touches memory with two threads, or attaches.
     fn child_that_is_ended(&mut self) -> Outcome {
-        let what = self.random.below(3);
+        let what = self.random.below(4);
         let child = fork(|| {
+            let mut another = Random::new(self.random.word());
+            let _sibling = (what == 2).then(|| thread::spawn(move || map_for_ever(&mut another)));
             loop {
                 match what {
                     0 => hazard::spin(),
                     1 => self.call()?,
+                    2 => map_for_ever(&mut self.random)?,
                     _ => {
                         self.attach()?;
                         self.detach()?;
@@ -252,6 +237,30 @@ impl Member {
     fn any(&mut self) -> Option<usize> {
         let count = self.attached.len() as u64;
         (count > 0).then(|| self.random.below(count) as usize)
+    }
+}
+
+/// Maps pages of its own, and unmaps some of those it has used.
+fn map(random: &mut Random) -> Outcome {
+    let pages = random.one_of(&PAGES);
+    let protection = Protection::READ | Protection::WRITE;
+    let address = memory::map(0, pages * abi::layout::PAGE_BYTES, protection)?;
+    for page in 0..pages.min(8) {
+        let word = address + page * abi::layout::PAGE_BYTES;
+        expect("a new word", hazard::read(word), 0)?;
+        hazard::write(word, page);
+    }
+    let half = pages / 2 * abi::layout::PAGE_BYTES;
+    memory::unmap(address, half)?;
+    Ok(memory::unmap(
+        address + half,
+        pages * abi::layout::PAGE_BYTES - half,
+    )?)
+}
+
+fn map_for_ever(random: &mut Random) -> Outcome {
+    loop {
+        map(random)?;
     }
 }
 
