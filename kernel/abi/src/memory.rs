@@ -212,7 +212,7 @@ requests! {
         /// force changes nothing. What there is already stays. A process starts with the quota of the
         /// one that made it.
         LowerQuota = 0x209 {
-            /// Pages of all mappings, attachments included.
+            /// Pages of all mappings, attachments included, and as many more as translation tables are promised.
             pages: u64,
             /// Mappings.
             mappings: u32,

@@ -198,10 +198,10 @@ impl<M: Mmu> MemoryManager<M> {
         if vmas.available() < more {
             return Err(Errno::ENOMEM);
         }
-        space.check_quota(vma.content().count().get())?;
-        let needed = tables_needed(fit.range, vma.manner(), Neighbours::at(vmas, fit.spot));
         let unshared = u64::from(fit.unshared().is_some());
-        let mut tables = frames.promise(needed + owned + unshared)?;
+        let needed = unshared + tables_needed(fit.range, vma.manner(), Neighbours::at(vmas, fit.spot));
+        space.check_quota(needed + vma.content().count().get())?;
+        let mut tables = frames.promise(needed + owned)?;
         space.pages.promise.merge(tables.split(owned));
         if let Some(host) = host {
             space.extend(vmas, host, &vma, tables);

@@ -1,6 +1,8 @@
 //! What one address space may hold, at most.
 //!
-//! Like POSIX `RLIMIT_AS`, in pages, and a number of mappings. A quota is only ever lowered: whoever holds
+//! Like POSIX `RLIMIT_AS`, in pages, and a number of mappings. Translation tables count as pages, from when they
+//! are promised: a page far from all others takes up to four frames, so without that a program could hold several
+//! times its quota. A quota is only ever lowered: whoever holds
 //! a process's memory manager acts as that process, so there would be nobody to ask who may raise it.
 
 use crate::manager::{MemoryManager, typed};
@@ -13,7 +15,7 @@ use abi::memory::LowerQuota;
 /// Most pages, and most mappings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Quota {
-    /// Pages of all mappings, attachments included.
+    /// Pages of all mappings, attachments included, and of translation tables.
     pub pages: u64,
     /// Mappings.
     pub mappings: u32,
@@ -56,12 +58,13 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 impl<H> Space<H> {
-    /// Whether there may be `more` pages.
+    /// Whether there may be `more` pages, tables included.
     ///
     /// # Errors
     /// `ENOMEM` if not.
     pub(crate) fn check_quota(&self, more: u64) -> Result<(), Errno> {
-        let is_within = self.mapped.saturating_add(more) <= self.quota.pages;
+        let held = self.mapped + self.tables.charged();
+        let is_within = held.saturating_add(more) <= self.quota.pages;
         if is_within { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 }

@@ -27,10 +27,10 @@ impl<M: Mmu> MemoryManager<M> {
         if hits_room_to_grow(space, &self.vmas, range) {
             return Err(Errno::EINVAL);
         }
-        space.check_quota(vma.content().count().get())?;
         let clearance = self.plan_clearance(space_id, range, Purpose::Newcomer)?;
-        let needed = tables_needed(range, vma.manner(), Neighbours::NONE);
-        let mut tables = self.frames.promise(needed + vma.owned + clearance.tables())?;
+        let needed = clearance.tables() + tables_needed(range, vma.manner(), Neighbours::NONE);
+        space.check_quota(needed + vma.content().count().get())?;
+        let mut tables = self.frames.promise(needed + vma.owned)?;
         let (unshared, owned) = (tables.split(clearance.tables()), tables.split(vma.owned));
         self.clear(space_id, clearance, unshared);
         let id = self.vmas.insert(vma).expect("the clearance made sure of a slot");

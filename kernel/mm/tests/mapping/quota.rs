@@ -13,7 +13,8 @@ fn pages_of_all_kinds_count_and_what_is_more_than_the_quota_is_enomem() {
     let (p, other) = (world.process(), world.process());
     let id = world.get(p, 7, 6 * PAGE, CREATE).expect("created");
     let theirs = world.map_anywhere(other, 3 * PAGE);
-    world.lower_quota(p, 10, u32::MAX);
+    // Three tables lead to them.
+    world.lower_quota(p, 3 + 10, u32::MAX);
     let at = world.map_anywhere(p, 5 * PAGE);
     assert_eq!(world.attach(p, id, 0, PLAIN), Err(Errno::ENOMEM));
     assert_eq!(world.map(p, 0, 6 * PAGE, WRITE), Err(Errno::ENOMEM));
@@ -34,6 +35,23 @@ fn pages_of_all_kinds_count_and_what_is_more_than_the_quota_is_enomem() {
     world.unmap(p, at, 5 * PAGE).expect("mapped");
     assert!(world.attach(p, id, 0, PLAIN).is_ok());
     assert_eq!(world.usage(p).mapped, 10);
+}
+
+#[test]
+fn pages_that_are_far_from_each_other_count_with_the_tables_that_lead_to_them() {
+    let mut world = World::new();
+    let p = world.process();
+    let before = world.mm.frame_counts().free;
+    world.lower_quota(p, 30, u32::MAX);
+    let far_away = |number: u64| (number + 1) << 39;
+    let mapped = (0..).take_while(|&number| world.map(p, far_away(number), PAGE, WRITE).is_ok());
+    assert_eq!(mapped.count(), 7, "a page and three tables each");
+    for number in 0..7 {
+        world.store(p, far_away(number), 1).expect("mapped");
+    }
+    assert_eq!(before - world.mm.frame_counts().free, 4 * 7);
+    // What needs no more than one page is still to be had beside one of them.
+    assert!(world.map(p, far_away(3) + PAGE, PAGE, WRITE).is_ok());
 }
 
 #[test]

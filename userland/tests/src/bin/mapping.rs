@@ -113,10 +113,11 @@ fn play(part: &str, id: ShmId) -> Outcome {
         }
         "exceed-quota" => {
             stack_below(AT)?;
-            let pages = count_usage()?.mapped + 3;
+            write(AT - 4 * PAGE, 1);
+            let pages = count_usage()?.mapped;
             let mappings = u32::MAX;
             lower_quota(Handle::MEMORY, LowerQuota { pages, mappings })?;
-            write(AT - 4 * PAGE, 1);
+            write(AT - 4 * PAGE, 2);
             write(AT - 8 * PAGE, 1);
         }
         _ => return Err(Failure::new(format!("mapping: there is no part {part}"))),
