@@ -396,7 +396,7 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         "value" => picks.of(&[u64::MAX, u64::MAX, u64::MAX, 1 << 20, 5, 1, 1, 0]),
         "key" => picks.next() % 4,
         "flags" => picks.of(&[
-            0o1666, 0, 0o1600, 0o3666, 0o11666, 0o10000, 0o20000, 0o40000, 0o100_000,
+            0o1666, 0, 0o1600, 0o3666, 0o11666, 0o10000, 0o20000, 0o40000, 0o100_000, 1, 2, 2,
         ]),
         "id" => match segments {
             [] => picks.next() % 4,
@@ -404,6 +404,10 @@ fn field_word(field: &str, picks: &mut Picks<'_>, program: &Program, segments: &
         },
         "command" => picks.of(&[0, 0, 1, 2, 3, 11, 12, 13, 14, 15, 16]),
         "protection" => picks.of(&[3, 1, 5, 4, 7, 0]),
+        "growth" => picks.of(&[0, 0, 0, 1, 5]) * layout::PAGE_BYTES,
+        // A quota is never raised again.
+        "pages" => picks.of(&[u64::MAX, u64::MAX, 1000, 200, 40]),
+        "mappings" => picks.of(&[u64::from(u32::MAX), u64::from(u32::MAX), 40, 12]),
         "priority" => picks.of(&[128, 128, 127, 100, 150, 0, 255, 256]),
         "highest" => picks.of(&[255, 255, 255, 128, 120]),
         "deadline" => picks
