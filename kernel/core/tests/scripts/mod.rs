@@ -25,6 +25,7 @@ mod shares;
 mod signals;
 mod sleep;
 mod threads;
+mod touches;
 mod trace;
 mod words;
 
