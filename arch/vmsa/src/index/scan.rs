@@ -5,23 +5,22 @@ use crate::TableMemory;
 use addr::{Frame, PageRange};
 
 /// Entries that are looked at together: those of a cache line.
-const GROUP: u16 = 8;
+const GROUP: usize = 8;
 
 /// Entries of one table that have not been looked at, lowest first.
 pub(crate) struct Scan {
-    next: u16,
-    end: u16,
+    next: usize,
+    end: usize,
 }
 
 impl Level {
     /// Of the entries that `range` touches, which are all in one table.
     #[inline]
     pub(crate) fn scan(self, range: PageRange) -> Scan {
-        let TableIndex(first) = self.index(range.start());
-        let TableIndex(last) = self.index(addr::Page::from_number(range.end().number() - 1));
+        let last = addr::Page::from_number(range.end().number() - 1);
         Scan {
-            next: first,
-            end: last + 1,
+            next: self.index(range.start()).get(),
+            end: self.index(last).get() + 1,
         }
     }
 }
@@ -30,18 +29,18 @@ impl Scan {
     /// Of a whole table.
     pub(crate) const WHOLE: Self = Self {
         next: 0,
-        end: super::ENTRIES as u16,
+        end: super::ENTRIES as usize,
     };
 
     /// The next entry that is not invalid, and its word. Entries may change between two calls.
-    #[inline]
+    #[inline(always)] // where many are valid, each is to cost next to nothing
     pub(crate) fn next_valid(
         &mut self,
         memory: &impl TableMemory,
         table: Frame,
     ) -> Option<(TableIndex, u64)> {
         while self.next < self.end {
-            let index = TableIndex(self.next);
+            let index = TableIndex(self.next as u16);
             self.next += 1;
             let raw = memory.load(table, index);
             if is_valid(raw) {
@@ -54,18 +53,21 @@ impl Scan {
         None
     }
 
+    #[inline]
     fn is_at_group(&self) -> bool {
         self.next.is_multiple_of(GROUP) && self.next + GROUP <= self.end
     }
 }
 
 /// Whether no entry of the group that starts at `first` is valid.
-fn is_none_valid(memory: &impl TableMemory, table: Frame, first: u16) -> bool {
-    let words = (first..first + GROUP).map(|index| memory.load(table, TableIndex(index)));
+#[inline]
+fn is_none_valid(memory: &impl TableMemory, table: Frame, first: usize) -> bool {
+    let words = (first..first + GROUP).map(|index| memory.load(table, TableIndex(index as u16)));
     !is_valid(words.fold(0, |all, raw| all | raw))
 }
 
 /// Bit 0 of every descriptor (Arm ARM, "VMSAv8-64 descriptor formats").
+#[inline]
 fn is_valid(raw: u64) -> bool {
     raw & 1 != 0
 }
