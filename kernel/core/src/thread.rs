@@ -52,6 +52,8 @@ pub struct Thread {
     pub(crate) sibling: Option<ThreadId>,
     /// For how many ticks of the system counter it has had a CPU; see `sched/account.rs`.
     pub(crate) account: u64,
+    /// How many ticks it has left of the time slice in which it had to make way for somebody more important.
+    pub(crate) rest_of_slice: Option<u64>,
     link: Link,
 }
 
@@ -182,6 +184,7 @@ impl Thread {
             waiters: Queue::EMPTY,
             sibling: None,
             account: 0,
+            rest_of_slice: None,
             link: Link::default(),
         }
     }

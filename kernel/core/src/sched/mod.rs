@@ -52,8 +52,9 @@ impl<P: Platform> Kernel<P> {
     /// that ran here are in memory.
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
-        let alerted = cpu.alerted;
-        (cpu.leaving, cpu.alerted, cpu.chooses) = (None, false, false);
+        let (alerted, before) = (cpu.alerted, cpu.current);
+        let has_left = cpu.leaving.take().is_some();
+        (cpu.alerted, cpu.chooses) = (false, false);
         if let Some(stop) = self.stop {
             return Next::Stop(stop);
         }
@@ -61,9 +62,13 @@ impl<P: Platform> Kernel<P> {
             self.keep_nothing();
             return Next::Idle;
         };
+        let may_go = has_left || before != Some(thread);
         match self.thread(thread).state {
             State::Working(work) => {
                 self.charge(thread);
+                if may_go {
+                    self.share();
+                }
                 self.work(thread, work);
                 if self.platform.interrupt_pending() {
                     self.interrupt();
@@ -72,6 +77,9 @@ impl<P: Platform> Kernel<P> {
             }
             _ => {
                 self.enter(thread);
+                if may_go {
+                    self.share();
+                }
                 Next::Run(thread.index())
             }
         }
@@ -124,7 +132,8 @@ impl<P: Platform> Kernel<P> {
         self.yield_cpu(trapped);
         match self.pick_next() {
             Some(next) if next == trapped => Direct::Runs(self.platform.place(next.index())),
-            Some(next) if is_ready(&self.threads, next) => {
+            // Whoever waits goes to a CPU that would take them, once all of their registers are in memory.
+            Some(next) if is_ready(&self.threads, next) && self.taker(|_| true).is_none() => {
                 let &mut Thread { space, process, .. } = self.thread(next);
                 let place = self.platform.place(next.index());
                 self.charge(next);
@@ -229,7 +238,7 @@ impl<P: Platform> Kernel<P> {
         } else if is_outranked {
             self.cpu().chooses = true;
         } else if runs_alone && !self.cpu().ready.is_empty() {
-            self.start_slice();
+            self.start_slice(None);
         }
     }
 
@@ -268,20 +277,30 @@ impl<P: Platform> Kernel<P> {
         let priority = self.current_priority(here);
         let is_outranked = self.cpu().ready.outranks(priority);
         if is_outranked || alerted && self.cpus.most_wanted(priority).is_some() {
-            let cpu = self.cpus.this();
-            cpu.current = None;
-            cpu.ready.push_first(&mut self.threads, current);
+            self.make_way(current);
             return self.pick_next();
         }
         self.limit_slice();
         Some(current)
     }
 
+    /// `current` waits again, and has the rest of its time slice later, before its equals; if there is a rest.
+    fn make_way(&mut self, current: ThreadId) {
+        let rest = self.rest_of_slice();
+        self.thread(current).rest_of_slice = rest;
+        let cpu = self.cpus.this();
+        cpu.current = None;
+        match rest {
+            Some(0) => cpu.ready.push(&mut self.threads, current),
+            _ => cpu.ready.push_first(&mut self.threads, current),
+        }
+    }
+
     /// A slice begins if somebody waits for this CPU and none runs.
     fn limit_slice(&mut self) {
         let cpu = self.cpu();
         if cpu.slice_end == NEVER && !cpu.ready.is_empty() {
-            self.start_slice();
+            self.start_slice(None);
         }
     }
 
@@ -289,36 +308,54 @@ impl<P: Platform> Kernel<P> {
         let next = self.steal();
         let next = next.or_else(|| self.cpus.this().ready.pop(&mut self.threads));
         let cpu = self.cpus.this();
-        cpu.current = next;
-        cpu.slice_end = NEVER;
-        if let Some(waiting) = cpu.ready.most() {
-            self.start_slice();
-            self.share(waiting);
+        (cpu.current, cpu.slice_end) = (next, NEVER);
+        if let Some(thread) = next {
+            let rest = self.thread(thread).rest_of_slice.take();
+            if !self.cpu().ready.is_empty() {
+                self.start_slice(rest);
+            }
         }
         next
     }
 
-    /// Takes a thread that waits elsewhere and is more important than all that wait here. The CPU that most wait
-    /// for need not have one that it lets go: then this one has to do without until it is alerted.
+    /// Takes a thread that waits elsewhere and is more important than all that wait here. If none is let go, this
+    /// CPU has to do without until it is alerted.
     fn steal(&mut self) -> Option<ThreadId> {
-        /// One that is prepared, and one that is leaving.
-        const MOST_KEPT: usize = 2;
         let from = self.cpus.most_wanted(self.cpus.this_one().ready.most())?;
-        let from = &mut self.cpus[from];
-        let waiting = from.ready.queue(from.ready.most()?).members(&self.threads);
-        let thread = waiting.take(MOST_KEPT + 1).find(|&thread| from.lets_go(thread))?;
-        from.ready.remove(&mut self.threads, thread);
+        let thread = self
+            .first_waiting(from)
+            .find(|&thread| self.cpus[from].lets_go(thread))?;
+        self.cpus[from].ready.remove(&mut self.threads, thread);
         self.thread(thread).home = self.cpus.here;
         Some(thread)
     }
 
-    /// Somebody waits for this CPU: one that has nothing to do, or less important things, may take them.
-    fn share(&mut self, waiting: Priority) {
-        let others = self.cpus.ids().filter(|&id| id != self.cpus.here);
-        let least = others.min_by_key(|&id| self.urgency(id).map(Priority::index));
-        if let Some(least) = least.filter(|&id| waiting.outranks(self.urgency(id))) {
-            self.alert(least);
+    /// Lets the CPU that has least to do take somebody who waits for this one, and whom this one lets go.
+    fn share(&mut self) {
+        if let Some(taker) = self.taker(|thread| self.cpus.this_one().lets_go(thread)) {
+            self.alert(taker);
         }
+    }
+
+    /// The CPU with least to do, if all that is less important than what waits here and can go, as `can_go` says.
+    #[inline]
+    fn taker(&self, can_go: impl Fn(ThreadId) -> bool) -> Option<CpuId> {
+        let here = self.cpus.here;
+        let waiting = self.cpus[here].ready.most()?;
+        let others = self.cpus.ids().filter(|&id| id != here);
+        let least = others.min_by_key(|&id| self.urgency(id).map(Priority::index))?;
+        let is_better = waiting.outranks(self.urgency(least)) && self.first_waiting(here).any(can_go);
+        is_better.then_some(least)
+    }
+
+    /// The first of the most important threads that wait for `cpu`: as many as that one of them can go, unless they
+    /// are all there are.
+    fn first_waiting(&self, cpu: CpuId) -> impl Iterator<Item = ThreadId> {
+        /// One that is prepared, and one that is leaving.
+        const MOST_KEPT: usize = 2;
+        let ready = &self.cpus[cpu].ready;
+        let most = ready.most().map(|most| ready.queue(most).members(&self.threads));
+        most.into_iter().flatten().take(MOST_KEPT + 1)
     }
 
     /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is

@@ -94,12 +94,21 @@ impl<P: Platform> Kernel<P> {
         self.set_timer(next);
     }
 
-    /// The running thread has the CPU for a time slice from now on, as others want it, too.
-    pub(super) fn start_slice(&mut self) {
-        let slice = u64::from(self.facts.clock.frequency().hertz()) / SLICES_PER_SECOND;
+    /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
+    /// want it, too.
+    pub(super) fn start_slice(&mut self, rest: Option<u64>) {
+        let whole = || u64::from(self.facts.clock.frequency().hertz()) / SLICES_PER_SECOND;
+        let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
         let end = self.platform.ticks().saturating_add(slice);
         self.cpu().slice_end = end;
         self.set_timer(end);
+    }
+
+    /// How many ticks are left of the slice of the running thread; `None` if it has no slice, since nobody waits.
+    pub(super) fn rest_of_slice(&mut self) -> Option<u64> {
+        let now = self.platform.ticks();
+        let end = self.cpu().slice_end;
+        (end != NEVER).then(|| end.saturating_sub(now))
     }
 
     /// The timer of this CPU comes at `time` at the latest.

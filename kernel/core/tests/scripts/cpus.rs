@@ -170,6 +170,43 @@ fn a_cpu_that_found_nothing_to_take_is_alerted_once_there_is_something() {
     assert!(world.is_alerted(), "`init` waits, and nothing of it is in a CPU");
 }
 
+/// The first CPU runs a child, and still stores the registers of `init`, which has yielded. The second sleeps, for
+/// it could not take `init`.
+fn with_one_who_cannot_be_taken_yet() -> World {
+    let (mut world, endpoint, _) = side_by_side();
+    world.turn_to(0);
+    start_child(&mut world, endpoint);
+    (world.way, world.stores_late) = (Way::Shorter, true);
+    world.yield_now();
+    assert_eq!(runs_on(&world, 0), Some(OTHER));
+    world.turn_to(1);
+    world.way = Way::Long;
+    exit(&mut world, 0);
+    until(&mut world, |world| world.sleeps(1));
+    world.turn_to(0);
+    world
+}
+
+#[test]
+fn who_could_not_be_taken_while_the_registers_were_stored_is_offered_afterwards() {
+    let mut world = with_one_who_cannot_be_taken_yet();
+    world.take(Interrupt::Alert);
+    assert_eq!(runs_on(&world, 0), Some(OTHER), "the time slice has not ended");
+    assert_eq!(world.give_turn(1), Some(Next::Run(INIT)));
+}
+
+#[test]
+fn who_yields_while_a_cpu_sleeps_goes_on_there() {
+    let mut world = with_one_who_cannot_be_taken_yet();
+    world.way = Way::Shorter;
+    world.yield_now();
+    if world.kernel.platform.cpu().works {
+        world.run();
+    }
+    assert_eq!(runs_on(&world, 0), Some(INIT));
+    assert_eq!(world.give_turn(1), Some(Next::Run(OTHER)));
+}
+
 #[test]
 fn who_becomes_ready_where_another_runs_goes_to_a_cpu_that_sleeps() {
     let (mut world, endpoint, _) = side_by_side();

@@ -135,6 +135,37 @@ fn the_most_important_runs_and_equals_take_turns() {
 }
 
 #[test]
+fn who_had_to_make_way_goes_on_with_the_rest_of_the_time_slice() {
+    let mut scene = Scene::new();
+    let [high, low, other_low] = [HIGH, LOW, LOW].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.sleep(SLICE + SLICE / 2), low);
+    assert_eq!(scene.pass(SLICE), other_low);
+    assert_eq!(scene.pass(SLICE / 2), high);
+    assert_eq!(
+        scene.sleep(u64::from(u32::MAX)),
+        other_low,
+        "not behind its equal"
+    );
+    assert_eq!(scene.pass(SLICE - SLICE / 2 - 1), other_low);
+    assert_eq!(scene.pass(1), low, "no longer than if nobody had come");
+    assert_eq!(scene.pass(SLICE - 1), low);
+    assert_eq!(scene.pass(1), other_low, "the next slice is a whole one");
+    assert_eq!(scene.pass(SLICE - 1), other_low);
+}
+
+#[test]
+fn who_had_to_make_way_as_the_time_slice_ended_waits_behind_equals() {
+    let mut scene = Scene::new();
+    let [high, low, other_low] = [HIGH, LOW, LOW].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.sleep(SLICE), low);
+    scene.world.kernel.platform.let_pass(SLICE);
+    assert_eq!(scene.pass(0), high);
+    assert_eq!(scene.sleep(u64::from(u32::MAX)), other_low);
+}
+
+#[test]
 fn who_wakes_takes_the_place_of_somebody_less_important_at_once() {
     let mut scene = Scene::new();
     let [low, high] = [LOW, HIGH].map(|priority| scene.child(priority));
