@@ -44,6 +44,7 @@
 //! | 0x04.. | the system as a whole | [`system`] |
 //! | 0x05.. | a thread | [`thread`] |
 //! | 0x06.. | a device | [`device`] |
+//! | 0x07.. | the kernel asks: the handler of a process's faults | [`fault`] |
 //! | any | an endpoint: whatever its server says | - |
 //!
 //! A memory manager or console served by a program answers the same labels in the same way, so
@@ -62,6 +63,7 @@
 pub mod console;
 pub mod device;
 mod errno;
+pub mod fault;
 mod handle;
 pub mod layout;
 pub mod memory;

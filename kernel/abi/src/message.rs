@@ -32,6 +32,8 @@ pub enum Arrival {
     Message = 1,
     /// Signals: the bits are in x2.
     Signals = 2,
+    /// A fault of a thread, told by the kernel: the thread waits for an answer as a caller does.
+    Fault = 3,
 }
 
 /// What a message consists of, as it stands in x1: label in bits 0-15, bytes in bits 16-31, handles in
@@ -89,7 +91,8 @@ impl Tag {
         match self.0 >> Self::ARRIVAL_SHIFT {
             0 => Arrival::Call,
             1 => Arrival::Message,
-            _ => Arrival::Signals,
+            2 => Arrival::Signals,
+            _ => Arrival::Fault,
         }
     }
 
@@ -117,7 +120,7 @@ impl Tag {
     pub const fn decode_received(raw: u64) -> Result<Self, IpcError> {
         let arrival = raw >> Self::ARRIVAL_SHIFT;
         match Self::decode(raw & !(u64::MAX << Self::ARRIVAL_SHIFT)) {
-            Ok(_) if arrival <= Arrival::Signals as u64 => Ok(Self(raw)),
+            Ok(_) if arrival <= Arrival::Fault as u64 => Ok(Self(raw)),
             _ => Err(IpcError::BadTag),
         }
     }
@@ -161,14 +164,14 @@ mod tests {
     #[test]
     fn what_arrives_is_marked_and_no_program_can_send_such_a_mark() {
         let tag = Tag::new(Label(5)).with_handles(4).expect("within limits");
-        for arrival in [Arrival::Call, Arrival::Message, Arrival::Signals] {
+        for arrival in [Arrival::Call, Arrival::Message, Arrival::Signals, Arrival::Fault] {
             let received = tag.arriving(arrival);
             assert_eq!(Tag::decode_received(received.encode()), Ok(received));
             assert_eq!((received.arrival(), received.handles()), (arrival, 4));
             let is_sent = Tag::decode(received.encode()).is_ok();
             assert_eq!(is_sent, arrival == Arrival::Call);
         }
-        for raw in [3 << 36, 1 << 38, 1 << 63, 5 << 32, 513 << 16] {
+        for raw in [1 << 38, 1 << 63, 5 << 32, 513 << 16] {
             assert_eq!(Tag::decode_received(raw), Err(IpcError::BadTag), "{raw:#x}");
         }
     }

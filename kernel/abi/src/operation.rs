@@ -69,8 +69,8 @@ pub enum IpcError {
     /// Nobody: the deadline has passed. What was sent may have been received, and an answer to it goes
     /// nowhere.
     TimedOut = 8,
-    /// Nobody: whoever controls the thread has [cancelled](crate::thread::Cancel) what it waited for. As after
-    /// `TimedOut`, what was sent may have been received.
+    /// Nobody: whoever controls the thread has cancelled what it waited for
+    /// ([`Cancel`](crate::thread::Cancel)). As after `TimedOut`, what was sent may have been received.
     Cancelled = 9,
 }
 

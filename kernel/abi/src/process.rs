@@ -252,6 +252,21 @@ requests! {
         /// `EINVAL` not one handle, or the caller's own process; `EBADF` no endpoint; `EPERM` the handle is not
         /// one to signal with.
         SignalEnd = 0x128 {} -> ();
+        /// Own or child: from now on whoever receives at the endpoint whose handle is the one of the message is told
+        /// of each fault of one of its threads, and decides what becomes of it ([`fault`](crate::fault)), with the
+        /// badge of that handle; without a handle nobody is, and a fault ends the process. The endpoint is not kept:
+        /// when nobody can receive there any more, it is as if nobody had been named. Not told are an error of the
+        /// memory system, and a fault of the thread that was the last to wait there for a message. A copy of the
+        /// process begins with the same handler, and a process that becomes another keeps its own.
+        ///
+        /// `EINVAL` more than one handle; `EBADF` no endpoint; `EPERM` the handle is not one to call or to pass on;
+        /// `ESRCH` it has ended.
+        HandleFaults = 0x130 {} -> ();
+        /// Own: a handle of the thread whose fault the calling thread has received last, and has neither answered nor
+        /// taken along, with all rights. The answer carries it.
+        ///
+        /// `ESRCH` there is none; `EMFILE` too many handles of the process.
+        OpenFaulted = 0x131 {} -> ();
     }
 }
 

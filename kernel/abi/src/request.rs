@@ -285,7 +285,7 @@ pub(crate) use requests;
 #[cfg(test)]
 mod tests {
     use super::{Word, Words};
-    use crate::{Errno, console, device, memory, process, system, thread};
+    use crate::{Errno, console, device, fault, memory, process, system, thread};
 
     #[test]
     fn labels_are_unique_across_all_tables_and_carry_their_kind() {
@@ -296,6 +296,7 @@ mod tests {
             (4, system::SystemRequest::TABLE),
             (5, thread::ThreadRequest::TABLE),
             (6, device::DeviceRequest::TABLE),
+            (7, fault::FaultRequest::TABLE),
         ];
         for (kind, table) in tables {
             for (place, row) in table.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use crate::process::{End, Pid, Priority};
 use crate::request::{requests, words};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 requests! {
     /// A request to a thread.
@@ -27,6 +28,48 @@ requests! {
         ///
         /// `EPERM` the handle lacks the right to control it; `ESRCH` it has ended.
         Cancel = 0x520 {} -> (u32,);
+        /// Its registers, while it waits for the handler of its fault: the answer's bytes are
+        /// [`ThreadRegisters`].
+        ///
+        /// `EPERM` the handle lacks the right to control it; `EBUSY` it does not wait for that; `ESRCH` it has
+        /// ended.
+        ReadRegisters = 0x521 {} -> ();
+        /// The same registers are to be those in the message's bytes when it goes on. Of its PSTATE, only the
+        /// flags N, Z, C and V are taken from there.
+        ///
+        /// `EINVAL` the bytes are no [`ThreadRegisters`]; else as `ReadRegisters`.
+        WriteRegisters = 0x522 {} -> ();
+    }
+}
+
+/// The registers of a thread, but for FP and SIMD.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ThreadRegisters {
+    /// x0 to x30.
+    pub x: [u64; 31],
+    /// SP.
+    pub sp: u64,
+    /// The address of the instruction that comes next: of the one that has faulted, at first.
+    pub pc: u64,
+    /// PSTATE, as in SPSR_EL1.
+    pub pstate: u64,
+    /// TPIDR_EL0.
+    pub pointer: u64,
+}
+
+impl ThreadRegisters {
+    /// How many bytes they are in a message.
+    pub const BYTES: usize = size_of::<Self>();
+
+    /// As they are in a message.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        zerocopy::transmute!(*self)
+    }
+
+    /// Out of a message; `None` if it has more bytes, or fewer.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::read_from_bytes(bytes).ok()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::platform::Platform;
 use crate::process::{Process, ProcessId, Stage};
 use crate::sched::{Cpu, CpuId, NEVER};
 use crate::thread::{Queue, State, Thread, ThreadId, Work};
-use abi::Rights;
+use abi::{Arrival, Rights};
 use mm::mmu::Mmu;
 use mm::{MemoryManager, SpaceId};
 use slots::Id;
@@ -150,6 +150,7 @@ impl<P: Platform> Kernel<P> {
             }
             State::New
             | State::AwaitingAnswer { .. }
+            | State::Faulted { .. }
             | State::AwaitingReply { .. }
             | State::Calling { .. }
             | State::Reading(_)
@@ -219,7 +220,16 @@ impl<P: Platform> Kernel<P> {
             },
             "who sleeps has a deadline, and who has one waits",
         )?;
-        if let State::AwaitingAnswer { server, .. } = thread.state {
+        check(
+            match thread.state {
+                State::Calling { arrival, .. } => (arrival == Arrival::Fault) == thread.fault.is_some(),
+                State::Faulted { .. } => thread.fault.is_some(),
+                State::AwaitingReply { .. } => true,
+                _ => thread.fault.is_none(),
+            },
+            "who has faulted waits for whoever handles that, and nobody else does",
+        )?;
+        if let State::AwaitingAnswer { server, .. } | State::Faulted { server, .. } = thread.state {
             let server = self.threads.get(server).ok_or("who is to answer exists")?;
             check(server.caller == Some(id), "who is to answer knows who waits")?;
         }

@@ -1,9 +1,10 @@
-//! What programs do that the machine does not allow: served, or reported and ended.
+//! What programs do that the machine does not allow: served, or told to who handles that, or reported and ended.
 
 use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::platform::{Guarded, Platform};
 use crate::thread::ThreadId;
+use abi::fault::FaultAccess;
 use abi::process::{End, FaultKind};
 use addr::{Perms, VirtAddr};
 use core::fmt::{self, Write};
@@ -27,19 +28,31 @@ impl<P: Platform> Kernel<P> {
             // Somebody else works on the address space, as who stands in for its memory manager does: the
             // touch comes again in its turn.
             Err(Refused::ComesLater) => self.rotate(),
-            Err(Refused::ForEver(what)) => self.end_faulting(thread, what.kind(), address.raw(), &what),
+            Err(Refused::ForEver(what)) => self.fault(thread, what.fault, &what),
         }
     }
 
-    /// The running thread did something else that ends it. `address` is what it was about, or
-    /// the instruction.
+    /// The running thread did something else that is a fault. `address` is what it was about, or the instruction.
     pub fn other_fault(&mut self, kind: FaultKind, address: u64, what: &dyn fmt::Display) {
         if let Some(thread) = self.running() {
-            self.end_faulting(thread, kind, address, what);
+            let access = FaultAccess::None;
+            let fault = Fault {
+                kind,
+                access,
+                address,
+            };
+            self.fault(thread, fault, what);
         }
     }
 
-    fn end_faulting(&mut self, thread: ThreadId, kind: FaultKind, address: u64, what: &dyn fmt::Display) {
+    fn fault(&mut self, thread: ThreadId, fault: Fault, what: &dyn fmt::Display) {
+        if !self.tell_handler(thread, fault) {
+            self.end_faulting(thread, fault, what);
+        }
+    }
+
+    /// Ends the process of `thread` for its fault, which is `what` to people.
+    pub(crate) fn end_faulting(&mut self, thread: ThreadId, fault: Fault, what: &dyn fmt::Display) {
         let pc = self.registers(thread).pc;
         let (id, process) = self.process_of(thread);
         let (pid, name) = (process.pid.0, process.name);
@@ -50,7 +63,57 @@ impl<P: Platform> Kernel<P> {
             name.as_str()
         );
         debug_assert!(written.is_ok());
-        self.end_process(id, End::Faulted(kind, address));
+        self.end_process(id, End::Faulted(fault.kind, fault.address));
+    }
+}
+
+/// What a thread has done that the machine does not allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// How it has touched memory, if it has.
+    pub access: FaultAccess,
+    /// What it was about, or the instruction.
+    pub address: u64,
+}
+
+impl Fault {
+    fn of_memory(address: VirtAddr, access: Access, cause: FaultCause) -> Self {
+        Self {
+            kind: match cause {
+                FaultCause::Unmapped => FaultKind::Unmapped,
+                FaultCause::NotPermitted => FaultKind::NotPermitted,
+                FaultCause::OutOfMemory => FaultKind::OutOfMemory,
+            },
+            access: match access {
+                Access::Read => FaultAccess::Read,
+                Access::Write => FaultAccess::Write,
+                Access::Execute => FaultAccess::Execute,
+            },
+            address: address.raw(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = VirtAddr::new(self.address);
+        match self.access {
+            FaultAccess::None => {}
+            FaultAccess::Read => write!(f, "read of {address}: ")?,
+            FaultAccess::Write => write!(f, "write to {address}: ")?,
+            FaultAccess::Execute => write!(f, "jump to {address}: ")?,
+        }
+        f.write_str(match self.kind {
+            FaultKind::Unmapped => "nothing is mapped there",
+            FaultKind::NotPermitted => "its mapping does not allow that",
+            FaultKind::OutOfMemory => "no frame could be had",
+            FaultKind::BadAccess => "an access that is not aligned or not possible",
+            FaultKind::BadInstruction => "an instruction that does not exist or is not allowed",
+            FaultKind::Breakpoint => "a breakpoint",
+            FaultKind::Hardware => "an error of the memory system",
+        })
     }
 }
 
@@ -74,44 +137,20 @@ fn touch<M: Mmu>(
         return Err(Refused::ComesLater);
     }
     Err(Refused::ForEver(MemoryReport {
-        address,
-        access,
-        cause,
+        fault: Fault::of_memory(address, access, cause),
         facts: memory.describe(space, address),
     }))
 }
 
 /// A memory fault in words: which access, where, why not, and what is mapped there.
 struct MemoryReport {
-    address: VirtAddr,
-    access: Access,
-    cause: FaultCause,
+    fault: Fault,
     facts: Option<VmaFacts>,
-}
-
-impl MemoryReport {
-    fn kind(&self) -> FaultKind {
-        match self.cause {
-            FaultCause::Unmapped => FaultKind::Unmapped,
-            FaultCause::NotPermitted => FaultKind::NotPermitted,
-            FaultCause::OutOfMemory => FaultKind::OutOfMemory,
-        }
-    }
 }
 
 impl fmt::Display for MemoryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let access = match self.access {
-            Access::Read => "read of",
-            Access::Write => "write to",
-            Access::Execute => "jump to",
-        };
-        let cause = match self.cause {
-            FaultCause::Unmapped => "nothing is mapped there",
-            FaultCause::NotPermitted => "its mapping does not allow that",
-            FaultCause::OutOfMemory => "no frame could be had",
-        };
-        write!(f, "{access} {}: {cause}", self.address)?;
+        self.fault.fmt(f)?;
         match &self.facts {
             Some(facts) => describe(facts, f),
             None => Ok(()),

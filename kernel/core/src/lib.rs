@@ -23,6 +23,7 @@ pub mod audit;
 pub mod clock;
 pub mod fault;
 pub mod handle;
+pub mod handler;
 mod heap;
 pub mod ipc;
 pub mod kernel;

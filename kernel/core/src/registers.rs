@@ -2,6 +2,7 @@
 
 use crate::message::Message;
 use abi::Words6;
+use abi::thread::ThreadRegisters;
 
 /// Everything of a thread's state that an exception saves, in the order the vectors store it.
 ///
@@ -36,6 +37,32 @@ impl Registers {
         tpidr: 0,
         tpidrro: 0,
     };
+
+    /// Flags N, Z, C and V of PSTATE (Arm ARM, "SPSR_EL1"): all of it that is a program's alone.
+    const FLAGS: u64 = 0xf << 28;
+
+    /// Those that whoever controls the thread may see.
+    pub fn visible(&self) -> ThreadRegisters {
+        ThreadRegisters {
+            x: self.x,
+            sp: self.sp,
+            pc: self.pc,
+            pstate: self.pstate,
+            pointer: self.tpidr,
+        }
+    }
+
+    /// Sets them, but for what of PSTATE a program cannot set itself.
+    pub fn set_visible(&mut self, new: &ThreadRegisters) {
+        *self = Self {
+            x: new.x,
+            sp: new.sp,
+            pc: new.pc,
+            pstate: self.pstate & !Self::FLAGS | new.pstate & Self::FLAGS,
+            tpidr: new.pointer,
+            tpidrro: self.tpidrro,
+        };
+    }
 
     /// The six words of a message (x2 to x7).
     pub fn words(&self) -> Words6 {

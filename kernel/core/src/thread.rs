@@ -1,5 +1,6 @@
 //! Threads: what the kernel knows of one besides its registers, and the queues they wait in.
 
+use crate::fault::Fault;
 use crate::handle::Object;
 use crate::heap::Place;
 use crate::ipc::Endpoint;
@@ -32,6 +33,8 @@ pub struct Thread {
     pub home: CpuId,
     /// Whose call it received last and has not answered.
     pub caller: Option<ThreadId>,
+    /// What it has done, while it waits for whoever handles that: to receive it, or to answer.
+    pub fault: Option<Fault>,
     /// The endpoint at which it waited last for a message.
     pub(crate) serves: Option<Id<Endpoint>>,
     /// How important it is by itself.
@@ -82,7 +85,14 @@ pub enum State {
         /// Where it was received.
         endpoint: Id<Endpoint>,
     },
-    /// The same, but whoever holds one of its reply handles may give it.
+    /// Its fault was received; waits for whoever handles that. All of its registers stay as they are.
+    Faulted {
+        /// This thread.
+        server: ThreadId,
+        /// Where it was received.
+        endpoint: Id<Endpoint>,
+    },
+    /// Waits for an answer that whoever holds one of its reply handles may give.
     AwaitingReply {
         /// Which of all calls that were taken along it is: reply handles are marked with it.
         number: Badge,
@@ -143,6 +153,7 @@ impl State {
             Self::New
             | Self::Ready
             | Self::Working(_)
+            | Self::Faulted { .. }
             | Self::Sleeping
             | Self::WaitingWord(_)
             | Self::Deferred(_)
@@ -155,11 +166,6 @@ impl State {
             | Self::Receiving(_)
             | Self::Reading(_) => true,
         }
-    }
-
-    /// Whether it waits for what somebody else may decide that it waits for no longer.
-    pub(crate) const fn can_be_cancelled(self) -> bool {
-        self.can_give_up() || matches!(self, Self::Sleeping | Self::WaitingWord(_))
     }
 }
 
@@ -174,6 +180,7 @@ impl Thread {
             page,
             home,
             caller: None,
+            fault: None,
             serves: None,
             own_priority: Priority::USUAL,
             priority: Priority::USUAL,
@@ -191,6 +198,12 @@ impl Thread {
 }
 
 impl Thread {
+    /// Whether it waits for what somebody else may decide that it waits for no longer.
+    pub(crate) const fn can_be_cancelled(&self) -> bool {
+        let waits = self.state.can_give_up() || matches!(self.state, State::Sleeping | State::WaitingWord(_));
+        waits && self.fault.is_none()
+    }
+
     /// Whether it is only remembered.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))

@@ -72,8 +72,16 @@ impl World {
         );
         let registers = &self.kernel.platform.registers[thread as usize];
         assert_only_message_touched(registers, &in_memory);
-        if goes_on == Some(thread) {
-            assert_whole_answer(registers, &in_memory);
+        match goes_on {
+            Some(goes_on) if goes_on == thread => assert_whole_answer(registers, &in_memory),
+            Some(goes_on) if operation != Operation::Yield => {
+                let registers = &self.kernel.platform.registers[goes_on as usize];
+                assert!(
+                    registers.x[9..18].iter().all(|&x| x == 0),
+                    "who goes on at once has waited in a trap"
+                );
+            }
+            _ => {}
         }
         self.kernel.platform.cpu().unstored = Some(Unstored { thread, in_cpu });
         if goes_on == Some(thread) || !self.stores_late {

@@ -4,6 +4,7 @@ use crate::markdown::{brief, code, paragraphs, table, wrapped};
 use crate::source::{self, item};
 use abi::console::ConsoleRequest;
 use abi::device::DeviceRequest;
+use abi::fault::FaultRequest;
 use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
 use abi::system::SystemRequest;
@@ -18,7 +19,7 @@ struct Object {
     table: &'static [Row],
 }
 
-const OBJECTS: [Object; 6] = [
+const OBJECTS: [Object; 7] = [
     Object {
         name: "a process",
         source: source::PROCESS,
@@ -54,6 +55,12 @@ const OBJECTS: [Object; 6] = [
         source: source::DEVICE,
         requests: "DeviceRequest {",
         table: DeviceRequest::TABLE,
+    },
+    Object {
+        name: "a handler of faults",
+        source: source::FAULT,
+        requests: "FaultRequest {",
+        table: FaultRequest::TABLE,
     },
 ];
 

@@ -23,6 +23,8 @@ pub const MEMORY: &str = include_str!("../../../kernel/abi/src/memory.rs");
 pub const CONSOLE: &str = include_str!("../../../kernel/abi/src/console.rs");
 /// `kernel/abi/src/device.rs`.
 pub const DEVICE: &str = include_str!("../../../kernel/abi/src/device.rs");
+/// `kernel/abi/src/fault.rs`.
+pub const FAULT: &str = include_str!("../../../kernel/abi/src/fault.rs");
 /// `kernel/abi/src/system.rs`.
 pub const SYSTEM: &str = include_str!("../../../kernel/abi/src/system.rs");
 /// `kernel/abi/src/thread.rs`.

@@ -6,6 +6,7 @@ use crate::value::prose;
 use abi::MessagePage;
 use abi::process::InitStart;
 use abi::shm::{IpcPerm, ShmInfoLimits, ShmInfoTotals, ShmidDs};
+use abi::thread::ThreadRegisters;
 use abi::{Field, Words};
 
 struct Structure {
@@ -14,11 +15,16 @@ struct Structure {
     bytes: usize,
 }
 
-const STRUCTURES: [Structure; 5] = [
+const STRUCTURES: [Structure; 6] = [
     Structure {
         source: source::MESSAGE,
         name: "MessagePage",
         bytes: size_of::<MessagePage>(),
+    },
+    Structure {
+        source: source::THREAD,
+        name: "ThreadRegisters",
+        bytes: ThreadRegisters::BYTES,
     },
     Structure {
         source: source::SHM,

@@ -32,6 +32,7 @@ pub(crate) fn chapter() -> String {
         section("Badge", source::HANDLE, "pub struct Badge("),
         section("Pid", source::PROCESS, "pub struct Pid("),
         listed("FaultKind", source::PROCESS, "pub enum FaultKind {"),
+        listed("FaultAccess", source::FAULT, "pub enum FaultAccess {"),
         listed("ProcessState", source::SYSTEM, "pub enum ProcessState {"),
         listed("MachineEnd", source::SYSTEM, "pub enum MachineEnd {"),
         listed("ClockSource", source::TIME, "pub enum ClockSource {"),

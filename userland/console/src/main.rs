@@ -42,7 +42,7 @@ fn console(_: &Start) -> Outcome {
                 device.acknowledge()?;
             }
             // Nothing that a console is asked goes without an answer.
-            Arrival::Message => {}
+            Arrival::Message | Arrival::Fault => {}
         }
     }
 }

@@ -25,7 +25,7 @@
 //!                 caller.reply(Ok(([1, 0, 0, 0, 0, 0], Outgoing::NOTHING)))?;
 //!             }
 //!         }
-//!         Arrival::Message => {}
+//!         Arrival::Message | Arrival::Fault => {}
 //!     }
 //! }
 //! # }

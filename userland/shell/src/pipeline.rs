@@ -117,7 +117,7 @@ impl Running {
             match message.arrival {
                 Arrival::Signals => self.take_signals(message.words[0])?,
                 Arrival::Call => self.reply(endpoint, message, &incoming)?,
-                Arrival::Message => {}
+                Arrival::Message | Arrival::Fault => {}
             }
         }
         Ok(())

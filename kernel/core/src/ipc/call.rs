@@ -35,7 +35,8 @@ impl<P: Platform> Kernel<P> {
             Some(receiver) => {
                 self.transfer(caller, receiver, message, badge)?;
                 self.endpoint_receivers_remove(endpoint, receiver);
-                let home = self.hand_over(caller, receiver, endpoint);
+                let server = receiver;
+                let home = self.hand_over(caller, server, State::AwaitingAnswer { server, endpoint });
                 self.switch_to(receiver, home);
             }
             None => {
@@ -55,6 +56,17 @@ impl<P: Platform> Kernel<P> {
         arrival: Arrival,
     ) {
         self.registers(caller).set_message(message);
+        self.queue_to_be_received(caller, endpoint, badge, arrival);
+    }
+
+    /// `caller`, which runs, queues with what it has to say already where it will be found.
+    pub(crate) fn queue_to_be_received(
+        &mut self,
+        caller: ThreadId,
+        endpoint: Id<Endpoint>,
+        badge: Badge,
+        arrival: Arrival,
+    ) {
         self.thread(caller).state = State::Calling {
             endpoint,
             badge,
@@ -87,10 +99,10 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
-    /// `caller` waits for `server`, which has its message from `endpoint` now and goes on. Returns the
-    /// server's home.
-    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId, endpoint: Id<Endpoint>) -> CpuId {
-        self.thread(caller).state = State::AwaitingAnswer { server, endpoint };
+    /// `caller` waits for `server`, as `state` says, which has its message now and goes on. Returns the server's
+    /// home.
+    pub(crate) fn hand_over(&mut self, caller: ThreadId, server: ThreadId, state: State) -> CpuId {
+        self.thread(caller).state = state;
         self.forget_deadline(server);
         let priority = self.thread(caller).priority;
         let server = self.thread(server);

@@ -118,8 +118,7 @@ impl<P: Platform> Kernel<P> {
         if receiving == 0 {
             self.stop_listening(id);
             while let Some(caller) = self.pop_caller(id) {
-                self.refuse(caller, IpcError::PeerGone);
-                self.wake(caller);
+                self.disappoint(caller, IpcError::PeerGone);
             }
             while let Some(receiver) = self.pop_receiver(id) {
                 self.refuse(receiver, IpcError::BadHandle);

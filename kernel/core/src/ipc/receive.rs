@@ -20,8 +20,10 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn receive(&mut self, server: ThreadId, handle: Handle) -> Result<(), IpcError> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
         self.abandon_caller(server);
-        self.take_or_wait(server, endpoint);
-        self.take_priority_back(Some(server));
+        if self.goes_on(server) {
+            self.take_or_wait(server, endpoint);
+            self.take_priority_back(Some(server));
+        }
         Ok(())
     }
 
@@ -41,12 +43,11 @@ impl<P: Platform> Kernel<P> {
         let endpoint = self.endpoint_to_receive(server, handle)?;
         self.check_handles(server, message.tag)?;
         let caller = self.thread(server).caller.ok_or(IpcError::NoCaller)?;
-        let answered = self.waits_for(caller, server);
-        if answered {
-            self.transfer(server, caller, message, Badge(0))?;
-            self.forget_deadline(caller);
-        }
+        let answered = self.waits_for(caller, server) && self.give_answer(server, caller, message)?;
         self.thread(server).caller = None;
+        if !self.goes_on(server) {
+            return Ok(());
+        }
         self.take_or_wait(server, endpoint);
         self.take_priority_back(Some(server));
         if answered {
@@ -59,13 +60,32 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
+    /// Gives `caller`, which waits for `server`, its answer. Whether it is to go on: an answer to a fault may end it.
+    pub(crate) fn give_answer(
+        &mut self,
+        server: ThreadId,
+        caller: ThreadId,
+        message: Message<'_>,
+    ) -> Result<bool, IpcError> {
+        if self.thread(caller).fault.is_some() {
+            return Ok(self.resolve_fault(caller, message.tag.label()));
+        }
+        self.transfer(server, caller, message, Badge(0))?;
+        self.forget_deadline(caller);
+        Ok(true)
+    }
+
+    /// Whether `server`, which runs, does so still: it may have been a thread of the process that it has ended.
+    fn goes_on(&mut self, server: ThreadId) -> bool {
+        matches!(self.thread(server).state, State::Ready)
+    }
+
     /// Lets the caller of `server` know that no answer will come.
     pub(crate) fn abandon_caller(&mut self, server: ThreadId) {
         if let Some(caller) = self.thread(server).caller.take()
             && self.waits_for(caller, server)
         {
-            self.refuse(caller, IpcError::PeerGone);
-            self.wake(caller);
+            self.disappoint(caller, IpcError::PeerGone);
             self.take_priority_back(Some(server));
         }
     }
@@ -76,9 +96,8 @@ impl<P: Platform> Kernel<P> {
         let Some(caller) = self.thread(server).caller else {
             return;
         };
-        let Some(State::AwaitingAnswer { endpoint, .. }) =
-            self.threads.get(caller).map(|thread| thread.state)
-        else {
+        let state = self.threads.get(caller).map(|thread| thread.state);
+        let Some(State::AwaitingAnswer { endpoint, .. } | State::Faulted { endpoint, .. }) = state else {
             return;
         };
         let receiving = self
@@ -99,10 +118,11 @@ impl<P: Platform> Kernel<P> {
 
     /// Whether `caller` still waits for `server`: it may have been killed since.
     pub(crate) fn waits_for(&self, caller: ThreadId, server: ThreadId) -> bool {
-        let caller = self.threads.get(caller);
-        caller.is_some_and(
-            |caller| matches!(caller.state, State::AwaitingAnswer { server: s, .. } if s == server),
-        )
+        let awaited = match self.threads.get(caller).map(|caller| caller.state) {
+            Some(State::AwaitingAnswer { server, .. } | State::Faulted { server, .. }) => Some(server),
+            _ => None,
+        };
+        awaited == Some(server)
     }
 
     fn take_or_wait(&mut self, server: ThreadId, endpoint: Id<Endpoint>) {
@@ -112,8 +132,7 @@ impl<P: Platform> Kernel<P> {
         while let Some(caller) = self.pop_caller(endpoint) {
             let taken = self.take(server, caller, endpoint);
             if let Err(error) = taken {
-                self.refuse(caller, error);
-                self.wake(caller);
+                self.disappoint(caller, error);
             }
             // The caller has lent its priority to whoever waited here last, perhaps another thread.
             let usual = self.endpoint(endpoint).server;
@@ -140,12 +159,16 @@ impl<P: Platform> Kernel<P> {
         let State::Calling { badge, arrival, .. } = self.thread(caller).state else {
             panic!("{caller:?} queues at an endpoint without calling");
         };
+        if arrival == Arrival::Fault {
+            self.hand_fault_over(caller, server, (endpoint, badge));
+            return Ok(());
+        }
         let registers = self.registers(caller);
         let (tag, words) = (registers.x[1], registers.words());
         let message = Message::decode(tag, &words)?.arriving(arrival);
         self.transfer(caller, server, message, badge)?;
         if arrival == Arrival::Call {
-            self.hand_over(caller, server, endpoint);
+            self.hand_over(caller, server, State::AwaitingAnswer { server, endpoint });
         } else {
             self.answer(caller, ());
             self.wake(caller);

@@ -31,14 +31,16 @@ impl<P: Platform> Kernel<P> {
         } else {
             self.caller_behind(server, handle)?
         };
-        self.transfer(server, caller, message, Badge(0))?;
+        let goes_on = self.give_answer(server, caller, message)?;
         if handle == Handle::NONE {
             self.thread(server).caller = None;
         } else {
             // Not released: it is as stale as all others as soon as the caller goes on.
             self.process_of(server).1.handles.remove(handle);
         }
-        self.wake(caller);
+        if goes_on {
+            self.wake(caller);
+        }
         self.answer(server, ());
         self.take_priority_back(Some(server));
         Ok(())
@@ -84,8 +86,7 @@ impl<P: Platform> Kernel<P> {
         if let Some(handles) = self.reply_handles(caller, number) {
             *handles -= 1;
             if *handles == 0 {
-                self.refuse(caller, IpcError::PeerGone);
-                self.wake(caller);
+                self.disappoint(caller, IpcError::PeerGone);
             }
         }
     }

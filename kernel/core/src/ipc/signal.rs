@@ -50,6 +50,22 @@ impl<P: Platform> Kernel<P> {
     /// # Errors
     /// `EINVAL` not one handle came along; `EBADF` it names no endpoint; `EPERM` it is not one to signal with.
     pub(crate) fn signal_target(&mut self, call: &Call<'_>) -> Result<SignalTarget, Errno> {
+        let (endpoint, badge) = self.passed_endpoint(call, Rights::SIGNAL)?;
+        Ok(SignalTarget {
+            endpoint,
+            bits: badge.0.max(1),
+        })
+    }
+
+    /// The endpoint whose handle, with these rights, is the one that came along with `call`, and its badge.
+    ///
+    /// # Errors
+    /// `EINVAL` not one handle came along; `EBADF` it names no endpoint; `EPERM` it lacks these rights.
+    pub(crate) fn passed_endpoint(
+        &mut self,
+        call: &Call<'_>,
+        rights: Rights,
+    ) -> Result<(Id<Endpoint>, Badge), Errno> {
         if call.tag.handles() != 1 {
             return Err(Errno::EINVAL);
         }
@@ -58,11 +74,8 @@ impl<P: Platform> Kernel<P> {
             .capability(call.thread, handle, Rights::PASS)
             .map_err(|_| Errno::EBADF)?;
         match passed.object {
-            Object::Endpoint(_) if !passed.rights.contains(Rights::SIGNAL) => Err(Errno::EPERM),
-            Object::Endpoint(endpoint) => Ok(SignalTarget {
-                endpoint,
-                bits: passed.badge.0.max(1),
-            }),
+            Object::Endpoint(_) if !passed.rights.contains(rights) => Err(Errno::EPERM),
+            Object::Endpoint(endpoint) => Ok((endpoint, passed.badge)),
             _ => Err(Errno::EBADF),
         }
     }

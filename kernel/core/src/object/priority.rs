@@ -74,8 +74,8 @@ impl<P: Platform> Kernel<P> {
         Ok(Outcome::Answered)
     }
 
-    /// How important an end is, is for those to say who wait for it.
-    fn check_lives_on(&mut self, process: ProcessId) -> Result<(), Errno> {
+    /// Of one whose end is decided nothing can be set any more: how important an end is, is for those to say who wait for it.
+    pub(crate) fn check_lives_on(&mut self, process: ProcessId) -> Result<(), Errno> {
         match self.process(process).stage {
             Stage::New | Stage::Alive => Ok(()),
             Stage::Ending(_) | Stage::Ended(_) => Err(Errno::ESRCH),

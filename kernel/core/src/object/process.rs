@@ -28,6 +28,7 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
             ProcessRequest::SignalEnd(_) if !own => self.signal_end(&call, target),
+            ProcessRequest::HandleFaults(_) => self.handle_faults(&call, target),
             ProcessRequest::Wait(_) | ProcessRequest::Kill(_) | ProcessRequest::SignalEnd(_) => {
                 Err(Errno::EINVAL)
             }
@@ -59,6 +60,7 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Close(close) => self.close(call.thread, close.handle),
             ProcessRequest::Sleep(sleep) => self.sleep(call.thread, sleep.deadline),
             ProcessRequest::TakeCaller(_) => self.take_caller(call.thread),
+            ProcessRequest::OpenFaulted(_) => self.open_faulted(call.thread),
         }
     }
 

@@ -96,6 +96,7 @@ impl<P: Platform> Kernel<P> {
             references: 0,
             waiters: Queue::EMPTY,
             end_signal: None,
+            fault_handler: None,
             highest_priority: Priority::USUAL,
             ticks: 0,
         };

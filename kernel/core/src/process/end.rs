@@ -33,6 +33,7 @@ impl<P: Platform> Kernel<P> {
         let waited_for = self.waited_for(thread);
         self.leave_queue(thread);
         self.thread(thread).state = State::Working(Work::Leave);
+        self.thread(thread).fault = None;
         let home = self.thread(thread).home;
         if self.cpus[home].current != Some(thread) {
             self.make_ready(thread);
@@ -184,6 +185,7 @@ impl<P: Platform> Kernel<P> {
             | State::Working(_)
             | State::Sleeping
             | State::AwaitingAnswer { .. }
+            | State::Faulted { .. }
             | State::AwaitingReply { .. }
             | State::Ended(_) => {}
         }

@@ -13,6 +13,7 @@ pub use begin::FirstStart;
 pub use threads::Threads;
 
 use crate::handle::HandleTable;
+use crate::handler::FaultHandler;
 use crate::ipc::SignalTarget;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
@@ -54,6 +55,8 @@ pub struct Process {
     pub waiters: Queue,
     /// Who is told of its end besides.
     pub end_signal: Option<SignalTarget>,
+    /// Who is told of the faults of its threads.
+    pub fault_handler: Option<FaultHandler>,
     /// The highest priority that it may ask for.
     pub highest_priority: Priority,
     /// Ticks of the system counter for which threads that it does not have any more had a CPU.

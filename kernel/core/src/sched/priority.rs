@@ -65,7 +65,7 @@ impl<P: Platform> Kernel<P> {
     /// Who has to do something before `thread` goes on, if that is known.
     pub(crate) fn waited_for(&self, thread: ThreadId) -> Option<ThreadId> {
         match self.threads.get(thread)?.state {
-            State::AwaitingAnswer { server, .. } => Some(server),
+            State::AwaitingAnswer { server, .. } | State::Faulted { server, .. } => Some(server),
             State::Calling { endpoint, .. } => self.endpoints.get(endpoint)?.server,
             _ => None,
         }

@@ -10,6 +10,7 @@ mod credentials;
 mod deadlines;
 mod devices;
 mod exec;
+mod faults;
 mod fork;
 mod hostile;
 mod interposition;

@@ -67,6 +67,11 @@ impl Play {
             handle
         };
         let trap = Trap::message(picks, self.program(), operation as u64).to(handle);
+        let trap = if picks.next().is_multiple_of(2) {
+            trap.helpful()
+        } else {
+            trap
+        };
         self.trap_patiently(picks, trap);
     }
 
@@ -94,8 +99,12 @@ impl Play {
             _ if replies.is_empty() => Handle::NONE,
             _ => picks.of(&replies),
         };
-        let trap = Trap::message(picks, self.program(), Operation::Reply as u64);
-        self.trap(&trap.to(handle));
+        let trap = Trap::message(picks, self.program(), Operation::Reply as u64).to(handle);
+        self.trap(&if picks.next().is_multiple_of(2) {
+            trap.helpful()
+        } else {
+            trap
+        });
     }
 
     fn count(&self, is_meant: impl Fn(ThreadId, State) -> bool) -> usize {
@@ -161,6 +170,28 @@ impl Play {
             3..=4 if !threads.is_empty() => self.trap(&Trap::cancel(picks.of(&threads))),
             _ => self.trap(&Trap::create_thread()),
         }
+    }
+
+    /// Somebody is named who handles the faults of the running process or of another one, or the thread that has
+    /// faulted last is looked at.
+    pub(super) fn deal_with_fault(&mut self, picks: &mut Picks<'_>) {
+        let Some((endpoint, _)) = self.shared_endpoint(picks) else {
+            return self.raise_child(picks);
+        };
+        let of_kind = |kind: fn(&Object) -> bool| {
+            let found = self.objects().filter(|(_, object)| kind(object));
+            found.map(|(handle, _)| handle).collect::<Vec<_>>()
+        };
+        let processes = of_kind(|object| matches!(object, Object::Process(_)));
+        let threads = of_kind(|object| matches!(object, Object::Thread(_)));
+        let trap = match picks.next() % 8 {
+            0..=1 => Trap::open_faulted(),
+            2 if !threads.is_empty() => Trap::read_registers(picks.of(&threads)),
+            3 if !threads.is_empty() => Trap::write_registers(picks.of(&threads)),
+            _ if processes.is_empty() => Trap::handle_faults(Handle::SELF, endpoint),
+            _ => Trap::handle_faults(picks.of(&processes), endpoint),
+        };
+        self.trap(&trap);
     }
 
     /// A handle for a child, mostly to an endpoint, and mostly one that cannot receive.

@@ -9,12 +9,12 @@ use abi::memory::{
     Unmap, WaitWord, WakeWord,
 };
 use abi::process::{
-    Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, Kill, ProcessRequest,
-    SignalEnd, Start, TakeCaller, Wait,
+    Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, HandleFaults, Kill,
+    OpenFaulted, ProcessRequest, SignalEnd, Start, TakeCaller, Wait,
 };
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
-use abi::thread::{Cancel, Join, ThreadRequest};
+use abi::thread::{Cancel, Join, ReadRegisters, ThreadRegisters, ThreadRequest, WriteRegisters};
 use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
 use kcore::Registers;
 
@@ -137,6 +137,44 @@ impl Trap {
 
     pub fn cancel(thread: Handle) -> Self {
         Self::call(thread, Cancel::LABEL, [0; 6])
+    }
+
+    /// Lets somebody handle the faults of `process`: who receives at `endpoint`.
+    pub fn handle_faults(process: Handle, endpoint: Handle) -> Self {
+        Self {
+            count: 1,
+            handles: [endpoint.raw(), 0, 0, 0],
+            ..Self::call(process, HandleFaults::LABEL, [0; 6])
+        }
+    }
+
+    pub fn open_faulted() -> Self {
+        Self::call(Handle::SELF, OpenFaulted::LABEL, [0; 6])
+    }
+
+    pub fn read_registers(thread: Handle) -> Self {
+        Self::call(thread, ReadRegisters::LABEL, [0; 6])
+    }
+
+    pub fn write_registers(thread: Handle) -> Self {
+        Self {
+            bytes: ThreadRegisters::BYTES as u64,
+            ..Self::call(thread, WriteRegisters::LABEL, [0; 6])
+        }
+    }
+
+    /// Whether it writes another thread's registers.
+    pub fn writes_registers(&self) -> bool {
+        let is_call = self.operation & !Operation::UNTIL == Operation::Call as u64;
+        is_call && self.label == WriteRegisters::LABEL
+    }
+
+    /// The same, but if it is an answer to a fault, that goes on.
+    pub fn helpful(self) -> Self {
+        Self {
+            label: Label::DONE,
+            ..self
+        }
     }
 
     pub fn derive(handle: Handle) -> Self {
@@ -275,6 +313,7 @@ impl Trap {
             | RegionControl::LABEL
             | RegionPublish::LABEL
             | SignalEnd::LABEL
+            | HandleFaults::LABEL
             | SignalInterrupt::LABEL
                 if !picks.next().is_multiple_of(8) =>
             {

@@ -35,6 +35,8 @@ pub struct Play {
     pub outcomes: [usize; OUTCOMES],
     /// How many waiters for words were woken.
     pub woken: u64,
+    /// How many threads that had faulted went on.
+    pub helped: u64,
 }
 
 /// How often a program may touch something while another CPU is in the kernel.
@@ -54,6 +56,7 @@ impl Play {
             stuck: false,
             outcomes: [0; OUTCOMES],
             woken: 0,
+            helped: 0,
         };
         play.look_around();
         play
@@ -123,7 +126,8 @@ impl Play {
             23..=24 => self.meet_at_word(picks),
             25..=29 => self.deal_with_child(picks),
             30..=43 => self.exchange(picks),
-            44..=45 => self.fill_table(picks),
+            44 => self.fill_table(picks),
+            45 => self.deal_with_fault(picks),
             46..=47 => self.raise_child(picks),
             48..=49 => self.deal_with_thread(picks),
             50..=53 => self.touch(picks),
@@ -155,11 +159,26 @@ impl Play {
         if trap.ends_everything(self.first_runs()) {
             return;
         }
+        let target = self.target_of(trap);
         trap.fill(self.world.page());
         trap.load(self.world.registers());
         self.enter(Entry::Trap(trap.operation));
         let next = self.world.enter_by_trap();
+        if let Some(target) = target {
+            let registers = self.world.whole_registers(target);
+            let program = self.programs.get_mut(&target).expect("seen before");
+            program.is_given(registers);
+        }
         self.meet_all(next);
+    }
+
+    /// The thread that has faulted whose registers `trap` writes, if it does.
+    fn target_of(&self, trap: &Trap) -> Option<u32> {
+        let handle = Handle::from_raw(trap.handle as u32);
+        let named = self.objects().find(|(named, _)| *named == handle)?.1;
+        let mut threads = self.world.kernel.threads();
+        let (id, _) = threads.find(|(id, thread)| Object::Thread(*id) == named && thread.fault.is_some())?;
+        trap.writes_registers().then_some(id.index())
     }
 
     /// The running program, if there is one, enters the kernel.
@@ -191,10 +210,10 @@ impl Play {
     /// Whoever waits for nothing but the CPU has what they had before, or an answer.
     fn look_around(&mut self) {
         let threads = self.world.kernel.threads();
-        let threads: Vec<(ThreadId, State, Frame)> = threads
-            .map(|(id, thread)| (id, thread.state, thread.page))
+        let threads: Vec<(ThreadId, State, Frame, bool)> = threads
+            .map(|(id, thread)| (id, thread.state, thread.page, thread.fault.is_some()))
             .collect();
-        for (id, state, page) in threads {
+        for (id, state, page, has_faulted) in threads {
             let fake = &self.world.kernel.platform;
             let page = fake.pages.get(&page).copied().unwrap_or(MessagePage::EMPTY);
             let registers = self.world.whole_registers(id.index());
@@ -202,7 +221,9 @@ impl Play {
             self.meet(id, &sight);
             self.note_copy(id, &sight);
             let program = self.programs.get_mut(&id.index()).expect("met");
+            let had_faulted = core::mem::replace(&mut program.has_faulted, has_faulted);
             if matches!(state, State::Ready) {
+                self.helped += u64::from(had_faulted);
                 let is_news = program.settled.is_none();
                 let news = program.settle(sight);
                 self.segments.extend(news.segment);

@@ -45,6 +45,8 @@ pub struct Program {
     left: Sight,
     /// What it will find when it goes on, once that is known.
     pub settled: Option<Sight>,
+    /// It waits for whoever handles its fault.
+    pub has_faulted: bool,
 }
 
 impl Sight {
@@ -68,6 +70,7 @@ impl Program {
             entry: Entry::New,
             left,
             settled: None,
+            has_faulted: false,
         }
     }
 
@@ -83,6 +86,7 @@ impl Program {
                 page,
             },
             settled: None,
+            has_faulted: false,
         }
     }
 
@@ -97,6 +101,14 @@ impl Program {
         self.entry = entry;
         self.settled = (entry == Entry::Interruption).then(|| left.clone());
         self.left = left;
+    }
+
+    /// Somebody who may has written its registers.
+    pub fn is_given(&mut self, registers: Registers) {
+        self.left.registers = registers;
+        if let Some(settled) = &mut self.settled {
+            settled.registers = registers;
+        }
     }
 
     /// It waits for nothing but the CPU: either nothing has changed since, or it has just been

@@ -135,6 +135,7 @@ fn all_in_one_loop(family: &Family) -> Outcome {
                 signals += 1;
                 expect(message.words == [8, 0, 0, 0, 0, 0], "wrong signals")?;
             }
+            Arrival::Fault => return Err(Failure::new("nobody has faulted")),
         }
     }
     children.into_iter().try_for_each(ends_well)
