@@ -46,6 +46,7 @@ mod call;
 mod credential;
 pub mod device;
 mod failure;
+pub mod fault;
 pub mod handle;
 pub mod interpose;
 pub mod io;

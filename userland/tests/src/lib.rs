@@ -12,6 +12,7 @@
 //! | `blocks` | that processes share 2 MiB blocks, which are whole or not there |
 //! | `copies` | that bytes which are copied arrive, all of them and no others
 //! | `fp` | that FP/SIMD registers belong to their process |
+//! | `faults` | that who handles faults of others is told of them, and decides what becomes of them |
 //! | `threads` | that threads share what is their process's, have what is theirs, and end with it |
 //! | `smp_stress` | that nothing is lost when more processes than CPUs do anything at all |
 //! | `words` | that processes wait for words of memory, and are woken there |

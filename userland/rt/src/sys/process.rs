@@ -4,9 +4,9 @@ use crate::call::{call, call_with, exchange, one_handle};
 use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
-    Become, Close, CountTicks, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, Identify, Kill, Pid,
-    Priority, PriorityFacts, ReadClock, ReadCredential, ReadPriority, SetCredential, SetPriority, SignalEnd,
-    Sleep, Start, TakeCaller, UserAndGroup, Wait,
+    Become, Close, CountTicks, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, HandleFaults, Identify,
+    Kill, OpenFaulted, Pid, Priority, PriorityFacts, ReadClock, ReadCredential, ReadPriority, SetCredential,
+    SetPriority, SignalEnd, Sleep, Start, TakeCaller, UserAndGroup, Wait,
 };
 use abi::time::ClockReading;
 use abi::{Badge, Handle, Operation, Rights};
@@ -89,6 +89,22 @@ pub fn wait(child: Handle) -> Result<End, Error> {
 /// As [`SignalEnd`].
 pub fn signal_end(child: Handle, signaller: Handle) -> Result<(), Error> {
     call_with(child, SignalEnd {}, Outgoing::handles(&[signaller]))
+}
+
+/// As [`HandleFaults`].
+///
+/// # Errors
+/// As [`HandleFaults`].
+pub fn handle_faults(process: Handle, endpoint: Option<Handle>) -> Result<(), Error> {
+    call_with(process, HandleFaults {}, Outgoing::handles(endpoint.as_slice()))
+}
+
+/// As [`OpenFaulted`].
+///
+/// # Errors
+/// As [`OpenFaulted`].
+pub fn open_faulted() -> Result<Handle, Error> {
+    one_handle(Handle::SELF, OpenFaulted {})
 }
 
 /// As [`Kill`].

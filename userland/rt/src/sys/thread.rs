@@ -1,10 +1,13 @@
 //! Requests to threads, one's own and others: [`abi::thread`].
 
-use crate::call::{call, exchange};
+use crate::call::{call, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::Handle;
 use abi::process::{CreateThread, End, ExitThread, Priority};
-use abi::thread::{Cancel, IdentifyThread, Join, SetThreadPriority, ThreadFacts};
+use abi::thread::{
+    Cancel, IdentifyThread, Join, ReadRegisters, SetThreadPriority, ThreadFacts, ThreadRegisters,
+    WriteRegisters,
+};
 
 /// As [`CreateThread`]. Returns the thread's handle and its number.
 ///
@@ -61,4 +64,22 @@ pub fn set_priority(thread: Handle, priority: Priority) -> Result<(), Error> {
 /// As [`IdentifyThread`].
 pub fn identify(thread: Handle) -> Result<ThreadFacts, Error> {
     call(thread, IdentifyThread {})
+}
+
+/// As [`ReadRegisters`].
+///
+/// # Errors
+/// As [`ReadRegisters`].
+pub fn read_registers(thread: Handle) -> Result<ThreadRegisters, Error> {
+    let mut incoming = Incoming::new();
+    exchange(thread, ReadRegisters {}, Outgoing::NOTHING, &mut incoming)?;
+    ThreadRegisters::from_bytes(incoming.bytes()).ok_or(Error::Garbled)
+}
+
+/// As [`WriteRegisters`].
+///
+/// # Errors
+/// As [`WriteRegisters`].
+pub fn write_registers(thread: Handle, registers: &ThreadRegisters) -> Result<(), Error> {
+    call_with(thread, WriteRegisters {}, Outgoing::bytes(&registers.to_bytes()))
 }
