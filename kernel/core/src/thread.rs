@@ -145,6 +145,26 @@ pub enum Work {
     Teardown(mm::Job),
 }
 
+impl Work {
+    /// The memory manager's part of it.
+    pub(crate) const fn job(self) -> Option<mm::Job> {
+        match self {
+            Self::Memory(job) | Self::Fork(job, _) | Self::Teardown(job) => Some(job),
+            Self::Ask(_) | Self::Leave => None,
+        }
+    }
+
+    /// The same with so much left of the memory manager's part.
+    pub(crate) const fn with(self, rest: mm::Job) -> Self {
+        match self {
+            Self::Memory(_) => Self::Memory(rest),
+            Self::Fork(_, child) => Self::Fork(rest, child),
+            Self::Teardown(_) => Self::Teardown(rest),
+            Self::Ask(_) | Self::Leave => self,
+        }
+    }
+}
+
 impl State {
     /// Whether it waits for somebody else, which may last for ever unless the thread gives up. Who waits for a
     /// word has said until when in the request.

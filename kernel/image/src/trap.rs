@@ -25,7 +25,7 @@ use kcore::log::Log;
 use kcore::sched::Stop;
 use kcore::thread::ThreadId;
 use kcore::{Kernel, Next, Platform, Registers};
-use mm::{Access, Ahead};
+use mm::{Access, Ahead, Job, Seconds};
 use spin::Once;
 
 /// The kernel, held.
@@ -221,16 +221,18 @@ fn touch(registers: NonNull<Registers>, fault: syndrome::Fault) -> Touched {
         return Touched::Not;
     };
     match with_memory(|memory| memory.fault(space, address, access)) {
-        Some(Ok(())) => Touched::Served,
-        _ => Touched::Not,
+        Ok(()) => Touched::Served,
+        Err(_) => Touched::Not,
     }
 }
 
 /// Does something to the memory manager, with no lock but that one's.
-fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> Option<T> {
+fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
+    let Some(memory) = MEMORY.get() else {
+        panic!("a program runs, and there is no memory manager yet");
+    };
     let mut held = Held::nothing();
-    let (mut memory, _) = MEMORY.get()?.lock(&mut held);
-    Some(act(&mut memory))
+    act(&mut memory.lock(&mut held).0)
 }
 
 /// Does `first`, then decides who goes on, sleeping while nobody can. The registers returned belong
@@ -249,13 +251,17 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
     loop {
         goes_on = match goes_on {
             GoesOn::Thread(registers) => return registers,
+            GoesOn::Job(job, now) => {
+                let rest = with_memory(|memory| memory.step(job, now));
+                after(|kernel| kernel.stepped(rest))
+            }
             GoesOn::Kernel => {
                 cpus::let_others_in();
                 after(|_| ())
             }
             GoesOn::Nobody => {
                 // A step at a time, so that others get the lock in between.
-                if with_memory(Memory::zero_ahead) != Some(Ahead::More) {
+                if with_memory(Memory::zero_ahead) == Ahead::Done {
                     cpu::wait_for_interrupt();
                 }
                 cpus::stop_if_asked();
@@ -268,6 +274,8 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
 /// Who goes on, on this CPU.
 enum GoesOn {
     Thread(NonNull<Registers>),
+    /// A thread, when this is done, or another one after a piece of it.
+    Job(Job, Seconds),
     /// With more work, when CPUs that wait for the lock have had a chance.
     Kernel,
     Nobody,
@@ -285,6 +293,7 @@ fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
             cpu::synchronise_context();
             GoesOn::Thread(kernel.platform.place(thread).registers())
         }
+        Next::Step(job, now) => GoesOn::Job(job, now),
         Next::Again => GoesOn::Kernel,
         Next::Idle => GoesOn::Nobody,
         Next::Stop(stop) => end(stop, &kernel.log),

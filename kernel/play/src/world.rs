@@ -13,7 +13,7 @@ use kcore::object::device::Device;
 use kcore::process::{FirstStart, Name};
 use kcore::{Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
 use mm::mmu::Mmu;
-use mm::{Access, MemoryManager, SpaceId};
+use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
 use slots::Slot;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
@@ -74,8 +74,19 @@ pub struct FakeCpu {
     pub timer: Option<u64>,
     /// Whether the kernel has more work to do here at once.
     pub works: bool,
+    /// What it does of the memory manager's work, without the kernel.
+    pub step: Option<Step>,
     /// What the vectors have still to store.
     pub unstored: Option<Unstored>,
+}
+
+/// Where a CPU is with a piece of a job.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Before it.
+    Before(Job, Seconds),
+    /// After it, with so much left, of which the kernel does not know yet.
+    After(Option<Job>),
 }
 
 impl FakeCpu {
@@ -422,8 +433,24 @@ impl World {
     /// The kernel, entered by the CPU whose turn it is.
     pub fn kernel(&mut self) -> &mut Kernel<Fake> {
         self.store();
-        self.kernel
-            .on(CpuId::new(self.kernel.platform.here).expect("there is such a CPU"))
+        self.do_step();
+        let step = self.kernel.platform.cpu().step.take();
+        let here = CpuId::new(self.kernel.platform.here).expect("there is such a CPU");
+        let kernel = self.kernel.on(here);
+        if let Some(Step::After(rest)) = step {
+            kernel.stepped(rest);
+        }
+        kernel
+    }
+
+    /// Does the piece of a job that the CPU has been told to do, if there is one. Whether there was.
+    fn do_step(&mut self) -> bool {
+        let Some(Step::Before(job, now)) = self.kernel.platform.cpu().step else {
+            return false;
+        };
+        let rest = self.kernel.memory.lock().step(job, now);
+        self.kernel.platform.cpu().step = Some(Step::After(rest));
+        true
     }
 
     /// The memory manager.
@@ -433,9 +460,15 @@ impl World {
 
     /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
+        if self.interleaved && self.do_step() {
+            return self.go_on(Next::Again);
+        }
         loop {
             let next = self.kernel().run();
-            if next != Next::Again || self.interleaved {
+            if let Next::Step(job, now) = next {
+                self.kernel.platform.cpu().step = Some(Step::Before(job, now));
+            }
+            if self.interleaved || !matches!(next, Next::Again | Next::Step(..)) {
                 return self.go_on(next);
             }
         }
@@ -449,7 +482,8 @@ impl World {
             _ => None,
         };
         let cpu = self.kernel.platform.cpu();
-        (cpu.running, cpu.works) = (self.running, next == Next::Again);
+        let works = matches!(next, Next::Again | Next::Step(..));
+        (cpu.running, cpu.works) = (self.running, works);
         self.assert_nobody_waits_in_vain();
         if let Some(thread) = self.running {
             self.kernel.platform.assert_nowhere_else(thread);

@@ -17,7 +17,7 @@ use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
-use crate::thread::{State, ThreadId, Work};
+use crate::thread::{State, ThreadId};
 use abi::{Badge, Errno, IpcError, Label, Rights, Tag, Words, Words6};
 
 /// What becomes of a call to a kernel object.
@@ -109,7 +109,7 @@ impl<P: Platform> Kernel<P> {
     /// Does the first piece of what is to be done before `thread` goes on: mostly that is all.
     #[inline(never)] // like the next, so that what is answered at once does not pay for its stack frame
     fn begin_work(&mut self, thread: ThreadId, job: mm::Job) -> Asked {
-        self.work(thread, Work::Memory(job));
+        self.begin_job(thread, job);
         match self.thread(thread).state {
             State::Ready => Asked::Answered,
             _ => Asked::Otherwise,

@@ -32,6 +32,9 @@ pub enum Next {
     Run(u32),
     /// Waits for an interrupt.
     Idle,
+    /// Does a piece of this job, at this time, holding the memory manager's lock alone; then the kernel is to be told
+    /// [what is left](Kernel::stepped), before anything else.
+    Step(mm::Job, mm::Seconds),
     /// Comes back at once, with more work of the kernel's: other CPUs that wait for it go first.
     Again,
     /// Nothing: the system ends.
@@ -69,10 +72,11 @@ impl<P: Platform> Kernel<P> {
                 if may_go {
                     self.share();
                 }
-                self.work(thread, work);
-                if self.platform.interrupt_pending() {
-                    self.interrupt();
+                if let Some(job) = work.job() {
+                    return Next::Step(job, self.seconds());
                 }
+                self.work(thread, work);
+                self.interrupt_if_pending();
                 Next::Again
             }
             _ => {
@@ -106,6 +110,28 @@ impl<P: Platform> Kernel<P> {
         }
         cpu.leaving = trapped;
         None
+    }
+
+    /// The piece that [`Next::Step`] asked for is done, and `rest` is left of the job.
+    ///
+    /// # Panics
+    /// If it did not ask for one.
+    pub fn stepped(&mut self, rest: Option<mm::Job>) {
+        let Some(thread) = self.running() else {
+            panic!("a piece was done of nobody's job");
+        };
+        match self.thread(thread).state {
+            State::Working(work) => self.go_on_with_work(thread, work, rest),
+            state => panic!("a piece was done for a thread that is {state:?}"),
+        }
+        self.interrupt_if_pending();
+    }
+
+    /// Interrupts do not wait longer than a piece of work takes.
+    fn interrupt_if_pending(&mut self) {
+        if self.platform.interrupt_pending() {
+            self.interrupt();
+        }
     }
 
     /// Serves every interrupt that waits.
@@ -418,32 +444,36 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Does one piece of the kernel's work for the current thread.
-    pub(crate) fn work(&mut self, thread: ThreadId, work: Work) {
+    /// Does one piece of the kernel's own work for the current thread.
+    fn work(&mut self, thread: ThreadId, work: Work) {
         match work {
-            Work::Memory(job) => match self.step(job) {
-                Some(job) => self.thread(thread).state = State::Working(Work::Memory(job)),
-                None => self.finish_work(thread),
-            },
-            Work::Fork(job, child) => match self.step(job) {
-                Some(job) => self.thread(thread).state = State::Working(Work::Fork(job, child)),
-                None => {
-                    self.finish_fork(thread, child);
-                    self.finish_work(thread);
-                }
-            },
             Work::Ask(object) => self.ask_again(thread, object),
             Work::Leave => self.leave(thread),
-            Work::Teardown(job) => match self.step(job) {
-                Some(job) => self.thread(thread).state = State::Working(Work::Teardown(job)),
-                None => self.finish_end(thread),
-            },
+            Work::Memory(_) | Work::Fork(..) | Work::Teardown(_) => {}
         }
     }
 
-    fn step(&mut self, job: mm::Job) -> Option<mm::Job> {
+    /// Does the first piece of a job for the current thread.
+    pub(crate) fn begin_job(&mut self, thread: ThreadId, job: mm::Job) {
         let now = self.seconds();
-        self.memory.lock().step(job, now)
+        let rest = self.memory.lock().step(job, now);
+        self.go_on_with_work(thread, Work::Memory(job), rest);
+    }
+
+    /// Notes what is left of the memory manager's part of `work`, or does what comes after it.
+    fn go_on_with_work(&mut self, thread: ThreadId, work: Work, rest: Option<mm::Job>) {
+        if let Some(rest) = rest {
+            self.thread(thread).state = State::Working(work.with(rest));
+            return;
+        }
+        match work {
+            Work::Fork(_, child) => {
+                self.finish_fork(thread, child);
+                self.finish_work(thread);
+            }
+            Work::Teardown(_) => self.finish_end(thread),
+            Work::Memory(_) | Work::Ask(_) | Work::Leave => self.finish_work(thread),
+        }
     }
 
     fn finish_work(&mut self, thread: ThreadId) {
