@@ -121,10 +121,7 @@ impl<P: Platform> Kernel<P> {
     /// # Panics
     /// If it is gone: names are taken out of every structure before a thread goes.
     pub(crate) fn thread(&mut self, thread: ThreadId) -> &mut Thread {
-        match self.threads.get_mut(thread) {
-            Some(thread) => thread,
-            None => gone(thread),
-        }
+        existing(&mut self.threads, thread)
     }
 
     /// A process that the kernel's own structures name.
@@ -133,10 +130,7 @@ impl<P: Platform> Kernel<P> {
     /// If it is gone: a process stays as long as a handle names it or it has a thread, and a thread as long
     /// as it has not ended or a handle names it.
     pub(crate) fn process(&mut self, process: ProcessId) -> &mut Process {
-        match self.processes.get_mut(process) {
-            Some(process) => process,
-            None => gone(process),
-        }
+        existing(&mut self.processes, process)
     }
 
     /// The process of `thread`.
@@ -212,6 +206,18 @@ impl<P: Platform> Kernel<P> {
         let (now, space) = (self.seconds(), self.process(holder).space);
         let job = space.and_then(|space| self.memory.lock().sweep(space, now));
         job.map_or(Outcome::Answered, Outcome::Works)
+    }
+}
+
+/// What the kernel's own structures name.
+///
+/// # Panics
+/// If it is gone.
+#[inline]
+pub(crate) fn existing<T>(slots: &mut Slots<T>, id: Id<T>) -> &mut T {
+    match slots.get_mut(id) {
+        Some(named) => named,
+        None => gone(id),
     }
 }
 

@@ -36,12 +36,9 @@ pub trait Platform {
     /// served without asking the kernel which one that is.
     fn new_thread(&mut self, thread: u32, space: SpaceId);
 
-    /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which
-    /// runs next on this CPU; another ran before, whose own are put away.
-    fn prepare_thread(&mut self, thread: u32);
-
-    /// Whether that is nothing, for `thread` with this place. If so, it is done.
-    fn needs_no_preparation(&mut self, thread: u32, place: Self::Place) -> bool;
+    /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which has this
+    /// place and runs next on this CPU; another ran before, whose own are put away.
+    fn prepare_thread(&mut self, thread: u32, place: Self::Place);
 
     /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
     fn put_away(&mut self);

@@ -325,7 +325,10 @@ impl Queue {
     /// Takes the first thread out.
     pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
         let first = self.first?;
-        self.remove(threads, first);
+        let behind = self.take_first(threads.get_mut(first)?);
+        if let Some(behind) = behind {
+            link(threads, behind).previous = None;
+        }
         Some(first)
     }
 

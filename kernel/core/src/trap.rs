@@ -6,6 +6,7 @@
 //! the rest of its state never leaves the CPU.
 
 use crate::handle::{Capability, Object};
+use crate::ipc::Direct;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
@@ -31,7 +32,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Serves a trap of the running thread that is not to be [served directly](Self::serve_directly), given the
-    /// same. Answers the place of the thread that goes on, if that is clear, as `Self::at_once` says.
+    /// same. Answers who goes on, as `Self::at_once` does.
     #[inline]
     pub fn serve_at_length(
         &mut self,
@@ -39,10 +40,9 @@ impl<P: Platform> Kernel<P> {
         handle: u64,
         tag: u64,
         words: &Words6,
-    ) -> Option<P::Place> {
+    ) -> Direct<P::Place> {
         self.serve(operation, handle, tag, words);
-        let thread = self.at_once()?;
-        Some(self.platform.place(thread))
+        self.at_once()
     }
 
     #[inline]

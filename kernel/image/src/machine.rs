@@ -260,14 +260,12 @@ impl Platform for Machine {
         self.set_space(thread, Some(space));
     }
 
-    fn prepare_thread(&mut self, thread: u32) {
-        let usage = *self.others_of(thread).1;
-        self.fp.switch_to(thread, usage);
-    }
-
     #[inline(always)] // into what has a message in registers
-    fn needs_no_preparation(&mut self, _: u32, place: Place) -> bool {
-        *self.others(place).1 == FpUsage::Never && self.fp.is_closed()
+    fn prepare_thread(&mut self, thread: u32, place: Place) {
+        let usage = *self.others(place).1;
+        if usage == FpUsage::Used || !self.fp.is_closed() {
+            self.fp.switch_to(thread, usage);
+        }
     }
 
     fn put_away(&mut self) {

@@ -7,7 +7,7 @@
 use crate::console::say;
 use crate::cpus;
 use crate::exit;
-use crate::machine::{self, Machine, Memory, MemoryLock};
+use crate::machine::{self, Machine, Memory, MemoryLock, Place};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
@@ -119,11 +119,7 @@ extern "C" fn kernel_reply_receive(
 extern "C" fn kernel_yield() -> *mut Registers {
     let mut held = Held::nothing();
     let (mut guard, _) = KERNEL.lock(&mut held);
-    match kernel(&mut guard).yield_directly() {
-        Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters => prepare_current(guard),
-        Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
-    }
+    resumed(kernel(&mut guard).yield_directly())
 }
 
 /// The same for [`Operation::Signal`].
@@ -169,8 +165,16 @@ fn ask(
     let Some(kernel) = guard.as_mut() else {
         return core::ptr::null_mut();
     };
-    let goes_on = kernel.ask_directly(thread, asked, label, words);
-    goes_on.map_or(core::ptr::null_mut(), |place| place.registers().as_ptr())
+    resumed(kernel.ask_directly(thread, asked, label, words))
+}
+
+/// What the vectors are told of who goes on.
+#[inline]
+fn resumed(goes_on: Direct<Place>) -> *mut Registers {
+    match goes_on {
+        Direct::Runs(place) => place.registers().as_ptr(),
+        Direct::Enters | Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
+    }
 }
 
 #[inline(never)]
@@ -181,8 +185,7 @@ fn serve_at_length(
     tag: u64,
     words: &Words6,
 ) -> *mut Registers {
-    let goes_on = kernel(&mut guard).serve_at_length(operation, handle, tag, words);
-    goes_on.map_or(core::ptr::null_mut(), |place| place.registers().as_ptr())
+    resumed(kernel(&mut guard).serve_at_length(operation, handle, tag, words))
 }
 
 /// Called by the vectors for every other exception taken from a program.

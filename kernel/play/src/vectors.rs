@@ -56,11 +56,16 @@ impl World {
             _ => kernel.serve_directly(operation, handle, tag, &words),
         };
         let goes_on = match direct {
+            Direct::Asks(thread, asked) => kernel.ask_directly(thread, asked, Label(tag as u16), &words),
+            Direct::Not if operation != Operation::Yield => {
+                kernel.serve_at_length(operation, handle, tag, &words)
+            }
+            done => done,
+        };
+        let goes_on = match goes_on {
             Direct::Runs(thread) => Some(thread),
             Direct::Enters => Some(kernel.prepare_current()),
-            Direct::Asks(thread, asked) => kernel.ask_directly(thread, asked, Label(tag as u16), &words),
-            Direct::Not if operation == Operation::Yield => None,
-            Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
+            Direct::Asks(..) | Direct::Not => None,
         };
 
         self.direct += usize::from(direct != Direct::Not);

@@ -189,18 +189,9 @@ impl Platform for Fake {
         assert_eq!(self.spaces[thread as usize].replace(space), None);
     }
 
-    fn prepare_thread(&mut self, thread: u32) {
+    fn prepare_thread(&mut self, thread: u32, _: u32) {
         self.assert_nowhere_else(thread);
         self.cpu().prepared = Some(thread);
-    }
-
-    /// Some threads need some, and others none.
-    fn needs_no_preparation(&mut self, thread: u32, _: u32) -> bool {
-        let needs_none = !thread.is_multiple_of(4);
-        if needs_none {
-            self.prepare_thread(thread);
-        }
-        needs_none
     }
 
     fn put_away(&mut self) {

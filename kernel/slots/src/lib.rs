@@ -288,7 +288,7 @@ impl<T> Slots<T> {
     pub fn pair_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
         let places = [one.index() as usize, other.index() as usize];
         let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
-        first.named_by(one).zip(second.named_by(other))
+        Some((first.named_by(one)?, second.named_by(other)?))
     }
 
     /// The identifier of the object at place `index`, if one is there.

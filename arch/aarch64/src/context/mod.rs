@@ -83,6 +83,7 @@ impl<'a> FpUnit<'a> {
     }
 
     /// Prepares for `thread`, which has used them or not, to run.
+    #[inline(never)] // so that nobody else pays for its stack frame
     pub fn switch_to(&mut self, thread: u32, usage: FpUsage) {
         if *self.owner() == Some(thread) {
             return;

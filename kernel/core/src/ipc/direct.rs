@@ -10,9 +10,9 @@ use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
-use crate::process::ProcessId;
+use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
-use abi::process::Identify;
+use abi::process::{Identify, Pid};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
 use slots::Id;
 
@@ -25,8 +25,8 @@ pub enum Direct<Place> {
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
     Asks(ThreadId, Capability),
-    /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, of a yield, that the kernel has
-    /// [work](Kernel::run) to do.
+    /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
+    /// [`Kernel::run`] says who goes on.
     Not,
 }
 
@@ -63,12 +63,13 @@ impl<P: Platform> Kernel<P> {
     fn call_directly(&mut self, handle: Handle, message: Message<'_>) -> Option<Direct<P::Place>> {
         let cpu = self.cpus.this();
         let (caller, process) = (cpu.current?, cpu.process?);
-        let handles = &self.processes.get(process)?.handles;
-        let capability = handles.find(handle, Rights::CALL).ok()?;
+        let own = self.processes.get(process)?;
+        let capability = own.handles.find(handle, Rights::CALL).ok()?;
         match capability.object {
             Object::Endpoint(endpoint) => self.send_directly(caller, endpoint, capability.badge, message),
-            Object::Process(process) if message.tag.label() == Identify::LABEL => {
-                self.identify_directly(caller, process)
+            Object::Process(asked) if asked == process && message.tag.label() == Identify::LABEL => {
+                let pid = own.pid;
+                Some(self.identify_directly(caller, pid))
             }
             _ => Some(Direct::Asks(caller, capability)),
         }
@@ -82,7 +83,7 @@ impl<P: Platform> Kernel<P> {
         badge: Badge,
         message: Message<'_>,
     ) -> Option<Direct<P::Place>> {
-        let here = self.cpus.here;
+        let (here, cpu) = (self.cpus.here, self.cpus.this());
         let endpoint = self.endpoints.get_mut(id)?;
         let receiver = endpoint.receivers.first()?;
         let (from, to) = self.threads.pair_mut(caller, receiver)?;
@@ -93,35 +94,29 @@ impl<P: Platform> Kernel<P> {
         if from.priority.outranks(Some(to.priority)) {
             return None;
         }
-        let now = self.platform.rough_ticks();
-        from.stop_charging(now);
-        to.start_charging(now);
-        self.cpus.this().charged = Some(receiver);
         let place = self.platform.place(receiver.index());
         self.platform.registers_at(place).set_answer(0, message, badge.0);
-        let behind = endpoint.receivers.take_first(to);
         from.state = State::AwaitingAnswer {
             server: receiver,
             endpoint: id,
         };
-        to.state = State::Ready;
         to.caller = Some(caller);
-        let &mut Thread { space, process, .. } = to;
+        let behind = endpoint.receivers.take_first(to);
+        let goes_on = cpu.switch((caller, from), (receiver, to, place), &mut self.platform);
         if let Some(behind) = behind {
             self.thread(behind).comes_first();
         }
-        Some(self.go_on_with((receiver, place), caller, (space, process)))
+        Some(goes_on)
     }
 
     #[inline(always)]
     fn reply_directly(&mut self, handle: Handle, message: Message<'_>) -> Option<Direct<P::Place>> {
-        let cpu = self.cpus.this();
+        let (here, cpu) = (self.cpus.here, self.cpus.this());
         let (server, process) = (cpu.current?, cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
             return None;
         };
-        let here = self.cpus.here;
         let endpoint = self.endpoints.get_mut(id)?;
         if !endpoint.callers.is_empty() || endpoint.signals != 0 {
             return None;
@@ -129,26 +124,21 @@ impl<P: Platform> Kernel<P> {
         let caller = self.threads.get(server)?.caller?;
         let (from, to) = self.threads.pair_mut(server, caller)?;
         let keeps_priority = from.priority == from.own_priority && from.serves == Some(id);
-        if !keeps_priority || self.cpus.this().ready.outranks(Some(to.priority)) {
+        if !keeps_priority || cpu.ready.outranks(Some(to.priority)) {
             return None;
         }
         let waits = matches!(to.state, State::AwaitingAnswer { server: awaited, .. } if awaited == server);
         if !waits || to.home != here || to.deadline.is_taken() {
             return None;
         }
-        let now = self.platform.rough_ticks();
-        from.stop_charging(now);
-        to.start_charging(now);
-        self.cpus.this().charged = Some(caller);
         let place = self.platform.place(caller.index());
         self.platform.registers_at(place).set_answer(0, message, 0);
         from.caller = None;
         from.state = State::Receiving(id);
-        to.state = State::Ready;
-        let &mut Thread { space, process, .. } = to;
         endpoint.server = Some(server);
+        let goes_on = cpu.switch((server, from), (caller, to, place), &mut self.platform);
         endpoint.receivers.push(&mut self.threads, server);
-        Some(self.go_on_with((caller, place), server, (space, process)))
+        Some(goes_on)
     }
 
     #[inline(always)]
@@ -171,38 +161,37 @@ impl<P: Platform> Kernel<P> {
         Some(Direct::Runs(place))
     }
 
-    /// `thread` runs in place of `trapped`, whose registers the vectors have still to store.
     #[inline(always)]
-    pub(crate) fn go_on_with(
-        &mut self,
-        (thread, place): (ThreadId, P::Place),
-        trapped: ThreadId,
-        (space, process): (mm::SpaceId, ProcessId),
-    ) -> Direct<P::Place> {
-        let cpu = self.cpus.this();
-        (cpu.current, cpu.leaving) = (Some(thread), Some(trapped));
-        if cpu.active != Some(space) {
-            if !self.platform.activate_again(place) {
-                return Direct::Enters;
-            }
-            cpu.active = Some(space);
-        }
-        if !self.platform.needs_no_preparation(thread.index(), place) {
-            return Direct::Enters;
-        }
-        (cpu.prepared, cpu.process) = (Some(thread), Some(process));
-        Direct::Runs(place)
-    }
-
-    #[inline(always)]
-    fn identify_directly(&mut self, caller: ThreadId, process: ProcessId) -> Option<Direct<P::Place>> {
-        let words = (self.processes.get(process)?.pid,).into_words();
+    fn identify_directly(&mut self, caller: ThreadId, own: Pid) -> Direct<P::Place> {
         let message = Message {
             tag: Tag::new(Label::DONE),
-            words: &words,
+            words: &(own,).into_words(),
         };
         let place = self.platform.place(caller.index());
         self.platform.registers_at(place).set_answer(0, message, 0);
-        Some(Direct::Runs(place))
+        Direct::Runs(place)
+    }
+}
+
+impl Cpu {
+    /// `to`, the thread with this place, which has its message, runs in place of `from`, whose registers the vectors
+    /// have still to store.
+    #[inline(always)]
+    fn switch<P: Platform>(
+        &mut self,
+        (trapped, from): (ThreadId, &mut Thread),
+        (thread, to, place): (ThreadId, &mut Thread, P::Place),
+        platform: &mut P,
+    ) -> Direct<P::Place> {
+        let now = platform.rough_ticks();
+        from.stop_charging(now);
+        to.start_charging(now);
+        to.state = State::Ready;
+        (self.current, self.leaving, self.charged) = (Some(thread), Some(trapped), Some(thread));
+        if self.prepare(platform, (thread, to, place)) {
+            Direct::Runs(place)
+        } else {
+            Direct::Enters
+        }
     }
 }

@@ -14,6 +14,7 @@ mod thread;
 pub mod word;
 
 use crate::handle::{Capability, Object};
+use crate::ipc::Direct;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
@@ -53,8 +54,8 @@ pub(crate) enum Asked {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Hands on the call of the running thread that [`Self::serve_directly`] has found to be for `object`. Answers the
-    /// place of the thread that goes on, if that is clear, as `Self::at_once` says.
+    /// Hands on the call of the running thread that [`Self::serve_directly`] has found to be for `object`. Answers who
+    /// goes on, as `Self::at_once` does.
     #[inline]
     pub fn ask_directly(
         &mut self,
@@ -62,14 +63,13 @@ impl<P: Platform> Kernel<P> {
         capability: Capability,
         label: Label,
         words: &Words6,
-    ) -> Option<P::Place> {
+    ) -> Direct<P::Place> {
         let tag = Tag::new(label);
         let asked = self.ask(thread, capability, Message { tag, words });
-        let goes_on = match asked {
-            Asked::Answered if !self.cpu().chooses => thread.index(),
-            _ => self.at_once()?,
-        };
-        Some(self.platform.place(goes_on))
+        match asked {
+            Asked::Answered if !self.cpu().chooses => Direct::Runs(self.platform.place(thread.index())),
+            _ => self.at_once(),
+        }
     }
 
     /// Hands a call of the current thread to the object.

@@ -3,8 +3,9 @@
 use super::ready::ReadyQueue;
 use super::time::{ByDeadline, NEVER};
 use crate::heap::Heap;
+use crate::platform::Platform;
 use crate::process::Process;
-use crate::thread::ThreadId;
+use crate::thread::{Thread, ThreadId};
 use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
@@ -88,6 +89,25 @@ impl Cpu {
         }
     }
 
+    /// Prepares the machine for `thread`, which has this place: address space, FP/SIMD. Unless that address space has
+    /// to be activated anew: then nothing has happened, and the answer is `false`.
+    #[inline(always)] // into what has a message in registers
+    pub(crate) fn prepare<P: Platform>(
+        &mut self,
+        platform: &mut P,
+        (id, thread, place): (ThreadId, &Thread, P::Place),
+    ) -> bool {
+        if self.active != Some(thread.space) {
+            if !platform.activate_again(place) {
+                return false;
+            }
+            self.active = Some(thread.space);
+        }
+        platform.prepare_thread(id.index(), place);
+        (self.prepared, self.process) = (Some(id), Some(thread.process));
+        true
+    }
+
     /// Whether it has nothing to do.
     pub(crate) fn is_idle(&self) -> bool {
         self.current.is_none() && self.ready.is_empty()
@@ -138,6 +158,12 @@ impl Cpus {
     #[inline]
     pub fn this_one(&self) -> &Cpu {
         &self[self.here]
+    }
+
+    /// Whether the one that runs this code is the only one.
+    #[inline]
+    pub fn is_alone(&self) -> bool {
+        self.count == 1
     }
 
     pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {

@@ -17,7 +17,7 @@ pub(crate) use time::ByDeadline;
 pub(crate) use time::NEVER;
 
 use crate::ipc::Direct;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, existing};
 use crate::platform::{Guarded, Interrupt, Platform};
 use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::{End, Priority};
@@ -89,13 +89,13 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// The thread that goes on, if that is clear without any work: it is the current one, ready.
+    /// Who goes on after a trap was served, if that is clear without any work: the current thread, ready.
     /// Otherwise [`Self::run`] has to decide.
     ///
     /// Unless it is the one whose trap was served, the registers of that one need not be in memory yet: no
     /// other CPU takes it before this one has come to the kernel again.
     #[inline]
-    pub(crate) fn at_once(&mut self) -> Option<u32> {
+    pub(crate) fn at_once(&mut self) -> Direct<P::Place> {
         let cpu = self.cpus.this();
         let trapped = cpu.prepared;
         if let Some(thread) = cpu.current
@@ -106,10 +106,10 @@ impl<P: Platform> Kernel<P> {
                 cpu.leaving = trapped;
                 self.prepare(thread);
             }
-            return Some(thread.index());
+            return Direct::Runs(self.platform.place(thread.index()));
         }
         cpu.leaving = trapped;
-        None
+        Direct::Not
     }
 
     /// The piece that [`Next::Step`] asked for is done, and `rest` is left of the job.
@@ -160,10 +160,9 @@ impl<P: Platform> Kernel<P> {
             Some(next) if next == trapped => Direct::Runs(self.platform.place(next.index())),
             // Whoever waits goes to a CPU that would take them, once all of their registers are in memory.
             Some(next) if is_ready(&self.threads, next) && self.taker(|_| true).is_none() => {
-                let &mut Thread { space, process, .. } = self.thread(next);
-                let place = self.platform.place(next.index());
-                self.charge(next);
-                self.go_on_with((next, place), trapped, (space, process))
+                self.cpu().leaving = Some(trapped);
+                self.prepare(next);
+                Direct::Runs(self.platform.place(next.index()))
             }
             _ => {
                 self.cpu().leaving = Some(trapped);
@@ -221,7 +220,7 @@ impl<P: Platform> Kernel<P> {
     /// of somebody less important.
     fn choose_home(&mut self, thread: ThreadId) -> CpuId {
         let (home, priority) = (self.thread(thread).home, self.thread(thread).priority);
-        if self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread) {
+        if self.cpus.is_alone() || self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread) {
             return home;
         }
         let urgency = |id| self.urgency(id);
@@ -334,7 +333,7 @@ impl<P: Platform> Kernel<P> {
         let next = self.steal();
         let next = next.or_else(|| self.cpus.this().ready.pop(&mut self.threads));
         let cpu = self.cpus.this();
-        (cpu.current, cpu.slice_end) = (next, NEVER);
+        (cpu.current, cpu.slice_end, cpu.chooses) = (next, NEVER, false);
         if let Some(thread) = next {
             let rest = self.thread(thread).rest_of_slice.take();
             if !self.cpu().ready.is_empty() {
@@ -347,6 +346,9 @@ impl<P: Platform> Kernel<P> {
     /// Takes a thread that waits elsewhere and is more important than all that wait here. If none is let go, this
     /// CPU has to do without until it is alerted.
     fn steal(&mut self) -> Option<ThreadId> {
+        if self.cpus.is_alone() {
+            return None;
+        }
         let from = self.cpus.most_wanted(self.cpus.this_one().ready.most())?;
         let thread = self
             .first_waiting(from)
@@ -366,6 +368,9 @@ impl<P: Platform> Kernel<P> {
     /// The CPU with least to do, if all that is less important than what waits here and can go, as `can_go` says.
     #[inline]
     fn taker(&self, can_go: impl Fn(ThreadId) -> bool) -> Option<CpuId> {
+        if self.cpus.is_alone() {
+            return None;
+        }
         let here = self.cpus.here;
         let waiting = self.cpus[here].ready.most()?;
         let others = self.cpus.ids().filter(|&id| id != here);
@@ -420,19 +425,24 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    fn prepare(&mut self, thread: ThreadId) {
-        let &mut Thread { space, process, .. } = self.thread(thread);
-        let place = self.platform.place(thread.index());
-        let cpu = self.cpus.this();
-        (cpu.prepared, cpu.process) = (Some(thread), Some(process));
-        if cpu.active != Some(space) {
-            cpu.active = Some(space);
-            if !self.platform.activate_again(place) {
-                self.activate(thread, space);
-            }
+    fn prepare(&mut self, id: ThreadId) {
+        let now = self.charge_nobody();
+        self.cpu().charged = Some(id);
+        let place = self.platform.place(id.index());
+        let Self {
+            cpus,
+            threads,
+            platform,
+            ..
+        } = self;
+        let thread = existing(threads, id);
+        thread.start_charging(now);
+        let space = thread.space;
+        if !cpus.this().prepare(platform, (id, thread, place)) {
+            self.activate(id, space);
+            self.cpu().active = Some(space);
+            self.prepare(id);
         }
-        self.platform.prepare_thread(thread.index());
-        self.charge(thread);
     }
 
     #[cold]

@@ -67,18 +67,23 @@ impl ReadyQueue {
 
     /// Takes out who goes first.
     pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
-        let first = self.queues[self.most?.index()].first()?;
-        self.remove(threads, first);
+        let most = self.most?;
+        let first = self.queues[most.index()].pop(threads)?;
+        self.forget_one(most);
         Some(first)
     }
 
     /// Takes `thread`, which waits here, out.
     pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
         let priority = priority_of(threads, thread);
-        let queue = &mut self.queues[priority.index()];
-        queue.remove(threads, thread);
+        self.queues[priority.index()].remove(threads, thread);
+        self.forget_one(priority);
+    }
+
+    /// Somebody has left the queue of this priority.
+    fn forget_one(&mut self, priority: Priority) {
         self.count -= 1;
-        if queue.is_empty() {
+        if self.queues[priority.index()].is_empty() {
             self.filled[priority.index() / BITS] &= !(1 << (priority.index() % BITS));
             self.most = most(&self.filled);
         }
