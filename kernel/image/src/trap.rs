@@ -13,7 +13,7 @@ use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
-use abi::{Label, Operation, Words6};
+use abi::{Operation, Tag, Words6};
 use addr::VirtAddr;
 use boards::Board;
 use core::fmt::Write;
@@ -22,6 +22,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
 use kcore::ipc::Direct;
 use kcore::log::Log;
+use kcore::message::Message;
 use kcore::sched::Stop;
 use kcore::thread::ThreadId;
 use kcore::{Kernel, Next, Platform, Registers};
@@ -143,7 +144,7 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
     match kernel(&mut guard).serve_directly(operation, handle, tag, &words) {
         Direct::Runs(place) => place.registers().as_ptr(),
         Direct::Enters => prepare_current(guard),
-        Direct::Asks(thread, asked) => ask(guard, thread, asked, Label(tag as u16), &{ words }),
+        Direct::Asks(thread, asked, tag) => ask(guard, thread, asked, tag, &{ words }),
         // A copy, so that the words are not in memory before they have to be.
         Direct::Not => serve_at_length(guard, operation, handle, tag, &{ words }),
     }
@@ -159,13 +160,13 @@ fn ask(
     mut guard: KernelGuard<'_>,
     thread: ThreadId,
     asked: Capability,
-    label: Label,
+    tag: Tag,
     words: &Words6,
 ) -> *mut Registers {
     let Some(kernel) = guard.as_mut() else {
         return core::ptr::null_mut();
     };
-    resumed(kernel.ask_directly(thread, asked, label, words))
+    resumed(kernel.ask_directly(thread, asked, Message { tag, words }))
 }
 
 /// What the vectors are told of who goes on.

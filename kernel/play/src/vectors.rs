@@ -1,8 +1,9 @@
 //! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
 
 use crate::world::World;
-use abi::{Label, Operation};
+use abi::Operation;
 use kcore::ipc::Direct;
+use kcore::message::Message;
 use kcore::thread::ThreadId;
 use kcore::{Next, Registers};
 
@@ -56,7 +57,10 @@ impl World {
             _ => kernel.serve_directly(operation, handle, tag, &words),
         };
         let goes_on = match direct {
-            Direct::Asks(thread, asked) => kernel.ask_directly(thread, asked, Label(tag as u16), &words),
+            Direct::Asks(thread, asked, tag) => {
+                let message = Message { tag, words: &words };
+                kernel.ask_directly(thread, asked, message)
+            }
             Direct::Not if operation != Operation::Yield => {
                 kernel.serve_at_length(operation, handle, tag, &words)
             }

@@ -24,7 +24,7 @@ pub enum Direct<Place> {
     /// The current thread goes on, when the CPU is [prepared](Kernel::prepare_current) for it.
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
-    Asks(ThreadId, Capability),
+    Asks(ThreadId, Capability, Tag),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
@@ -41,37 +41,37 @@ impl<P: Platform> Kernel<P> {
         tag: u64,
         words: &Words6,
     ) -> Direct<P::Place> {
-        // Without bytes and handles, the tag is a label; of signals it is the bits.
-        let served = match (u32::try_from(handle), u16::try_from(tag)) {
-            (Ok(handle), _) if matches!(operation, Operation::Signal) => {
-                self.signal_directly(Handle::from_raw(handle), tag)
-            }
-            (Ok(handle), Ok(label)) => {
-                let (handle, tag) = (Handle::from_raw(handle), Tag::new(Label(label)));
-                match operation {
-                    Operation::Call => self.call_directly(handle, Message { tag, words }),
-                    Operation::ReplyReceive => self.reply_directly(handle, Message { tag, words }),
-                    _ => None,
+        let served = match u32::try_from(handle).map(Handle::from_raw) {
+            Ok(handle) => match operation {
+                Operation::Call => self.call_directly(handle, tag, words),
+                Operation::ReplyReceive => {
+                    of_words(tag, words).and_then(|message| self.reply_directly(handle, message))
                 }
-            }
-            _ => None,
+                // Of signals it is the bits.
+                Operation::Signal => self.signal_directly(handle, tag),
+                _ => None,
+            },
+            Err(_) => None,
         };
         served.unwrap_or(Direct::Not)
     }
 
     #[inline(always)]
-    fn call_directly(&mut self, handle: Handle, message: Message<'_>) -> Option<Direct<P::Place>> {
+    fn call_directly(&mut self, handle: Handle, tag: u64, words: &Words6) -> Option<Direct<P::Place>> {
         let cpu = self.cpus.this();
         let (caller, process) = (cpu.current?, cpu.process?);
         let own = self.processes.get(process)?;
         let capability = own.handles.find(handle, Rights::CALL).ok()?;
         match capability.object {
-            Object::Endpoint(endpoint) => self.send_directly(caller, endpoint, capability.badge, message),
-            Object::Process(asked) if asked == process && message.tag.label() == Identify::LABEL => {
+            Object::Endpoint(endpoint) => {
+                let message = of_words(tag, words)?;
+                self.send_directly(caller, endpoint, capability.badge, message)
+            }
+            Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
                 Some(self.identify_directly(caller, pid))
             }
-            _ => Some(Direct::Asks(caller, capability)),
+            _ => Some(Direct::Asks(caller, capability, Tag::decode(tag).ok()?)),
         }
     }
 
@@ -171,6 +171,13 @@ impl<P: Platform> Kernel<P> {
         self.platform.registers_at(place).set_answer(0, message, 0);
         Direct::Runs(place)
     }
+}
+
+/// A message, if it has neither bytes nor handles: then its tag is a label.
+#[inline(always)]
+fn of_words(tag: u64, words: &Words6) -> Option<Message<'_>> {
+    let tag = Tag::new(Label(u16::try_from(tag).ok()?));
+    Some(Message { tag, words })
 }
 
 impl Cpu {

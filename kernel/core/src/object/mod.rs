@@ -61,13 +61,16 @@ impl<P: Platform> Kernel<P> {
         &mut self,
         thread: ThreadId,
         capability: Capability,
-        label: Label,
-        words: &Words6,
+        message: Message<'_>,
     ) -> Direct<P::Place> {
-        let tag = Tag::new(label);
-        let asked = self.ask(thread, capability, Message { tag, words });
-        match asked {
-            Asked::Answered if !self.cpu().chooses => Direct::Runs(self.platform.place(thread.index())),
+        match self.ask(thread, capability, message) {
+            Asked::Answered if !self.cpu().chooses => {
+                debug_assert!(
+                    self.cpu().current == Some(thread),
+                    "who is answered at once still runs"
+                );
+                Direct::Runs(self.platform.place(thread.index()))
+            }
             _ => self.at_once(),
         }
     }

@@ -219,8 +219,11 @@ impl<P: Platform> Kernel<P> {
     /// Where `thread` goes on soonest: at home rather than elsewhere, and where nobody runs rather than in place
     /// of somebody less important.
     fn choose_home(&mut self, thread: ThreadId) -> CpuId {
+        if self.cpus.is_alone() {
+            return self.cpus.here;
+        }
         let (home, priority) = (self.thread(thread).home, self.thread(thread).priority);
-        if self.cpus.is_alone() || self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread) {
+        if self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread) {
             return home;
         }
         let urgency = |id| self.urgency(id);
