@@ -103,10 +103,30 @@ pub enum Action {
         process: usize,
         number: u32,
     },
+    /// Lowers how many pages a process may have, tables included.
+    LowerQuota {
+        process: usize,
+        pages: u64,
+    },
     /// Nobody runs for so many steps.
     Idle {
         steps: u8,
     },
+}
+
+impl Action {
+    /// The process that may get pages by it.
+    pub fn process(&self) -> Option<usize> {
+        match *self {
+            Self::Attach { process, .. }
+            | Self::Map { process, .. }
+            | Self::Move { process, .. }
+            | Self::Load { process, .. }
+            | Self::Store { process, .. }
+            | Self::Jump { process, .. } => Some(process),
+            _ => None,
+        }
+    }
 }
 
 /// Where the slots begin in which large segments are attached and cut.
@@ -221,6 +241,7 @@ fn action_of(
         1 => p().prop_map(|process| Action::Exit { process }),
         2 => (p(), p()).prop_map(|(process, child)| Action::Fork { process, child }),
         1 => (p(), 1u32..4).prop_map(|(process, number)| Action::Thread { process, number }),
+        1 => (p(), select(&[1000, 30, 12][..])).prop_map(|(process, pages)| Action::LowerQuota { process, pages }),
         1 => (1u8..4).prop_map(|steps| Action::Idle { steps }),
     ]
 }

@@ -242,6 +242,11 @@ impl Crowd {
                 }
             }
             Action::Fork { process, child } => self.fork(process, child),
+            Action::LowerQuota { process, pages } => {
+                if self.is_there(process) {
+                    self.world.lower_quota(self.processes[process], pages, u32::MAX);
+                }
+            }
             Action::Thread { process, number } => self.begin_or_end_thread(process, number),
             Action::Idle { steps } => (0..steps).for_each(|_| {
                 self.world.idle();

@@ -17,6 +17,9 @@ struct Run {
     processes: Vec<SpaceId>,
     /// In each place a segment: what it is called here and there.
     segments: Vec<Option<(ShmId, u64)>>,
+    /// How many pages each process may have, and how many it had when that was last compared.
+    quotas: Vec<u64>,
+    mapped: Vec<u64>,
     /// Whether there is so much memory that a lack of it is a mistake.
     plenty: bool,
     at_start: FrameCounts,
@@ -38,6 +41,8 @@ impl Run {
             reference,
             processes,
             segments: vec![None; SEGMENTS],
+            quotas: vec![u64::MAX; PROCESSES],
+            mapped: vec![0; PROCESSES],
             plenty,
             at_start,
         }
@@ -46,7 +51,11 @@ impl Run {
     /// Compares an answer with what was expected. True if it was done.
     fn agree<T>(&self, answer: &Result<T, Errno>, expected: Result<(), Errno>, action: &Action) -> bool {
         match (answer, expected) {
-            (Err(Errno::ENOMEM), Ok(())) => assert!(!self.plenty, "{action:?} lacked memory"),
+            (Err(Errno::ENOMEM), Ok(())) => {
+                let may_lack =
+                    !self.plenty || action.process().is_some_and(|process| self.is_limited(process));
+                assert!(may_lack, "{action:?} lacked memory");
+            }
             (answer, expected) => assert_eq!(
                 answer.as_ref().map(|_| ()).map_err(|errno| *errno),
                 expected,
@@ -54,6 +63,10 @@ impl Run {
             ),
         }
         answer.is_ok()
+    }
+
+    fn is_limited(&self, process: usize) -> bool {
+        self.quotas[process] < u64::MAX
     }
 
     fn act(&mut self, action: Action) {
@@ -173,6 +186,11 @@ impl Run {
                 self.world.exit(self.processes[process]);
                 self.processes[process] = self.world.process();
                 self.reference.processes[process] = Default::default();
+                (self.quotas[process], self.mapped[process]) = (u64::MAX, 0);
+            }
+            Action::LowerQuota { process, pages } => {
+                self.world.lower_quota(self.processes[process], pages, u32::MAX);
+                self.quotas[process] = self.quotas[process].min(pages);
             }
             Action::Fork { process, child } => self.fork(process, child, action),
             Action::Thread { .. } => {}
@@ -190,9 +208,11 @@ impl Run {
         }
         self.world.exit(self.processes[child]);
         self.reference.processes[child] = Default::default();
+        self.quotas[child] = u64::MAX;
         let answer = self.world.fork(self.processes[process]);
         if self.agree(&answer, Ok(()), &action) {
             self.reference.processes[child] = self.reference.processes[process].clone();
+            self.quotas[child] = self.quotas[process];
         }
         self.processes[child] = answer.unwrap_or_else(|_| self.world.process());
     }
@@ -200,7 +220,8 @@ impl Run {
     /// Whether a stack could not grow, since memory is scarce.
     fn lacked_growth<T>(&self, process: usize, address: u64, found: Result<T, FaultCause>) -> bool {
         let lacked = matches!(found, Err(FaultCause::OutOfMemory));
-        assert!(!lacked || (!self.plenty && self.reference.stack_at(process, address).is_some()));
+        let may_lack = !self.plenty || self.is_limited(process);
+        assert!(!lacked || (may_lack && self.reference.stack_at(process, address).is_some()));
         lacked
     }
 
@@ -357,6 +378,11 @@ impl Run {
         for (process, space) in self.processes.clone().into_iter().enumerate() {
             let mapped = self.reference.processes[process].pages.len() as u64;
             assert_eq!(self.world.usage(space).mapped, mapped);
+            let before = core::mem::replace(&mut self.mapped[process], mapped);
+            assert!(
+                mapped <= before.max(self.quotas[process]),
+                "{process} has {mapped} pages"
+            );
         }
     }
 
