@@ -217,6 +217,19 @@ requests! {
             /// Mappings.
             mappings: u32,
         } -> ();
+        /// `mremap` of an attachment, all of it, to another place of the same address space. It stays one
+        /// attachment, and its access is what it was. The times and the process of the segment are as after
+        /// an attach and a detach.
+        ///
+        /// `EINVAL` no attachment starts there, or a part of it has gone or has other access than the rest;
+        /// the destination is as `ShmAttach` would refuse it, or not free; `ENOMEM`, `EMFILE` as for
+        /// `ShmAttach`: both places count until the answer.
+        Relocate = 0x230 {
+            /// What `shmat` answered.
+            address: u64,
+            /// Where it is to be, page-aligned, and at a multiple of 2 MiB for a segment of blocks.
+            destination: u64,
+        } -> ();
         /// Creates a segment that has neither key nor identifier. The answer carries a handle to it, with
         /// all rights. It goes when no handle to it is left and nobody has it attached, unless it has been
         /// published by then. A handle travels in messages to memory managers too, so without the right to

@@ -124,7 +124,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// What is behind an attachment in `range`, and whose tables: whole slots are linked, if the region has
     /// level-3 tables.
-    fn backing(&self, id: RegionId, range: PageRange) -> Result<Backing, Errno> {
+    pub(crate) fn backing(&self, id: RegionId, range: PageRange) -> Result<Backing, Errno> {
         let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
         let attachment = Attachment {
             region: id,
@@ -138,7 +138,7 @@ impl<M: Mmu> MemoryManager<M> {
         })
     }
 
-    fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {
+    pub(crate) fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {
         let Self { spaces, regions, .. } = self;
         if let (Some(space), Some(region)) = (spaces.get_mut(typed(call.space)), regions.get_mut(region)) {
             space.attachments += 1;
@@ -185,7 +185,7 @@ fn access(flags: AttachFlags) -> (Perms, Wanted) {
 }
 
 /// `pages` pages from `start` on, if a program may map there: blocks in whole slots only.
-fn range_from(start: Page, pages: PageCount, unit: Unit) -> Result<PageRange, Errno> {
+pub(crate) fn range_from(start: Page, pages: PageCount, unit: Unit) -> Result<PageRange, Errno> {
     PageRange::new(start, pages)
         .filter(|&range| mappable().contains_range(range))
         .filter(|&range| unit == Unit::Page || is_whole_slots(range))
@@ -194,7 +194,7 @@ fn range_from(start: Page, pages: PageCount, unit: Unit) -> Result<PageRange, Er
 
 /// `range` as a place: in whole slots, so that they can be linked, if these are free; else just the
 /// pages of the region.
-fn fit_from<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<Fit> {
+pub(crate) fn fit_from<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<Fit> {
     let slots = whole_slots(range.start(), range.count()).filter(|&slots| mappable().contains_range(slots));
     slots
         .and_then(|slots| space.fit_at(vmas, slots))

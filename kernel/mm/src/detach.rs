@@ -33,7 +33,7 @@ impl<M: Mmu> MemoryManager<M> {
 ///
 /// Nearly always it is the VMA at `base`. Only if attachments of this address space have lost
 /// their first page, all VMAs above are searched: there are as many as the process has made.
-fn find_attachment<H>(space: &Space<H>, vmas: &Vmas, base: Page) -> Option<VmaId> {
+pub(crate) fn find_attachment<H>(space: &Space<H>, vmas: &Vmas, base: Page) -> Option<VmaId> {
     let belongs = |id: &VmaId| {
         let vma = existing(vmas, *id);
         vma.state == VmaState::Live && vma.attachment().is_some_and(|attachment| attachment.base == base)

@@ -105,6 +105,7 @@ mod place;
 mod protect;
 mod quota;
 mod region;
+mod relocate;
 mod replace;
 mod setting;
 mod slot;

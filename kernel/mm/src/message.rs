@@ -144,6 +144,7 @@ impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
             MemoryRequest::ShmAttach(attach) => manager.shm_attach(call, attach),
             MemoryRequest::ShmDetach(detach) => manager.shm_detach(call, detach),
             MemoryRequest::ShmControl(control) => manager.shm_control(call, control),
+            MemoryRequest::Relocate(relocate) => manager.relocate(call, relocate),
             MemoryRequest::Map(map) => manager.map(call, map),
             MemoryRequest::Unmap(unmap) => manager.unmap(call, unmap),
             MemoryRequest::Move(transfer) => manager.transfer(call, transfer),

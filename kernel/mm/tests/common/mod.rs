@@ -9,8 +9,8 @@ pub mod setup;
 
 use abi::memory::{
     ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, MemoryRequest, Move, Protect,
-    Protection, ReadShmSetting, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage,
-    UserUsage,
+    Protection, ReadShmSetting, Relocate, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap,
+    Usage, UserUsage,
 };
 use abi::process::Pid;
 use abi::shm::{
@@ -246,6 +246,12 @@ impl World {
     pub fn detach(&mut self, process: SpaceId, address: u64) -> Result<(), Errno> {
         self.ask(process, MemoryRequest::ShmDetach(ShmDetach { address }))
             .map(|_| ())
+    }
+
+    /// `mremap` of an attachment.
+    pub fn relocate(&mut self, process: SpaceId, address: u64, destination: u64) -> Result<(), Errno> {
+        let request = Relocate { address, destination };
+        self.ask(process, MemoryRequest::Relocate(request)).map(|_| ())
     }
 
     /// `shmctl` with numbers as a program gives them.

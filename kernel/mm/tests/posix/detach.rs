@@ -306,3 +306,72 @@ fn a_segment_removed_while_its_last_attachment_is_going_is_found_by_nobody_and_k
     world.finish(job);
     assert_eq!(world.mm.frame_counts(), before);
 }
+
+/// Proves: D-18
+#[test]
+fn an_attachment_that_is_moved_stays_one_and_is_detached_where_it_is() {
+    let mut world = World::new();
+    let p = world.process();
+    // Paged, and linked.
+    for pages in [3, 700] {
+        let id = world.segment(p, pages * PAGE);
+        world.attach(p, id, FIXED, PLAIN).expect("free");
+        world.store(p, FIXED + 2 * PAGE, 5).expect("writable");
+        let there = FIXED + (1 << 30);
+        assert_eq!(world.relocate(p, FIXED, there), Ok(()));
+        assert_eq!(world.facts(id).shm_nattch, 1);
+        assert_eq!(world.load(p, there + 2 * PAGE), Ok(5));
+        assert_eq!(world.load(p, FIXED + 2 * PAGE), Err(FaultCause::Unmapped));
+        assert_eq!(world.detach(p, FIXED), Err(Errno::EINVAL));
+        assert_eq!(world.detach(p, there), Ok(()));
+        assert_eq!(world.facts(id).shm_nattch, 0);
+    }
+}
+
+#[test]
+fn a_moved_attachment_allows_what_it_did_and_may_allow_what_it_might() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 2 * PAGE);
+    world.attach(p, id, FIXED, PLAIN).expect("free");
+    world
+        .protect(p, FIXED, 2 * PAGE, Protection::READ)
+        .expect("attached");
+    world.relocate(p, FIXED, FIXED + 8 * PAGE).expect("free");
+    let at = FIXED + 8 * PAGE;
+    assert_eq!(world.store(p, at, 1), Err(FaultCause::NotPermitted));
+    world
+        .protect(p, at, 2 * PAGE, Protection::WRITE)
+        .expect("attached so");
+    assert_eq!(world.store(p, at, 1), Ok(()));
+}
+
+#[test]
+fn only_a_whole_attachment_is_moved_and_only_to_where_nothing_is() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 4 * PAGE);
+    world.attach(p, id, FIXED, PLAIN).expect("free");
+    let private = world.map_anywhere(p, PAGE);
+    let free = FIXED + 64 * PAGE;
+    for (from, to) in [
+        (FIXED, private),
+        (FIXED, FIXED),
+        (FIXED, FIXED + 2 * PAGE),
+        (FIXED, free + 1),
+        (FIXED, 0),
+        (FIXED, abi::layout::MESSAGE_PAGES),
+        (FIXED + PAGE, free),
+        (private, free),
+    ] {
+        assert_eq!(
+            world.relocate(p, from, to),
+            Err(Errno::EINVAL),
+            "{from:#x} to {to:#x}"
+        );
+    }
+    world.unmap(p, FIXED + 3 * PAGE, PAGE).expect("attached");
+    assert_eq!(world.relocate(p, FIXED, free), Err(Errno::EINVAL));
+    assert_eq!(world.facts(id).shm_nattch, 1);
+    world.detach(p, FIXED).expect("attached");
+}

@@ -304,6 +304,12 @@ pub const OPERATIONS: &[Operation] = &[
     }),
     // A root; two tables to PLACE and its neighbours, one more to LARGE; six private pages.
     operation("fork", 1 + 3 + 1 + 6, 4, |s| s.world.fork(s.p).map(|_| ())),
+    operation("relocate to nearby", 0, 1, |s| {
+        s.world.relocate(s.p, PLACE, PLACE + 20 * PAGE)
+    }),
+    operation("relocate what is linked far away", 1, 1, |s| {
+        s.world.relocate(s.p, LARGE, NOWHERE)
+    }),
     operation("detach what is linked", 0, 0, |s| s.world.detach(s.p, LARGE)),
     operation("detach", 0, 0, |s| s.world.detach(s.p, PLACE)),
     operation("remove", 0, 0, |s| s.world.remove(s.p, s.id)),

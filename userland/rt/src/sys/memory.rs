@@ -7,8 +7,8 @@ use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::memory::{
     ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, Move, Protect, Protection,
-    ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish, ShmAttach,
-    ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord, WakeWord,
+    ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish, Relocate,
+    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord, WakeWord,
 };
 use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use abi::{Handle, Rights};
@@ -117,6 +117,14 @@ pub fn shm_attach(id: ShmId, address: u64, flags: AttachFlags) -> Result<u64, Er
 /// As [`ShmDetach`].
 pub fn shm_detach(address: u64) -> Result<(), Error> {
     call(Handle::MEMORY, ShmDetach { address })
+}
+
+/// As [`Relocate`].
+///
+/// # Errors
+/// As [`Relocate`].
+pub fn relocate(address: u64, destination: u64) -> Result<(), Error> {
+    call(Handle::MEMORY, Relocate { address, destination })
 }
 
 /// As [`ShmControl`]; `outgoing` is what C passes in the structure, `incoming` what it gets back.

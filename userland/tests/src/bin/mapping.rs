@@ -19,7 +19,7 @@ use rt::hazard::{read, write};
 use rt::shm::Shm;
 use rt::spawn::Ended;
 use rt::sys::memory::{
-    count_usage, lower_quota, map, map_stack, protect, shm_attach, shm_detach, shm_get, unmap,
+    count_usage, lower_quota, map, map_stack, protect, relocate, shm_attach, shm_detach, shm_get, unmap,
 };
 use rt::{Error, Failure, Outcome, Start, call, hazard, println};
 use tests::Family;
@@ -68,6 +68,9 @@ fn lead(family: &Family) -> Outcome {
         AT + 512 * PAGE,
     )?;
     println!("mapping: an attachment goes down to reading and back, for one process alone");
+
+    relocation(id)?;
+    println!("mapping: an attachment that moves stays one");
 
     replace()?;
     println!("mapping: what is mapped over something takes its place");
@@ -181,6 +184,19 @@ fn attachment(id: ShmId) -> Outcome {
     shm_attach(id, AT, AttachFlags::RDONLY)?;
     refused(protect(AT, PAGE, WRITE), Errno::EACCES)?;
     shm_detach(AT)?;
+    Ok(())
+}
+
+fn relocation(id: ShmId) -> Outcome {
+    let there = AT + (1 << 30);
+    shm_attach(id, AT, AttachFlags::empty())?;
+    write(AT + 512 * PAGE, 9);
+    relocate(AT, there)?;
+    expect("a word", read(there + 512 * PAGE), 9)?;
+    expect("attachments", Shm::from_id(id).stat()?.shm_nattch, 1)?;
+    refused(shm_detach(AT), Errno::EINVAL)?;
+    refused(relocate(there, there), Errno::EINVAL)?;
+    shm_detach(there)?;
     Ok(())
 }
 
