@@ -49,6 +49,14 @@ impl Shm {
         shm_get(key, bytes, flags.with_mode(mode)).map(Self::from_id)
     }
 
+    /// Finds the segment with this key, of so many bytes at least, or creates it.
+    ///
+    /// # Errors
+    /// As [`abi::memory::ShmGet`], with `IPC_CREAT`.
+    pub fn open_or_create(key: ShmKey, bytes: u64, mode: Mode) -> Result<Self, Error> {
+        shm_get(key, bytes, GetFlags::CREAT.with_mode(mode)).map(Self::from_id)
+    }
+
     /// Finds the segment with this key, whatever its size.
     ///
     /// # Errors
@@ -139,4 +147,33 @@ where
     let value = shm_control(id, command as i32, &[], &mut incoming)?;
     let structure = T::read_from_bytes(incoming.bytes()).map_err(|_| Error::Garbled)?;
     Ok((structure, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shm;
+    use crate::fake;
+    use abi::shm::{Mode, ShmKey};
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    const CREAT: u64 = 0o1000;
+    const EXCL: u64 = 0o2000;
+
+    #[test]
+    fn whether_a_segment_is_there_already_matters_only_to_who_says_so() {
+        let asked = Rc::new(Cell::new([0; 3]));
+        let seen = Rc::clone(&asked);
+        fake::install(move |sent, _| {
+            seen.set([sent[2], sent[3], sent[4]]);
+            [0; 9]
+        });
+        let (key, mode) = (ShmKey(7), Mode::from_bits(0o640));
+        assert!(Shm::create(key, 5000, mode).is_ok());
+        assert_eq!(asked.get(), [7, 5000, CREAT | EXCL | 0o640]);
+        assert!(Shm::open_or_create(key, 5000, mode).is_ok());
+        assert_eq!(asked.get(), [7, 5000, CREAT | 0o640]);
+        assert!(Shm::open(key).is_ok());
+        assert_eq!(asked.get(), [7, 0, 0]);
+    }
 }

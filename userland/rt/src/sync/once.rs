@@ -24,11 +24,11 @@ const DONE: u32 = 3;
 /// use core::sync::atomic::Ordering::Relaxed;
 /// use rt::shm::Shm;
 /// use rt::sync::Once;
-/// use abi::shm::ShmKey;
+/// use abi::shm::{Mode, ShmKey};
 ///
 /// # fn main() -> Result<(), rt::Failure> {
 /// // Whichever process comes first fills the segment; the others wait for that.
-/// let segment = Shm::open(ShmKey(4711))?.attach()?;
+/// let segment = Shm::open_or_create(ShmKey(4711), 4096, Mode::from_bits(0o600))?.attach()?;
 /// let [done, table @ ..] = segment.half_words() else { return Ok(()) };
 /// Once::new(done).call_once(|| table.iter().for_each(|word| word.store(7, Relaxed)))?;
 /// # Ok(())
