@@ -1,7 +1,7 @@
 //! What a program links to: its start, its heap, and the kernel's requests as functions.
 //!
 //! ```text
-//!   program          shm, spawn, thread, io, time, ring, sync   what programs are written with
+//!   program          shm, spawn, thread, io, time, ...         what programs are written with
 //!      |                      |
 //!      |                     sys                        one function a request
 //!      |                      |
@@ -54,6 +54,7 @@ pub mod ipc;
 pub mod line;
 pub mod log;
 mod message;
+pub mod pipeline;
 mod place;
 pub mod processes;
 pub mod ring;

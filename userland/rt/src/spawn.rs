@@ -13,10 +13,11 @@ pub use fork::fork;
 pub use process::{Child, Unstarted};
 
 use crate::archive::Archive;
+use crate::pipeline::{Event, Pipeline};
 use crate::{Credential, Error, call, place, sys};
 use abi::layout::STACK_TOP;
 use abi::memory::{Map, Protection};
-use abi::process::{Become, Start};
+use abi::process::{Become, End, Start};
 use abi::{BUFFER_BYTES, Handle};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -168,6 +169,28 @@ impl<'a> Command<'a> {
     /// The reason. Nothing is left of the process then.
     pub fn spawn(&self) -> Result<Child, SpawnError> {
         self.load()?.start()
+    }
+
+    /// Starts it with a pipe in place of a console, from which it reads `input`, and waits for its end. Returns that, and
+    /// what it has written.
+    ///
+    /// # Errors
+    /// The reason why it was not started.
+    pub fn output(self, input: &[u8]) -> Result<(End, Vec<u8>), SpawnError> {
+        let waiting = during("waiting for what it writes");
+        let mut pipeline = Pipeline::new(1, input).map_err(&waiting)?;
+        let console = pipeline.console().map_err(&waiting)?;
+        let child = self.console(console.get()).spawn()?;
+        pipeline.add(Some(child)).map_err(&waiting)?;
+        let (mut end, mut output) = (End::Killed, Vec::new());
+        while let Some(event) = pipeline.next_event().map_err(&waiting)? {
+            match event {
+                Event::Written(bytes) => output.extend(bytes),
+                Event::Ended(_, _, how) => end = how,
+                Event::Signals(_) => {}
+            }
+        }
+        Ok((end, output))
     }
 
     /// Lets this process become it, as `exec` does: what this program has mapped, attached and open

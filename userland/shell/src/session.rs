@@ -181,7 +181,7 @@ impl Session {
             [command] => self.run_command(command),
             commands => {
                 let stages: Vec<Argv> = commands.iter().map(|command| self.words(command)).collect();
-                pipeline::run(self, stages).map(|finished| self.finish(finished))
+                pipeline::run(self, &stages).map(|finished| self.finish(finished))
             }
         };
         log.print_new();

@@ -8,13 +8,15 @@ extern crate alloc;
 
 use abi::console::{Read, Write};
 use abi::memory::ShmGet;
-use abi::process::Exit;
+use abi::process::{End, Exit};
 use abi::shm::{GetFlags, ShmKey};
 use abi::{Badge, Errno, Handle, IpcError, Label, Request, Rights, Words, Words6};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use rt::io::{Input, write};
 use rt::ipc::{Endpoint, ask};
+use rt::pipeline::{Event, Pipeline};
 use rt::spawn::{Child, Command};
 use rt::{Error, Failure, Incoming, Outcome, Outgoing, Start, println, sys};
 use tests::{Family, Frames};
@@ -37,12 +39,13 @@ fn run(start: &Start) -> Outcome {
         Some("leave") => Ok(receive_and_leave()?),
         Some("print") => print_and_leave(),
         Some("allocate") => allocate(),
+        Some("upper") => write_in_upper_case(),
         Some(part) => Err(Failure::new(format!("ipc: there is no part {part}"))),
     }
 }
 
 fn lead(family: &Family) -> Outcome {
-    let parts: [Part; 4] = [
+    let parts: [Part; 5] = [
         (
             "words, bytes and handles come back from another process",
             words_bytes_and_handles,
@@ -52,6 +55,7 @@ fn lead(family: &Family) -> Outcome {
             a_server_that_leaves,
         ),
         ("a parent can be its child's console", be_a_console),
+        ("a pipeline passes on whatever its programs write", be_a_pipeline),
         ("a parent can be its child's memory manager", be_a_memory_manager),
     ];
     for (what, check) in parts {
@@ -69,6 +73,45 @@ fn expect(condition: bool, otherwise: &str) -> Outcome {
         Ok(())
     } else {
         Err(Failure::new(format!("ipc: {otherwise}")))
+    }
+}
+
+/// More than a pipe holds, and more than a message.
+fn be_a_pipeline(family: &Family) -> Outcome {
+    let text = SENTENCE.repeat(300);
+    let (end, output) = family.command(["upper"]).output(text.as_bytes())?;
+    let upper = text.to_ascii_uppercase();
+    expect(
+        end == End::Exited(0) && output == upper.as_bytes(),
+        "that is not the text in upper case",
+    )?;
+
+    let mut pipeline = Pipeline::new(3, text.as_bytes())?;
+    for _ in 0..3 {
+        let console = pipeline.console()?;
+        pipeline.add(Some(family.command(["upper"]).console(console.get()).spawn()?))?;
+    }
+    let (mut ended, mut output) = ([false; 3], Vec::<u8>::new());
+    while let Some(event) = pipeline.next_event()? {
+        match event {
+            Event::Written(bytes) => output.extend(bytes),
+            Event::Ended(place, _, end) => ended[place] = end == End::Exited(0),
+            Event::Signals(_) => return expect(false, "nobody has signalled"),
+        }
+    }
+    expect(
+        ended == [true; 3] && output == upper.as_bytes(),
+        "something was lost on the way",
+    )
+}
+
+fn write_in_upper_case() -> Outcome {
+    let mut input = Input::new();
+    loop {
+        match input.next_piece()? {
+            [] => return Ok(()),
+            piece => write(&piece.to_ascii_uppercase())?,
+        }
     }
 }
 
