@@ -107,7 +107,7 @@ fn help(archive: Option<Archive>) -> i32 {
     for (_, usage, what) in BUILTINS {
         println!("  {usage:<16} {what}");
     }
-    println!("Programs; each says with --help how it is used:");
+    println!("Programs; the tools among them say with --help how they are used:");
     let mut names: Vec<&str> = archive.iter().flat_map(Archive::programs).collect();
     names.sort_unstable();
     let mut line = String::from(" ");
