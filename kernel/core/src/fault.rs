@@ -47,12 +47,19 @@ impl<P: Platform> Kernel<P> {
 
     fn fault(&mut self, thread: ThreadId, fault: Fault, what: &dyn fmt::Display) {
         if !self.tell_handler(thread, fault) {
-            self.end_faulting(thread, fault, what);
+            self.end_faulting(thread, fault.kind, fault.address, what);
         }
     }
 
-    /// Ends the process of `thread` for its fault, which is `what` to people.
-    pub(crate) fn end_faulting(&mut self, thread: ThreadId, fault: Fault, what: &dyn fmt::Display) {
+    /// Ends the process of `thread` for its fault, which is `what` to people. Kind and address come as words of their
+    /// own, so that a debugger that stops here can show them.
+    pub(crate) fn end_faulting(
+        &mut self,
+        thread: ThreadId,
+        kind: FaultKind,
+        address: u64,
+        what: &dyn fmt::Display,
+    ) {
         let pc = self.registers(thread).pc;
         let (id, process) = self.process_of(thread);
         let (pid, name) = (process.pid.0, process.name);
@@ -63,7 +70,7 @@ impl<P: Platform> Kernel<P> {
             name.as_str()
         );
         debug_assert!(written.is_ok());
-        self.end_process(id, End::Faulted(fault.kind, fault.address));
+        self.end_process(id, End::Faulted(kind, address));
     }
 }
 

@@ -120,7 +120,8 @@ impl<P: Platform> Kernel<P> {
         self.wake(thread);
         self.end_faulting(
             thread,
-            fault,
+            fault.kind,
+            fault.address,
             &format_args!("{fault}, and its handler did not help"),
         );
         false
@@ -133,7 +134,8 @@ impl<P: Platform> Kernel<P> {
                 self.wake(caller);
                 self.end_faulting(
                     caller,
-                    fault,
+                    fault.kind,
+                    fault.address,
                     &format_args!("{fault}, and its handler did not answer"),
                 );
             }
