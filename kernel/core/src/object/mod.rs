@@ -66,8 +66,8 @@ impl<P: Platform> Kernel<P> {
         match self.ask(thread, capability, message) {
             Asked::Answered if !self.cpu().chooses => {
                 debug_assert!(
-                    self.cpu().current == Some(thread),
-                    "who is answered at once still runs"
+                    self.cpu().current == Some(thread) && matches!(self.thread(thread).state, State::Ready),
+                    "who is answered still runs"
                 );
                 Direct::Runs(self.platform.place(thread.index()))
             }
