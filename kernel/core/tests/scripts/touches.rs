@@ -1,7 +1,7 @@
 //! Touches while another CPU has the kernel do something, in every order: before each time that it takes the memory
 //! manager's lock.
 
-use super::world_on;
+use super::{world_on, write_pages};
 use abi::memory::{Map, Protect, Protection, Unmap, WaitWord};
 use abi::process::{Close, CreateThread, End, ExitThread, Fork, Wait};
 use abi::{Handle, layout::PAGE_BYTES};
@@ -18,6 +18,9 @@ const TOUCHES: u32 = 2;
 
 /// Pages that are mapped, of which the first one has been touched.
 const PAGES: u64 = 3;
+
+/// Turns after which a copy of the process is made for certain.
+const MOST_TURNS: usize = 12;
 
 /// More often no request takes the lock.
 const MOST_LOCKS: usize = 12;
@@ -83,6 +86,36 @@ fn a_sibling_may_touch_at_any_time_while_a_thread_ends() {
     in_every_order(|world, _| {
         world.send(Handle::SELF, ExitThread { status: 0 }, &[], &[]);
     });
+}
+
+#[test]
+fn who_asks_while_a_sibling_copies_the_process_is_served_in_the_end_whenever_that_is() {
+    let mut waited = 0;
+    for turns in 0..MOST_TURNS {
+        let (mut world, address) = side_by_side();
+        write_pages(&mut world, 200);
+        world.interleaved = true;
+        world.send(Handle::SELF, Fork {}, &[], &[]);
+        (0..turns).for_each(|_| {
+            world.run();
+        });
+        world.turn_to(0);
+        let length = PAGES * PAGE_BYTES;
+        world.send(Handle::MEMORY, Unmap { address, length }, &[], &[]);
+        waited += u32::from(!world.runs_somewhere(TOUCHES));
+        world.interleaved = false;
+        for turn in 0..40 {
+            if world.runs_somewhere(TOUCHES) {
+                break;
+            }
+            world.give_turn(turn % 2);
+        }
+        let cpu = usize::from(world.kernel.platform.cpus[1].running == Some(TOUCHES));
+        world.turn_to(cpu);
+        assert_eq!(world.answer::<Unmap>(), Ok(()), "after {turns} turns");
+        end_all(world);
+    }
+    assert!(waited > 2, "it came in the middle");
 }
 
 /// Asks, with a touch of each page before each time that the lock is taken; all frames come back in the end. The
