@@ -61,6 +61,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+mod cpus;
 pub mod device;
 mod errno;
 pub mod fault;
@@ -76,6 +77,7 @@ pub mod system;
 pub mod thread;
 pub mod time;
 
+pub use cpus::CpuSet;
 pub use errno::Errno;
 pub use handle::{Badge, Handle, Rights};
 pub use message::{Arrival, BUFFER_BYTES, Label, MAX_HANDLES, MessagePage, Tag, WORDS, Words6};

@@ -2,7 +2,7 @@
 
 use crate::request::{numbered, requests, words};
 use crate::time::ClockReading;
-use crate::{Badge, Errno, Field, Handle, Rights, Word, Words, Words6};
+use crate::{Badge, CpuSet, Errno, Field, Handle, Rights, Word, Words, Words6};
 
 /// Process number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -267,6 +267,29 @@ requests! {
         ///
         /// `ESRCH` there is none; `EMFILE` too many handles of the process.
         OpenFaulted = 0x131 {} -> ();
+        /// Own or child: lets all its threads run on these CPUs alone, of which those count that run. A thread that runs
+        /// or waits elsewhere goes on among them from its next turn on; the caller, before it gets the answer. A
+        /// child, a copy and a new thread begin with the CPUs of the thread that makes them.
+        ///
+        /// `EINVAL` none of these CPUs runs; `ESRCH` it has ended.
+        SetCpus = 0x140 {
+            /// Where they may run.
+            cpus: CpuSet,
+        } -> ();
+        /// Own or child: on which CPUs a thread of it may run; of its own process, the thread that asks.
+        ///
+        /// `ESRCH` it has ended.
+        ReadCpus = 0x141 {} -> CpuFacts;
+    }
+}
+
+words! {
+    /// Where a thread runs.
+    CpuFacts {
+        /// The CPUs that it may run on.
+        cpus: CpuSet,
+        /// The number of the one that it runs on, or did last.
+        cpu: u32,
     }
 }
 

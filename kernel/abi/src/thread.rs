@@ -1,6 +1,7 @@
 //! What a thread is asked by those who have a handle of it.
 
-use crate::process::{End, Pid, Priority};
+use crate::CpuSet;
+use crate::process::{CpuFacts, End, Pid, Priority};
 use crate::request::{requests, words};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -21,6 +22,17 @@ requests! {
             /// How important it is.
             priority: Priority,
         } -> ();
+        /// Lets it run on these CPUs alone, as [`SetCpus`](crate::process::SetCpus) does.
+        ///
+        /// `EPERM` the handle lacks the right to control it; `EINVAL` none of these CPUs runs; `ESRCH` it has ended.
+        SetThreadCpus = 0x514 {
+            /// Where it may run.
+            cpus: CpuSet,
+        } -> ();
+        /// On which CPUs it may run.
+        ///
+        /// `ESRCH` it has ended.
+        ReadThreadCpus = 0x515 {} -> CpuFacts;
         /// Lets it wait no longer for others, for a word or for a time, whatever that is and until when:
         /// its trap comes back with [`Cancelled`](crate::IpcError::Cancelled). Answers 1 then. If it waits for
         /// nothing of that, nothing happens and the answer is 0: it may be about to, and will not remember

@@ -8,7 +8,7 @@ use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
 use abi::process::{End, Priority};
-use abi::{Arrival, Badge};
+use abi::{Arrival, Badge, CpuSet};
 use addr::Frame;
 use mm::SpaceId;
 use slots::{Id, Slots};
@@ -31,6 +31,8 @@ pub struct Thread {
     pub page: Frame,
     /// The CPU that it runs on, or waits for.
     pub home: CpuId,
+    /// The CPUs that it may run on.
+    pub cpus: CpuSet,
     /// Whose call it received last and has not answered.
     pub caller: Option<ThreadId>,
     /// What it has done, while it waits for whoever handles that: to receive it, or to answer.
@@ -199,6 +201,7 @@ impl Thread {
             state: State::New,
             page,
             home,
+            cpus: CpuSet::ALL,
             caller: None,
             fault: None,
             serves: None,

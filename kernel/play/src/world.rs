@@ -459,10 +459,21 @@ impl World {
             if let Next::Step(job, now) = next {
                 self.kernel.platform.cpu().step = Some(Step::Before(job, now));
             }
+            if let Next::Run(thread) = next {
+                self.assert_may_run_here(thread);
+            }
             if self.interleaved || !matches!(next, Next::Again | Next::Step(..)) {
                 return self.go_on(next);
             }
         }
+    }
+
+    /// The kernel had the choice who runs, and chose one who may run here.
+    fn assert_may_run_here(&self, thread: u32) {
+        let cpu = self.kernel.platform.here as u32;
+        let mut threads = self.kernel.threads();
+        let may_run = threads.any(|(id, chosen)| id.index() == thread && chosen.cpus.contains(cpu));
+        assert!(may_run, "thread {thread} may not run on CPU {cpu}");
     }
 
     /// The machine does what the kernel has decided, and the kernel is as it should be then.

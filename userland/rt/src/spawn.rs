@@ -18,7 +18,7 @@ use crate::{Credential, Error, call, place, sys};
 use abi::layout::STACK_TOP;
 use abi::memory::{Map, Protection};
 use abi::process::{Become, End, Start};
-use abi::{BUFFER_BYTES, Handle};
+use abi::{BUFFER_BYTES, CpuSet, Handle};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -35,6 +35,7 @@ pub struct Command<'a> {
     handles: Vec<(u32, Handle)>,
     archive: Option<Archive>,
     credential: Option<Credential>,
+    cpus: Option<CpuSet>,
 }
 
 /// Strings with a NUL character behind each.
@@ -115,6 +116,7 @@ impl<'a> Command<'a> {
             handles,
             archive: None,
             credential: None,
+            cpus: None,
         }
     }
 
@@ -159,6 +161,14 @@ impl<'a> Command<'a> {
     pub fn credential(self, credential: Credential) -> Self {
         Self {
             credential: Some(credential),
+            ..self
+        }
+    }
+
+    /// Lets it run on these CPUs alone, and all that it starts.
+    pub fn cpus(self, cpus: CpuSet) -> Self {
+        Self {
+            cpus: Some(cpus),
             ..self
         }
     }
@@ -222,6 +232,9 @@ impl<'a> Command<'a> {
             credential
                 .give_to(process.handle())
                 .map_err(during("making it another user's"))?;
+        }
+        if let Some(cpus) = self.cpus {
+            sys::process::set_cpus(process.handle(), cpus).map_err(during("choosing its CPUs"))?;
         }
         let start = self.start_message(&plan);
         Ok(Loaded { process, start, text })

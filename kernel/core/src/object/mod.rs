@@ -4,6 +4,7 @@
 
 mod by_number;
 pub mod console;
+mod cpus;
 mod credential;
 pub mod device;
 pub mod memory;

@@ -82,10 +82,13 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// A new process, the child of that of `parent`, begins as important as `parent`.
-    pub(crate) fn inherit_priority(&mut self, parent: ThreadId, child: ProcessId) {
-        let priority = self.thread(parent).own_priority;
+    /// A new process, the child of that of `parent`, begins as important as `parent`, and on its CPUs.
+    pub(crate) fn inherit_scheduling(&mut self, parent: ThreadId, child: ProcessId) {
+        let (priority, cpus) = (self.thread(parent).own_priority, self.thread(parent).cpus);
         self.process(child).highest_priority = self.process_of(parent).1.highest_priority;
-        self.for_each_thread(child, |kernel, thread| kernel.set_own_priority(thread, priority));
+        self.for_each_thread(child, |kernel, thread| {
+            kernel.thread(thread).cpus = cpus;
+            kernel.set_own_priority(thread, priority);
+        });
     }
 }

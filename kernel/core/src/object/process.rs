@@ -46,6 +46,8 @@ impl<P: Platform> Kernel<P> {
             }
             ProcessRequest::SetPriority(set) => self.set_priority(call.thread, target, set),
             ProcessRequest::ReadPriority(_) => self.read_priority(call.thread, target),
+            ProcessRequest::SetCpus(set) => self.set_cpus(call.thread, target, set.cpus),
+            ProcessRequest::ReadCpus(_) => self.read_cpus(call.thread, target),
             ProcessRequest::SetCredential(set) => self.set_credential(&call, target, set),
             ProcessRequest::ReadCredential(_) => self.read_credential(call.thread, target),
             _ if !own => Err(Errno::EPERM),
@@ -75,7 +77,7 @@ impl<P: Platform> Kernel<P> {
         if let Some(own) = self.process(parent).space {
             self.memory.lock().inherit_quota(space, own);
         }
-        self.inherit_priority(call.thread, child);
+        self.inherit_scheduling(call.thread, child);
         let pid = self.process(child).pid;
         let capabilities = [
             Capability::to(Object::Process(child)),

@@ -20,6 +20,8 @@ impl<P: Platform> Kernel<P> {
                 let pid = self.process_of(target).1.pid;
                 Ok(self.answer(call.thread, ThreadFacts { pid, number }))
             }
+            ThreadRequest::SetThreadCpus(set) => self.set_thread_cpus(&call, target, set.cpus),
+            ThreadRequest::ReadThreadCpus(_) => self.read_thread_cpus(call.thread, target),
             ThreadRequest::Cancel(_) => self.cancel(&call, target),
             ThreadRequest::ReadRegisters(_) => self.read_registers(&call, target),
             ThreadRequest::WriteRegisters(_) => self.write_registers(&call, target),
@@ -57,7 +59,7 @@ impl<P: Platform> Kernel<P> {
         Ok(self.registers(target))
     }
 
-    fn check_control(&mut self, call: &Call<'_>, target: ThreadId) -> Result<(), Errno> {
+    pub(super) fn check_control(&mut self, call: &Call<'_>, target: ThreadId) -> Result<(), Errno> {
         if !call.rights.contains(Rights::CONTROL) {
             return Err(Errno::EPERM);
         }

@@ -38,7 +38,7 @@ impl<P: Platform> Kernel<P> {
         };
         let (pids, first) = ((pid, parent_pid), (number, page));
         let child = self.insert_process(name, pids, credential.uid, child_space, first);
-        self.inherit_priority(thread, child);
+        self.inherit_scheduling(thread, child);
         self.process(child).fault_handler = self.process(parent).fault_handler;
         self.inherit_handles((parent, space), (child, child_space));
         self.answer_with_handles(thread, (pid,), [Capability::to(Object::Process(child))]);

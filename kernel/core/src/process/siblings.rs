@@ -31,7 +31,8 @@ impl<P: Platform> Kernel<P> {
         let page = self.memory.lock().map_message_page(space, number)?;
         self.more_threads -= 1;
         let thread = self.insert_thread(process, space, (number, page));
-        let priority = self.thread(creator).own_priority;
+        let (priority, cpus) = (self.thread(creator).own_priority, self.thread(creator).cpus);
+        self.thread(thread).cpus = cpus;
         self.set_own_priority(thread, priority);
         self.begin_thread(thread, create);
         Ok(self.answer_with_handles(creator, (number,), [Capability::to_thread(thread)]))

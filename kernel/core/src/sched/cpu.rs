@@ -177,13 +177,16 @@ impl Cpus {
             .unwrap_or(CpuId::BOOT)
     }
 
-    /// The CPU, other than this one, that the most important threads wait for, and the most of these; `None` if
-    /// all that wait elsewhere are not more important than `priority`.
-    pub fn most_wanted(&self, priority: Option<Priority>) -> Option<CpuId> {
-        let ready = |id: CpuId| &self[id].ready;
-        self.ids()
-            .filter(|&id| id != self.here && ready(id).outranks(priority))
-            .max_by_key(|&id| (ready(id).most().map(Priority::index), ready(id).count()))
+    /// The CPUs, other than this one, that somebody more important than `priority` waits for.
+    pub fn wanted(&self, priority: Option<Priority>) -> impl Iterator<Item = CpuId> {
+        let others = self.ids().filter(|&id| id != self.here);
+        others.filter(move |&id| self[id].ready.outranks(priority))
+    }
+
+    /// How much `cpu` is wanted: by whom, and by how many.
+    pub fn demand(&self, cpu: CpuId) -> impl Ord + use<> {
+        let ready = &self[cpu].ready;
+        (ready.most().map(Priority::index), ready.count())
     }
 }
 

@@ -5,6 +5,7 @@
 //! is sent a message, or an answer, there.
 
 mod account;
+mod affinity;
 mod cpu;
 mod priority;
 mod ready;
@@ -189,9 +190,9 @@ impl<P: Platform> Kernel<P> {
     /// is left of its time slice. If somebody more important waits for this CPU, `thread` waits for its turn.
     #[inline]
     pub(crate) fn switch_to(&mut self, thread: ThreadId, home: CpuId) {
-        let priority = self.thread(thread).priority;
+        let (priority, may_run) = (self.thread(thread).priority, self.may_run(thread, self.cpus.here));
         let cpu = self.cpus.this();
-        let is_next = !cpu.ready.outranks(Some(priority));
+        let is_next = may_run && !cpu.ready.outranks(Some(priority));
         cpu.current = None;
         if home == self.cpus.here && is_next {
             self.cpu().current = Some(thread);
@@ -216,19 +217,24 @@ impl<P: Platform> Kernel<P> {
         self.notice(to);
     }
 
-    /// Where `thread` goes on soonest: at home rather than elsewhere, and where nobody runs rather than in place
-    /// of somebody less important.
+    /// Where `thread` goes on soonest, of the CPUs that it may run on: at home rather than elsewhere, and where nobody
+    /// runs rather than in place of somebody less important.
     fn choose_home(&mut self, thread: ThreadId) -> CpuId {
         if self.cpus.is_alone() {
             return self.cpus.here;
         }
         let (home, priority) = (self.thread(thread).home, self.thread(thread).priority);
-        if self.cpus[home].is_idle() || !self.cpus[home].lets_go(thread) {
+        let may_stay = self.may_run(thread, home);
+        if !self.cpus[home].lets_go(thread) || may_stay && self.cpus[home].is_idle() {
             return home;
         }
         let urgency = |id| self.urgency(id);
-        let least = self.cpus.ids().min_by_key(|&id| urgency(id).map(Priority::index));
+        let possible = self.cpus.ids().filter(|&id| self.may_run(thread, id));
+        let least = possible.min_by_key(|&id| urgency(id).map(Priority::index));
         let least = least.unwrap_or(home);
+        if !may_stay {
+            return least;
+        }
         let is_better = urgency(least).is_none() || !priority.outranks(urgency(home));
         if is_better && priority.outranks(urgency(least)) {
             least
@@ -296,15 +302,25 @@ impl<P: Platform> Kernel<P> {
     /// of its own: what its predecessor left might be next to nothing, and on purpose. The kernel's work for a
     /// thread takes turns with other threads in the same way. Who has `alerted` this CPU may have somebody more
     /// important for it.
-    #[inline]
     fn pick(&mut self, alerted: bool) -> Option<ThreadId> {
+        loop {
+            let chosen = self.choose(alerted)?;
+            if self.goes_on_here(chosen) {
+                return Some(chosen);
+            }
+            self.send_away(chosen);
+        }
+    }
+
+    #[inline]
+    fn choose(&mut self, alerted: bool) -> Option<ThreadId> {
         let here = self.cpus.here;
         let Some(current) = self.cpu().current else {
             return self.pick_next();
         };
         let priority = self.current_priority(here);
         let is_outranked = self.cpu().ready.outranks(priority);
-        if is_outranked || alerted && self.cpus.most_wanted(priority).is_some() {
+        if is_outranked || alerted && self.cpus.wanted(priority).next().is_some() {
             self.make_way(current);
             return self.pick_next();
         }
@@ -352,12 +368,18 @@ impl<P: Platform> Kernel<P> {
         if self.cpus.is_alone() {
             return None;
         }
-        let from = self.cpus.most_wanted(self.cpus.this_one().ready.most())?;
-        let thread = self
-            .first_waiting(from)
-            .find(|&thread| self.cpus[from].lets_go(thread))?;
+        let here = self.cpus.here;
+        let offers = self
+            .cpus
+            .wanted(self.cpus.this_one().ready.most())
+            .filter_map(|id| {
+                let can_come =
+                    |&thread: &ThreadId| self.cpus[id].lets_go(thread) && self.may_run(thread, here);
+                Some((id, self.first_waiting(id).find(can_come)?))
+            });
+        let (from, thread) = offers.max_by_key(|&(id, _)| self.cpus.demand(id))?;
         self.cpus[from].ready.remove(&mut self.threads, thread);
-        self.thread(thread).home = self.cpus.here;
+        self.thread(thread).home = here;
         Some(thread)
     }
 
@@ -368,7 +390,8 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// The CPU with least to do, if all that is less important than what waits here and can go, as `can_go` says.
+    /// The CPU with least to do of those for which all that is less important than somebody who waits here, may run
+    /// there, and can go, as `can_go` says.
     #[inline]
     fn taker(&self, can_go: impl Fn(ThreadId) -> bool) -> Option<CpuId> {
         if self.cpus.is_alone() {
@@ -376,20 +399,23 @@ impl<P: Platform> Kernel<P> {
         }
         let here = self.cpus.here;
         let waiting = self.cpus[here].ready.most()?;
+        let is_offered = |id| {
+            let mut threads = self.first_waiting(here);
+            threads.any(|thread| self.may_run(thread, id) && can_go(thread))
+        };
         let others = self.cpus.ids().filter(|&id| id != here);
-        let least = others.min_by_key(|&id| self.urgency(id).map(Priority::index))?;
-        let is_better = waiting.outranks(self.urgency(least)) && self.first_waiting(here).any(can_go);
-        is_better.then_some(least)
+        let takers = others.filter(|&id| waiting.outranks(self.urgency(id)) && is_offered(id));
+        takers.min_by_key(|&id| self.urgency(id).map(Priority::index))
     }
 
-    /// The first of the most important threads that wait for `cpu`: as many as that one of them can go, unless they
-    /// are all there are.
+    /// The first of the most important threads that wait for `cpu`: as many as are looked at to find one that can go
+    /// elsewhere.
     fn first_waiting(&self, cpu: CpuId) -> impl Iterator<Item = ThreadId> {
-        /// One that is prepared, and one that is leaving.
-        const MOST_KEPT: usize = 2;
+        /// Two cannot go, as one is prepared and one leaving. Of others, each may be confined to other CPUs.
+        const MOST: usize = 8;
         let ready = &self.cpus[cpu].ready;
         let most = ready.most().map(|most| ready.queue(most).members(&self.threads));
-        most.into_iter().flatten().take(MOST_KEPT + 1)
+        most.into_iter().flatten().take(MOST)
     }
 
     /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is

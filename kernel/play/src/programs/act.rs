@@ -153,7 +153,7 @@ impl Play {
     }
 
     /// A thread is made beside the running one, or that ends, or waits for the end of another one, or cancels what
-    /// another one waits for.
+    /// another one waits for; or the running ones, or another one, are to run on other CPUs.
     pub(super) fn deal_with_thread(&mut self, picks: &mut Picks<'_>) {
         let is_thread = |object: &Object| matches!(object, Object::Thread(_));
         let threads = self.objects().filter(|(_, object)| is_thread(object));
@@ -168,6 +168,11 @@ impl Play {
             0..=1 if !threads.is_empty() && !is_alone => self.trap(&Trap::join(picks.of(&threads))),
             2 if !is_alone => self.trap(&Trap::exit_thread()),
             3..=4 if !threads.is_empty() => self.trap(&Trap::cancel(picks.of(&threads))),
+            5 => self.trap(&Trap::set_cpus(picks)),
+            6 if !threads.is_empty() => {
+                let thread = picks.of(&threads);
+                self.trap(&Trap::set_thread_cpus(thread, picks));
+            }
             _ => self.trap(&Trap::create_thread()),
         }
     }

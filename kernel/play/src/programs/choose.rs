@@ -10,12 +10,16 @@ use abi::memory::{
 };
 use abi::process::{
     Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, HandleFaults, Kill,
-    OpenFaulted, ProcessRequest, SignalEnd, Start, TakeCaller, Wait,
+    OpenFaulted, ProcessRequest, SetCpus, SignalEnd, Start, TakeCaller, Wait,
 };
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
-use abi::thread::{Cancel, Join, ReadRegisters, ThreadRegisters, ThreadRequest, WriteRegisters};
-use abi::{Badge, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout};
+use abi::thread::{
+    Cancel, Join, ReadRegisters, SetThreadCpus, ThreadRegisters, ThreadRequest, WriteRegisters,
+};
+use abi::{
+    Badge, CpuSet, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout,
+};
 use kcore::Registers;
 
 /// The numbers that a step is made of, one after the other; then zeroes.
@@ -90,6 +94,11 @@ pub struct Trap {
     deadline: u64,
 }
 
+/// CPUs of which mostly one runs, at least.
+fn some_cpus(picks: &mut Picks<'_>) -> CpuSet {
+    CpuSet(picks.next() % 17)
+}
+
 impl Trap {
     fn call(handle: Handle, label: Label, words: Words6) -> Self {
         let handle = handle.raw().into();
@@ -133,6 +142,16 @@ impl Trap {
 
     pub fn join(thread: Handle) -> Self {
         Self::call(thread, Join::LABEL, [0; 6])
+    }
+
+    pub fn set_cpus(picks: &mut Picks<'_>) -> Self {
+        let cpus = some_cpus(picks);
+        Self::call(Handle::SELF, SetCpus::LABEL, SetCpus { cpus }.into_words())
+    }
+
+    pub fn set_thread_cpus(thread: Handle, picks: &mut Picks<'_>) -> Self {
+        let cpus = some_cpus(picks);
+        Self::call(thread, SetThreadCpus::LABEL, SetThreadCpus { cpus }.into_words())
     }
 
     pub fn cancel(thread: Handle) -> Self {

@@ -4,12 +4,13 @@ use crate::call::{call, call_with, exchange, one_handle};
 use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
-    Become, Close, CountTicks, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, HandleFaults, Identify,
-    Kill, OpenFaulted, Pid, Priority, PriorityFacts, ReadClock, ReadCredential, ReadPriority, SetCredential,
-    SetPriority, SignalEnd, Sleep, Start, TakeCaller, UserAndGroup, Wait,
+    Become, Close, CountTicks, CpuFacts, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, HandleFaults,
+    Identify, Kill, OpenFaulted, Pid, Priority, PriorityFacts, ReadClock, ReadCpus, ReadCredential,
+    ReadPriority, SetCpus, SetCredential, SetPriority, SignalEnd, Sleep, Start, TakeCaller, UserAndGroup,
+    Wait,
 };
 use abi::time::ClockReading;
-use abi::{Badge, Handle, Operation, Rights};
+use abi::{Badge, CpuSet, Handle, Operation, Rights};
 use core::convert::Infallible;
 
 /// As [`Create`]. Returns the child, its memory manager and its number.
@@ -185,6 +186,22 @@ pub fn set_priority(process: Handle, priority: Priority, highest: Priority) -> R
 /// As [`ReadPriority`].
 pub fn read_priority(process: Handle) -> Result<PriorityFacts, Error> {
     call(process, ReadPriority {})
+}
+
+/// As [`SetCpus`].
+///
+/// # Errors
+/// As [`SetCpus`].
+pub fn set_cpus(process: Handle, cpus: CpuSet) -> Result<(), Error> {
+    call(process, SetCpus { cpus })
+}
+
+/// As [`ReadCpus`].
+///
+/// # Errors
+/// As [`ReadCpus`].
+pub fn read_cpus(process: Handle) -> Result<CpuFacts, Error> {
+    call(process, ReadCpus {})
 }
 
 /// As [`Identify`].

@@ -2,12 +2,12 @@
 
 use crate::call::{call, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
-use abi::Handle;
-use abi::process::{CreateThread, End, ExitThread, Priority};
+use abi::process::{CpuFacts, CreateThread, End, ExitThread, Priority};
 use abi::thread::{
-    Cancel, IdentifyThread, Join, ReadRegisters, SetThreadPriority, ThreadFacts, ThreadRegisters,
-    WriteRegisters,
+    Cancel, IdentifyThread, Join, ReadRegisters, ReadThreadCpus, SetThreadCpus, SetThreadPriority,
+    ThreadFacts, ThreadRegisters, WriteRegisters,
 };
+use abi::{CpuSet, Handle};
 
 /// As [`CreateThread`]. Returns the thread's handle and its number.
 ///
@@ -56,6 +56,22 @@ pub fn cancel(thread: Handle) -> Result<bool, Error> {
 /// As [`SetThreadPriority`].
 pub fn set_priority(thread: Handle, priority: Priority) -> Result<(), Error> {
     call(thread, SetThreadPriority { priority })
+}
+
+/// As [`SetThreadCpus`].
+///
+/// # Errors
+/// As [`SetThreadCpus`].
+pub fn set_cpus(thread: Handle, cpus: CpuSet) -> Result<(), Error> {
+    call(thread, SetThreadCpus { cpus })
+}
+
+/// As [`ReadThreadCpus`].
+///
+/// # Errors
+/// As [`ReadThreadCpus`].
+pub fn read_cpus(thread: Handle) -> Result<CpuFacts, Error> {
+    call(thread, ReadThreadCpus {})
 }
 
 /// As [`IdentifyThread`].
