@@ -46,16 +46,17 @@ impl<P: Platform> Kernel<P> {
         let Some(FaultHandler { endpoint, badge }) = self.process_of(thread).1.fault_handler else {
             return false;
         };
-        // Who would have to receive its own fault waits for itself.
-        let serves_itself = self.thread(thread).serves == Some(endpoint);
         let Some(Endpoint {
             receiving: 1..,
             receivers,
+            server,
             ..
         }) = self.endpoints.get(endpoint)
         else {
             return false;
         };
+        // Who would have to receive its own fault waits for itself.
+        let serves_itself = receivers.is_empty() && *server == Some(thread);
         if serves_itself || fault.kind == FaultKind::Hardware {
             return false;
         }

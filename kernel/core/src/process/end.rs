@@ -37,7 +37,11 @@ impl<P: Platform> Kernel<P> {
         let home = self.thread(thread).home;
         if self.cpus[home].current != Some(thread) {
             self.make_ready(thread);
-        } else if home != self.cpus.here {
+        } else if home == self.cpus.here {
+            // It is in a trap that may answer it, as the close of what it has lent to a sibling's fault does, and would
+            // go on.
+            self.cpu().chooses = true;
+        } else {
             self.interrupt_running(thread, home);
         }
         self.take_priority_back(waited_for);

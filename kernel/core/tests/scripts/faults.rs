@@ -105,6 +105,13 @@ impl Scene {
         self.operate(Operation::Reply, Handle::NONE, label);
     }
 
+    /// The same by whoever runs.
+    fn reply_here(&mut self, label: Label) {
+        let reply = Operation::Reply as u64;
+        self.world
+            .trap(reply, Handle::NONE.raw().into(), label.0.into(), [0; 6]);
+    }
+
     /// What the handler, which goes on, has received.
     fn received(&mut self) -> Resolve {
         self.world.until(HANDLER);
@@ -538,18 +545,94 @@ fn a_process_that_becomes_another_keeps_its_handler() {
     assert_eq!(scene.received().pid, Pid(2));
 }
 
+/// A process that handles its own faults: its thread CHILD has done `first`, its thread 2 has faulted since.
+fn own_handler(first: impl FnOnce(&mut Scene)) -> Scene {
+    let mut scene = Scene::new();
+    scene.world.until(CHILD);
+    scene.endpoint = scene.world.create_endpoint();
+    assert_eq!(scene.name_handler(Handle::SELF), Ok(()));
+    assert_eq!(scene.world.call(Handle::SELF, CREATE_THREAD), Ok((1,)));
+    first(&mut scene);
+    scene.fault(2);
+    scene
+}
+
+/// The running thread waits at its endpoint.
+fn wait_at(scene: &mut Scene, endpoint: Handle) {
+    scene
+        .world
+        .trap(Operation::Receive as u64, endpoint.raw().into(), 0, [0; 6]);
+}
+
+#[test]
+fn who_closes_what_a_siblings_fault_waits_for_ends_with_it_at_once() {
+    let received = |scene: &mut Scene| wait_at(scene, scene.endpoint);
+    let in_the_queue = |_: &mut Scene| {};
+    let mut scenes = [
+        own_handler(received),
+        own_handler(in_the_queue),
+        own_handler(received),
+    ];
+    for scene in &mut scenes[..2] {
+        scene.world.until(CHILD);
+        let handle = scene.endpoint;
+        scene.world.send(Handle::SELF, Close { handle }, &[], &[]);
+    }
+    assert_eq!(scenes[2].world.call(Handle::SELF, TakeCaller {}), Ok(()));
+    let handle = scenes[2].world.handles()[0];
+    scenes[2].world.send(Handle::SELF, Close { handle }, &[], &[]);
+    for scene in &mut scenes {
+        assert_ne!(scene.world.running, Some(CHILD), "it would do something else");
+        scene.assert_ended_by_its_fault();
+    }
+}
+
+#[test]
+fn a_thread_that_was_the_last_to_wait_for_its_own_faults_has_none_to_wait_for() {
+    let mut scene = Scene::new();
+    scene.world.until(CHILD);
+    scene.endpoint = scene.world.create_endpoint();
+    assert_eq!(scene.name_handler(Handle::SELF), Ok(()));
+    let other = scene.world.create_endpoint();
+    // Signals wake it at both.
+    for endpoint in [scene.endpoint, other] {
+        let signal = Operation::Signal as u64;
+        scene.world.trap(signal, endpoint.raw().into(), 1, [0; 6]);
+        wait_at(&mut scene, endpoint);
+        let now = scene.world.kernel.platform.now.get();
+        scene.world.registers().x[9] = now;
+        let until = Operation::Receive as u64 | Operation::UNTIL;
+        scene.world.trap(until, endpoint.raw().into(), 0, [0; 6]);
+        scene.world.until(CHILD);
+    }
+    scene.fault(CHILD);
+    scene.assert_ended_by_its_fault();
+}
+
+#[test]
+fn a_thread_that_has_once_waited_for_faults_has_its_own_handled_by_who_waits_now() {
+    let mut scene = own_handler(|scene| {
+        wait_at(scene, scene.endpoint);
+        scene.world.until(2);
+        let endpoint = scene.endpoint.raw().into();
+        scene.world.trap(Operation::Signal as u64, endpoint, 1, [0; 6]);
+        wait_at(scene, scene.endpoint);
+        scene.world.until(CHILD);
+        scene.world.trap(Operation::Signal as u64, endpoint, 1, [0; 6]);
+        wait_at(scene, scene.endpoint);
+    });
+    assert_eq!(scene.world.running, Some(CHILD));
+    assert_eq!(scene.world.back().tag.arrival(), Arrival::Fault);
+    scene.reply_here(Label::DONE);
+    scene.assert_untouched(2);
+}
+
 #[test]
 fn a_thread_handles_the_faults_of_its_siblings() {
     for label in [Label::DONE, Label(1)] {
         for operation in [Operation::ReplyReceive, Operation::Reply] {
-            let mut scene = Scene::new();
-            scene.world.until(CHILD);
-            scene.endpoint = scene.world.create_endpoint();
-            assert_eq!(scene.name_handler(Handle::SELF), Ok(()));
-            assert_eq!(scene.world.call(Handle::SELF, CREATE_THREAD), Ok((1,)));
+            let mut scene = own_handler(|scene| wait_at(scene, scene.endpoint));
             let endpoint = scene.endpoint.raw().into();
-            scene.world.trap(Operation::Receive as u64, endpoint, 0, [0; 6]);
-            scene.fault(2);
             assert_eq!(scene.world.running, Some(CHILD));
             assert_eq!(scene.world.back().tag.arrival(), Arrival::Fault);
             let handle = if operation == Operation::Reply {
@@ -586,14 +669,7 @@ fn a_thread_that_would_have_to_handle_its_own_fault_ends_its_process() {
 
 #[test]
 fn a_thread_that_handles_and_ends_leaves_the_fault_of_its_sibling_to_end_them() {
-    let mut scene = Scene::new();
-    scene.world.until(CHILD);
-    scene.endpoint = scene.world.create_endpoint();
-    assert_eq!(scene.name_handler(Handle::SELF), Ok(()));
-    assert_eq!(scene.world.call(Handle::SELF, CREATE_THREAD), Ok((1,)));
-    let endpoint = scene.endpoint.raw().into();
-    scene.world.trap(Operation::Receive as u64, endpoint, 0, [0; 6]);
-    scene.fault(2);
+    let mut scene = own_handler(|scene| wait_at(scene, scene.endpoint));
     let exit = abi::process::ExitThread { status: 0 };
     scene.world.send(Handle::SELF, exit, &[], &[]);
     scene.assert_ended_by_its_fault();
