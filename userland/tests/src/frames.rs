@@ -1,6 +1,8 @@
 //! Whether frames got lost.
 
 use abi::Handle;
+use abi::process::{Priority, PriorityFacts};
+use rt::sys::process::{read_priority, set_priority};
 use rt::{Error, Failure, Outcome, sys};
 
 /// Turns that others are given at most: enough for 64 ends of many steps each.
@@ -21,18 +23,23 @@ impl Frames {
     }
 
     /// Whether as many are there again. Programs that were never started end on their own when whoever made
-    /// them has ended, so they are given turns until they have.
+    /// them has ended, so they are given turns until they have, however unimportant somebody has made them.
     ///
     /// # Errors
     /// A sentence with both numbers.
     pub fn check(self) -> Outcome {
         let mut now = Self::count();
-        for _ in 0..TURNS {
-            if now.unused == self.unused {
-                break;
+        if now.unused != self.unused {
+            let PriorityFacts { priority, highest } = read_priority(Handle::SELF)?;
+            set_priority(Handle::SELF, Priority::LEAST, highest)?;
+            for _ in 0..TURNS {
+                sys::process::yield_now();
+                now = Self::count();
+                if now.unused == self.unused {
+                    break;
+                }
             }
-            sys::process::yield_now();
-            now = Self::count();
+            set_priority(Handle::SELF, priority, highest)?;
         }
         let (Some(before), Some(after)) = (self.unused, now.unused) else {
             return Ok(());

@@ -4,7 +4,7 @@ use super::action::{Action, LARGE, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
 use abi::Errno;
 use abi::memory::{
-    Map, MemoryRequest, Move, Protect, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap,
+    LowerQuota, Map, MemoryRequest, Move, Protect, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap,
 };
 use abi::process::Pid;
 use abi::shm::{GetFlags, ShmId};
@@ -243,9 +243,11 @@ impl Crowd {
             }
             Action::Fork { process, child } => self.fork(process, child),
             Action::LowerQuota { process, pages } => {
-                if self.is_there(process) {
-                    self.world.lower_quota(self.processes[process], pages, u32::MAX);
-                }
+                let request = LowerQuota {
+                    pages,
+                    mappings: u32::MAX,
+                };
+                self.ask(process, MemoryRequest::LowerQuota(request), None);
             }
             Action::Thread { process, number } => self.begin_or_end_thread(process, number),
             Action::Idle { steps } => (0..steps).for_each(|_| {
