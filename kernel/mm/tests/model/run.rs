@@ -208,11 +208,13 @@ impl Run {
         }
         self.world.exit(self.processes[child]);
         self.reference.processes[child] = Default::default();
-        self.quotas[child] = u64::MAX;
+        (self.quotas[child], self.mapped[child]) = (u64::MAX, 0);
         let answer = self.world.fork(self.processes[process]);
         if self.agree(&answer, Ok(()), &action) {
             self.reference.processes[child] = self.reference.processes[process].clone();
             self.quotas[child] = self.quotas[process];
+            // What there was when its quota was lowered stays, in a copy too.
+            self.mapped[child] = self.mapped[process];
         }
         self.processes[child] = answer.unwrap_or_else(|_| self.world.process());
     }
