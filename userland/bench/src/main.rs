@@ -10,13 +10,16 @@
 extern crate alloc;
 
 mod basics;
+mod faults;
 mod growth;
 mod ipc;
+mod masked;
 mod measure;
 mod private;
 mod processes;
 mod shared;
 mod signals;
+mod switches;
 mod tables;
 mod threads;
 mod words;
@@ -46,6 +49,8 @@ fn run(start: &Start) -> Outcome {
         Some("yield") => return processes::yield_forever(),
         Some("yields") => return processes::count_yields(),
         Some("fork") => return print_all(&processes::fork_many()?),
+        Some(faults::ARGUMENT) => return print_all(&[faults::measure()?]),
+        Some(switches::ARGUMENT) => return print_all(&switches::measure()?),
         Some(words::ARGUMENT) => return words::answer(start),
         Some("touch") => return tables::touch(start),
         Some(growth::attachers::ARGUMENT) => return growth::attachers::attach(start),
@@ -75,13 +80,20 @@ const GROUPS: &[Group] = &[
     ("basics", |_| print_all(&basics::measure()?)),
     ("ipc", |archive| print_all(&ipc::measure(archive)?)),
     ("signals", |_| print_all(&signals::measure()?)),
+    ("switches", |archive| {
+        processes::measure_alone(archive, switches::ARGUMENT)
+    }),
+    ("faults", |archive| {
+        processes::measure_alone(archive, faults::ARGUMENT)
+    }),
     ("words", |archive| print_all(&words::measure(archive)?)),
     ("processes", |archive| print_all(&processes::measure(archive)?)),
-    ("forks", processes::measure_forks),
+    ("forks", |archive| processes::measure_alone(archive, "fork")),
     ("threads", |_| print_all(&[threads::measure()?])),
     ("shared", |_| print_all(&shared::measure()?)),
     ("tables", |archive| print_all(&[tables::measure(archive)?])),
     ("private", |_| print_all(&private::measure()?)),
+    ("masked", |archive| print_all(&masked::measure(archive)?)),
 ];
 
 fn group(name: &str) -> Result<&'static Group, Failure> {

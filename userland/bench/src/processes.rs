@@ -42,14 +42,15 @@ pub fn measure(archive: Archive) -> Result<[Row; 2], Failure> {
     Ok([Row::new("yield_switch", switch), spawn])
 }
 
-/// Measures copies of a process that has little memory.
-pub fn measure_forks(archive: Archive) -> Outcome {
+/// Lets a process that does nothing else measure `part` and print it: one that has little memory, and has not used
+/// FP/SIMD registers.
+pub fn measure_alone(archive: Archive, part: &str) -> Outcome {
     let missing = || Failure::new("bench: it is not in the archive");
     let file = archive.program("bench").ok_or_else(missing)?;
-    match Command::new("bench", file).arg("fork").spawn()?.wait()? {
+    match Command::new("bench", file).arg(part).spawn()?.wait()? {
         End::Exited(0) => Ok(()),
         end => Err(Failure::new(alloc::format!(
-            "bench: the one who forks {}",
+            "bench: who measured {part} {}",
             Ended(end)
         ))),
     }

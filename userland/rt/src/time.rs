@@ -53,7 +53,7 @@ impl Instant {
     }
 
     /// The count of the counter.
-    pub(crate) const fn ticks(self) -> u64 {
+    pub const fn ticks(self) -> u64 {
         self.ticks
     }
 
