@@ -87,7 +87,7 @@ impl<P: Platform> Kernel<P> {
         let endpoint = self.endpoints.get_mut(id)?;
         let receiver = endpoint.receivers.first()?;
         let (from, to) = self.threads.pair_mut(caller, receiver)?;
-        if to.home != here || to.deadline.is_taken() || endpoint.receiving == 0 {
+        if to.home != here || !to.may_run_on(here) || to.deadline.is_taken() || endpoint.receiving == 0 {
             return None;
         }
         // Nobody who waits for this CPU is more important than the caller.
@@ -128,7 +128,7 @@ impl<P: Platform> Kernel<P> {
             return None;
         }
         let waits = matches!(to.state, State::AwaitingAnswer { server: awaited, .. } if awaited == server);
-        if !waits || to.home != here || to.deadline.is_taken() {
+        if !waits || to.home != here || !to.may_run_on(here) || to.deadline.is_taken() {
             return None;
         }
         let place = self.platform.place(caller.index());

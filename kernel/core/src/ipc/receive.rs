@@ -46,6 +46,7 @@ impl<P: Platform> Kernel<P> {
         let answered = self.waits_for(caller, server) && self.give_answer(server, caller, message)?;
         self.thread(server).caller = None;
         if !self.goes_on(server) {
+            self.take_priority_back(Some(server));
             return Ok(());
         }
         self.take_or_wait(server, endpoint);

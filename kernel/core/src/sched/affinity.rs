@@ -44,11 +44,14 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Lets `thread`, which waits for `home`, wait for a CPU that it may run on, if it can go.
+    /// Lets `thread`, which waits for `home`, wait for a CPU that it may run on. If it cannot go yet, `home` sends it
+    /// away in its turn.
     fn wait_elsewhere(&mut self, thread: ThreadId, home: CpuId) {
         if self.cpus[home].lets_go(thread) {
             self.cpus[home].ready.remove(&mut self.threads, thread);
             self.make_ready(thread);
+        } else {
+            self.alert(home);
         }
     }
 

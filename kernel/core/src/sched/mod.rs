@@ -158,6 +158,10 @@ impl<P: Platform> Kernel<P> {
         };
         self.yield_cpu(trapped);
         match self.pick_next() {
+            Some(next) if !self.goes_on_here(next) => {
+                self.cpu().leaving = Some(trapped);
+                Direct::Not
+            }
             Some(next) if next == trapped => Direct::Runs(self.platform.place(next.index())),
             // Whoever waits goes to a CPU that would take them, once all of their registers are in memory.
             Some(next) if is_ready(&self.threads, next) && self.taker(|_| true).is_none() => {

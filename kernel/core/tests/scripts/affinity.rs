@@ -150,6 +150,25 @@ fn a_message_does_not_fetch_a_receiver_to_where_it_may_not_run() {
 }
 
 #[test]
+fn who_is_sent_away_while_it_waits_at_home_is_called_and_answers_elsewhere() {
+    let mut world = init_on(2);
+    let endpoint = world.create_endpoint();
+    let (server, _) = world.create("server").expect("room");
+    let place = abi::process::Give { place: 4 };
+    world.call_with(server, place, &[], &[endpoint]).expect("gives");
+    world.call(server, SetCpus { cpus: FIRST }).expect("it runs");
+    world.start(server);
+    world.until(CHILD);
+    let parent = u64::from(Handle::PARENT.raw());
+    world.trap(Operation::Receive as u64, parent, 0, [0; 6]);
+    world.until(INIT);
+    assert_eq!(world.call(server, SetCpus { cpus: SECOND }), Ok(()));
+    world.trap(Operation::Call as u64, endpoint.raw().into(), 0x900, [1; 6]);
+    assert_eq!(runs_on(&world, 0), None);
+    assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
+}
+
+#[test]
 fn copies_children_and_threads_begin_where_their_maker_may_run() {
     let mut world = init_on(2);
     world
