@@ -146,7 +146,7 @@ pub struct Machine {
 }
 
 // SAFETY: Everything in it is memory or device registers that any CPU may use, one at a time: the
-// kernel's lock is around it.
+// kernel's lock is around it. What `space_of` reads without that, nobody writes meanwhile.
 unsafe impl Send for Machine {}
 
 impl Machine {
