@@ -27,7 +27,7 @@ mod words;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use measure::Row;
+use measure::{Row, on_one_cpu};
 use rt::archive::Archive;
 use rt::{Failure, Outcome, Start, println};
 
@@ -50,7 +50,7 @@ fn run(start: &Start) -> Outcome {
         Some("yields") => return processes::count_yields(),
         Some("fork") => return print_all(&processes::fork_many()?),
         Some(faults::ARGUMENT) => return print_all(&[faults::measure()?]),
-        Some(switches::ARGUMENT) => return print_all(&switches::measure()?),
+        Some(switches::ARGUMENT) => return print_all(&on_one_cpu(switches::measure)?),
         Some(words::ARGUMENT) => return words::answer(start),
         Some("touch") => return tables::touch(start),
         Some(growth::attachers::ARGUMENT) => return growth::attachers::attach(start),
@@ -93,7 +93,9 @@ const GROUPS: &[Group] = &[
     ("shared", |_| print_all(&shared::measure()?)),
     ("tables", |archive| print_all(&[tables::measure(archive)?])),
     ("private", |_| print_all(&private::measure()?)),
-    ("masked", |archive| print_all(&masked::measure(archive)?)),
+    ("masked", |archive| {
+        print_all(&on_one_cpu(|| masked::measure(archive))?)
+    }),
 ];
 
 fn group(name: &str) -> Result<&'static Group, Failure> {

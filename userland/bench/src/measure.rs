@@ -1,7 +1,9 @@
 //! How things are measured: a batch, less the same batch of nothing.
 
-use rt::Error;
+use abi::{CpuSet, Handle};
+use rt::sys::process::{read_cpus, set_cpus};
 use rt::time::Instant;
+use rt::{Error, Failure};
 
 /// A result.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,15 @@ pub fn each(count: u64, mut operation: impl FnMut() -> Result<(), Error>) -> Res
     }
     let whole = nanoseconds(start);
     Ok(whole.saturating_sub(loop_cost(count)) / count)
+}
+
+/// Measures where those who take part are on one CPU, so that the less important of them runs only while the other waits.
+pub fn on_one_cpu<T>(measure: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let before = read_cpus(Handle::SELF)?;
+    set_cpus(Handle::SELF, CpuSet::of(before.cpu))?;
+    let result = measure();
+    set_cpus(Handle::SELF, before.cpus)?;
+    result
 }
 
 /// What looking at the clock and counting costs.
