@@ -222,8 +222,9 @@ requests! {
         /// an attach and a detach.
         ///
         /// `EINVAL` no attachment starts there, or a part of it has gone or has other access than the rest;
-        /// the destination is as `ShmAttach` would refuse it, or not free; `ENOMEM`, `EMFILE` as for
-        /// `ShmAttach`: both places count until the answer.
+        /// the destination is as `ShmAttach` would refuse it, or not free; `ENOMEM` as for `ShmAttach`;
+        /// `EMFILE` too many mappings: both places count until the answer. The limit `shmseg` refuses no
+        /// move, but an attach meanwhile finds both places counted.
         Relocate = 0x230 {
             /// What `shmat` answered.
             address: u64,

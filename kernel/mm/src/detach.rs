@@ -7,25 +7,29 @@ use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::MOST_PAGES;
-use crate::space::Space;
+use crate::space::{Space, SpaceId};
 use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, existing};
 use abi::Errno;
 use abi::memory::ShmDetach;
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
 impl<M: Mmu> MemoryManager<M> {
-    /// All that is left of the attachment becomes unusable at once, so that of two who detach it one
-    /// is refused. That is as many VMAs as its process may have mappings, at most.
     pub(crate) fn shm_detach(&mut self, call: &mut Call<'_>, request: ShmDetach) -> Result<Reply, Errno> {
         let base = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
         let first = find_attachment(self.alive(call.space)?, &self.vmas, base).ok_or(Errno::EINVAL)?;
-        self.begin_leaving(call.space, first);
+        self.begin_detach(call.space, first);
+        Ok(Reply::after((), self.sweep(call.space, call.now)))
+    }
+
+    /// Makes all that is left of the attachment that `first` is of unusable at once, so that of two who detach
+    /// it one is refused. That is as many VMAs as its process may have mappings, at most.
+    pub(crate) fn begin_detach(&mut self, space: SpaceId, first: VmaId) {
+        self.begin_leaving(space, first);
         let mut next = after_in_ring(&self.vmas, first);
         while next != first {
-            self.begin_leaving(call.space, next);
+            self.begin_leaving(space, next);
             next = after_in_ring(&self.vmas, next);
         }
-        Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 }
 

@@ -35,7 +35,8 @@ impl<M: Mmu> MemoryManager<M> {
         let new = self.add_vma(call.space, fit, most, backing, VmaState::Live)?;
         existing_mut(&mut self.vmas, new).perms = perms;
         self.note_attachment(call, attachment.region);
-        self.begin_leaving(call.space, old);
+        // It may have fallen in two: the new place may begin in its last slot, behind the region's end.
+        self.begin_detach(call.space, old);
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 }

@@ -3,7 +3,7 @@
 use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, World};
 use abi::Errno;
 use abi::memory::{MemoryRequest, Protection, ShmDetach};
-use abi::shm::ShmId;
+use abi::shm::{ShmId, ShmSetting};
 use mm::FaultCause;
 
 const FIXED: u64 = 0x20_0000_0000;
@@ -326,6 +326,37 @@ fn an_attachment_that_is_moved_stays_one_and_is_detached_where_it_is() {
         assert_eq!(world.detach(p, there), Ok(()));
         assert_eq!(world.facts(id).shm_nattch, 0);
     }
+}
+
+#[test]
+fn an_attachment_that_is_moved_behind_its_own_end_is_detached_in_all_its_slots() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 513 * PAGE);
+    world.attach(p, id, FIXED, PLAIN).expect("free");
+    world.store(p, FIXED + 512 * PAGE, 5).expect("writable");
+    // In its second slot, which is unshared for that, and is a VMA of its own from then on.
+    let there = FIXED + 600 * PAGE;
+    assert_eq!(world.relocate(p, FIXED, there), Ok(()));
+    assert_eq!(world.facts(id).shm_nattch, 1);
+    for page in [0, 512] {
+        assert_eq!(world.load(p, FIXED + page * PAGE), Err(FaultCause::Unmapped));
+    }
+    assert_eq!(world.load(p, there + 512 * PAGE), Ok(5));
+    assert_eq!(world.detach(p, FIXED), Err(Errno::EINVAL));
+    assert_eq!(world.detach(p, there), Ok(()));
+    assert_eq!(world.facts(id).shm_nattch, 0);
+}
+
+#[test]
+fn an_attachment_is_moved_though_its_process_may_attach_no_more() {
+    let mut world = World::new();
+    let (p, root) = (world.process(), world.root);
+    let id = world.segment(p, PAGE);
+    world.attach(p, id, FIXED, PLAIN).expect("free");
+    world.change(root, ShmSetting::Shmseg, 1).expect("user 0");
+    assert_eq!(world.relocate(p, FIXED, FIXED + 8 * PAGE), Ok(()));
+    assert_eq!(world.attach(p, id, 0, PLAIN), Err(Errno::EMFILE));
 }
 
 #[test]
