@@ -58,12 +58,14 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 impl<H> Space<H> {
-    /// Whether there may be `more` pages, tables included.
+    /// Whether there may be `more` pages, tables included, and those of what is arriving.
     ///
     /// # Errors
     /// `ENOMEM` if not.
     pub(crate) fn check_quota(&self, more: u64) -> Result<(), Errno> {
-        let held = self.mapped + self.tables.charged();
+        let arriving = self.arriving.as_ref();
+        let arriving = arriving.map_or(0, |arriving| arriving.tables.frames());
+        let held = self.mapped + self.tables.charged() + arriving;
         let is_within = held.saturating_add(more) <= self.quota.pages;
         if is_within { Ok(()) } else { Err(Errno::ENOMEM) }
     }

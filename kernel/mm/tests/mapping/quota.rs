@@ -2,7 +2,7 @@
 
 use crate::common::{CREATE, PAGE, PLAIN, World};
 use abi::Errno;
-use abi::memory::{MapFlags, Move, Protection};
+use abi::memory::{Map, MapFlags, MemoryRequest, Move, Protection};
 
 const READ: Protection = Protection::READ;
 const WRITE: Protection = Protection::WRITE;
@@ -52,6 +52,31 @@ fn pages_that_are_far_from_each_other_count_with_the_tables_that_lead_to_them() 
     assert_eq!(before - world.mm.frame_counts().free, 4 * 7);
     // What needs no more than one page is still to be had beside one of them.
     assert!(world.map(p, far_away(3) + PAGE, PAGE, WRITE).is_ok());
+}
+
+#[test]
+fn tables_of_what_is_arriving_count_before_it_is_there() {
+    const PAGES: u64 = 200;
+    let mut world = World::new();
+    let p = world.process();
+    let at = world.map(p, 1 << 30, PAGES * PAGE, WRITE).expect("free");
+    world.fill(p, at, PAGES, 1);
+    let request = Map {
+        flags: MapFlags::REPLACE,
+        ..Map::new(at, PAGES * PAGE, WRITE)
+    };
+    let (answer, job) = world.begin(p, MemoryRequest::Map(request), &[], None);
+    assert!(answer.is_ok() && job.is_some(), "the old pages go in steps");
+    // What is new; three tables lead to it, and as many still to what is old.
+    world.lower_quota(p, PAGES + 3 + 3, u32::MAX);
+    assert_eq!(world.map(p, at + PAGES * PAGE, PAGE, WRITE), Err(Errno::ENOMEM));
+    world.finish(job);
+    for page in 0..3 {
+        let more = world.map(p, at + (PAGES + page) * PAGE, PAGE, WRITE);
+        assert!(more.is_ok(), "the old tables have gone");
+    }
+    let one_too_many = world.map(p, at + (PAGES + 3) * PAGE, PAGE, WRITE);
+    assert_eq!(one_too_many, Err(Errno::ENOMEM));
 }
 
 #[test]
