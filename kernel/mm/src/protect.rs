@@ -37,6 +37,7 @@ impl<M: Mmu> MemoryManager<M> {
         let space = self.alive(call.space)?;
         check(space, &self.vmas, range, perms)?;
         let clearance = self.plan_change(call.space, range, perms)?;
+        self.alive(call.space)?.check_quota(clearance.tables())?;
         let tables = self.frames.promise(clearance.tables())?;
         self.cut_out(call.space, clearance, tables);
         self.change(call.space, range, perms);

@@ -58,7 +58,8 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 impl<H> Space<H> {
-    /// Whether there may be `more` pages, tables included, and those of what is arriving.
+    /// Whether there may be `more` pages, tables included, and those of what is arriving. There may always be
+    /// none more, even where a quota was lowered below what there is.
     ///
     /// # Errors
     /// `ENOMEM` if not.
@@ -66,7 +67,7 @@ impl<H> Space<H> {
         let arriving = self.arriving.as_ref();
         let arriving = arriving.map_or(0, |arriving| arriving.tables.frames());
         let held = self.mapped + self.tables.charged() + arriving;
-        let is_within = held.saturating_add(more) <= self.quota.pages;
+        let is_within = more == 0 || held.saturating_add(more) <= self.quota.pages;
         if is_within { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 }

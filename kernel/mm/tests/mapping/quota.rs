@@ -80,6 +80,31 @@ fn tables_of_what_is_arriving_count_before_it_is_there() {
 }
 
 #[test]
+fn the_table_of_a_slot_that_is_cut_is_refused_to_a_protect_but_not_to_an_unmap() {
+    const PAGES: u64 = 600;
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, PAGES * PAGE);
+    let at = world.attach_anywhere(p, id);
+    // Two tables lead to what is linked.
+    world.lower_quota(p, PAGES + 2, u32::MAX);
+    assert_eq!(world.protect(p, at + PAGE, PAGE, READ), Err(Errno::ENOMEM));
+    assert_eq!(
+        world.protect(p, at, 512 * PAGE, READ),
+        Ok(()),
+        "no table is needed"
+    );
+    assert_eq!(world.unmap(p, at + PAGE, PAGE), Ok(()));
+    world.lower_quota(p, 1, u32::MAX);
+    assert_eq!(
+        world.protect(p, at, 512 * PAGE, READ),
+        Err(Errno::ENOMEM),
+        "a hole"
+    );
+    assert_eq!(world.protect(p, at, PAGE, READ | WRITE), Ok(()), "nothing more");
+}
+
+#[test]
 fn mappings_are_limited_too() {
     let mut world = World::new();
     let p = world.process();
