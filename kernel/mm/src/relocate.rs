@@ -1,8 +1,10 @@
 //! `mremap` of an attachment: to another place of the same address space.
 //!
 //! The attachment is made anew where it is to be, and detached where it was, in one request. Nothing is copied:
-//! its pages are the region's, and come by touches as they did before. For a moment both count, as far as limits
-//! are concerned, and the region's times are those of an attach and a detach, as in Linux.
+//! its pages are the region's, and come by touches as they did before. For a moment both count, as far as the
+//! limits of mappings and pages are concerned, and the region's times are those of an attach and a detach, as in Linux.
+//! `shmseg` is not looked at: there is no attachment more in the end, and who has as many as there may be can still
+//! move one.
 
 use crate::attach::{fit_from, range_from};
 use crate::detach::find_attachment;

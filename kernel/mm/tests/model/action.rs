@@ -43,6 +43,12 @@ pub enum Action {
         process: usize,
         place: usize,
     },
+    /// Moves an attachment within its process.
+    Relocate {
+        process: usize,
+        from: u64,
+        to: u64,
+    },
     Remove {
         process: usize,
         segment: usize,
@@ -119,7 +125,9 @@ impl Action {
     pub fn process(&self) -> Option<usize> {
         match *self {
             Self::Attach { process, .. }
+            | Self::Relocate { process, .. }
             | Self::Map { process, .. }
+            | Self::Protect { process, .. }
             | Self::Move { process, .. }
             | Self::Load { process, .. }
             | Self::Store { process, .. }
@@ -222,6 +230,7 @@ fn action_of(
             .prop_map(|(process, segment, address, flags)| Action::Attach { process, segment, address, flags }),
         1 => (p(), at()).prop_map(|(process, address)| Action::Detach { process, address }),
         2 => (p(), 0..8usize).prop_map(|(process, place)| Action::DetachOne { process, place }),
+        2 => (p(), at(), at()).prop_map(|(process, from, to)| Action::Relocate { process, from, to }),
         1 => (p(), s()).prop_map(|(process, segment)| Action::Remove { process, segment }),
         3 => (p(), at_or_any(), 1u64..7, protection(), map_flags(), select(&[0, 0, 0, 1, 5][..])).prop_map(
             |(process, address, pages, protection, flags, growth)| {

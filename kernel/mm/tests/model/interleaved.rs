@@ -4,7 +4,8 @@ use super::action::{Action, LARGE, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
 use abi::Errno;
 use abi::memory::{
-    LowerQuota, Map, MemoryRequest, Move, Protect, ShmAttach, ShmControl, ShmDetach, ShmIdArgument, Unmap,
+    LowerQuota, Map, MemoryRequest, Move, Protect, Relocate, ShmAttach, ShmControl, ShmDetach, ShmIdArgument,
+    Unmap,
 };
 use abi::process::Pid;
 use abi::shm::{GetFlags, ShmId};
@@ -157,6 +158,13 @@ impl Crowd {
                 self.ask(process, MemoryRequest::ShmDetach(ShmDetach { address }), None);
             }
             Action::DetachOne { .. } => {}
+            Action::Relocate { process, from, to } => {
+                let request = Relocate {
+                    address: from,
+                    destination: to,
+                };
+                self.ask(process, MemoryRequest::Relocate(request), None);
+            }
             Action::Remove { process, segment } => {
                 let Some(id) = self.segments[segment] else { return };
                 let request = ShmControl {

@@ -240,6 +240,64 @@ impl Reference {
         head.map_or_else(|| at.iter().map(|a| a.1).collect(), |head| vec![head])
     }
 
+    /// The segment and number of the attachment that has its first page at `address`.
+    fn attached_at(&self, process: usize, address: u64) -> Option<(u64, u64)> {
+        match self.processes[process].pages.get(&(address / PAGE))?.what {
+            What::Shared {
+                segment,
+                index: 0,
+                attachment,
+            } => Some((segment, attachment)),
+            What::Shared { .. } | What::Private { .. } => None,
+        }
+    }
+
+    /// Whether there is a slot that could have been linked in the attachment there.
+    pub fn has_slots(&self, process: usize, address: u64) -> bool {
+        let attached = self.attached_at(process, address);
+        attached.is_some_and(|(segment, _)| self.segments[&segment].pages >= BLOCK_PAGES)
+    }
+
+    /// What moving the attachment at `from` should answer, but for a lack of memory: all of it has to be there,
+    /// with the same access, and all of its new place free.
+    pub fn may_relocate(&self, process: usize, from: u64, to: u64) -> Result<(), Errno> {
+        let (segment, attachment) = self.attached_at(process, from).ok_or(Errno::EINVAL)?;
+        let Segment { pages, blocks, .. } = self.segments[&segment];
+        let all = &self.processes[process].pages;
+        let first = all[&(from / PAGE)];
+        let is_like_first = |page: u64| {
+            all.get(&page).is_some_and(|page| {
+                let is_of_it = matches!(page.what, What::Shared { attachment: of, .. } if of == attachment);
+                is_of_it && page.may == first.may
+            })
+        };
+        let is_whole = (from / PAGE..from / PAGE + pages).all(is_like_first);
+        let is_off = blocks && !(to / PAGE).is_multiple_of(BLOCK_PAGES);
+        if is_whole && !is_off && self.is_free(process, to, pages) {
+            Ok(())
+        } else {
+            Err(Errno::EINVAL)
+        }
+    }
+
+    /// Moves all pages of the attachment at `from`.
+    pub fn relocate(&mut self, process: usize, from: u64, to: u64) {
+        let Some((segment, attachment)) = self.attached_at(process, from) else {
+            return;
+        };
+        let pages = &mut self.processes[process].pages;
+        let first = pages[&(from / PAGE)];
+        pages.retain(|_, page| !matches!(page.what, What::Shared { attachment: of, .. } if of == attachment));
+        for index in 0..self.segments[&segment].pages {
+            let what = What::Shared {
+                segment,
+                index,
+                attachment,
+            };
+            pages.insert(to / PAGE + index, Page { what, ..first });
+        }
+    }
+
     pub fn detach(&mut self, process: usize, attachment: u64) {
         self.processes[process]
             .pages

@@ -110,6 +110,7 @@ impl Run {
                     self.detach(process, address, action);
                 }
             }
+            Action::Relocate { process, from, to } => self.relocate(process, from, to, action),
             Action::Remove { process, segment } => {
                 let Some((id, number)) = self.segments[segment] else {
                     return;
@@ -324,6 +325,19 @@ impl Run {
             };
             let gone = candidates.into_iter().find(is_gone).expect("one of them is gone");
             self.reference.detach(process, gone);
+        }
+    }
+
+    fn relocate(&mut self, process: usize, from: u64, to: u64, action: Action) {
+        let expected = self.reference.may_relocate(process, from, to);
+        let answer = self.world.relocate(self.processes[process], from, to);
+        // Slots that were unshared once are parts, even if they look like the rest again.
+        let may_be_in_parts = expected.is_ok() && self.reference.has_slots(process, from);
+        if may_be_in_parts && answer == Err(Errno::EINVAL) {
+            return;
+        }
+        if self.agree(&answer, expected, &action) {
+            self.reference.relocate(process, from, to);
         }
     }
 
