@@ -29,6 +29,9 @@ pub const STEP_FRAMES: usize = 64;
 /// What a VMA or region without frames counts as, so that a step has a bound.
 const EMPTY_COST: usize = 8;
 
+/// What looking through a table of 512 entries counts as: there may be next to nothing in it.
+const TABLE_COST: u64 = 32;
+
 /// Something that [`MemoryManager::step`] has to be called for until it is done. It has a wide tag so
 /// that it is copied by words: there are no unaligned accesses to copy what is behind a narrow one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -286,15 +289,15 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let contents = &mut region.contents;
-        let (present, before) = (contents.present(), contents.held());
+        let (present, tables) = (contents.present(), contents.tables());
         let emptied = contents.dismantle(mmu, frames, most, &proof);
-        let given_back = before - contents.held();
+        let (pages, tables) = (present - contents.present(), tables - contents.tables());
         // Unfinished, it took all the time it may, if not for frames, for empty entries.
         let cost = match emptied {
             Emptied::Partly => most,
-            Emptied::Wholly => given_back as usize,
+            Emptied::Wholly => (pages + tables * TABLE_COST) as usize,
         };
-        *shared_present -= present - contents.present();
+        *shared_present -= pages;
         if emptied == Emptied::Wholly {
             let next = region.next_dead;
             if let Some(space) = spaces.get_mut(typed(space)) {

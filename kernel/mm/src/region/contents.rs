@@ -127,6 +127,11 @@ impl Contents {
         self.present + self.tables + coming
     }
 
+    /// Tables it has.
+    pub fn tables(&self) -> u64 {
+        self.tables
+    }
+
     /// Whether a block is being zeroed.
     pub fn is_block_coming(&self) -> bool {
         self.coming.is_some()

@@ -320,3 +320,20 @@ fn tables_that_lost_their_links_go_a_few_at_a_time() {
     world.detach(p, at).expect("attached");
     world.exit(p);
 }
+
+#[test]
+fn removed_segments_with_next_to_nothing_in_them_go_a_few_at_a_time() {
+    const SEGMENTS: usize = 8;
+    let mut world = World::new();
+    let p = world.process();
+    for _ in 0..SEGMENTS {
+        let id = world.segment(p, 300 * PAGE);
+        let at = world.attach_anywhere(p, id);
+        world.touch(p, at, 1);
+        world.remove(p, id).expect("there");
+    }
+    let job = world.mm.destroy_space(p, Seconds(1));
+    let steps = frames_by_step(&mut world, Some(job));
+    // Each has a page and a table, all of which is looked at.
+    assert!(steps.iter().all(|&frames| frames < 8), "{steps:?}");
+}
