@@ -12,9 +12,9 @@
 
 use crate::handle::OwnedHandle;
 use crate::{Error, sys};
-use abi::Handle;
 use abi::layout::PAGE_BYTES;
 use abi::process::CreateThread;
+use abi::{Handle, IpcError};
 use core::cell::Cell;
 use core::ptr::{NonNull, with_exposed_provenance_mut};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -91,12 +91,18 @@ impl Running {
         self.number
     }
 
-    /// Waits for the end.
+    /// Waits for the end, however often somebody [cancels](abi::thread::Cancel) that.
     ///
     /// # Errors
     /// The thread cannot be waited for, since it is this one, or somebody has closed its handle: it may be running still.
     pub(super) fn wait(&self) -> Result<(), Error> {
-        sys::thread::join(self.handle()).map(|_| ())
+        loop {
+            match sys::thread::join(self.handle()) {
+                // That says nothing about the thread.
+                Err(Error::Ipc(IpcError::Cancelled)) => {}
+                other => return other.map(|_| ()),
+            }
+        }
     }
 
     /// Takes the thread apart. Returns what `take` finds, unless the thread ended otherwise than by returning.

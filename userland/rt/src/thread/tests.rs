@@ -21,17 +21,18 @@ type Entry = extern "C" fn(u64, u64, u64) -> !;
 struct Kernel {
     /// Tells of each thread's end, by the number that is its handle, too.
     ends: Vec<Receiver<()>>,
-    /// Whether handles of threads are closed at once, by somebody else.
-    closes: bool,
+    /// How the next waits for an end fail.
+    failures: Vec<IpcError>,
     unmapped: Arc<Mutex<u32>>,
 }
 
-/// What it answers from now on. Returns how many stacks are given back.
-fn kernel(closes: bool) -> Arc<Mutex<u32>> {
+/// What it answers from now on; the first waits for an end fail in these ways, the last of them first. Returns how many
+/// stacks are given back.
+fn kernel(failures: &[IpcError]) -> Arc<Mutex<u32>> {
     let unmapped = Arc::new(Mutex::new(0));
     let mut kernel = Kernel {
         ends: Vec::new(),
-        closes,
+        failures: failures.to_vec(),
         unmapped: Arc::clone(&unmapped),
     };
     fake::install(move |sent, page| kernel.answer(sent, page));
@@ -49,9 +50,11 @@ impl Kernel {
                 self.ends.push(begin(sent[2], sent[4]));
                 tag = Tag::new(Label::DONE).with_handles(1).expect("one").encode();
             }
-            Join::LABEL if self.closes => return [IpcError::BadHandle as u64, 0, 0, 0, 0, 0, 0, 0, 0],
-            // One that was joined already has told all.
-            Join::LABEL => drop(self.ends[sent[0] as usize].recv()),
+            Join::LABEL => match self.failures.pop() {
+                Some(failure) => return [failure as u64, 0, 0, 0, 0, 0, 0, 0, 0],
+                // One that was joined already has told all.
+                None => drop(self.ends[sent[0] as usize].recv()),
+            },
             _ => {}
         }
         [0, tag, word.max(1), 0, 0, 0, 0, 0, 0]
@@ -92,7 +95,7 @@ fn exit(tag: u64, ended: &Sender<()>) -> ! {
 
 #[test]
 fn what_a_thread_returns_comes_to_who_joins_it_and_its_stack_is_given_back() {
-    let unmapped = kernel(false);
+    let unmapped = kernel(&[]);
     let thread = spawn(|| std::string::String::from("result")).expect("a thread");
     assert_eq!(thread.join().as_deref(), Some("result"));
     drop(spawn(|| ()).expect("another"));
@@ -101,14 +104,24 @@ fn what_a_thread_returns_comes_to_who_joins_it_and_its_stack_is_given_back() {
 
 #[test]
 fn the_stack_of_a_thread_whose_end_cannot_be_waited_for_stays() {
-    let unmapped = kernel(true);
+    let unmapped = kernel(&[IpcError::BadHandle]);
     drop(spawn(|| ()).expect("a thread"));
     assert_eq!(*unmapped.lock().expect("nobody fails"), 0);
 }
 
 #[test]
+fn who_is_cancelled_while_joining_waits_on_and_loses_neither_result_nor_stack() {
+    let unmapped = kernel(&[IpcError::Cancelled; 3]);
+    assert_eq!(spawn(|| 7).expect("a thread").join(), Some(7));
+    assert_eq!(*unmapped.lock().expect("nobody fails"), 1);
+    let unmapped = kernel(&[IpcError::Cancelled; 2]);
+    let joined = scope(|scope| scope.spawn(|| 8).expect("a thread").join());
+    assert_eq!((joined, *unmapped.lock().expect("nobody fails")), (Some(8), 1));
+}
+
+#[test]
 fn the_stack_of_a_thread_that_ended_in_the_middle_of_its_work_stays_for_those_it_has_lent_it_to() {
-    let unmapped = kernel(false);
+    let unmapped = kernel(&[]);
     let thread = spawn(|| -> () { crate::sys::thread::exit(3) }).expect("a thread");
     assert!(thread.join().is_none());
     assert_eq!(*unmapped.lock().expect("nobody fails"), 0);
@@ -116,7 +129,7 @@ fn the_stack_of_a_thread_that_ended_in_the_middle_of_its_work_stays_for_those_it
 
 #[test]
 fn a_scope_ends_after_its_threads_have_which_borrow_what_is_around_it() {
-    let unmapped = kernel(false);
+    let unmapped = kernel(&[]);
     let (mut words, sum) = ([1, 2, 3], AtomicU32::new(0));
     let last = scope(|scope| {
         for word in &mut words {
@@ -136,7 +149,7 @@ fn a_scope_ends_after_its_threads_have_which_borrow_what_is_around_it() {
 
 #[test]
 fn a_scope_waits_even_for_threads_whose_handles_somebody_has_closed() {
-    let unmapped = kernel(true);
+    let unmapped = kernel(&[IpcError::BadHandle; 3]);
     let mut done = [false; 3];
     let joined = scope(|scope| {
         let [first, second, third] = &mut done;
@@ -154,7 +167,7 @@ fn a_scope_waits_even_for_threads_whose_handles_somebody_has_closed() {
 
 #[test]
 fn a_panic_in_a_scope_waits_for_its_threads() {
-    kernel(false);
+    kernel(&[]);
     let done = AtomicU32::new(0);
     let panicked = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
         scope(|scope| {
