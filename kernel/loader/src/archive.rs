@@ -26,7 +26,7 @@ pub enum ArchiveError {
     NoArchive,
     /// It ends in the middle of a file, or no mark of the end follows its last file.
     EndsEarly,
-    /// A number in a file's header is none, or a path is not UTF-8 text that ends with a zero byte.
+    /// A number in a file's header is none, or a path is not UTF-8 text with zero bytes behind it and none in it.
     BadHeader,
 }
 
@@ -134,12 +134,19 @@ impl<'a> Files<'a> {
             .get(HEADER_BYTES..path_end)
             .ok_or(ArchiveError::EndsEarly)?;
         let bytes = self.rest.get(start..end).ok_or(ArchiveError::EndsEarly)?;
-        let path = CStr::from_bytes_until_nul(path).map_err(|_| ArchiveError::BadHeader)?;
-        let path = path.to_str().map_err(|_| ArchiveError::BadHeader)?;
+        let path = text(path).ok_or(ArchiveError::BadHeader)?;
         // The last file's padding may be missing.
         self.rest = self.rest.get(aligned(end)?..).unwrap_or_default();
         Ok(File { path, bytes })
     }
+}
+
+/// The text in these bytes, with nothing but zeroes behind it, of which there is at least one. Text behind a zero would be a
+/// name to one reader and none to the next.
+fn text(bytes: &[u8]) -> Option<&str> {
+    let text = CStr::from_bytes_until_nul(bytes).ok()?.to_str().ok()?;
+    let ends = bytes[text.len()..].iter().all(|&byte| byte == 0);
+    ends.then_some(text)
 }
 
 /// Number `place` of a header.
@@ -269,6 +276,15 @@ mod tests {
                 Some(Err(ArchiveError::BadHeader)),
                 "byte {at}"
             );
+        }
+    }
+
+    #[test]
+    fn a_path_with_a_zero_in_it_is_a_bad_header() {
+        for path in ["bin/init\0x", "bin/init\0\0\0x\0", "\0bin/init"] {
+            let bytes = archive(&[(path, b"one")]);
+            let first = files(&bytes).next();
+            assert_eq!(first, Some(Err(ArchiveError::BadHeader)), "{path:?}");
         }
     }
 
