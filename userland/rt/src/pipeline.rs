@@ -74,11 +74,14 @@ impl Pipeline {
     /// For so many programs, of which the first reads `input`.
     ///
     /// # Errors
-    /// As [`abi::process::CreateEndpoint`].
+    /// As [`abi::process::CreateEndpoint`]; `ENOSPC` these are more than [`MOST_PROGRAMS`].
     pub fn new(programs: usize, input: &[u8]) -> Result<Self, Error> {
+        if programs > MOST_PROGRAMS {
+            return Err(Error::Refused(Errno::ENOSPC));
+        }
         Ok(Self {
             endpoint: Endpoint::create()?,
-            pipes: Pipes::new(programs.min(MOST_PROGRAMS), input),
+            pipes: Pipes::new(programs, input),
             children: Vec::new(),
             signals: 0,
             incoming: Incoming::new(),
@@ -93,23 +96,30 @@ impl Pipeline {
     /// What the next program, which is to be [added](Self::add), has to find as its console.
     ///
     /// # Errors
-    /// As [`abi::process::Derive`].
+    /// As [`abi::process::Derive`]; `ENOSPC` all programs have been added.
     pub fn console(&self) -> Result<OwnedHandle, Error> {
-        self.endpoint.client(Badge(self.children.len() as u64 + 1))
+        self.endpoint.client(Badge(self.next_place()? as u64 + 1))
     }
 
     /// Adds the next program, which runs already; or none, if it could not be started: then it has ended.
     ///
     /// # Errors
-    /// As [`abi::process::SignalEnd`].
+    /// As [`abi::process::SignalEnd`]; `ENOSPC` all programs have been added.
     pub fn add(&mut self, child: Option<Child>) -> Result<(), Error> {
-        let place = self.children.len();
+        let place = self.next_place()?;
         match &child {
             Some(child) => child.signal_end(self.endpoint.signaller(Badge(1 << place))?.get())?,
             None => self.pipes.end(place),
         }
         self.children.push(child);
         Ok(())
+    }
+
+    /// Where the next program comes, if there is a place for one more.
+    fn next_place(&self) -> Result<usize, Error> {
+        let place = self.children.len();
+        let is_free = place < self.pipes.count();
+        is_free.then_some(place).ok_or(Error::Refused(Errno::ENOSPC))
     }
 
     /// Ends all programs, which is [told](Event::Ended) of each.
@@ -166,11 +176,11 @@ impl Pipeline {
         let answer = request.and_then(|request| self.answer(program, request));
         let is_output =
             answer.is_ok() && matches!(request, Ok(ConsoleRequest::Write(_))) && self.pipes.is_last(program);
-        let answer = match &answer {
+        let replied = self.endpoint.reply(match &answer {
             Ok((words, bytes)) => Ok((*words, Outgoing::bytes(bytes))),
             Err(errno) => Err(*errno),
-        };
-        match self.endpoint.reply(answer) {
+        });
+        match replied {
             // A program that was ended meanwhile.
             Err(Error::Ipc(IpcError::PeerGone | IpcError::NoCaller)) => Ok(is_output),
             other => other.map(|()| is_output),
@@ -189,5 +199,32 @@ impl Pipeline {
             }
             ConsoleRequest::SignalInterrupt(_) => Err(Errno::ENOSYS),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_PROGRAMS, Pipeline};
+    use crate::{Error, fake};
+    use abi::{Errno, Label, Tag};
+
+    const FULL: Error = Error::Refused(Errno::ENOSPC);
+
+    /// A kernel that has a handle for whoever asks for one.
+    fn one_handle() -> [u64; 9] {
+        let tag = Tag::new(Label::DONE).with_handles(1).expect("one");
+        [0, tag.encode(), 0, 0, 0, 0, 0, 0, 0]
+    }
+
+    #[test]
+    fn more_programs_than_there_are_places_for_are_refused() {
+        fake::install(|_, _| one_handle());
+        assert_eq!(Pipeline::new(MOST_PROGRAMS + 1, b"").err(), Some(FULL));
+        let mut pipeline = Pipeline::new(MOST_PROGRAMS, b"").expect("a pipeline");
+        for _ in 0..MOST_PROGRAMS {
+            assert_eq!(pipeline.add(None), Ok(()));
+        }
+        assert_eq!(pipeline.console().err(), Some(FULL));
+        assert_eq!(pipeline.add(None), Err(FULL));
     }
 }

@@ -36,6 +36,11 @@ impl Pipes {
         }
     }
 
+    /// How many programs these are for.
+    pub(super) fn count(&self) -> usize {
+        self.before.len()
+    }
+
     /// Whether no other program reads what this one writes.
     pub(super) fn is_last(&self, program: usize) -> bool {
         program + 1 >= self.before.len()
