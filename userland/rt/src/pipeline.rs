@@ -180,8 +180,11 @@ impl Pipeline {
             Ok((words, bytes)) => Ok((*words, Outgoing::bytes(bytes))),
             Err(errno) => Err(*errno),
         });
+        if let (Err(_), Ok((_, unread))) = (replied, &answer) {
+            self.pipes.put_back(program, unread);
+        }
         match replied {
-            // A program that was ended meanwhile.
+            // A program that was ended meanwhile, or waits no longer.
             Err(Error::Ipc(IpcError::PeerGone | IpcError::NoCaller)) => Ok(is_output),
             other => other.map(|()| is_output),
         }
@@ -205,8 +208,13 @@ impl Pipeline {
 #[cfg(test)]
 mod tests {
     use super::{MOST_PROGRAMS, Pipeline};
+    use crate::ipc::Message;
     use crate::{Error, fake};
-    use abi::{Errno, Label, Tag};
+    use abi::console::Read;
+    use abi::{Arrival, Badge, Errno, IpcError, Label, Operation, Request, Tag, Words};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::vec::Vec;
 
     const FULL: Error = Error::Refused(Errno::ENOSPC);
 
@@ -226,5 +234,33 @@ mod tests {
         }
         assert_eq!(pipeline.console().err(), Some(FULL));
         assert_eq!(pipeline.add(None), Err(FULL));
+    }
+
+    #[test]
+    fn what_a_reader_does_not_wait_for_any_more_is_there_for_its_next_read() {
+        let (mut is_gone, given) = (true, Rc::new(RefCell::new(Vec::new())));
+        let log = Rc::clone(&given);
+        fake::install(move |sent, page| {
+            if sent[8] != Operation::Reply as u64 {
+                return one_handle();
+            }
+            if core::mem::take(&mut is_gone) {
+                return [IpcError::PeerGone as u64, 0, 0, 0, 0, 0, 0, 0, 0];
+            }
+            log.borrow_mut()
+                .extend_from_slice(&page.bytes[..sent[2] as usize]);
+            [0; 9]
+        });
+        let mut pipeline = Pipeline::new(1, b"abcdef").expect("a pipeline");
+        let read = |most| Message {
+            arrival: Arrival::Call,
+            label: Read::LABEL,
+            words: Read { most }.into_words(),
+            badge: Badge(1),
+        };
+        for most in [4, 2, 9] {
+            assert_eq!(pipeline.reply(read(most)), Ok(false));
+        }
+        assert_eq!(*given.borrow(), b"abcdef");
     }
 }

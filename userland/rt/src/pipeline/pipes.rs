@@ -101,6 +101,13 @@ impl Pipes {
         Ok(pipe.drain(..most.min(pipe.len())).collect())
     }
 
+    /// `program` has not got what it was to read: it reads that next.
+    pub(super) fn put_back(&mut self, program: usize, unread: &[u8]) {
+        if let Some(pipe) = self.before.get_mut(program) {
+            unread.iter().rev().for_each(|&byte| pipe.push_front(byte));
+        }
+    }
+
     /// `program` has ended.
     pub(super) fn end(&mut self, program: usize) {
         if let Some(running) = self.running.get_mut(program) {
