@@ -2,7 +2,7 @@
 
 use crate::measure::Row;
 use abi::{Badge, Errno, Handle, Operation};
-use rt::fault::{self, Fault};
+use rt::fault::{self, Received};
 use rt::hazard::Instruction;
 use rt::ipc::Endpoint;
 use rt::spawn::fork;
@@ -15,15 +15,15 @@ pub const ARGUMENT: &str = "faulting";
 
 /// Measures the way from an instruction that does not exist to its handler and back, where the thread tries again.
 pub fn measure() -> Result<Row, Failure> {
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     fault::handle(Handle::SELF, &endpoint, Badge(1))?;
     let child = fork(|| {
         Instruction::Undefined.execute();
         Ok(())
     })?;
     fault::leave_alone(Handle::SELF)?;
-    let message = endpoint.receive(&mut Incoming::new())?;
-    if Fault::received(&endpoint, &message).is_none() {
+    let received = fault::receive(&mut endpoint, &mut Incoming::new())?;
+    if !matches!(received, Received::Fault(_)) {
         return Err(Failure::new("bench: that was no fault"));
     }
     let (object, operation) = (endpoint.handle().raw().into(), Operation::ReplyReceive as u64);

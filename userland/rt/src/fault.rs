@@ -5,16 +5,15 @@
 //!
 //! ```no_run
 //! use abi::Badge;
-//! use rt::fault::{self, Fault};
+//! use rt::fault::{self, Received};
 //! use rt::ipc::Endpoint;
 //! use rt::{Incoming, println};
 //!
 //! # fn main() -> Result<(), rt::Error> {
 //! # let child = abi::Handle::NONE;
-//! let endpoint = Endpoint::create()?;
+//! let mut endpoint = Endpoint::create()?;
 //! fault::handle(child, &endpoint, Badge(1))?;
-//! let message = endpoint.receive(&mut Incoming::new())?;
-//! if let Some(fault) = Fault::received(&endpoint, &message) {
+//! if let Received::Fault(fault) = fault::receive(&mut endpoint, &mut Incoming::new())? {
 //!     let registers = fault.open()?.registers()?;
 //!     println!("{:?} at {:#x}, sp {:#x}", fault.what.kind, registers.pc, registers.sp);
 //!     fault.end()?;
@@ -28,10 +27,11 @@
 
 use crate::handle::OwnedHandle;
 use crate::ipc::{Endpoint, Message};
-use crate::{Error, Outgoing, sys};
+use crate::{Error, Incoming, Outgoing, sys};
 use abi::fault::Resolve;
 use abi::thread::ThreadRegisters;
 use abi::{Arrival, Badge, Errno, Handle, Words};
+use core::marker::PhantomData;
 
 /// Lets faults of `process`, this program's own or another one, come to `endpoint`, with this badge.
 ///
@@ -49,7 +49,54 @@ pub fn leave_alone(process: Handle) -> Result<(), Error> {
     sys::process::handle_faults(process, None)
 }
 
-/// A fault that was received last, and whose thread waits.
+/// What has come to an endpoint that faults come to.
+#[derive(Debug)]
+pub enum Received<'e> {
+    /// A fault.
+    Fault(Fault<'e>),
+    /// Anything else, signals for instance.
+    Other(Message),
+}
+
+/// Waits for whatever comes to `endpoint`, faults among it.
+///
+/// # Errors
+/// As [`Endpoint::receive`].
+pub fn receive<'e>(endpoint: &'e mut Endpoint, incoming: &mut Incoming) -> Result<Received<'e>, Error> {
+    let message = endpoint.receive(incoming)?;
+    if message.arrival != Arrival::Fault {
+        return Ok(Received::Other(message));
+    }
+    Ok(Received::Fault(Fault {
+        endpoint,
+        what: Resolve::from_words(&message.words).map_err(|_| Error::Garbled)?,
+        badge: message.badge,
+        receiver: PhantomData,
+    }))
+}
+
+/// A fault whose thread waits for an answer. The kernel takes that from the thread which has received the fault, as long as
+/// this has received nothing else. So it stays with that thread:
+///
+/// ```compile_fail,E0277
+/// fn elsewhere(fault: rt::fault::Fault<'static>) {
+///     let _ = rt::thread::spawn(move || fault.resume());
+/// }
+/// ```
+///
+/// and keeps the endpoint from being received at:
+///
+/// ```compile_fail,E0499
+/// # use rt::{Error, Incoming, fault, ipc::Endpoint};
+/// fn too_late(endpoint: &mut Endpoint, incoming: &mut Incoming) -> Result<(), Error> {
+///     let first = fault::receive(endpoint, incoming)?;
+///     let second = fault::receive(endpoint, incoming)?;
+///     drop((first, second));
+///     Ok(())
+/// }
+/// ```
+///
+/// Who receives at several endpoints in one thread has to answer before that goes to another one.
 #[derive(Debug)]
 pub struct Fault<'e> {
     endpoint: &'e Endpoint,
@@ -57,19 +104,11 @@ pub struct Fault<'e> {
     pub what: Resolve,
     /// What was said when its process was named.
     pub badge: Badge,
+    /// Neither `Send` nor `Sync`.
+    receiver: PhantomData<*const ()>,
 }
 
-impl<'e> Fault<'e> {
-    /// The fault that `message` is, which was received last, at `endpoint`; `None` if it is something else.
-    pub fn received(endpoint: &'e Endpoint, message: &Message) -> Option<Self> {
-        let what = Resolve::from_words(&message.words).ok()?;
-        (message.arrival == Arrival::Fault).then_some(Self {
-            endpoint,
-            what,
-            badge: message.badge,
-        })
-    }
-
+impl Fault<'_> {
     /// Its thread, stopped.
     ///
     /// # Errors
@@ -128,13 +167,14 @@ impl Stopped {
 
 #[cfg(test)]
 mod tests {
-    use super::Fault;
-    use crate::ipc::{Endpoint, Message};
-    use crate::{Error, fake};
+    use super::{Fault, Received, receive};
+    use crate::ipc::Endpoint;
+    use crate::{Error, Incoming, fake};
     use abi::fault::{FaultAccess, Resolve};
     use abi::process::{FaultKind, Pid};
     use abi::thread::{ReadRegisters, ThreadRegisters};
     use abi::{Arrival, Badge, Errno, Handle, Label, Operation, Request, Tag, Words};
+    use core::mem::ManuallyDrop;
     use std::cell::RefCell;
     use std::rc::Rc;
     use std::vec::Vec;
@@ -148,39 +188,52 @@ mod tests {
         thread: 1,
     };
 
-    fn message(arrival: Arrival) -> Message {
-        Message {
-            arrival,
-            label: Resolve::LABEL,
-            words: WHAT.into_words(),
-            badge: Badge(7),
+    /// The registers with which [`WHAT`] comes in, or a call that has the same words.
+    fn arriving(arrival: Arrival) -> [u64; 9] {
+        let [w0, w1, w2, w3, w4, w5] = WHAT.into_words();
+        let tag = Tag::new(Resolve::LABEL).arriving(arrival);
+        [0, tag.encode(), w0, w1, w2, w3, w4, w5, 7]
+    }
+
+    fn endpoint() -> ManuallyDrop<Endpoint> {
+        ManuallyDrop::new(Endpoint::from_handle(Handle::from_raw(5)))
+    }
+
+    fn fault(endpoint: &mut Endpoint) -> Fault<'_> {
+        match receive(endpoint, &mut Incoming::new()) {
+            Ok(Received::Fault(fault)) => fault,
+            other => panic!("that was to be a fault, and is {other:?}"),
         }
     }
 
     #[test]
     fn a_call_that_looks_like_a_fault_is_none() {
-        let endpoint = Endpoint::from_handle(Handle::from_raw(5));
-        assert!(Fault::received(&endpoint, &message(Arrival::Call)).is_none());
-        let fault = Fault::received(&endpoint, &message(Arrival::Fault)).expect("a fault");
+        let mut endpoint = endpoint();
+        fake::install(|_, _| arriving(Arrival::Call));
+        let call = receive(&mut endpoint, &mut Incoming::new()).expect("a call");
+        assert!(matches!(call, Received::Other(message) if message.arrival == Arrival::Call));
+        fake::install(|_, _| arriving(Arrival::Fault));
+        let fault = fault(&mut endpoint);
         assert_eq!((fault.what, fault.badge), (WHAT, Badge(7)));
-        core::mem::forget(endpoint);
     }
 
     #[test]
     fn a_thread_goes_on_with_no_error_and_ends_with_one() {
         let sent = Rc::new(RefCell::new(Vec::new()));
         let log = Rc::clone(&sent);
-        fake::install(move |registers, _| {
-            log.borrow_mut().push((registers[0], registers[1], registers[8]));
+        fake::install(move |asked, _| {
+            if asked[8] == Operation::Receive as u64 {
+                return arriving(Arrival::Fault);
+            }
+            log.borrow_mut().push((asked[0], asked[1], asked[8]));
             [0; 9]
         });
-        let endpoint = Endpoint::from_handle(Handle::from_raw(5));
-        let fault = || Fault::received(&endpoint, &message(Arrival::Fault)).expect("a fault");
-        assert_eq!((fault().resume(), fault().end()), (Ok(()), Ok(())));
+        let mut endpoint = endpoint();
+        assert_eq!(fault(&mut endpoint).resume(), Ok(()));
+        assert_eq!(fault(&mut endpoint).end(), Ok(()));
         let reply = Operation::Reply as u64;
         let failure = u64::from(Errno::EFAULT.number());
         assert_eq!(*sent.borrow(), [(0, 0, reply), (0, failure, reply)]);
-        core::mem::forget(endpoint);
     }
 
     #[test]
@@ -194,6 +247,9 @@ mod tests {
         };
         let bytes = registers.to_bytes();
         fake::install(move |sent, page| {
+            if sent[8] == Operation::Receive as u64 {
+                return arriving(Arrival::Fault);
+            }
             let label = Tag::decode(sent[1]).expect("a tag").label();
             let tag = if label == ReadRegisters::LABEL {
                 page.bytes[..bytes.len()].copy_from_slice(&bytes);
@@ -204,9 +260,8 @@ mod tests {
             };
             [0, tag.expect("fits").encode(), 0, 0, 0, 0, 0, 0, 0]
         });
-        let endpoint = Endpoint::from_handle(Handle::from_raw(5));
-        let fault = Fault::received(&endpoint, &message(Arrival::Fault)).expect("a fault");
-        let stopped = fault.open().expect("a handle");
+        let mut endpoint = endpoint();
+        let stopped = fault(&mut endpoint).open().expect("a handle");
         assert_eq!(stopped.registers(), Ok(registers));
         fake::install(move |_, page| {
             registers.pc = 0;
@@ -218,6 +273,6 @@ mod tests {
         let refused = stopped.set_registers(&registers);
         assert_eq!(refused, Err(Error::Refused(Errno::EBUSY)));
         fake::install(|_, _| [0; 9]);
-        drop((stopped, endpoint));
+        drop(stopped);
     }
 }

@@ -8,7 +8,7 @@
 
 use abi::Badge;
 use abi::thread::ThreadRegisters;
-use rt::fault::{self, Fault};
+use rt::fault::{self, Fault, Received};
 use rt::ipc::Endpoint;
 use rt::spawn::Ended;
 use rt::{Incoming, Outcome, Start, println};
@@ -28,13 +28,13 @@ fn onfault(start: &Start) -> Outcome {
     let [name, arguments @ ..] = &words[..] else {
         return Err(USAGE.failure("no program is named"));
     };
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     let loaded = launch::command(&USAGE, start, name, arguments)?.load()?;
     fault::handle(loaded.process().handle(), &endpoint, Badge(1))?;
     let child = loaded.start()?;
     child.signal_end(endpoint.signaller(Badge(1))?.get())?;
     let mut incoming = Incoming::new();
-    while let Some(fault) = Fault::received(&endpoint, &endpoint.receive(&mut incoming)?) {
+    while let Received::Fault(fault) = fault::receive(&mut endpoint, &mut incoming)? {
         show(&fault)?;
         fault.end()?;
     }

@@ -10,7 +10,7 @@ use abi::layout::PAGE_BYTES;
 use abi::memory::Protection;
 use abi::process::{End, FaultKind};
 use abi::{Badge, Handle};
-use rt::fault::{self, Fault};
+use rt::fault::{self, Fault, Received};
 use rt::hazard::{self, Instruction};
 use rt::ipc::Endpoint;
 use rt::spawn::{Child, Ended, fork};
@@ -61,9 +61,11 @@ fn child(endpoint: &Endpoint, deed: fn()) -> Result<Child, Error> {
 }
 
 /// The next fault.
-fn next(endpoint: &Endpoint) -> Result<Fault<'_>, Failure> {
-    let message = endpoint.receive(&mut Incoming::new())?;
-    Fault::received(endpoint, &message).ok_or_else(|| Failure::new("that was no fault"))
+fn next(endpoint: &mut Endpoint) -> Result<Fault<'_>, Failure> {
+    match fault::receive(endpoint, &mut Incoming::new())? {
+        Received::Fault(fault) => Ok(fault),
+        Received::Other(_) => Err(Failure::new("that was no fault")),
+    }
 }
 
 fn ends(child: &Child, expected: End) -> Outcome {
@@ -78,9 +80,9 @@ fn write_to_area() {
 }
 
 fn is_told() -> Outcome {
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     let child = child(&endpoint, write_to_area)?;
-    let fault = next(&endpoint)?;
+    let fault = next(&mut endpoint)?;
     let what = fault.what;
     expect("the kind", what.kind as u64, FaultKind::Unmapped as u64)?;
     expect("the access", what.access as u64, FaultAccess::Write as u64)?;
@@ -96,13 +98,13 @@ fn is_told() -> Outcome {
 
 /// The child goes on behind what it cannot do, with other registers, and finds them.
 fn registers() -> Outcome {
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     let child = child(&endpoint, || {
         Instruction::Breakpoint.execute();
         let value = hazard::read(AREA);
         assert_eq!(value, 1234, "a register was to be written");
     })?;
-    let fault = next(&endpoint)?;
+    let fault = next(&mut endpoint)?;
     expect(
         "a breakpoint",
         fault.what.kind as u64,
@@ -110,7 +112,7 @@ fn registers() -> Outcome {
     )?;
     skip(&fault, None)?;
     fault.resume()?;
-    let fault = next(&endpoint)?;
+    let fault = next(&mut endpoint)?;
     expect("a read", fault.what.access as u64, FaultAccess::Read as u64)?;
     skip(&fault, Some(1234))?;
     fault.resume()?;
@@ -135,11 +137,10 @@ fn skip(fault: &Fault<'_>, value: Option<u64>) -> Outcome {
 }
 
 /// Maps a page wherever one is touched, until something else comes.
-fn page_in(endpoint: &Endpoint) -> Result<u64, Error> {
+fn page_in(endpoint: &mut Endpoint) -> Result<u64, Error> {
     let mut mapped = 0;
     loop {
-        let message = endpoint.receive(&mut Incoming::new())?;
-        let Some(fault) = Fault::received(endpoint, &message) else {
+        let Received::Fault(fault) = fault::receive(endpoint, &mut Incoming::new())? else {
             return Ok(mapped);
         };
         let page = fault.what.address & !(PAGE_BYTES - 1);
@@ -153,10 +154,10 @@ fn page_in(endpoint: &Endpoint) -> Result<u64, Error> {
 
 /// Does `work` with a thread beside it that maps what is touched. Answers how many pages it has mapped.
 fn with_pager(work: impl FnOnce() -> Outcome) -> Result<u64, Failure> {
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     fault::handle(Handle::SELF, &endpoint, BADGE)?;
     let stop = endpoint.signaller(Badge(1))?;
-    let pager = thread::spawn(move || page_in(&endpoint))?;
+    let pager = thread::spawn(move || page_in(&mut endpoint))?;
     let worked = work();
     rt::ipc::signal(stop.get(), 0)?;
     let mapped = pager.join().ok_or_else(|| Failure::new("the pager has ended"))?;
@@ -195,7 +196,7 @@ fn crowd() -> Outcome {
 }
 
 fn copies() -> Outcome {
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     let child = child(&endpoint, || {
         let grandchild = fork(|| {
             write_to_area();
@@ -205,7 +206,7 @@ fn copies() -> Outcome {
         let end = grandchild.wait().expect("an end");
         assert_eq!(end, End::Faulted(FaultKind::Unmapped, AREA + 8));
     })?;
-    let fault = next(&endpoint)?;
+    let fault = next(&mut endpoint)?;
     let is_childs = fault.what.pid == child.pid();
     expect("the child's own faults", is_childs.into(), 0)?;
     fault.end()?;
@@ -215,24 +216,24 @@ fn copies() -> Outcome {
 /// A handler that looks elsewhere, or goes away.
 fn unanswered() -> Outcome {
     for receives in [false, true] {
-        let endpoint = Endpoint::create()?;
+        let mut endpoint = Endpoint::create()?;
         let child = child(&endpoint, write_to_area)?;
         if receives {
-            next(&endpoint)?;
+            next(&mut endpoint)?;
         }
         drop(endpoint);
         ends(&child, End::Faulted(FaultKind::Unmapped, AREA + 8))?;
     }
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     let child = child(&endpoint, write_to_area)?;
-    next(&endpoint)?;
+    next(&mut endpoint)?;
     let caller = endpoint.take_caller()?;
     drop(caller);
     ends(&child, End::Faulted(FaultKind::Unmapped, AREA + 8))
 }
 
 fn nobody() -> Outcome {
-    let endpoint = Endpoint::create()?;
+    let mut endpoint = Endpoint::create()?;
     fault::handle(Handle::SELF, &endpoint, BADGE)?;
     fault::leave_alone(Handle::SELF)?;
     let child = fork(|| {
