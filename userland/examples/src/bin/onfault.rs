@@ -6,12 +6,12 @@
 #![no_main]
 #![forbid(unsafe_code)]
 
-use abi::Badge;
 use abi::thread::ThreadRegisters;
+use abi::{Badge, Errno, IpcError};
 use rt::fault::{self, Fault, Received};
 use rt::ipc::Endpoint;
 use rt::spawn::Ended;
-use rt::{Incoming, Outcome, Start, println};
+use rt::{Error, Incoming, Outcome, Start, println};
 use tools::launch;
 use tools::options::Usage;
 
@@ -35,15 +35,23 @@ fn onfault(start: &Start) -> Outcome {
     child.signal_end(endpoint.signaller(Badge(1))?.get())?;
     let mut incoming = Incoming::new();
     while let Received::Fault(fault) = fault::receive(&mut endpoint, &mut incoming)? {
-        show(&fault)?;
-        fault.end()?;
+        unless_gone(show(&fault))?;
+        unless_gone(fault.end())?;
     }
     let end = child.wait()?;
     println!("+++ {} +++", Ended(end));
     launch::end_as(name, end)
 }
 
-fn show(fault: &Fault<'_>) -> Outcome {
+/// A program that somebody has killed meanwhile has no thread that waits, to be shown or answered. Its end comes next.
+fn unless_gone(done: Result<(), Error>) -> Result<(), Error> {
+    match done {
+        Err(Error::Refused(Errno::ESRCH | Errno::EBUSY) | Error::Ipc(IpcError::PeerGone)) => Ok(()),
+        other => other,
+    }
+}
+
+fn show(fault: &Fault<'_>) -> Result<(), Error> {
     let what = fault.what;
     println!("{:?}: {:?} at {:#x}", what.kind, what.access, what.address);
     let ThreadRegisters {
