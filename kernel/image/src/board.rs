@@ -1,7 +1,7 @@
 //! Which machine this is: the device tree, read once.
 
 use crate::exit;
-use aarch64::boot::Handover;
+use aarch64::boot::{DeviceTree, Handover, NoDeviceTree};
 use aarch64::cpu::PerCpu;
 use abi::device::{DeviceFacts, DeviceKind};
 use abi::system::Machine;
@@ -24,10 +24,10 @@ unsafe impl Sync for Scratch {}
 #[unsafe(link_section = ".unset")]
 static SCRATCH: Scratch = Scratch(UnsafeCell::new([MaybeUninit::uninit(); boards::SCRATCH_BYTES]));
 
-/// Reads the device tree. Without one there is nothing the kernel could do.
-pub fn read(handover: &Handover) -> &'static Board {
-    let blob = match handover.device_tree {
-        Ok(blob) => blob,
+/// Reads the device tree, which nobody needs any more then. Without one there is nothing the kernel could do.
+pub fn read(tree: Result<DeviceTree, NoDeviceTree>, handover: &Handover) -> &'static Board {
+    let tree = match tree {
+        Ok(tree) => tree,
         Err(why) => {
             let x0 = handover.device_tree_at;
             exit::cannot_start(format_args!("{why}; x0 is {x0}"));
@@ -38,7 +38,7 @@ pub fn read(handover: &Handover) -> &'static Board {
     scratch.fill(MaybeUninit::new(0));
     // SAFETY: Every byte was just written.
     let scratch = unsafe { scratch.assume_init_mut() };
-    match boards::read(blob, scratch, open) {
+    match boards::read(tree.bytes(), scratch, open) {
         Ok(board) => Box::leak(Box::new(board)),
         Err(error) => exit::cannot_start(format_args!("{error}")),
     }

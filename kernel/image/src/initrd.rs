@@ -55,7 +55,7 @@ fn check_place(board: &Board, handover: &Handover, initrd: MemoryRange) -> Resul
         return Err(Misplaced::Shared("the kernel"));
     }
     if handover
-        .device_tree_frames()
+        .device_tree_frames
         .is_some_and(|tree| tree.overlaps(frames))
     {
         return Err(Misplaced::Shared("the device tree"));

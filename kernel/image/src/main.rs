@@ -25,17 +25,17 @@ mod start_log;
 mod storage;
 mod trap;
 
-use aarch64::boot::Handover;
+use aarch64::boot::{DeviceTree, Handover, NoDeviceTree};
 use aarch64::sync::Lock;
 use device::Registers;
 use start_log::StartLog;
 
 /// Everything in order. What comes later needs what came before.
 #[unsafe(no_mangle)]
-fn kernel_main(mut handover: Handover) -> ! {
+fn kernel_main(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -> ! {
     heap::open();
     console::guess(&mut handover);
-    let board = board::read(&handover);
+    let board = board::read(tree, &handover);
     let mut ram = ram::Ram::of(board, &handover);
     let mut devices = Registers::new(&mut handover.map, &mut ram);
     exit::choose(board, handover.entered_at, &mut devices);

@@ -7,6 +7,7 @@
 //! which may mind being read.
 
 use crate::cpu::cache;
+use crate::mmu::layout::DEVICE_TREE_WINDOW;
 use addr::{FrameRange, PhysAddr};
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -40,8 +41,45 @@ pub enum NoDeviceTree {
     Size(u32),
 }
 
-/// The frames of the device tree at `at`, and its size in bytes.
-pub(super) fn find(at: PhysAddr) -> Result<(FrameRange, usize), NoDeviceTree> {
+/// A device tree in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    /// The frames that it touches.
+    pub frames: FrameRange,
+    /// Its size, as it says itself.
+    bytes: usize,
+}
+
+/// The device tree, to be read. Whoever has it can lend it, and no more: when it is dropped nobody looks at it, and its
+/// frames can become RAM for other things.
+#[derive(Debug)]
+pub struct DeviceTree {
+    start: *const u8,
+    bytes: usize,
+}
+
+impl DeviceTree {
+    /// What was found at `at`, where [`early`](super::early) has mapped it.
+    ///
+    /// # Safety
+    /// It is mapped there, for reading, and nobody writes to it before this is dropped.
+    pub(super) unsafe fn mapped(at: PhysAddr, found: Found) -> Self {
+        let start = DEVICE_TREE_WINDOW + at.offset();
+        Self {
+            start: core::ptr::with_exposed_provenance(start as usize),
+            bytes: found.bytes,
+        }
+    }
+
+    /// Its bytes: `totalsize`, as its header says.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: whoever made this promised that they can be read, and do not change as long as it is there.
+        unsafe { core::slice::from_raw_parts(self.start, self.bytes) }
+    }
+}
+
+/// The device tree at `at`.
+pub(super) fn find(at: PhysAddr) -> Result<Found, NoDeviceTree> {
     if at.raw() == 0 {
         return Err(NoDeviceTree::NoAddress);
     }
@@ -67,7 +105,10 @@ pub(super) fn find(at: PhysAddr) -> Result<(FrameRange, usize), NoDeviceTree> {
     for frame in frames.iter() {
         probe(frame.start())?;
     }
-    Ok((frames, bytes as usize))
+    Ok(Found {
+        frames,
+        bytes: bytes as usize,
+    })
 }
 
 /// A loader that changed the tree may have left it in a cache, which we read past: the protocol wants only

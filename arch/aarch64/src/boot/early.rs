@@ -8,7 +8,7 @@
 //!
 //! The tables lie in the image's own BSS, so that nothing needs to be known about RAM.
 
-use crate::boot::device_tree::{self, NoDeviceTree};
+use crate::boot::device_tree::{self, Found, NoDeviceTree};
 use crate::boot::image::Borders;
 use crate::cpu::stack::{GUARD_BYTES, Stacks};
 use crate::mmu::layout::{DEVICE_TREE_WINDOW, SCRATCH_TABLE_PAGE};
@@ -55,8 +55,8 @@ pub(crate) struct Prepared {
     pub kernel: KernelTables,
     /// The way across for CPUs that are started later.
     pub identity: KernelTables,
-    /// How many bytes of device tree were mapped.
-    pub device_tree: Result<usize, NoDeviceTree>,
+    /// The device tree that was mapped.
+    pub device_tree: Result<Found, NoDeviceTree>,
 }
 
 struct PreparedCell(UnsafeCell<MaybeUninit<Prepared>>);
@@ -104,7 +104,7 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
     let device_tree = device_tree::find(PhysAddr::new(device_tree));
     map(
         DEVICE_TREE_WINDOW,
-        device_tree.ok().map(|(frames, _)| frames),
+        device_tree.ok().map(|found| found.frames),
         KernelAccess::ReadOnly,
     );
     make_scratch_table(kernel, &mut memory);
@@ -125,7 +125,7 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
     let prepared = Prepared {
         kernel,
         identity,
-        device_tree: device_tree.map(|(_, bytes)| bytes),
+        device_tree,
     };
     // SAFETY: Nobody else runs, so nobody reads it.
     unsafe { PREPARED.0.get().write(MaybeUninit::new(prepared)) };

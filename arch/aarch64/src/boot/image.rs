@@ -49,14 +49,6 @@ impl Handover {
         self.frames(here.start, here.end)
     }
 
-    /// The frames that the device tree touches.
-    pub fn device_tree_frames(&self) -> Option<FrameRange> {
-        let end = self
-            .device_tree_at
-            .checked_add(self.device_tree.ok()?.len() as u64)?;
-        FrameRange::touching(self.device_tree_at, end)
-    }
-
     /// The frames of code and constants, which nobody may write to.
     pub(crate) fn constant_image(&self) -> FrameRange {
         let here = Borders::here();

@@ -15,28 +15,26 @@ mod device_tree;
 pub(crate) mod early;
 pub(crate) mod image;
 
-pub use device_tree::NoDeviceTree;
+pub use device_tree::{DeviceTree, NoDeviceTree};
 
 use crate::boot::early::{Prepared, TableFrame};
 use crate::cpu::stack::{self, STACK_TOP};
 use crate::cpu::start::{self, Start};
 use crate::cpu::{self, PerCpu, control, per_cpu};
 use crate::exception::system_error;
-use crate::mmu::layout::DEVICE_TREE_WINDOW;
 use crate::mmu::{KernelMap, enter_nobody, tlb};
 use aarch64_cpu::registers::{CNTHCTL_EL2, HCR_EL2, SPSR_EL2};
-use addr::{PhysAddr, VirtAddr};
+use addr::{FrameRange, PhysAddr, VirtAddr};
 use core::arch::global_asm;
 use core::mem::offset_of;
 use vmsa::asid::Asid;
 
 /// What the kernel starts with.
 pub struct Handover {
-    /// The device tree that x0 pointed to: its `totalsize` bytes, read-only. Nobody looks at it any more once its frames
-    /// are given away as RAM.
-    pub device_tree: Result<&'static [u8], NoDeviceTree>,
-    /// What x0 held: where it is in physical memory.
+    /// What x0 held: where the device tree is in physical memory.
     pub device_tree_at: PhysAddr,
+    /// The frames that it touches, if it is one.
+    pub device_tree_frames: Option<FrameRange>,
     /// The exception level that the loader entered the kernel at.
     pub entered_at: EntryLevel,
     /// The syndrome of the SError that was pending when the kernel was entered.
@@ -60,8 +58,8 @@ pub enum EntryLevel {
 
 unsafe extern "Rust" {
     /// The image's entry: called once, on the boot CPU's stack, at EL1, with interrupts masked,
-    /// with the MMU and caches on.
-    safe fn kernel_main(handover: Handover) -> !;
+    /// with the MMU and caches on. The device tree is the one that x0 pointed to.
+    safe fn kernel_main(handover: Handover, device_tree: Result<DeviceTree, NoDeviceTree>) -> !;
 
     /// Where every other CPU begins that [`cpu::start`] has started: in the same state, on its own stack.
     safe fn kernel_secondary() -> !;
@@ -129,11 +127,14 @@ static NO_PROCESS: TableFrame = TableFrame::empty();
 extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! {
     // SAFETY: entry.S called `prepare_translation` before it came here.
     let prepared = unsafe { Prepared::get() };
+    let device_tree_at = PhysAddr::new(device_tree);
+    // SAFETY: `early` has mapped it, and this is the one place that takes it from there.
+    let device_tree = prepared
+        .device_tree
+        .map(|found| unsafe { DeviceTree::mapped(device_tree_at, found) });
     let mut handover = Handover {
-        device_tree: prepared
-            .device_tree
-            .map(|bytes| mapped_device_tree(PhysAddr::new(device_tree), bytes)),
-        device_tree_at: PhysAddr::new(device_tree),
+        device_tree_at,
+        device_tree_frames: prepared.device_tree.ok().map(|found| found.frames),
         entered_at: entry_level(current_el),
         left_error: None,
         map: KernelMap::new(prepared.kernel),
@@ -144,7 +145,7 @@ extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! 
     unsafe { PerCpu::install_boot_cpu(handover.no_process()) };
     cpu::initialise();
     handover.left_error = system_error::take_pending();
-    kernel_main(handover)
+    kernel_main(handover, device_tree)
 }
 
 /// The first code at high addresses of every other CPU.
@@ -166,15 +167,6 @@ fn entry_level(current_el: u64) -> EntryLevel {
         2 => EntryLevel::Two,
         _ => EntryLevel::One,
     }
-}
-
-/// The device tree where [`early`] has mapped it.
-fn mapped_device_tree(at: PhysAddr, bytes: usize) -> &'static [u8] {
-    let start = core::ptr::with_exposed_provenance::<u8>((DEVICE_TREE_WINDOW + at.offset()) as usize);
-    // SAFETY: The frames that these bytes touch were mapped there, read-only, for good; nobody else
-    // writes to them, since the loader keeps other things away and the kernel does not hand them
-    // out.
-    unsafe { core::slice::from_raw_parts(start, bytes) }
 }
 
 /// From here on a stray user address faults.
