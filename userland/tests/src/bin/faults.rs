@@ -233,7 +233,7 @@ fn unanswered() -> Outcome {
 }
 
 fn nobody() -> Outcome {
-    let mut endpoint = Endpoint::create()?;
+    let endpoint = Endpoint::create()?;
     fault::handle(Handle::SELF, &endpoint, BADGE)?;
     fault::leave_alone(Handle::SELF)?;
     let child = fork(|| {
