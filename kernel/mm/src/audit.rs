@@ -91,7 +91,10 @@ impl<M: Mmu> MemoryManager<M> {
         space.set.audit(&self.vmas)?;
         let mut pairs = self.vmas_of(space).zip(self.vmas_of(space).skip(1));
         check(
-            !pairs.any(|((_, low), (_, high))| low.backing.owns_frames() && low.continues_in(high)),
+            !pairs.any(|((_, low), (_, high))| {
+                let is_divided = space.change.is_some_and(|change| change.divides(low, high));
+                low.backing.owns_frames() && low.continues_in(high) && !is_divided
+            }),
             "private neighbours that could be one VMA are one",
         )?;
         let leaving = |(_, vma): &(VmaId, &Vma)| vma.is_leaving();

@@ -3,12 +3,13 @@
 //! POSIX `shmdt`. An attachment is named by the address that `shmat` answered, even when the
 //! first page has been unmapped since.
 
+use crate::change::{Change, Fate};
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::MOST_PAGES;
 use crate::space::{Space, SpaceId};
-use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, existing};
+use crate::vma::{VmaId, VmaState, Vmas, existing};
 use abi::Errno;
 use abi::memory::ShmDetach;
 use addr::{Page, PageCount, PageRange, VirtAddr};
@@ -21,15 +22,14 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
-    /// Makes all that is left of the attachment that `first` is of unusable at once, so that of two who detach
-    /// it one is refused. That is as many VMAs as its process may have mappings, at most.
-    pub(crate) fn begin_detach(&mut self, space: SpaceId, first: VmaId) {
-        self.begin_leaving(space, first);
-        let mut next = after_in_ring(&self.vmas, first);
-        while next != first {
-            self.begin_leaving(space, next);
-            next = after_in_ring(&self.vmas, next);
-        }
+    /// Makes all that is left of the attachment that `id` is of unusable, so that of two who detach it one is
+    /// refused.
+    pub(crate) fn begin_detach(&mut self, space: SpaceId, id: VmaId) {
+        let Some(attachment) = existing(&self.vmas, id).attachment() else {
+            return;
+        };
+        let (range, fate) = (attachment.range(), Fate::Detach(attachment));
+        self.begin_change(space, Change { range, fate });
     }
 }
 

@@ -24,7 +24,9 @@ impl<H> Space<H> {
         needed: Perms,
     ) -> Result<(), FaultCause> {
         let vma = existing_mut(vmas, id);
-        let is_usable = self.state == SpaceState::Alive && vma.state == VmaState::Live;
+        let lowest = vma.content().start();
+        let goes = self.change.is_some_and(|change| change.takes_away(lowest));
+        let is_usable = self.state == SpaceState::Alive && vma.state == VmaState::Live && !goes;
         let more = vma
             .growth_to(page)
             .filter(|_| is_usable)

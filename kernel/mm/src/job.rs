@@ -1,7 +1,7 @@
 //! Long operations in steps: emptying VMAs, taking regions apart, ending address spaces.
 //!
-//! What has to be done stands in the objects: an address space has a list of VMAs to be emptied
-//! and one of regions to be taken apart. A [`Job`] only says which address space somebody waits
+//! What has to be done stands in the objects: an address space has a range of VMAs to be changed
+//! (`change.rs`), a list of those to be emptied and one of regions to be taken apart. A [`Job`] only says which address space somebody waits
 //! for. So any order of steps of any number of jobs is right, and a job that is forgotten
 //! because its process was killed is done by the job that ends the address space.
 //!
@@ -12,10 +12,12 @@
 //! Pages that move to another address space leave in the same way; only where they go differs
 //! (`transfer.rs`).
 
+use crate::change::{Change, Fate};
 use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{Flushed, Mmu};
 use crate::part::Part;
+use crate::place::all_pages;
 use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
@@ -67,24 +69,20 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Begins the end of an address space, on which no CPU runs any more. All that is mapped in it becomes
-    /// unusable at once, which is as much as a process may have mappings. When the job is done, nothing of
-    /// it is left, and its attachments have ended with its pid and that time.
+    /// unusable at once. When the job is done, nothing of it is left, and its attachments have ended with its
+    /// pid and that time.
     pub fn destroy_space(&mut self, space: SpaceId, now: Seconds) -> Job {
         self.end_birth(space);
-        let mut next = None;
         if let Some(ending) = self.spaces.get_mut(typed(space)) {
             ending.state = SpaceState::Ending;
-            next = ending.set.first(&self.vmas);
             // Nothing runs there any more, and all of it goes.
             ending.exceeding = None;
             if let Some(arriving) = ending.arriving.take() {
                 self.turn_back(space, arriving, now);
             }
         }
-        while let Some(id) = next {
-            self.begin_leaving(space, id);
-            next = existing(&self.vmas, id).after();
-        }
+        let (range, fate) = (all_pages(), Fate::Leave);
+        self.begin_change(space, Change { range, fate });
         let is_creator = |space: &Space<M::Space>| space.is_creator;
         if self.spaces.get(typed(space)).is_some_and(is_creator) {
             self.begin_search(space);
@@ -97,6 +95,9 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(space) = self.spaces.get(typed(id)) else {
             return Work::NothingLeft;
         };
+        if let Some(change) = space.change {
+            return Work::Did(self.go_on_changing(id, change, most));
+        }
         if let Some(vma) = space.leaving {
             return Work::Did(self.empty_vma(id, vma, most, now));
         }
@@ -330,7 +331,7 @@ impl<M: Mmu> MemoryManager<M> {
         let rest = tables.frames() - needed;
         frames.release(tables.split(rest));
         space.place(vmas, vma, fit.spot, tables);
-        space.merge_in(vmas, range);
+        space.merge_with_neighbours(vmas, vma);
         Work::Did(1)
     }
 

@@ -81,6 +81,7 @@
 mod account;
 mod attach;
 mod audit;
+mod change;
 mod control;
 mod create;
 mod cut;

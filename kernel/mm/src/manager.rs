@@ -206,12 +206,12 @@ impl<M: Mmu> MemoryManager<M> {
         &mut self.mmu
     }
 
-    /// An address space whose process lives, and is not being copied.
+    /// An address space whose process lives, and that is neither being copied nor changed.
     pub(crate) fn alive(&self, space: SpaceId) -> Result<&Space<M::Space>, Errno> {
         let space = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
         match space.state {
-            SpaceState::Alive => Ok(space),
-            SpaceState::Forking => Err(Errno::EAGAIN),
+            SpaceState::Alive if space.change.is_none() => Ok(space),
+            SpaceState::Alive | SpaceState::Forking => Err(Errno::EAGAIN),
             SpaceState::Ending => Err(Errno::ESRCH),
         }
     }

@@ -14,7 +14,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// at once, and there until it is unmapped or the address space ends. Answers its frame.
     ///
     /// # Errors
-    /// `ESRCH` if the address space is gone, `EAGAIN` if it is being copied, `EBUSY` if the thread has one,
+    /// `ESRCH` if the address space is gone, `EAGAIN` if it is being copied or changed, `EBUSY` if the thread has one,
     /// `EINVAL` if no thread has that number, `ENOMEM` or `EMFILE` as for a map request.
     pub fn map_message_page(&mut self, space: SpaceId, thread: u32) -> Result<Frame, Errno> {
         let range = message_page(thread).ok_or(Errno::EINVAL)?;
@@ -43,7 +43,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// process. When the job is done, its frame is given back, and what was promised for it.
     ///
     /// # Errors
-    /// `ESRCH` if the address space is gone, `EAGAIN` if it is being copied, `EINVAL` if the thread has none.
+    /// `ESRCH` if the address space is gone, `EAGAIN` if it is being copied or changed, `EINVAL` if the thread has none.
     /// Nothing has changed then.
     pub fn unmap_message_page(&mut self, space: SpaceId, thread: u32) -> Result<Job, Errno> {
         let page = message_page(thread).ok_or(Errno::EINVAL)?.start();

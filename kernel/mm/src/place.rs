@@ -40,6 +40,11 @@ pub(crate) fn mappable() -> PageRange {
     pages_between(layout::USER_START, layout::MESSAGE_PAGES)
 }
 
+/// Where anything can be.
+pub(crate) fn all_pages() -> PageRange {
+    pages_between(layout::USER_START, layout::USER_END)
+}
+
 /// Where the kernel chooses.
 fn area() -> PageRange {
     pages_between(layout::AREA_START, layout::AREA_END)
@@ -136,9 +141,33 @@ impl<H> Space<H> {
         }
         let whole = vma.range().hull(by.range());
         self.set.resize(vmas, host, whole);
-        if merge_with_next(&mut self.set, vmas, host) {
-            self.mappings -= 1;
+        self.merge_with_above(vmas, host);
+    }
+
+    /// Makes one VMA of `id` and the one above it, if there is no gap between them and they differ in nothing but
+    /// their places. Answers whether it did. A range that is just being changed keeps its ends.
+    fn merge_with_above(&mut self, vmas: &mut Vmas, id: VmaId) -> bool {
+        let vma = existing(vmas, id);
+        if let (Some(change), Some(above)) = (self.change, vma.after())
+            && change.divides(vma, existing(vmas, above))
+        {
+            return false;
         }
+        let is_merged = merge_with_next(&mut self.set, vmas, id);
+        self.mappings -= u32::from(is_merged);
+        is_merged
+    }
+
+    /// The same for the one below it. Then that is what is left.
+    pub(crate) fn merge_with_below(&mut self, vmas: &mut Vmas, id: VmaId) -> bool {
+        let below = existing(vmas, id).before();
+        below.is_some_and(|below| self.merge_with_above(vmas, below))
+    }
+
+    /// The same for both.
+    pub(crate) fn merge_with_neighbours(&mut self, vmas: &mut Vmas, id: VmaId) {
+        self.merge_with_above(vmas, id);
+        self.merge_with_below(vmas, id);
     }
 
     /// Counts a VMA that can be used, or soon can.

@@ -7,6 +7,7 @@
 //! Where translations may still allow more than their VMAs is kept in the address space as one range,
 //! so that any step of any job gets on with it, and what has been narrowed may be narrowed again.
 
+use crate::change::{Change, Fate};
 use crate::cut::Cuts;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
@@ -16,7 +17,7 @@ use crate::place::mappable;
 use crate::slot::{SLOT_PAGES, slots_around};
 use crate::space::{Space, SpaceId};
 use crate::unmap::{Clearance, check_blocks_whole};
-use crate::vma::{Manner, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next};
+use crate::vma::{Manner, VmaId, VmaState, Vmas, existing};
 use abi::Errno;
 use abi::memory::Protect;
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
@@ -40,7 +41,8 @@ impl<M: Mmu> MemoryManager<M> {
         self.alive(call.space)?.check_quota(clearance.tables())?;
         let tables = self.frames.promise(clearance.tables())?;
         self.cut_out(call.space, clearance, tables);
-        self.change(call.space, range, perms);
+        let fate = Fate::Permit(perms);
+        self.begin_change(call.space, Change { range, fate });
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
@@ -55,26 +57,6 @@ impl<M: Mmu> MemoryManager<M> {
         let cuts = Cuts::for_change(space, &self.vmas, range, |vma| vma.perms != perms);
         self.check_slots(space, cuts.new_vmas(), cuts.new_vmas())?;
         Ok(Clearance { range, cuts })
-    }
-
-    /// Gives all VMAs of a range, which lie wholly inside, other permissions. Those that differ in
-    /// nothing else any more become one.
-    fn change(&mut self, space: SpaceId, range: PageRange, perms: Perms) {
-        let Self { spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(space)) else {
-            return;
-        };
-        let mut next = space.set.first_ending_after(vmas, range.start());
-        while let Some(id) = next.filter(|&id| existing(vmas, id).range().start() < range.end()) {
-            let vma = existing_mut(vmas, id);
-            let (place, before) = (vma.range(), vma.perms);
-            vma.perms = perms;
-            if !perms.contains(before) {
-                space.exceeding = Some(space.exceeding.map_or(place, |range| range.hull(place)));
-            }
-            next = vma.after();
-        }
-        space.merge_in(vmas, range);
     }
 
     /// Makes translations in the first part of `range`, where they may allow more than their VMAs,
@@ -170,19 +152,4 @@ fn take_links_out<M: Mmu>(
     };
     space.unlink(mmu, links);
     (end, (links.count().get() / SLOT_PAGES) as usize)
-}
-
-impl<H> Space<H> {
-    /// Makes one VMA of neighbours that touch `range` and differ in nothing but their places.
-    pub(crate) fn merge_in(&mut self, vmas: &mut Vmas, range: PageRange) {
-        let first = self.set.first_ending_after(vmas, range.start());
-        let mut next = first.map(|id| existing(vmas, id).before().unwrap_or(id));
-        while let Some(id) = next.filter(|&id| existing(vmas, id).range().start() < range.end()) {
-            if merge_with_next(&mut self.set, vmas, id) {
-                self.mappings -= 1;
-            } else {
-                next = existing(vmas, id).after();
-            }
-        }
-    }
 }

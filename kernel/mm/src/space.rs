@@ -1,5 +1,6 @@
 //! Address spaces: what one process has mapped, and the frames that are its alone.
 
+use crate::change::Change;
 use crate::fork::Birth;
 use crate::frame::{Frames, Left, Promise, Shared, TableSource, Unreachable};
 use crate::identity::Identity;
@@ -37,6 +38,8 @@ pub struct Space<H> {
     pub(crate) mapped: u64,
     /// What it may have of these.
     pub(crate) quota: Quota,
+    /// VMAs that have to be changed before anything else can be asked of it.
+    pub(crate) change: Option<Change>,
     /// VMAs that have to be emptied.
     pub(crate) leaving: Option<VmaId>,
     /// Regions that have to be taken apart.
@@ -195,6 +198,7 @@ impl<H> Space<H> {
             mappings: 0,
             mapped: 0,
             quota: Quota::NONE,
+            change: None,
             leaving: None,
             dead: None,
             search_from: None,

@@ -167,7 +167,7 @@ impl<M: Mmu> MemoryManager<M> {
             stock.hand_over(pages, present, shared, &mut destination.pages);
             if owned == range.count().get() {
                 existing_mut(vmas, heir.vma).state = VmaState::Live;
-                destination.merge_in(vmas, range);
+                destination.merge_with_neighbours(vmas, heir.vma);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `munmap`: gives back any range, parts of VMAs and attachments included.
 
+use crate::change::{Change, Fate};
 use crate::cut::{Cut, Cuts};
 use crate::frame::Promise;
 use crate::manager::{MemoryManager, typed};
@@ -84,22 +85,12 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(())
     }
 
-    /// Makes all VMAs of a range leave, after those at its ends have been cut. That is as many as a process
-    /// may have mappings, at most; later, somebody else could have mapped something across the ends.
+    /// Makes all VMAs of a range leave, after those at its ends have been cut: later, somebody else could have mapped
+    /// something across the ends.
     pub(crate) fn clear(&mut self, space: SpaceId, clearance: Clearance, tables: Promise) {
-        let range = clearance.range;
+        let (range, fate) = (clearance.range, Fate::Leave);
         self.cut_out(space, clearance, tables);
-        let first = self.spaces.get(typed(space));
-        let mut next = first.and_then(|space| space.set.first_ending_after(&self.vmas, range.start()));
-        while let Some(id) = next {
-            let vma = existing(&self.vmas, id);
-            next = vma
-                .after()
-                .filter(|&id| existing(&self.vmas, id).range().start() < range.end());
-            if range.contains_range(vma.content()) {
-                self.begin_leaving(space, id);
-            }
-        }
+        self.begin_change(space, Change { range, fate });
     }
 
     /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what

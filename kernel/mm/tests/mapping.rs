@@ -5,6 +5,7 @@ mod common;
 mod mapping {
     mod ahead;
     mod around;
+    mod change;
     mod edges;
     mod inspect;
     mod map;

@@ -5,6 +5,7 @@ mod common;
 
 mod refuse {
     mod frames;
+    mod many;
     mod operation;
     mod slots;
     mod state;

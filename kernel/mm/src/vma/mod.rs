@@ -86,6 +86,11 @@ impl Attachment {
         page.number() - self.base.number()
     }
 
+    /// The pages that it had when it was made.
+    pub fn range(&self) -> PageRange {
+        PageRange::between(self.base, self.end()).expect("a region has pages")
+    }
+
     fn end(&self) -> Page {
         Page::from_number(self.base.number() + self.pages)
     }

@@ -73,6 +73,12 @@ pub enum Action {
         address: u64,
         pages: u64,
     },
+    /// Protects, or unmaps, every other page, so that there are many mappings.
+    Stripe {
+        process: usize,
+        address: u64,
+        protection: Option<Protection>,
+    },
     Move {
         process: usize,
         source: usize,
@@ -121,6 +127,29 @@ pub enum Action {
 }
 
 impl Action {
+    /// The requests that make `count` stripes.
+    pub fn stripes(
+        process: usize,
+        address: u64,
+        protection: Option<Protection>,
+        count: u64,
+    ) -> impl Iterator<Item = Self> {
+        let places = (0..count).map(move |stripe| address + 2 * stripe * PAGE);
+        places.map(move |address| match protection {
+            Some(protection) => Self::Protect {
+                process,
+                address,
+                pages: 1,
+                protection,
+            },
+            None => Self::Unmap {
+                process,
+                address,
+                pages: 1,
+            },
+        })
+    }
+
     /// The process that may get pages by it.
     pub fn process(&self) -> Option<usize> {
         match *self {
@@ -241,6 +270,9 @@ fn action_of(
             |(process, address, pages, protection)| Action::Protect { process, address, pages, protection }
         ),
         3 => (p(), at(), unmapped).prop_map(|(process, address, pages)| Action::Unmap { process, address, pages }),
+        1 => (p(), at(), proptest::option::of(protection_or_none())).prop_map(
+            |(process, address, protection)| Action::Stripe { process, address, protection }
+        ),
         1 => (p(), p(), at(), 1u64..7, at(), protection()).prop_map(
             |(process, source, from, pages, to, protection)| Action::Move { process, source, from, pages, to, protection }
         ),

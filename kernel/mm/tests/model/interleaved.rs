@@ -117,6 +117,11 @@ impl Crowd {
     }
 
     fn act(&mut self, action: Action) {
+        self.act_on(action, 40);
+    }
+
+    /// Does something, to so many pages for each that the action says.
+    fn act_on(&mut self, action: Action, scale: u64) {
         match action {
             Action::Get {
                 process,
@@ -197,7 +202,7 @@ impl Crowd {
             } => {
                 let request = Protect {
                     address,
-                    length: pages * 40 * PAGE,
+                    length: pages * scale * PAGE,
                     protection,
                 };
                 self.ask(process, MemoryRequest::Protect(request), None);
@@ -209,10 +214,16 @@ impl Crowd {
             } => {
                 let request = Unmap {
                     address,
-                    length: pages * 40 * PAGE,
+                    length: pages * scale * PAGE,
                 };
                 self.ask(process, MemoryRequest::Unmap(request), None);
             }
+            // More than one step deals with.
+            Action::Stripe {
+                process,
+                address,
+                protection,
+            } => Action::stripes(process, address, protection, 75).for_each(|stripe| self.act_on(stripe, 1)),
             Action::Move {
                 process,
                 source,

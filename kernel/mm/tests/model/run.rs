@@ -160,6 +160,11 @@ impl Run {
                     self.reference.unmap(process, address, pages);
                 }
             }
+            Action::Stripe {
+                process,
+                address,
+                protection,
+            } => Action::stripes(process, address, protection, 4).for_each(|stripe| self.act(stripe)),
             Action::Move { .. } => self.transfer(action),
             Action::Load { process, address } => {
                 let found = self.world.load(self.processes[process], address);

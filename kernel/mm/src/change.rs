@@ -1,0 +1,115 @@
+//! What happens to many VMAs at once, piece by piece.
+//!
+//! A range may be as many VMAs as a process may have. So what a request does to each of them is done in pieces,
+//! too: the first one with the request, which is mostly all, and the others as steps of a job. What is left stands
+//! in the address space, and until that is done nobody can ask anything else of it: a request is to be made
+//! again (`EAGAIN`), as while it is copied. Touches go on, and find each VMA as it was, or as it will be.
+
+use crate::job::STEP_FRAMES;
+use crate::manager::{MemoryManager, typed};
+use crate::mmu::Mmu;
+use crate::space::{Space, SpaceId};
+use crate::vma::{Attachment, Vma, VmaId, Vmas, existing, existing_mut};
+use addr::{Page, PageRange, Perms};
+
+/// What is still to be done to the VMAs of a range, at whose ends they have been cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Change {
+    pub range: PageRange,
+    pub fate: Fate,
+}
+
+/// What becomes of a VMA.
+#[derive(Clone, Copy)]
+pub(crate) enum Fate {
+    /// It leaves.
+    Leave,
+    /// It leaves if it is of this attachment.
+    Detach(Attachment),
+    /// It allows this and nothing else.
+    Permit(Perms),
+}
+
+/// Becoming one with a neighbour takes as long as this many VMAs that leave: one has to be taken out of the tree.
+const MERGE_COST: usize = 3;
+
+impl Change {
+    /// Whether `page` is about to be unmapped.
+    pub fn takes_away(&self, page: Page) -> bool {
+        matches!(self.fate, Fate::Leave) && self.range.contains(page)
+    }
+
+    /// Whether it is about one of two VMAs and not about the other.
+    pub fn divides(&self, one: &Vma, other: &Vma) -> bool {
+        let concerns = |vma: &Vma| self.range.contains_range(vma.content());
+        concerns(one) != concerns(other)
+    }
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// Changes the VMAs of a range: all of them if they are few, and the others in steps of `space`.
+    pub(crate) fn begin_change(&mut self, space: SpaceId, change: Change) {
+        self.go_on_changing(space, change, STEP_FRAMES);
+    }
+
+    /// Does what takes as long as `most` VMAs that leave, and notes what is left. Answers what it cost.
+    pub(crate) fn go_on_changing(&mut self, id: SpaceId, change: Change, most: usize) -> usize {
+        let Change { range, fate } = change;
+        let Some(space) = self.spaces.get_mut(typed(id)) else {
+            return 0;
+        };
+        space.change = None;
+        let mut next = space.set.first_ending_after(&self.vmas, range.start());
+        let mut cost = 0;
+        while let Some(vma) = next.filter(|&vma| existing(&self.vmas, vma).range().start() < range.end())
+            && cost < most
+        {
+            next = existing(&self.vmas, vma).after();
+            cost += self.change_one(id, vma, change);
+        }
+        let rest =
+            next.and_then(|vma| PageRange::between(existing(&self.vmas, vma).range().start(), range.end()));
+        if let Some(space) = self.spaces.get_mut(typed(id)) {
+            if let (Fate::Permit(_), Some(above)) = (fate, next) {
+                space.merge_with_below(&mut self.vmas, above);
+            }
+            space.change = rest.map(|range| Change { range, fate });
+        }
+        cost
+    }
+
+    /// Answers what it cost.
+    fn change_one(&mut self, space_id: SpaceId, id: VmaId, Change { range, fate }: Change) -> usize {
+        let vma = existing(&self.vmas, id);
+        let leaves = match fate {
+            Fate::Leave => range.contains_range(vma.content()),
+            Fate::Detach(attachment) => vma.attachment() == Some(attachment),
+            Fate::Permit(perms) => {
+                let space = self.spaces.get_mut(typed(space_id));
+                return space.map_or(1, |space| space.permit(&mut self.vmas, id, perms));
+            }
+        };
+        if leaves {
+            self.begin_leaving(space_id, id);
+        }
+        1
+    }
+}
+
+impl<H> Space<H> {
+    /// Gives a VMA other permissions. It becomes one with that below if they differ in nothing else any more.
+    /// Answers what that cost.
+    fn permit(&mut self, vmas: &mut Vmas, id: VmaId, perms: Perms) -> usize {
+        let vma = existing_mut(vmas, id);
+        let (place, before) = (vma.range(), vma.perms);
+        vma.perms = perms;
+        if !perms.contains(before) {
+            self.exceeding = Some(self.exceeding.map_or(place, |range| range.hull(place)));
+        }
+        if self.merge_with_below(vmas, id) {
+            1 + MERGE_COST
+        } else {
+            1
+        }
+    }
+}
