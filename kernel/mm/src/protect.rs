@@ -22,8 +22,8 @@ use abi::Errno;
 use abi::memory::Protect;
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 
-/// Narrowing so many leaves takes as long as a frame does: each is a load and a store.
-const LEAVES_OF_A_FRAME: u64 = 8;
+/// Narrowing so many leaves takes as long as a frame does: each is taken apart and put together anew.
+const LEAVES_OF_A_FRAME: u64 = 2;
 
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn protect(&mut self, call: &mut Call<'_>, request: Protect) -> Result<Reply, Errno> {
