@@ -334,6 +334,22 @@ requests! {
             /// How many at most.
             count: u32,
         } -> (u32,);
+        /// Wakes who has waited longest for the word at `woken`, if anybody does, and then waits as `WaitWord` does:
+        /// for who passes a turn on and waits for the next, or leaves a lock to wait for what others do under it. The
+        /// one that is woken goes on at once, in place of the caller. Whatever the answer is, but for `EINVAL` and
+        /// `EFAULT`, it was woken.
+        ///
+        /// As for `WaitWord`; `EINVAL`, `EFAULT` of `woken`, too.
+        WakeAndWait = 0x22c {
+            /// Whose first waiter is woken. It may be the word that is waited for.
+            woken: u64,
+            /// Of a word of 32 bits to wait for.
+            address: u64,
+            /// What that must hold.
+            expected: u32,
+            /// Until when to wait at most, as for `WaitWord`.
+            deadline: u64,
+        } -> ();
     }
 }
 

@@ -160,7 +160,9 @@ impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
             MemoryRequest::CountShmUser(count) => Ok(manager.count_user(count)),
             MemoryRequest::CountUsage(_) => manager.usage(call.space).map(Reply::new).ok_or(Errno::ESRCH),
             // About threads, which are not known here: whoever knows them asks `word` and `value`.
-            MemoryRequest::WaitWord(_) | MemoryRequest::WakeWord(_) => Err(Errno::ENOSYS),
+            MemoryRequest::WaitWord(_) | MemoryRequest::WakeWord(_) | MemoryRequest::WakeAndWait(_) => {
+                Err(Errno::ENOSYS)
+            }
         }
     }
 }

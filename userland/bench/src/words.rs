@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use rt::archive::Archive;
 use rt::shm::Shm;
 use rt::spawn::Command;
-use rt::sync::{wait, wake};
+use rt::sync::{wait, wake_and_wait};
 use rt::{Error, Failure, Outcome, Start};
 
 const COUNT: u64 = 2000;
@@ -26,10 +26,7 @@ pub fn measure(archive: Archive) -> Result<[Row; 1], Failure> {
         .args([ARGUMENT, segment.id().raw().to_string().as_str()])
         .spawn()?;
     let turn = &memory.half_words()[0];
-    let row = Row::measure("word_wait_wake_rtt", COUNT, || {
-        pass_to(turn, OTHERS)?;
-        await_turn(turn, MINE)
-    })?;
+    let row = Row::measure("word_wait_wake_rtt", COUNT, || pass_and_await(turn, OTHERS, MINE))?;
     other.kill()?;
     drop(memory);
     segment.remove()?;
@@ -43,15 +40,17 @@ pub fn answer(start: &Start) -> Outcome {
     let id = id.ok_or_else(|| Failure::new("bench: that is no segment"))?;
     let memory = Shm::from_id(id).attach()?;
     let turn = &memory.half_words()[0];
+    await_turn(turn, OTHERS)?;
     loop {
-        await_turn(turn, OTHERS)?;
-        pass_to(turn, MINE)?;
+        pass_and_await(turn, MINE, OTHERS)?;
     }
 }
 
-fn pass_to(turn: &AtomicU32, whose: u32) -> Result<(), Error> {
-    turn.store(whose, Ordering::Release);
-    wake(turn, 1).map(|_| ())
+/// Makes it the other's turn, wakes that one, and waits until it is one's own again.
+fn pass_and_await(turn: &AtomicU32, others: u32, own: u32) -> Result<(), Error> {
+    turn.store(others, Ordering::Release);
+    wake_and_wait(turn, turn, others)?;
+    await_turn(turn, own)
 }
 
 fn await_turn(turn: &AtomicU32, own: u32) -> Result<(), Error> {

@@ -22,7 +22,7 @@ pub use lock::{Held, Lock};
 pub use once::Once;
 pub use once_lock::OnceLock;
 pub(crate) use word::in_time;
-pub use word::{Word, wait, wait_until, wake, wake_all};
+pub use word::{Word, wait, wait_until, wake, wake_all, wake_and_wait, wake_and_wait_until};
 
 /// How often one looks whether another CPU has done what one waits for before one sleeps: as long as sleeping and
 /// being woken takes.

@@ -5,7 +5,6 @@ use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
-use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
 use abi::{Arrival, Badge, Handle, IpcError, Rights};
 use slots::Id;
@@ -53,10 +52,7 @@ impl<P: Platform> Kernel<P> {
         self.take_priority_back(Some(server));
         if answered {
             // Not before: who is ready is current or in a queue whenever priorities change.
-            let thread = self.thread(caller);
-            thread.state = State::Ready;
-            let home = thread.home;
-            self.resume_after_answer(caller, home);
+            self.resume(caller);
         }
         Ok(())
     }
@@ -175,13 +171,5 @@ impl<P: Platform> Kernel<P> {
             self.wake(caller);
         }
         Ok(())
-    }
-
-    fn resume_after_answer(&mut self, caller: ThreadId, home: CpuId) {
-        if self.cpu().current.is_none() {
-            self.switch_to(caller, home);
-        } else {
-            self.make_ready(caller);
-        }
     }
 }

@@ -4,7 +4,7 @@ use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::platform::{Guarded, Platform};
-use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeWord};
+use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Words};
 use mm::{Companion, SpaceId};
 
@@ -14,6 +14,9 @@ impl<P: Platform> Kernel<P> {
         match label {
             WaitWord::LABEL => return self.wait_word(call.thread, space, WaitWord::from_words(words)?),
             WakeWord::LABEL => return self.wake_word(call.thread, space, WakeWord::from_words(words)?),
+            WakeAndWait::LABEL => {
+                return self.wake_and_wait(call.thread, space, WakeAndWait::from_words(words)?);
+            }
             _ => {}
         }
         if is_answered_with_a_handle(label) && self.process_of(call.thread).1.handles.room() < 1 {

@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::platform::{Guarded, Platform};
 use crate::thread::{Queue, State, Thread, ThreadId};
 use abi::Errno;
-use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeWord};
+use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeAndWait, WakeWord};
 use mm::{SpaceId, WordName};
 use slots::trie::{Below, Node, Trie};
 use slots::{Id, Slot, Slots};
@@ -126,20 +126,58 @@ impl<P: Platform> Kernel<P> {
         let name = memory.word(space, wait.address)?;
         let found = memory.value(name);
         drop(memory);
-        if found != wait.expected {
+        self.wait_if(thread, name, found == wait.expected, wait.deadline)
+    }
+
+    pub(super) fn wake_and_wait(
+        &mut self,
+        thread: ThreadId,
+        space: SpaceId,
+        both: WakeAndWait,
+    ) -> Result<Outcome, Errno> {
+        let memory = self.memory.lock();
+        let woken = memory.word(space, both.woken)?;
+        let name = if both.address == both.woken {
+            woken
+        } else {
+            memory.word(space, both.address)?
+        };
+        let found = memory.value(name);
+        drop(memory);
+        // Before it could be the caller.
+        let first = self.words.find(woken);
+        let first = first.and_then(|word| Some((word, self.words.first(word)?)));
+        let outcome = self.wait_if(thread, name, found == both.expected, both.deadline);
+        if let Some((word, waiter)) = first {
+            self.words.remove(&mut self.threads, word, waiter);
+            self.forget_deadline(waiter);
+            self.resume(waiter);
+        }
+        outcome
+    }
+
+    /// Lets `thread`, which runs, wait for the word of this name, if that is as was `expected`.
+    fn wait_if(
+        &mut self,
+        thread: ThreadId,
+        name: WordName,
+        is_expected: bool,
+        deadline: u64,
+    ) -> Result<Outcome, Errno> {
+        if !is_expected {
             // No refusal that could be put off until something else is done.
             self.fail(thread, Errno::EAGAIN);
             return Ok(Outcome::Answered);
         }
-        if wait.deadline <= self.platform.ticks() {
+        if deadline <= self.platform.ticks() {
             return Err(Errno::ETIMEDOUT);
         }
         // What it finds when it is woken.
         self.answer(thread, ());
         let word = self.words.push(&mut self.threads, name, thread);
         self.thread(thread).state = State::WaitingWord(word);
-        if wait.deadline != FOREVER {
-            self.wait_until(thread, wait.deadline);
+        if deadline != FOREVER {
+            self.wait_until(thread, deadline);
         }
         self.cpu().current = None;
         Ok(Outcome::Waits)

@@ -190,6 +190,19 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
+    /// Lets `thread`, which has waited and is in no queue, go on: in place of the current one, if that waits now.
+    #[inline]
+    pub(crate) fn resume(&mut self, id: ThreadId) {
+        let thread = self.thread(id);
+        thread.state = State::Ready;
+        let home = thread.home;
+        if self.cpu().current.is_none() {
+            self.switch_to(id, home);
+        } else {
+            self.make_ready(id);
+        }
+    }
+
     /// Runs `thread`, which is ready, in no queue, and at home at `home`, in place of the current one, on what
     /// is left of its time slice. If somebody more important waits for this CPU, `thread` waits for its turn.
     #[inline]

@@ -2,7 +2,8 @@
 
 use super::{world, world_on};
 use abi::memory::{
-    FOREVER, MOST_WOKEN, Map, Protection, RegionAttach, RegionCreate, ShmDetach, WaitWord, WakeWord,
+    FOREVER, MOST_WOKEN, Map, Protection, RegionAttach, RegionCreate, ShmDetach, WaitWord, WakeAndWait,
+    WakeWord,
 };
 use abi::process::{Close, End, Exit, Fork, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode};
@@ -35,6 +36,20 @@ fn wait(world: &mut World, address: u64, expected: u32) -> Next {
 fn wake(world: &mut World, address: u64, count: u32) -> Result<u32, Errno> {
     let answer = world.call(Handle::MEMORY, WakeWord { address, count });
     answer.map(|(woken,)| woken)
+}
+
+fn wake_and_wait(world: &mut World, woken: u64, address: u64, expected: u32) -> Next {
+    let both = both(woken, address, expected);
+    world.send(Handle::MEMORY, both, &[], &[])
+}
+
+fn both(woken: u64, address: u64, expected: u32) -> WakeAndWait {
+    WakeAndWait {
+        woken,
+        address,
+        expected,
+        deadline: FOREVER,
+    }
 }
 
 fn attach(world: &mut World, region: Handle, address: u64) {
@@ -321,4 +336,97 @@ fn who_is_killed_while_waiting_with_a_deadline_leaves_both_queues() {
     world.kernel.platform.let_pass(9);
     world.look_up();
     assert_eq!(wake(&mut world, HERE, 1), Ok(0));
+}
+
+#[test]
+fn who_wakes_and_waits_lets_the_one_that_is_woken_go_on_before_others() {
+    let (mut world, ..) = family(world(), 3);
+    for child in [CHILD, OTHER] {
+        world.until(child);
+        wait(&mut world, THERE, 0);
+    }
+    world.until(INIT);
+    assert_eq!(wake_and_wait(&mut world, HERE, HERE + 4, 0), Next::Run(CHILD));
+    assert_eq!(world.answer::<WaitWord>(), Ok(()));
+    assert_eq!(
+        wake(&mut world, THERE + 4, 9),
+        Ok(1),
+        "it waits for the other word"
+    );
+    assert_eq!(wake(&mut world, THERE, 9), Ok(1), "one was woken");
+}
+
+#[test]
+fn two_pass_a_turn_to_and_fro_with_one_word() {
+    let (mut world, ..) = family(world(), 1);
+    world.until(CHILD);
+    wait(&mut world, THERE, 0);
+    for turn in 1..5 {
+        world.store_word(HERE, turn);
+        assert_eq!(wake_and_wait(&mut world, HERE, HERE, turn), Next::Run(CHILD));
+        assert_eq!(wake_and_wait(&mut world, THERE, THERE, turn), Next::Run(INIT));
+        assert_eq!(world.answer::<WakeAndWait>(), Ok(()));
+    }
+}
+
+#[test]
+fn who_wakes_and_finds_the_word_changed_goes_on_and_so_does_the_one_that_is_woken() {
+    let (mut world, ..) = family(world(), 1);
+    world.until(CHILD);
+    wait(&mut world, THERE, 0);
+    assert_eq!(
+        world.call(Handle::MEMORY, both(HERE, HERE + 4, 1)),
+        Err(Errno::EAGAIN)
+    );
+    world.until(CHILD);
+    wait(&mut world, THERE, 0);
+    let late = WakeAndWait {
+        deadline: TICKS,
+        ..both(HERE, HERE + 4, 0)
+    };
+    assert_eq!(world.call(Handle::MEMORY, late), Err(Errno::ETIMEDOUT));
+    world.until(CHILD);
+    assert_eq!(world.answer::<WaitWord>(), Ok(()));
+}
+
+#[test]
+fn who_wakes_and_waits_where_there_is_no_word_wakes_nobody() {
+    let (mut world, ..) = family(world(), 1);
+    world.until(CHILD);
+    wait(&mut world, THERE, 0);
+    for (woken, address, error) in [
+        (HERE, HERE + 2, Errno::EINVAL),
+        (HERE, 0x100, Errno::EFAULT),
+        (HERE + 1, HERE, Errno::EINVAL),
+        (0x100, HERE, Errno::EFAULT),
+    ] {
+        assert_eq!(world.call(Handle::MEMORY, both(woken, address, 0)), Err(error));
+    }
+    assert_eq!(wake(&mut world, HERE, 9), Ok(1));
+}
+
+#[test]
+fn who_wakes_and_waits_until_a_deadline_goes_on_then() {
+    let (mut world, ..) = family(world(), 0);
+    let both = WakeAndWait {
+        deadline: TICKS + 5,
+        ..both(HERE, HERE, 0)
+    };
+    let goes_on = world.send(Handle::MEMORY, both, &[], &[]);
+    assert_eq!(goes_on, Next::Idle, "it does not wake itself");
+    world.kernel.platform.let_pass(5);
+    assert_eq!(world.look_up(), Next::Run(INIT));
+    assert_eq!(world.answer::<WakeAndWait>(), Err(Errno::ETIMEDOUT));
+    assert_eq!(wake(&mut world, HERE, 9), Ok(0));
+}
+
+#[test]
+fn who_is_woken_by_one_that_waits_goes_on_on_the_cpu_of_that_one() {
+    let (mut world, ..) = family(world_on(2), 1);
+    assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
+    attach(&mut world, GIVEN, THERE);
+    assert_eq!(wait(&mut world, THERE, 0), Next::Idle);
+    world.turn_to(0);
+    assert_eq!(wake_and_wait(&mut world, HERE, HERE, 0), Next::Run(CHILD));
+    assert_eq!(world.answer::<WaitWord>(), Ok(()));
 }

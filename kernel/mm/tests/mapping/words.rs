@@ -2,7 +2,7 @@
 
 use crate::common::{World, create_with};
 use abi::Errno;
-use abi::memory::{MemoryRequest, Protection, WaitWord, WakeWord};
+use abi::memory::{MemoryRequest, Protection, WaitWord, WakeAndWait, WakeWord};
 use abi::shm::{AttachFlags, GetFlags};
 
 const PAGE: u64 = 4096;
@@ -130,7 +130,13 @@ fn the_memory_manager_alone_knows_nobody_who_could_wait() {
         deadline: abi::memory::FOREVER,
     });
     let wake = MemoryRequest::WakeWord(WakeWord { address, count: 1 });
-    for request in [wait, wake] {
+    let both = MemoryRequest::WakeAndWait(WakeAndWait {
+        woken: address,
+        address,
+        expected: 0,
+        deadline: abi::memory::FOREVER,
+    });
+    for request in [wait, wake, both] {
         assert_eq!(world.ask(process, request), Err(Errno::ENOSYS));
     }
 }

@@ -283,7 +283,12 @@ impl Play {
             Trap::wake_word(address, picks.of(&[1, 1, 2, 100]))
         } else {
             let soon = self.world.kernel.platform.ticks() + picks.next() % 50;
-            Trap::wait_word(address, picks.of(&[u64::MAX, u64::MAX, soon]))
+            let deadline = picks.of(&[u64::MAX, u64::MAX, soon]);
+            match picks.next() % 4 {
+                0 => Trap::wake_and_wait(address, address, deadline),
+                1 => Trap::wake_and_wait(address ^ 4, address, deadline),
+                _ => Trap::wait_word(address, deadline),
+            }
         });
     }
 

@@ -6,7 +6,7 @@ use abi::console::{ConsoleRequest, SignalInterrupt};
 use abi::device::{DeviceRequest, Listen};
 use abi::memory::{
     Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, ShmAttach, ShmGet,
-    Unmap, WaitWord, WakeWord,
+    Unmap, WaitWord, WakeAndWait, WakeWord,
 };
 use abi::process::{
     Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, HandleFaults, Kill,
@@ -234,6 +234,17 @@ impl Trap {
             deadline,
         };
         Self::call(Handle::MEMORY, WaitWord::LABEL, wait.into_words())
+    }
+
+    /// The same, but wakes somebody before.
+    pub fn wake_and_wait(woken: u64, address: u64, deadline: u64) -> Self {
+        let both = WakeAndWait {
+            woken,
+            address,
+            expected: 0,
+            deadline,
+        };
+        Self::call(Handle::MEMORY, WakeAndWait::LABEL, both.into_words())
     }
 
     pub fn wake_word(address: u64, count: u32) -> Self {

@@ -5,7 +5,7 @@
 
 use crate::Error;
 use crate::atomic::{AtomicU32, Ordering};
-use crate::sync::{Held, Lock, in_time, wait, wait_until, wake, wake_all};
+use crate::sync::{Held, in_time, wake, wake_all};
 use crate::time::Instant;
 
 /// A condition variable, as one process or thread knows it: a word that all who use it share.
@@ -42,10 +42,10 @@ impl<'a> Condvar<'a> {
     /// Makes the lock free, waits to be notified, and takes the lock again. May come back for no reason at all.
     ///
     /// # Errors
-    /// As [`wait`]. The lock is not held then.
+    /// As [`wait`](crate::sync::wait). The lock is not held then.
     pub fn wait<'l>(&self, held: Held<'l>) -> Result<Held<'l>, Error> {
-        let (lock, seen) = self.release(held);
-        wait(self.word, seen)?;
+        let (lock, seen) = (held.lock(), self.seen());
+        held.release_and_wait(self.word, seen)?;
         lock.lock()
     }
 
@@ -70,8 +70,8 @@ impl<'a> Condvar<'a> {
     /// # Errors
     /// The same.
     pub fn wait_until<'l>(&self, held: Held<'l>, moment: Instant) -> Result<(Held<'l>, bool), Error> {
-        let (lock, seen) = self.release(held);
-        let is_in_time = in_time(wait_until(self.word, seen, moment))?;
+        let (lock, seen) = (held.lock(), self.seen());
+        let is_in_time = in_time(held.release_and_wait_until(self.word, seen, moment))?;
         Ok((lock.lock()?, is_in_time))
     }
 
@@ -98,11 +98,8 @@ impl<'a> Condvar<'a> {
         self.word.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Makes the lock free. Answers with what to take it again, and what the word was under it.
-    fn release<'l>(&self, held: Held<'l>) -> (Lock<'l>, u32) {
-        let seen = self.word.load(Ordering::Relaxed);
-        let lock = held.lock();
-        drop(held);
-        (lock, seen)
+    /// What the word is under the lock.
+    fn seen(&self) -> u32 {
+        self.word.load(Ordering::Relaxed)
     }
 }

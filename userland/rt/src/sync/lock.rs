@@ -10,7 +10,8 @@
 
 use crate::Error;
 use crate::atomic::{AtomicU32, Ordering};
-use crate::sync::{wait, wake};
+use crate::sync::{wait, wait_until, wake, wake_and_wait, wake_and_wait_until};
+use crate::time::Instant;
 use abi::process::Pid;
 
 const FREE: u32 = 0;
@@ -48,6 +49,13 @@ pub struct Lock<'a> {
 #[must_use = "the lock is free again when this is dropped"]
 pub struct Held<'a> {
     lock: Lock<'a>,
+}
+
+/// Whether anybody waits for a lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiters {
+    Perhaps,
+    None,
 }
 
 impl<'a> Lock<'a> {
@@ -125,6 +133,16 @@ impl<'a> Lock<'a> {
         drop(Held { lock: *self });
     }
 
+    /// Makes the lock free. Answers whether one who waits for that is to be woken.
+    fn free(&self) -> Waiters {
+        // Release: the next holder sees what this one did.
+        if self.word.swap(FREE, Ordering::Release) & CONTENDED != 0 {
+            Waiters::Perhaps
+        } else {
+            Waiters::None
+        }
+    }
+
     fn replace(&self, found: u32, with: u32) -> bool {
         let exchanged = self
             .word
@@ -138,15 +156,49 @@ impl<'a> Held<'a> {
     pub(crate) const fn lock(&self) -> Lock<'a> {
         self.lock
     }
+
+    /// Makes the lock free, and waits for `word`, if it is `expected`.
+    ///
+    /// # Errors
+    /// As [`wait`].
+    pub(crate) fn release_and_wait(self, word: &AtomicU32, expected: u32) -> Result<(), Error> {
+        let lock = self.into_lock();
+        match lock.free() {
+            Waiters::Perhaps => wake_and_wait(lock.word, word, expected),
+            Waiters::None => wait(word, expected),
+        }
+    }
+
+    /// The same, not longer than until `moment`.
+    ///
+    /// # Errors
+    /// As [`wait_until`].
+    pub(crate) fn release_and_wait_until(
+        self,
+        word: &AtomicU32,
+        expected: u32,
+        moment: Instant,
+    ) -> Result<(), Error> {
+        let lock = self.into_lock();
+        match lock.free() {
+            Waiters::Perhaps => wake_and_wait_until(lock.word, word, expected, moment),
+            Waiters::None => wait_until(word, expected, moment),
+        }
+    }
+
+    /// The lock, which goes on being held.
+    const fn into_lock(self) -> Lock<'a> {
+        let lock = self.lock;
+        core::mem::forget(self);
+        lock
+    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let word = self.lock.word;
-        // Release: the next holder sees what this one did.
-        if word.swap(FREE, Ordering::Release) & CONTENDED != 0 {
+        if self.lock.free() == Waiters::Perhaps {
             // It can fail only if there is no memory manager to ask, and then nobody could wait either.
-            wake(word, 1).ok();
+            wake(self.lock.word, 1).ok();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A word that is waited for: the kernel compares it, and keeps a queue for it.
 
 use crate::Error;
-use crate::sys::memory::{wait_word, wake_word};
+use crate::sys::memory;
 use crate::time::Instant;
 use abi::Errno;
 use abi::memory::{FOREVER, MOST_WOKEN};
@@ -36,7 +36,7 @@ impl Word for AtomicU64 {
 /// # Errors
 /// As [`abi::memory::WaitWord`], but for `EAGAIN`, which is no error.
 pub fn wait(word: &impl Word, expected: u32) -> Result<(), Error> {
-    changed_is_woken(wait_word(word.address(), expected, FOREVER))
+    changed_is_woken(memory::wait_word(word.address(), expected, FOREVER))
 }
 
 /// The same, but not longer than until `moment`.
@@ -44,7 +44,7 @@ pub fn wait(word: &impl Word, expected: u32) -> Result<(), Error> {
 /// # Errors
 /// The same, and `ETIMEDOUT`.
 pub fn wait_until(word: &impl Word, expected: u32, moment: Instant) -> Result<(), Error> {
-    changed_is_woken(wait_word(word.address(), expected, moment.ticks))
+    changed_is_woken(memory::wait_word(word.address(), expected, moment.ticks))
 }
 
 fn changed_is_woken(waited: Result<(), Error>) -> Result<(), Error> {
@@ -71,7 +71,31 @@ pub(crate) fn in_time(waited: Result<(), Error>) -> Result<bool, Error> {
 /// # Errors
 /// As [`abi::memory::WakeWord`].
 pub fn wake(word: &impl Word, count: u32) -> Result<u32, Error> {
-    wake_word(word.address(), count)
+    memory::wake_word(word.address(), count)
+}
+
+/// Wakes one of those who wait for `woken`, if there is any, and [waits](wait) for `word`, which may be the same: for
+/// less than both cost apart. The one that is woken goes on at once.
+///
+/// # Errors
+/// As [`wait`] and [`wake`].
+pub fn wake_and_wait(woken: &impl Word, word: &impl Word, expected: u32) -> Result<(), Error> {
+    let (woken, address) = (woken.address(), word.address());
+    changed_is_woken(memory::wake_and_wait(woken, address, expected, FOREVER))
+}
+
+/// The same, but waits not longer than until `moment`.
+///
+/// # Errors
+/// The same, and `ETIMEDOUT`.
+pub fn wake_and_wait_until(
+    woken: &impl Word,
+    word: &impl Word,
+    expected: u32,
+    moment: Instant,
+) -> Result<(), Error> {
+    let (woken, address) = (woken.address(), word.address());
+    changed_is_woken(memory::wake_and_wait(woken, address, expected, moment.ticks))
 }
 
 /// Wakes all who wait for `word`.

@@ -8,7 +8,8 @@ use crate::{Error, Incoming, Outgoing};
 use abi::memory::{
     ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, Move, Protect, Protection,
     ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish, Relocate,
-    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord, WakeWord,
+    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord, WakeAndWait,
+    WakeWord,
 };
 use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use abi::{Handle, Rights};
@@ -251,4 +252,19 @@ pub fn wait_word(address: u64, expected: u32, deadline: u64) -> Result<(), Error
 #[inline]
 pub fn wake_word(address: u64, count: u32) -> Result<u32, Error> {
     call(Handle::MEMORY, WakeWord { address, count }).map(|(woken,)| woken)
+}
+
+/// As [`WakeAndWait`].
+///
+/// # Errors
+/// As [`WakeAndWait`].
+#[inline]
+pub fn wake_and_wait(woken: u64, address: u64, expected: u32, deadline: u64) -> Result<(), Error> {
+    let request = WakeAndWait {
+        woken,
+        address,
+        expected,
+        deadline,
+    };
+    call(Handle::MEMORY, request)
 }

@@ -5,7 +5,7 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::time::Instant;
 use loom::sync::{Condvar, Mutex};
 
-pub use crate::lock::{Held, Lock};
+pub use crate::lock::Held;
 
 /// Looking more often finds what looking once might.
 pub const LOOKS: usize = 1;
@@ -71,6 +71,17 @@ pub fn wake(word: &impl Word, count: u32) -> Result<u32, Error> {
 
 pub fn wake_all(word: &impl Word) -> Result<(), Error> {
     wake(word, u32::MAX).map(|_| ())
+}
+
+/// With time for others in between, as the kernel has none.
+pub fn wake_and_wait(woken: &impl Word, word: &impl Word, expected: u32) -> Result<(), Error> {
+    wake(woken, 1)?;
+    wait(word, expected)
+}
+
+/// It is too late at once.
+pub fn wake_and_wait_until(woken: &impl Word, _: &impl Word, _: u32, _: Instant) -> Result<(), Error> {
+    wake(woken, 1).map(|_| ())
 }
 
 /// It is too late at once.

@@ -7,7 +7,7 @@
 use abi::console::{ConsoleRequest, Read, Write};
 use abi::layout::{AREA_END, AREA_START};
 use abi::memory::{
-    LowerQuota, Map, MapFlags, MemoryRequest, Protect, RegionAttach, ShmAttach, Unmap, WaitWord,
+    LowerQuota, Map, MapFlags, MemoryRequest, Protect, RegionAttach, ShmAttach, Unmap, WaitWord, WakeAndWait,
 };
 use abi::process::{Become, Close, CreateThread, Exit, ExitThread, Fork, ProcessRequest, Sleep, Wait};
 use abi::shm::AttachFlags;
@@ -158,7 +158,7 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
         Close::LABEL => is(Handle::SELF) && kept.iter().any(|kept| word0 == u64::from(kept.raw())),
         // Waits for somebody to type; prints what is not worth reading.
         Read::LABEL | Write::LABEL => is(Handle::CONSOLE),
-        WaitWord::LABEL | LowerQuota::LABEL => is(Handle::MEMORY),
+        WaitWord::LABEL | WakeAndWait::LABEL | LowerQuota::LABEL => is(Handle::MEMORY),
         Unmap::LABEL | Protect::LABEL => is(Handle::MEMORY) && (low(word0) || word1 > 1 << 40),
         ShmAttach::LABEL => {
             let replaces = AttachFlags::from_bits_retain(word2 as u32).contains(AttachFlags::REMAP);
