@@ -15,6 +15,8 @@ use boards::{Board, Cpu, EnableMethod, RegisterBlock};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use device::BadRegisters;
+use kcore::MAX_CPUS;
+use mm::Spare;
 
 /// Seconds that a CPU may take from its firmware to the kernel.
 const PATIENCE: u64 = 2;
@@ -103,6 +105,23 @@ fn kernel_secondary() -> ! {
         cpu::wait_for_event();
     }
     trap::run_other()
+}
+
+/// What CPUs zero without a lock, by number.
+static SPARES: [Spare; MAX_CPUS] = [const { Spare::none() }; MAX_CPUS];
+
+/// The spares that CPUs are to have. One that is alone waits for no lock, and needs none.
+pub fn spares() -> &'static [Spare] {
+    match PerCpu::all().count() {
+        1 => &[],
+        count => SPARES.get(..count).unwrap_or(&SPARES),
+    }
+}
+
+/// That of this CPU.
+#[inline]
+pub fn spare() -> &'static Spare {
+    &SPARES[PerCpu::current().id().index()]
 }
 
 /// Between two pieces of work, without the lock: long enough for a CPU that waits for it to take it.

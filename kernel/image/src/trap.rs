@@ -11,6 +11,7 @@ use crate::machine::{self, Machine, Memory, MemoryLock, Place};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
+use aarch64::mmu::direct_map;
 use aarch64::sync::{Guard, Held, Lock, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Tag, Words6};
@@ -59,6 +60,7 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
         panic!("the memory system reported an error during boot (syndrome {syndrome:#x})");
     }
     MEMORY.call_once(|| memory);
+    with_memory(|memory| memory.give_spares(cpus::spares()));
     let mut held = Held::nothing();
     *KERNEL.lock(&mut held).0 = Some(kernel);
     cpus::open();
@@ -224,7 +226,9 @@ fn touch(registers: NonNull<Registers>, fault: syndrome::Fault) -> Touched {
     let (Some((address, access)), Some(space)) = (touched(fault), machine::space_of(registers)) else {
         return Touched::Not;
     };
-    match with_memory(|memory| memory.fault(space, address, access)) {
+    let spare = cpus::spare();
+    spare.zero(direct_map::zero);
+    match with_memory(|memory| memory.on(spare).fault(space, address, access)) {
         Ok(()) => Touched::Served,
         Err(_) => Touched::Not,
     }

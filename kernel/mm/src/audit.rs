@@ -443,6 +443,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     fn audit_totals(&self) -> Result<(), Broken> {
         let (mut used, mut promised, mut vmas, mut shares) = (self.in_runs, 0, 0, 0);
+        used += self.frames.spares();
         for (_, space) in self.spaces.iter() {
             used += 1 + space.tables.present + space.pages.present;
             promised += space.tables.promise.frames() + space.pages.promise.frames();

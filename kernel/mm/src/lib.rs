@@ -79,6 +79,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod atomic;
 mod attach;
 mod audit;
 mod change;
@@ -122,7 +123,7 @@ mod word;
 pub use account::Account;
 pub use audit::Broken;
 pub use fault::{Access, FaultCause, VmaFacts, VmaKind};
-pub use frame::{Ahead, BadRam, MOST_RANGES, frame_words};
+pub use frame::{Ahead, BadRam, MOST_RANGES, Spare, frame_words};
 pub use identity::{Credential, Gid, Identity, Seconds, Uid};
 pub use job::{Job, STEP_FRAMES};
 pub use limits::{Limits, Orphans};

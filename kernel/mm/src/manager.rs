@@ -1,7 +1,7 @@
 //! The memory manager as a whole: its parts, its storage, its counts.
 
 use crate::account::{Account, Accounts};
-use crate::frame::{Ahead, BadRam, Frames, NeverMapped};
+use crate::frame::{Ahead, BadRam, Frames, NeverMapped, Spare};
 use crate::identity::{Credential, Identity};
 use crate::limits::Limits;
 use crate::mmu::Mmu;
@@ -138,6 +138,18 @@ impl<M: Mmu> MemoryManager<M> {
     pub fn give_back_run(&mut self, run: FrameRange) {
         self.in_runs -= run.count();
         self.frames.give_back_run(run, &NeverMapped);
+    }
+
+    /// Gives these CPUs, which have none, a [`Spare`] each, as far as there are frames that nobody was promised.
+    pub fn give_spares(&mut self, spares: &'static [Spare]) {
+        self.frames.give_spares(spares);
+    }
+
+    /// The memory manager as the CPU with this spare enters it.
+    #[inline]
+    pub fn on(&mut self, spare: &'static Spare) -> &mut Self {
+        self.frames.use_spare(spare);
+        self
     }
 
     /// Zeroes some free frames, so that a first touch finds one ready: for a CPU that has nothing else to

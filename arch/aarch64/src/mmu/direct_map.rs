@@ -97,7 +97,7 @@ fn write_bytes(at: usize, from: &[u8]) {
 
 /// Fills `frame` with zeroes, before every later store for all observers: a translation to it that
 /// is published afterwards never shows what was there.
-pub(crate) fn zero(frame: Frame) {
+pub fn zero(frame: Frame) {
     zero_bytes(frame, GRANULE as usize);
 }
 

@@ -16,9 +16,11 @@ mod pool;
 mod ram;
 mod run;
 mod sharers;
+mod spare;
 
 pub use ram::{BadRam, MOST_RANGES};
 pub(crate) use sharers::{Left, Shared};
+pub use spare::Spare;
 
 use crate::mmu::{Flushed, FrameSource, Mmu};
 use abi::Errno;
@@ -144,7 +146,14 @@ pub(crate) struct Frames {
     /// Never more blocks than the allocator has.
     promised_blocks: u64,
     sharers: Sharers,
+    /// Of all CPUs.
+    spares: &'static [Spare],
+    /// Of the CPU that has the lock, or had it last.
+    spare: &'static Spare,
 }
+
+/// For a CPU without a spare.
+static NO_SPARE: Spare = Spare::none();
 
 impl Frames {
     /// The frames of `ranges`, all free. `words` are [`frame_words`] or more.
@@ -171,6 +180,8 @@ impl Frames {
             promised: 0,
             promised_blocks: 0,
             sharers: Sharers::new(counts),
+            spares: &[],
+            spare: &NO_SPARE,
         })
     }
 
@@ -206,9 +217,7 @@ impl Frames {
     /// Promises `blocks` blocks, and `frames` frames besides.
     pub fn promise_blocks(&mut self, blocks: u64, frames: u64) -> Result<Promise, OutOfFrames> {
         if self.buddy.whole() - self.promised_blocks < blocks {
-            // What is at hand, or in the pool, may be all that its block lacks.
-            self.put_away();
-            self.empty_pool();
+            self.gather();
         }
         if self.buddy.whole() - self.promised_blocks < blocks {
             return Err(OutOfFrames);
@@ -246,10 +255,13 @@ impl Frames {
     ///
     /// # Panics
     /// If the promise is worth nothing.
-    #[inline]
+    #[inline(always)] // into each of the few that take one, which are what touches cost
     pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, promise: &mut Promise) -> Frame {
         let Some(position) = self.pool.pop() else {
             let frame = self.take(promise);
+            if let Some(zeroed) = self.spare.exchange(frame) {
+                return zeroed;
+            }
             mmu.zero(frame);
             return frame;
         };
@@ -334,8 +346,7 @@ impl Frames {
             .filter(|&size| count > 0 && size <= LARGEST_BLOCK)
             .ok_or(OutOfFrames)?;
         let order = size.ilog2() as usize;
-        self.put_away();
-        self.empty_pool();
+        self.gather();
         let broken = if self.buddy.has_between(order, BLOCK_ORDER) {
             0
         } else {
@@ -406,6 +417,44 @@ impl Frames {
         while let Some(run) = self.pool.pop_run() {
             self.buddy.give_back_range(run.start(), run.count());
         }
+    }
+
+    /// Gives the allocator what may be all that a block lacks: what is at hand, the pool, and spares, for which it takes
+    /// frames from where blocks are broken up already.
+    #[cold]
+    fn gather(&mut self) {
+        self.put_away();
+        self.empty_pool();
+        let mut lacking = 0;
+        for frame in self.spares.iter().filter_map(Spare::take) {
+            self.buddy.give_back(self.position_of(frame), 0);
+            lacking += 1;
+        }
+        for spare in self.spares.iter().filter(|spare| !spare.is_there()).take(lacking) {
+            // Of the smallest free block. None that is promised is broken up: more frames are free than promised.
+            let position = self.buddy.take_block(0).expect("as many were given back");
+            spare.give(self.ram.frame(position));
+        }
+    }
+
+    /// Gives these CPUs, which have none, a spare each, as far as there are frames.
+    pub fn give_spares(&mut self, spares: &'static [Spare]) {
+        self.spares = spares;
+        for spare in spares {
+            let Ok(mut promise) = self.promise(1) else { return };
+            spare.give(self.take(&mut promise));
+        }
+    }
+
+    /// Lets what follows use this spare.
+    #[inline]
+    pub fn use_spare(&mut self, spare: &'static Spare) {
+        self.spare = spare;
+    }
+
+    /// How many frames are spares.
+    pub fn spares(&self) -> u64 {
+        self.spares.iter().filter(|spare| spare.is_there()).count() as u64
     }
 
     /// Gives a frame back whose owner may need another one: `promise` grows by one.

@@ -479,6 +479,7 @@ impl World {
     /// for more pages than the machine can check one against all.
     pub fn touch(&mut self, process: SpaceId, address: u64, pages: u64) {
         for page in 0..pages {
+            self.change_cpu();
             let served = self
                 .mm
                 .fault(process, VirtAddr::new(address + page * PAGE), Access::Write);
@@ -503,6 +504,7 @@ impl World {
                 Err(Fault::NotUser) => return Err(FaultCause::Unmapped),
                 Err(Fault::Translation(_) | Fault::Permission(_)) => {}
             }
+            self.change_cpu();
             let served = self.mm.fault(process, VirtAddr::new(address), access);
             self.check();
             served?;

@@ -3,8 +3,10 @@
 use abi::process::Pid;
 use addr::{Frame, FrameRange, PageCount};
 use machine::{Machine, Speculation};
+use mm::mmu::Mmu;
 use mm::{
-    Credential, Identity, KeyBucket, Limits, MemoryManager, Region, Space, SpaceId, Storage, Vma, frame_words,
+    Credential, Identity, KeyBucket, Limits, MemoryManager, Region, Space, SpaceId, Spare, Storage, Vma,
+    frame_words,
 };
 use slots::Slot;
 
@@ -19,6 +21,9 @@ pub struct World {
     pub pids: Vec<(SpaceId, Pid)>,
     /// Whether everything is checked after every step.
     pub thorough: bool,
+    /// Of the CPUs that touches come from, one after the other.
+    pub spares: &'static [Spare],
+    pub turn: usize,
 }
 
 const RAM_START: Frame = Frame::from_number(0x4_0000);
@@ -96,6 +101,24 @@ impl World {
             next_pid: 2,
             pids: vec![(root, pid)],
             thorough,
+            spares: &[],
+            turn: 0,
+        }
+    }
+
+    /// The same world, with so many CPUs that have a spare each.
+    pub fn with_spares(mut self, cpus: usize) -> Self {
+        self.spares = (0..cpus).map(|_| Spare::none()).collect::<Vec<_>>().leak();
+        self.mm.give_spares(self.spares);
+        self
+    }
+
+    /// The next CPU serves a touch, with its spare if there are any.
+    pub fn change_cpu(&mut self) {
+        self.turn += 1;
+        if let Some(spare) = self.spares.get(self.turn % self.spares.len().max(1)) {
+            spare.zero(|frame| self.mm.mmu_mut().zero(frame));
+            self.mm.on(spare);
         }
     }
 }

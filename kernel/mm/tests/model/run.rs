@@ -31,7 +31,8 @@ impl Run {
             frames,
             vmas: 400,
             ..Size::USUAL
-        });
+        })
+        .with_spares(2);
         let at_start = world.mm.frame_counts();
         let processes = (0..PROCESSES).map(|_| world.process()).collect();
         let mut reference = Reference::default();
