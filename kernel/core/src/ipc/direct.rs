@@ -127,6 +127,10 @@ impl<P: Platform> Kernel<P> {
         if !keeps_priority || cpu.ready.outranks(Some(to.priority)) {
             return None;
         }
+        // Nobody who waits for another CPU is more important than the server.
+        if from.priority.outranks(Some(to.priority)) {
+            return None;
+        }
         let waits = matches!(to.state, State::AwaitingAnswer { server: awaited, .. } if awaited == server);
         if !waits || to.home != here || !to.may_run_on(here) || to.deadline.is_taken() {
             return None;

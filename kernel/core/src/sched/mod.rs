@@ -204,13 +204,14 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Runs `thread`, which is ready, in no queue, and at home at `home`, in place of the current one, on what
-    /// is left of its time slice. If somebody more important waits for this CPU, `thread` waits for its turn.
+    /// is left of its time slice. If somebody more important waits, here or elsewhere, `thread` waits for its turn.
     #[inline]
     pub(crate) fn switch_to(&mut self, thread: ThreadId, home: CpuId) {
         let (priority, may_run) = (self.thread(thread).priority, self.may_run(thread, self.cpus.here));
         let cpu = self.cpus.this();
-        let is_next = may_run && !cpu.ready.outranks(Some(priority));
+        let is_outranked_here = cpu.ready.outranks(Some(priority));
         cpu.current = None;
+        let is_next = may_run && !is_outranked_here && !self.is_outranked_elsewhere(priority);
         if home == self.cpus.here && is_next {
             self.cpu().current = Some(thread);
         } else if is_next && self.cpus[home].lets_go(thread) {
@@ -218,6 +219,11 @@ impl<P: Platform> Kernel<P> {
         } else {
             self.make_ready(thread);
         }
+    }
+
+    /// Whether this CPU, which could as well take it, lets somebody more important wait for another one.
+    fn is_outranked_elsewhere(&self, priority: Priority) -> bool {
+        !self.cpus.is_alone() && self.cpus.wanted(Some(priority)).next().is_some()
     }
 
     #[cold]

@@ -93,6 +93,13 @@ impl Scene {
         self.running()
     }
 
+    /// The running thread, on a CPU that nobody else runs on then; it is the first CPU's turn.
+    fn operate_alone(&mut self, operation: Operation) {
+        self.world.trap(operation as u64, SERVICE.raw().into(), 0x900, [1; 6]);
+        assert_eq!(self.world.running, None);
+        self.world.turn_to(0);
+    }
+
     fn receive(&mut self) -> u32 {
         self.operate(Operation::Receive, SERVICE)
     }
@@ -496,6 +503,23 @@ fn a_cpu_takes_somebody_more_important_from_another_before_its_own() {
     let mut both = [runs(&scene, 0), runs(&scene, 1)];
     both.sort_unstable();
     assert_eq!(both, [Some(first), Some(other)], "and not {low}");
+}
+
+#[test]
+fn who_is_answered_does_not_go_on_before_somebody_more_important_on_another_cpu() {
+    let mut scene = Scene::on(2);
+    scene.set_priority(Handle::SELF, 200);
+    let server = scene.child(HIGH);
+    scene.world.give_turn(1);
+    scene.operate_alone(Operation::Receive);
+    let client = scene.child(LOW);
+    scene.world.give_turn(1);
+    assert_eq!(scene.call(), server);
+    scene.world.turn_to(0);
+    let middle = scene.child(MIDDLE);
+    scene.world.turn_to(1);
+    assert_eq!(scene.running(), server, "{client} waits for it");
+    assert_eq!(scene.reply_receive(), middle);
 }
 
 #[test]
