@@ -16,7 +16,9 @@ use crate::handle::OwnedHandle;
 use crate::ipc::{Endpoint, Message, ask};
 use crate::spawn::{Command, Loaded, SpawnError, fork};
 use crate::sys::process;
+use crate::time::Instant;
 use crate::{Error, Failure, Incoming, Outcome, Outgoing, call};
+use abi::memory::{MemoryRequest, WaitWord, WakeAndWait};
 use abi::process::End;
 use abi::{Badge, Errno, Handle, IpcError, Label, Request, Rights, Words, Words6};
 
@@ -49,7 +51,8 @@ pub struct Memory {
 
 impl Memory {
     /// Does what the program asks, as if it had asked the kernel itself. What comes back besides words goes to the
-    /// program too.
+    /// program too. Who asks to wait for a word gets `EAGAIN` if it would have to, because this program serves others,
+    /// who may be the ones that are waited for.
     ///
     /// # Errors
     /// What the kernel answers.
@@ -58,14 +61,10 @@ impl Memory {
             bytes: asked.sent.bytes(),
             handles: asked.sent.handles(),
         };
-        let answer = ask(
-            self.handle.get(),
-            asked.label,
-            asked.words,
-            outgoing,
-            &mut self.reply,
-        );
+        let (words, until) = without_waiting(asked.label, asked.words);
+        let answer = ask(self.handle.get(), asked.label, words, outgoing, &mut self.reply);
         answer.map_err(|error| match error {
+            Error::Refused(Errno::ETIMEDOUT) if Instant::now().ticks() < until => Errno::EAGAIN,
             Error::Refused(errno) => errno,
             // The program has ended meanwhile, so that nobody will see this.
             Error::Ipc(_) | Error::Garbled => Errno::ESRCH,
@@ -83,6 +82,18 @@ impl Memory {
     /// Bytes that came with the answer to what was forwarded last.
     pub fn replied(&self) -> &[u8] {
         self.reply.bytes()
+    }
+}
+
+/// The words of a request, with a deadline that has passed in place of its own if it has one, and its own.
+fn without_waiting(label: Label, words: Words6) -> (Words6, u64) {
+    let deadline = 0;
+    match MemoryRequest::decode(label, &words) {
+        Ok(MemoryRequest::WaitWord(wait)) => (WaitWord { deadline, ..wait }.into_words(), wait.deadline),
+        Ok(MemoryRequest::WakeAndWait(both)) => {
+            (WakeAndWait { deadline, ..both }.into_words(), both.deadline)
+        }
+        _ => (words, deadline),
     }
 }
 
@@ -202,5 +213,58 @@ fn close(handles: &[Handle]) {
     for &handle in handles {
         // It came with a message, so it is there.
         process::close(handle).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Memory};
+    use crate::handle::OwnedHandle;
+    use crate::{Incoming, fake};
+    use abi::memory::{FOREVER, MemoryRequest, WaitWord, WakeAndWait};
+    use abi::{Errno, Handle, Tag};
+
+    /// What a program is answered that asks for this where the word is as it expects. The kernel is asked not to wait.
+    fn answer(request: MemoryRequest) -> Result<[u64; 6], Errno> {
+        fake::install(|sent, _| {
+            let words = [sent[2], sent[3], sent[4], sent[5], sent[6], sent[7]];
+            let label = Tag::decode(sent[1]).expect("well-formed").label();
+            let deadline = match MemoryRequest::decode(label, &words).expect("a request") {
+                MemoryRequest::WaitWord(wait) => wait.deadline,
+                MemoryRequest::WakeAndWait(both) => both.deadline,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(deadline, 0);
+            [0, Errno::ETIMEDOUT as u64, 0, 0, 0, 0, 0, 0, 0]
+        });
+        let mut memory = Memory {
+            handle: OwnedHandle::new(Handle::MEMORY),
+            reply: Incoming::new(),
+        };
+        let (label, words) = request.encode();
+        let sent = &Incoming::new();
+        let answer = memory.forward(&Asked { label, words, sent });
+        core::mem::forget(memory);
+        answer
+    }
+
+    #[test]
+    fn who_would_wait_for_a_word_is_told_to_look_again_until_the_deadline() {
+        let wait = |deadline| {
+            MemoryRequest::WaitWord(WaitWord {
+                address: 0x1000,
+                expected: 1,
+                deadline,
+            })
+        };
+        assert_eq!(answer(wait(FOREVER)), Err(Errno::EAGAIN));
+        assert_eq!(answer(wait(0)), Err(Errno::ETIMEDOUT));
+        let both = WakeAndWait {
+            woken: 0x2000,
+            address: 0x1000,
+            expected: 1,
+            deadline: FOREVER,
+        };
+        assert_eq!(answer(MemoryRequest::WakeAndWait(both)), Err(Errno::EAGAIN));
     }
 }
