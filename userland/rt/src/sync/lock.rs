@@ -133,6 +133,15 @@ impl<'a> Lock<'a> {
         drop(Held { lock: *self });
     }
 
+    /// The answer of a request that should have woken who waits for this lock as well. If its other half was refused,
+    /// it has not.
+    fn woken(&self, answer: Result<(), Error>) -> Result<(), Error> {
+        answer.inspect_err(|_| {
+            // As for `drop`: it can fail only where nobody could wait.
+            wake(self.word, 1).ok();
+        })
+    }
+
     /// Makes the lock free. Answers whether one who waits for that is to be woken.
     fn free(&self) -> Waiters {
         // Release: the next holder sees what this one did.
@@ -164,7 +173,7 @@ impl<'a> Held<'a> {
     pub(crate) fn release_and_wait(self, word: &AtomicU32, expected: u32) -> Result<(), Error> {
         let lock = self.into_lock();
         match lock.free() {
-            Waiters::Perhaps => wake_and_wait(lock.word, word, expected),
+            Waiters::Perhaps => lock.woken(wake_and_wait(lock.word, word, expected)),
             Waiters::None => wait(word, expected),
         }
     }
@@ -181,7 +190,7 @@ impl<'a> Held<'a> {
     ) -> Result<(), Error> {
         let lock = self.into_lock();
         match lock.free() {
-            Waiters::Perhaps => wake_and_wait_until(lock.word, word, expected, moment),
+            Waiters::Perhaps => lock.woken(wake_and_wait_until(lock.word, word, expected, moment)),
             Waiters::None => wait_until(word, expected, moment),
         }
     }
