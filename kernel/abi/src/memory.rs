@@ -336,8 +336,8 @@ requests! {
         } -> (u32,);
         /// Wakes who has waited longest for the word at `woken`, if anybody does, and then waits as `WaitWord` does:
         /// for who passes a turn on and waits for the next, or leaves a lock to wait for what others do under it. The
-        /// one that is woken goes on at once, in place of the caller. Whatever the answer is, but for `EINVAL` and
-        /// `EFAULT`, it was woken.
+        /// one that is woken goes on in place of the caller, unless somebody more important waits. It was woken also if
+        /// the answer is `EAGAIN` or `ETIMEDOUT`, and not if it is `EINVAL` or `EFAULT`.
         ///
         /// As for `WaitWord`; `EINVAL`, `EFAULT` of `woken`, too.
         WakeAndWait = 0x22c {

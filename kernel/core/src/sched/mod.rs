@@ -2,7 +2,7 @@
 //!
 //! Each thread has a home, the CPU that it runs on, and waits for in that CPU's queue. It gets another
 //! home when that one lets it go (`Cpu::lets_go`): because another CPU has nothing to do, or because it
-//! is sent a message, or an answer, there.
+//! is sent a message, or an answer, there, or woken by one that waits instead.
 
 mod account;
 mod affinity;

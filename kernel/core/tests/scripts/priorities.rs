@@ -95,7 +95,8 @@ impl Scene {
 
     /// The running thread, on a CPU that nobody else runs on then; it is the first CPU's turn.
     fn operate_alone(&mut self, operation: Operation) {
-        self.world.trap(operation as u64, SERVICE.raw().into(), 0x900, [1; 6]);
+        self.world
+            .trap(operation as u64, SERVICE.raw().into(), 0x900, [1; 6]);
         assert_eq!(self.world.running, None);
         self.world.turn_to(0);
     }

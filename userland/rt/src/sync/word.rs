@@ -75,7 +75,8 @@ pub fn wake(word: &impl Word, count: u32) -> Result<u32, Error> {
 }
 
 /// Wakes one of those who wait for `woken`, if there is any, and [waits](wait) for `word`, which may be the same: for
-/// less than both cost apart. The one that is woken goes on at once.
+/// less than both cost apart. The one that is woken goes on in place of
+/// this thread, unless somebody more important waits.
 ///
 /// # Errors
 /// As [`wait`] and [`wake`].
