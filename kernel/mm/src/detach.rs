@@ -9,7 +9,7 @@ use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::MOST_PAGES;
 use crate::space::{Space, SpaceId};
-use crate::vma::{VmaId, VmaState, Vmas, existing};
+use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, existing};
 use abi::Errno;
 use abi::memory::ShmDetach;
 use addr::{Page, PageCount, PageRange, VirtAddr};
@@ -28,6 +28,10 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(attachment) = existing(&self.vmas, id).attachment() else {
             return;
         };
+        // Nearly always it is one VMA.
+        if after_in_ring(&self.vmas, id) == id {
+            return self.begin_leaving(space, id);
+        }
         let (range, fate) = (attachment.range(), Fate::Detach(attachment));
         self.begin_change(space, Change { range, fate });
     }
