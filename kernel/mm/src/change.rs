@@ -39,9 +39,11 @@ impl Change {
         matches!(self.fate, Fate::Leave) && self.range.contains(page)
     }
 
-    /// Whether it is about one of two VMAs and not about the other.
+    /// Whether it is about one of two VMAs, which could become one, and not about the other.
     pub fn divides(&self, one: &Vma, other: &Vma) -> bool {
-        let concerns = |vma: &Vma| self.range.contains_range(vma.content());
+        // Nothing that could become one with another VMA is part of an attachment.
+        let is_of_range = !matches!(self.fate, Fate::Detach(_));
+        let concerns = |vma: &Vma| is_of_range && self.range.contains_range(vma.content());
         concerns(one) != concerns(other)
     }
 }
