@@ -17,15 +17,16 @@ impl<P: Platform> Kernel<P> {
     /// of its process has its work done.
     #[cold]
     pub(crate) fn can_be_deferred(&mut self, thread: ThreadId, object: Object) -> bool {
-        let (id, process) = self.process_of(thread);
-        let is_own = match object {
-            Object::Memory(space) => process.space == Some(space),
+        let (id, _) = self.process_of(thread);
+        let may_need_own_space = match object {
+            // Another space's, too: pages that are moved there come from the one that is passed along.
+            Object::Memory(_) => true,
             Object::Process(process) => process == id,
             // Whoever asks one, it maps its registers into that one's own address space.
             Object::Device(_) => true,
             _ => false,
         };
-        is_own && self.has_work(id)
+        may_need_own_space && self.has_work(id)
     }
 
     /// Whether the kernel has something to do to the address space of a process.
