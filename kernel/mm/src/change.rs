@@ -39,12 +39,11 @@ impl Change {
         matches!(self.fate, Fate::Leave) && self.range.contains(page)
     }
 
-    /// Whether it is about one of two VMAs, which could become one, and not about the other.
+    /// Whether it is about one of two VMAs that could be one, and not about the other. Of an attachment that is
+    /// detached both are; of what is private in its holes, none is.
     pub fn divides(&self, one: &Vma, other: &Vma) -> bool {
-        // Nothing that could become one with another VMA is part of an attachment.
-        let is_of_range = !matches!(self.fate, Fate::Detach(_));
-        let concerns = |vma: &Vma| is_of_range && self.range.contains_range(vma.content());
-        concerns(one) != concerns(other)
+        let concerns = |vma: &Vma| self.range.contains_range(vma.content());
+        !matches!(self.fate, Fate::Detach(_)) && concerns(one) != concerns(other)
     }
 }
 

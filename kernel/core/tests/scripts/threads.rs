@@ -3,7 +3,7 @@
 
 use super::{world, world_on, write_pages};
 use abi::layout::{MOST_THREADS, message_page};
-use abi::memory::{FOREVER, Map, MapFlags, Protection, Unmap, WaitWord};
+use abi::memory::{FOREVER, Map, MapFlags, Move, Protection, Unmap, WaitWord};
 use abi::process::{
     Become, Close, CreateEndpoint, CreateThread, End, Exit, ExitThread, Fork, Give, Kill, Pid, Priority,
     SetPriority, Wait,
@@ -378,6 +378,44 @@ fn what_is_asked_of_memory_while_another_thread_forks_is_done_when_it_has_forked
         world.kernel.memory_fault(VirtAddr::new(address), Access::Read);
         assert_eq!(world.kernel.population().processes, 2);
     }
+}
+
+/// The running program maps so many pages, each with other permissions than the one below.
+fn map_many(world: &mut World, address: u64, pages: u64) {
+    for page in 0..pages {
+        let protection = [Protection::READ, Protection::WRITE][(page % 2) as usize];
+        let map = Map::new(address + page * PAGE, PAGE, protection);
+        world.call(Handle::MEMORY, map).expect("room");
+    }
+}
+
+#[test]
+fn a_child_is_given_pages_when_another_thread_has_unmapped_many_mappings() {
+    const MANY: u64 = 300;
+    let mut world = world();
+    let source = write_pages(&mut world, 2);
+    let many = source + 0x1000_0000;
+    map_many(&mut world, many, MANY);
+    let (_, memory) = world.create("child").expect("room");
+    create_thread(&mut world);
+    interrupt_after(&mut world, 0);
+    let unmap = Unmap {
+        address: many,
+        length: MANY * PAGE,
+    };
+    world.send(Handle::MEMORY, unmap, &[], &[]);
+    assert_eq!(world.running, Some(2), "mappings are left");
+    let give = Move {
+        source,
+        length: 2 * PAGE,
+        destination: source,
+        protection: Protection::READ,
+    };
+    world.send(memory, give, &[], &[Handle::MEMORY]);
+    assert_eq!(world.running, Some(INIT), "the other thread waits");
+    assert_eq!(world.answer::<Unmap>(), Ok(()));
+    world.until(2);
+    assert_eq!(world.answer::<Move>(), Ok(()));
 }
 
 #[test]

@@ -236,6 +236,39 @@ fn pages_that_arrive_beside_a_range_that_is_being_unmapped_stay() {
 }
 
 #[test]
+fn pages_that_arrive_while_an_attachment_is_detached_become_one_with_those_in_its_holes() {
+    let mut world = world();
+    let (p, source) = (world.process(), world.process());
+    let at = world.map(source, PLACE, 100 * PAGE, WRITE).expect("free");
+    world.fill(source, at, 100, 5);
+    let id = world.segment(p, 2 * MANY * PAGE);
+    world.attach(p, id, PLACE, PLAIN).expect("free");
+    for page in 0..MANY {
+        let at = PLACE + (2 * page + 1) * PAGE;
+        world.unmap(p, at, PAGE).expect("attached");
+    }
+    let end = PLACE + 2 * MANY * PAGE;
+    world.map(p, end - PAGE, PAGE, WRITE).expect("free");
+    let request = Move {
+        source: at,
+        length: 100 * PAGE,
+        destination: end,
+        protection: WRITE,
+    };
+    let (answer, moves) = world.begin(p, MemoryRequest::Move(request), &[], Some(source));
+    assert!(answer.is_ok() && moves.is_some());
+    let detach = begin(
+        &mut world,
+        p,
+        MemoryRequest::ShmDetach(ShmDetach { address: PLACE }),
+    );
+    world.finish(moves);
+    world.finish(Some(detach));
+    let facts = world.mm.describe(p, VirtAddr::new(end)).expect("mapped");
+    assert_eq!(facts.range.count().get(), 101);
+}
+
+#[test]
 fn a_segment_that_was_removed_goes_with_the_last_of_many_pieces() {
     let mut world = world();
     let p = world.process();
