@@ -6,12 +6,14 @@
 //! random numbers, `tools/fuzz` with bytes that a search has come up with.
 #![forbid(unsafe_code)]
 
+mod fake;
 mod programs;
 mod setup;
 mod vectors;
 mod world;
 
+pub use fake::{Fake, SLICE, TICKS, Touch};
 pub use programs::{OUTCOMES, Play};
 pub use setup::{Size, world_of};
 pub use vectors::Way;
-pub use world::{Back, DEVICE_INTERRUPT, Fake, SLICE, TICKS, Touch, World};
+pub use world::{Back, DEVICE_INTERRUPT, World};

@@ -1,7 +1,7 @@
 //! From numbers to traps: nonsense, and what might be meant.
 
 use super::program::Program;
-use crate::world::TICKS;
+use crate::fake::TICKS;
 use abi::console::{ConsoleRequest, SignalInterrupt};
 use abi::device::{DeviceRequest, Listen};
 use abi::memory::{
