@@ -1,7 +1,7 @@
 //! From an exception to the portable kernel, and back to the thread that goes on.
 //!
 //! The vectors come here in two ways. Most traps (`svc #1`) are served with the message in the
-//! argument registers, and the thread's other registers stay where they are ([`kernel_call`],
+//! argument registers, and the thread's other registers stay where they are ([`kernel_call`], [`kernel_receive`],
 //! [`kernel_reply_receive`], [`kernel_yield`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
 use crate::console::say;
@@ -84,8 +84,10 @@ fn begin(first: impl FnOnce(&mut Kernel<Machine>)) -> ! {
 }
 
 /// Called by the vectors for a trap whose x8 is [`Operation::Call`], with x0 to x7 as they came.
-/// Returns the registers of the thread that goes on if that is clear at once; else null, and the
-/// vectors call [`kernel_continue`] after they have saved what is left in the CPU.
+/// Returns the registers of the thread that goes on if that is clear at once, else null.
+///
+/// The lock is kept if that is not the caller, most of whose registers are still in this CPU alone. The vectors save
+/// them, and call [`kernel_leave`] or [`kernel_continue`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_call(
     handle: u64,
@@ -117,12 +119,19 @@ extern "C" fn kernel_reply_receive(
     serve_in_place(Operation::ReplyReceive, handle, tag, words)
 }
 
-/// The same for [`Operation::Yield`], which has no message.
+/// The same for [`Operation::Receive`], which has no message.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_receive(handle: u64) -> *mut Registers {
+    serve_in_place(Operation::Receive, handle, 0, [0; 6])
+}
+
+/// The same for [`Operation::Yield`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_yield() -> *mut Registers {
     let mut held = Held::nothing();
     let (mut guard, _) = KERNEL.lock(&mut held);
-    resumed(kernel(&mut guard).yield_directly())
+    let goes_on = kernel(&mut guard).yield_directly();
+    resumed(guard, goes_on)
 }
 
 /// The same for [`Operation::Signal`].
@@ -131,20 +140,34 @@ extern "C" fn kernel_signal(handle: u64, bits: u64) -> *mut Registers {
     serve_in_place(Operation::Signal, handle, bits, [0; 6])
 }
 
+/// Called by the vectors when all registers are saved and it was clear who goes on, with the registers of that one,
+/// which it returns.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_leave(next: *mut Registers) -> *mut Registers {
+    let mut held = Held::nothing();
+    // SAFETY: The function that the vectors have called for this trap has kept it, and answered who goes on.
+    let (guard, _) = unsafe { KERNEL.kept(&mut held) };
+    cpu::synchronise_context();
+    drop(guard);
+    next
+}
+
 /// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_continue() -> *mut Registers {
-    through_kernel(|_| ()).as_ptr()
+    let mut held = Held::nothing();
+    // SAFETY: The function that the vectors have called for this trap has kept it, and answered null.
+    let (guard, _) = unsafe { KERNEL.kept(&mut held) };
+    some_thread(decide(guard)).as_ptr()
 }
 
-/// The lock is given back while most of the caller's registers are in this CPU alone, and the vectors store
-/// them afterwards if another thread goes on: until then no other CPU takes the caller ([`Kernel::at_once`]).
 #[inline(always)] // each operation by itself
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> *mut Registers {
     let mut held = Held::nothing();
     let (mut guard, _) = KERNEL.lock(&mut held);
     match kernel(&mut guard).serve_directly(operation, handle, tag, &words) {
-        Direct::Runs(place) => place.registers().as_ptr(),
+        Direct::Stays(place) => place.registers().as_ptr(),
+        Direct::Runs(place) => kept(guard, place),
         Direct::Enters => prepare_current(guard),
         Direct::Asks(thread, asked, tag) => ask(guard, thread, asked, tag, &{ words }),
         // A copy, so that the words are not in memory before they have to be.
@@ -154,7 +177,15 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
 
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
 fn prepare_current(mut guard: KernelGuard<'_>) -> *mut Registers {
-    kernel(&mut guard).prepare_current().registers().as_ptr()
+    let place = kernel(&mut guard).prepare_current();
+    kept(guard, place)
+}
+
+/// The vectors are told of another thread than the one that trapped.
+#[inline]
+fn kept(guard: KernelGuard<'_>, place: Place) -> *mut Registers {
+    guard.keep();
+    place.registers().as_ptr()
 }
 
 #[inline(never)]
@@ -165,18 +196,23 @@ fn ask(
     tag: Tag,
     words: &Words6,
 ) -> *mut Registers {
-    let Some(kernel) = guard.as_mut() else {
-        return core::ptr::null_mut();
+    let goes_on = match guard.as_mut() {
+        Some(kernel) => kernel.ask_directly(thread, asked, Message { tag, words }),
+        None => Direct::Not,
     };
-    resumed(kernel.ask_directly(thread, asked, Message { tag, words }))
+    resumed(guard, goes_on)
 }
 
 /// What the vectors are told of who goes on.
 #[inline]
-fn resumed(goes_on: Direct<Place>) -> *mut Registers {
+fn resumed(guard: KernelGuard<'_>, goes_on: Direct<Place>) -> *mut Registers {
     match goes_on {
-        Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
+        Direct::Stays(place) => place.registers().as_ptr(),
+        Direct::Runs(place) => kept(guard, place),
+        Direct::Enters | Direct::Asks(..) | Direct::Not => {
+            guard.keep();
+            core::ptr::null_mut()
+        }
     }
 }
 
@@ -188,7 +224,8 @@ fn serve_at_length(
     tag: u64,
     words: &Words6,
 ) -> *mut Registers {
-    resumed(kernel(&mut guard).serve_at_length(operation, handle, tag, words))
+    let goes_on = kernel(&mut guard).serve_at_length(operation, handle, tag, words);
+    resumed(guard, goes_on)
 }
 
 /// Called by the vectors for every other exception taken from a program.
@@ -247,7 +284,12 @@ fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
 /// to a thread that runs from now on: they are the vectors' until its next exception.
 #[inline]
 fn through_kernel(first: impl FnOnce(&mut Kernel<Machine>)) -> NonNull<Registers> {
-    match after(first) {
+    some_thread(after(first))
+}
+
+#[inline]
+fn some_thread(goes_on: GoesOn) -> NonNull<Registers> {
+    match goes_on {
         GoesOn::Thread(registers) => registers,
         other => in_the_end(other),
     }
@@ -294,8 +336,15 @@ enum GoesOn {
 fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
     let mut held = Held::nothing();
     let (mut guard, _) = KERNEL.lock(&mut held);
-    let kernel = kernel(&mut guard);
-    first(kernel);
+    first(kernel(&mut guard));
+    decide(guard)
+}
+
+#[inline]
+fn decide(mut guard: KernelGuard<'_>) -> GoesOn {
+    let Some(kernel) = guard.as_mut() else {
+        return GoesOn::Kernel;
+    };
     match kernel.run() {
         Next::Run(thread) => {
             cpu::synchronise_context();
@@ -353,7 +402,7 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
     }
 }
 
-/// A trap that comes with all registers saved: one to receive, or nonsense. One with a message comes this way
+/// A trap that comes with all registers saved: one with a deadline, one to send or to reply, or nonsense. One with a message comes this way
 /// only with bootarg `shortcut=no`, or if the vectors do not recognise it, which nobody else would notice: so
 /// the log says it, once.
 fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
@@ -361,7 +410,11 @@ fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
     let operation = Operation::decode(unsafe { registers.as_ref() }.x[8]);
     if matches!(
         operation,
-        Ok(Operation::Call | Operation::ReplyReceive | Operation::Signal | Operation::Yield)
+        Ok(Operation::Call
+            | Operation::Receive
+            | Operation::ReplyReceive
+            | Operation::Signal
+            | Operation::Yield)
     ) {
         say_once_that_messages_take_the_long_way(&mut kernel.log);
     }

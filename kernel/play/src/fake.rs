@@ -1,6 +1,5 @@
 //! The pretend machine: what the kernel asks of its platform, and what tests see of that.
 
-use crate::vectors::Unstored;
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
@@ -68,8 +67,6 @@ pub struct FakeCpu {
     pub works: bool,
     /// What it does of the memory manager's work, without the kernel.
     pub step: Option<Step>,
-    /// What the vectors have still to store.
-    pub unstored: Option<Unstored>,
 }
 
 /// Where a CPU is with a piece of a job.
@@ -84,7 +81,7 @@ pub enum Step {
 impl FakeCpu {
     /// Whether nothing but an interrupt brings it into the kernel.
     pub fn is_idle(&self) -> bool {
-        self.running.is_none() && !self.works && self.unstored.is_none()
+        self.running.is_none() && !self.works
     }
 
     /// Whether it is idle, and nothing wakes it now.
@@ -99,10 +96,7 @@ impl FakeCpu {
 
     /// Whether it has anything of this thread's.
     fn has(&self, thread: u32) -> bool {
-        let unstored = self.unstored.as_ref();
-        self.prepared == Some(thread)
-            || self.running == Some(thread)
-            || unstored.is_some_and(|unstored| unstored.thread == thread)
+        self.prepared == Some(thread) || self.running == Some(thread)
     }
 }
 

@@ -10,7 +10,7 @@ use kcore::{Next, Registers};
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Those that call, reply and receive, or signal, hand their message over in registers.
+    /// Those that call, receive, reply and receive, signal, or yield, hand over what they say in registers.
     Shorter,
     /// All registers are stored first.
     Long,
@@ -29,6 +29,7 @@ impl World {
                 Way::Shorter,
                 Ok(
                     operation @ (Operation::Call
+                    | Operation::Receive
                     | Operation::ReplyReceive
                     | Operation::Signal
                     | Operation::Yield),
@@ -66,8 +67,16 @@ impl World {
             }
             done => done,
         };
+        let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield);
         let goes_on = match goes_on {
-            Direct::Runs(thread) => Some(thread),
+            Direct::Stays(same) => {
+                assert_eq!(same, thread, "it is the thread that trapped");
+                Some(thread)
+            }
+            Direct::Runs(other) => {
+                assert_ne!(other, thread, "it is another thread");
+                Some(other)
+            }
             Direct::Enters => Some(kernel.prepare_current()),
             Direct::Asks(..) | Direct::Not => None,
         };
@@ -83,7 +92,7 @@ impl World {
         assert_only_message_touched(registers, &in_memory);
         match goes_on {
             Some(goes_on) if goes_on == thread => assert_whole_answer(registers, &in_memory),
-            Some(goes_on) if operation != Operation::Yield => {
+            Some(goes_on) if !may_be_anywhere => {
                 let registers = &self.kernel.platform.registers[goes_on as usize];
                 assert!(
                     registers.x[9..18].iter().all(|&x| x == 0),
@@ -92,33 +101,11 @@ impl World {
             }
             _ => {}
         }
-        self.kernel.platform.cpu().unstored = Some(Unstored { thread, in_cpu });
-        if goes_on == Some(thread) || !self.stores_late {
-            self.store();
-        }
+        store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
         match goes_on {
             Some(thread) => self.go_on(Next::Run(thread)),
-            None if self.stores_late => self.go_on(Next::Again),
             None => self.run(),
         }
-    }
-
-    /// The vectors of the CPU whose turn it is store what they have not stored yet.
-    pub(crate) fn store(&mut self) {
-        if let Some(unstored) = self.kernel.platform.cpu().unstored.take() {
-            unstored.store(&mut self.kernel.platform.registers[unstored.thread as usize]);
-        }
-    }
-
-    /// The registers of a thread as they are when all of them are stored.
-    pub(crate) fn whole_registers(&self, thread: u32) -> Registers {
-        let fake = &self.kernel.platform;
-        let mut registers = fake.registers[thread as usize];
-        let unstored = fake.cpus.iter().filter_map(|cpu| cpu.unstored.as_ref());
-        unstored
-            .filter(|unstored| unstored.thread == thread)
-            .for_each(|unstored| unstored.store(&mut registers));
-        registers
     }
 
     /// Who has this number now.
@@ -126,13 +113,6 @@ impl World {
         let mut living = self.kernel.threads().map(|(id, _)| id);
         living.find(|id| id.index() == thread)
     }
-}
-
-/// Registers that are in a CPU alone, after the lock around the kernel was given back.
-pub struct Unstored {
-    /// Whose they are.
-    pub thread: u32,
-    in_cpu: Registers,
 }
 
 /// What is in memory when the kernel is called: x18, x19, x30, and TPIDRRO_EL0, which no program changes.
@@ -150,20 +130,17 @@ fn stored_at_once(in_cpu: &Registers) -> Registers {
     }
 }
 
-impl Unstored {
-    /// What the vectors store if another thread goes on, and leave in the CPU if not.
-    fn store(&self, registers: &mut Registers) {
-        let in_cpu = &self.in_cpu;
-        registers.x[9..18].fill(0);
-        registers.x[20..30].copy_from_slice(&in_cpu.x[20..30]);
-        *registers = Registers {
-            sp: in_cpu.sp,
-            pc: in_cpu.pc,
-            pstate: in_cpu.pstate,
-            tpidr: in_cpu.tpidr,
-            ..*registers
-        };
-    }
+/// What the vectors store if another thread goes on, and leave in the CPU if not.
+fn store_rest(in_cpu: &Registers, registers: &mut Registers) {
+    registers.x[9..18].fill(0);
+    registers.x[20..30].copy_from_slice(&in_cpu.x[20..30]);
+    *registers = Registers {
+        sp: in_cpu.sp,
+        pc: in_cpu.pc,
+        pstate: in_cpu.pstate,
+        tpidr: in_cpu.tpidr,
+        ..*registers
+    };
 }
 
 fn assert_only_message_touched(now: &Registers, before: &Registers) {

@@ -40,8 +40,6 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
-    /// Whether that CPU gives others a turn before it has stored the registers of a thread that does not go on.
-    pub stores_late: bool,
     /// How the next trap comes in.
     pub way: Way,
     /// How many traps were served directly, in a straight line.
@@ -137,7 +135,6 @@ impl World {
             kernel,
             running: None,
             interleaved: false,
-            stores_late: false,
             way,
             direct: 0,
         };
@@ -147,7 +144,6 @@ impl World {
 
     /// The kernel, entered by the CPU whose turn it is.
     pub fn kernel(&mut self) -> &mut Kernel<Fake> {
-        self.store();
         self.do_step();
         let step = self.kernel.platform.cpu().step.take();
         let here = CpuId::new(self.kernel.platform.here).expect("there is such a CPU");

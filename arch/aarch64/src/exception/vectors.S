@@ -4,7 +4,7 @@
 // belongs without a free register and without a copy; then the CPU's kernel stack is taken from the top. The
 // kernel never returns along its stack: it names the thread to run, and that one's registers are loaded.
 //
-// Traps that call, reply and receive, signal, or yield take a shorter way: the message stays in the registers it came in,
+// Traps that call, receive, reply and receive, signal, or yield take a shorter way: the message stays in the registers it came in,
 // which are those of a function's arguments, and of the rest only what a function may change is stored. If
 // the same thread goes on, that is all; if not, the rest is stored afterwards: functions keep x19 to x28, and
 // nothing but the vectors touches SP_EL0, ELR_EL1, SPSR_EL1 and TPIDR_EL0.
@@ -43,6 +43,8 @@
     b.eq    trap_yield
     cmp     x8, #{SIGNAL}
     b.eq    trap_signal
+    cmp     x8, #{RECEIVE}
+    b.eq    trap_receive
 1:  ldp     x9, x10, [sp, #{X} + 8 * 18]
     stp     x0, x1, [sp, #{X} + 16 * 0]
     stp     x2, x3, [sp, #{X} + 16 * 1]
@@ -168,14 +170,20 @@ trap_reply_receive:
     trap_in_place kernel_reply_receive
     b       trap_done
 
-// Whoever goes on may have been interrupted anywhere.
+// Whoever goes on instead may have been interrupted anywhere.
 trap_yield:
     trap_in_place kernel_yield
+    b       trap_done_anywhere
+
+trap_receive:
+    trap_in_place kernel_receive
+trap_done_anywhere:
     cmp     x0, x19
     b.eq    trap_goes_on
     store_others
-    cbnz    x0, exception_return
-    b       trap_undecided
+    cbz     x0, trap_undecided
+    bl      kernel_leave
+    b       exception_return
 
 trap_signal:
     trap_in_place kernel_signal
@@ -210,6 +218,7 @@ trap_unwound:
 trap_elsewhere:
     store_others
     cbz     x0, trap_undecided
+    bl      kernel_leave
     // Whoever goes on waited in a trap: x9 to x17 are zero already.
     mov     sp, x0
     load_others

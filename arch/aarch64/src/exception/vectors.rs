@@ -41,13 +41,18 @@ unsafe extern "C" {
     /// `extern "C" fn kernel_call(x0: u64, ..., x7: u64) -> *mut Registers`
     ///
     /// Of the running thread's `Registers` it may use x0 to x8 alone. It returns those of the thread to
-    /// be resumed, or null if that takes `kernel_continue`.
+    /// be resumed. If that is another thread, `kernel_leave` follows when all registers are saved; if it is null,
+    /// `kernel_continue`.
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_call();
 
     /// The same for [`Operation::ReplyReceive`].
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_reply_receive();
+
+    /// The same for [`Operation::Receive`], of which x0 is all.
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_receive();
 
     /// The same for [`Operation::Yield`]. What it returns may have been interrupted anywhere.
     #[expect(dead_code, reason = "called by vectors.S")]
@@ -56,6 +61,14 @@ unsafe extern "C" {
     /// The same for [`Operation::Signal`], of which x0 and x1 are all.
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_signal();
+
+    /// Called when `kernel_call` returned the registers of another thread, with all of the first one's saved:
+    ///
+    /// `extern "C" fn kernel_leave(next: *mut Registers) -> *mut Registers`
+    ///
+    /// It is given what `kernel_call` returned, and returns that.
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_leave();
 
     /// Called when `kernel_call` returned null, with all registers saved:
     ///
@@ -79,6 +92,7 @@ global_asm!(
     YIELD = const Operation::Yield as u64,
     REPLY_RECEIVE = const Operation::ReplyReceive as u64,
     SIGNAL = const Operation::Signal as u64,
+    RECEIVE = const Operation::Receive as u64,
     SYNCHRONOUS = const Kind::Synchronous as u64,
     IRQ = const Kind::Irq as u64,
     FIQ = const Kind::Fiq as u64,

@@ -19,9 +19,12 @@ use slots::Id;
 /// What became of a trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Direct<Place> {
-    /// The thread with this place goes on.
+    /// The thread that trapped goes on. This is its place.
+    Stays(Place),
+    /// Another one goes on, with this place, as soon as what the first one has left in the CPU is stored. Nobody else
+    /// comes to the kernel before.
     Runs(Place),
-    /// The current thread goes on, when the CPU is [prepared](Kernel::prepare_current) for it.
+    /// The same of the current thread, when the CPU is [prepared](Kernel::prepare_current) for it.
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
     Asks(ThreadId, Capability, Tag),
@@ -102,7 +105,7 @@ impl<P: Platform> Kernel<P> {
         };
         to.caller = Some(caller);
         let behind = endpoint.receivers.take_first(to);
-        let goes_on = cpu.switch((caller, from), (receiver, to, place), &mut self.platform);
+        let goes_on = cpu.switch(from, (receiver, to, place), &mut self.platform);
         if let Some(behind) = behind {
             self.thread(behind).comes_first();
         }
@@ -140,7 +143,7 @@ impl<P: Platform> Kernel<P> {
         from.caller = None;
         from.state = State::Receiving(id);
         endpoint.server = Some(server);
-        let goes_on = cpu.switch((server, from), (caller, to, place), &mut self.platform);
+        let goes_on = cpu.switch(from, (caller, to, place), &mut self.platform);
         endpoint.receivers.push(&mut self.threads, server);
         Some(goes_on)
     }
@@ -162,7 +165,7 @@ impl<P: Platform> Kernel<P> {
         let place = self.platform.place(thread.index());
         let nothing = Message::empty(Label::DONE);
         self.platform.registers_at(place).set_answer(0, nothing, 0);
-        Some(Direct::Runs(place))
+        Some(Direct::Stays(place))
     }
 
     #[inline(always)]
@@ -173,7 +176,7 @@ impl<P: Platform> Kernel<P> {
         };
         let place = self.platform.place(caller.index());
         self.platform.registers_at(place).set_answer(0, message, 0);
-        Direct::Runs(place)
+        Direct::Stays(place)
     }
 }
 
@@ -190,7 +193,7 @@ impl Cpu {
     #[inline(always)]
     fn switch<P: Platform>(
         &mut self,
-        (trapped, from): (ThreadId, &mut Thread),
+        from: &mut Thread,
         (thread, to, place): (ThreadId, &mut Thread, P::Place),
         platform: &mut P,
     ) -> Direct<P::Place> {
@@ -198,7 +201,7 @@ impl Cpu {
         from.stop_charging(now);
         to.start_charging(now);
         to.state = State::Ready;
-        (self.current, self.leaving, self.charged) = (Some(thread), Some(trapped), Some(thread));
+        (self.current, self.charged) = (Some(thread), Some(thread));
         if self.prepare(platform, (thread, to, place)) {
             Direct::Runs(place)
         } else {

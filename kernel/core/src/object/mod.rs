@@ -70,7 +70,7 @@ impl<P: Platform> Kernel<P> {
                     self.cpu().current == Some(thread) && matches!(self.thread(thread).state, State::Ready),
                     "who is answered still runs"
                 );
-                Direct::Runs(self.platform.place(thread.index()))
+                Direct::Stays(self.platform.place(thread.index()))
             }
             _ => self.at_once(),
         }

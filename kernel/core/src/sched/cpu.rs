@@ -46,9 +46,6 @@ pub struct Cpu {
     pub(crate) current: Option<ThreadId>,
     /// The thread that the machine is prepared for: all that is left is to load its registers.
     pub(crate) prepared: Option<ThreadId>,
-    /// The thread that trapped last and did not go on at once: the vectors may still be storing its
-    /// registers, until this CPU comes to the kernel again.
-    pub(crate) leaving: Option<ThreadId>,
     /// The thread that this CPU's time is charged to.
     pub(crate) charged: Option<ThreadId>,
     /// The process of the thread that the machine is prepared for.
@@ -76,7 +73,6 @@ impl Cpu {
         Self {
             current: None,
             prepared: None,
-            leaving: None,
             charged: None,
             process: None,
             active: None,
@@ -115,7 +111,7 @@ impl Cpu {
 
     /// Whether `thread`, which does not run here, may run elsewhere: all of its registers are in memory.
     pub(crate) fn lets_go(&self, thread: ThreadId) -> bool {
-        self.prepared != Some(thread) && self.leaving != Some(thread)
+        self.prepared != Some(thread)
     }
 
     /// Threads that want this CPU.

@@ -56,8 +56,7 @@ impl<P: Platform> Kernel<P> {
     /// that ran here are in memory.
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
-        let (alerted, before) = (cpu.alerted, cpu.current);
-        let has_left = cpu.leaving.take().is_some();
+        let (alerted, before) = (cpu.alerted, [cpu.current, cpu.prepared]);
         (cpu.alerted, cpu.chooses) = (false, false);
         if let Some(stop) = self.stop {
             return Next::Stop(stop);
@@ -66,7 +65,7 @@ impl<P: Platform> Kernel<P> {
             self.keep_nothing();
             return Next::Idle;
         };
-        let may_go = has_left || before != Some(thread);
+        let may_go = before != [Some(thread); 2];
         match self.thread(thread).state {
             State::Working(work) => {
                 self.charge(thread);
@@ -93,24 +92,21 @@ impl<P: Platform> Kernel<P> {
     /// Who goes on after a trap was served, if that is clear without any work: the current thread, ready.
     /// Otherwise [`Self::run`] has to decide.
     ///
-    /// Unless it is the one whose trap was served, the registers of that one need not be in memory yet: no
-    /// other CPU takes it before this one has come to the kernel again.
+    /// Unless it is the one whose trap was served, the registers of that one need not be in memory yet: the lock
+    /// is not given back before they are.
     #[inline]
     pub(crate) fn at_once(&mut self) -> Direct<P::Place> {
         let cpu = self.cpus.this();
         let trapped = cpu.prepared;
-        if let Some(thread) = cpu.current
-            && !cpu.chooses
-            && is_ready(&self.threads, thread)
-        {
-            if trapped != Some(thread) {
-                cpu.leaving = trapped;
+        match cpu.current {
+            Some(thread) if cpu.chooses || !is_ready(&self.threads, thread) => Direct::Not,
+            Some(thread) if trapped == Some(thread) => Direct::Stays(self.platform.place(thread.index())),
+            Some(thread) => {
                 self.prepare(thread);
+                Direct::Runs(self.platform.place(thread.index()))
             }
-            return Direct::Runs(self.platform.place(thread.index()));
+            None => Direct::Not,
         }
-        cpu.leaving = trapped;
-        Direct::Not
     }
 
     /// The piece that [`Next::Step`] asked for is done, and `rest` is left of the job.
@@ -158,21 +154,14 @@ impl<P: Platform> Kernel<P> {
         };
         self.yield_cpu(trapped);
         match self.pick_next() {
-            Some(next) if !self.goes_on_here(next) => {
-                self.cpu().leaving = Some(trapped);
-                Direct::Not
-            }
-            Some(next) if next == trapped => Direct::Runs(self.platform.place(next.index())),
-            // Whoever waits goes to a CPU that would take them, once all of their registers are in memory.
-            Some(next) if is_ready(&self.threads, next) && self.taker(|_| true).is_none() => {
-                self.cpu().leaving = Some(trapped);
+            Some(next) if !self.goes_on_at_once(next) => Direct::Not,
+            Some(next) if next == trapped => Direct::Stays(self.platform.place(next.index())),
+            Some(next) => {
                 self.prepare(next);
+                self.share();
                 Direct::Runs(self.platform.place(next.index()))
             }
-            _ => {
-                self.cpu().leaving = Some(trapped);
-                Direct::Not
-            }
+            None => Direct::Not,
         }
     }
 
@@ -372,7 +361,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn pick_next(&mut self) -> Option<ThreadId> {
-        let next = self.steal();
+        let next = if self.cpus.is_alone() { None } else { self.steal() };
         let next = next.or_else(|| self.cpus.this().ready.pop(&mut self.threads));
         let cpu = self.cpus.this();
         (cpu.current, cpu.slice_end, cpu.chooses) = (next, NEVER, false);
@@ -387,10 +376,8 @@ impl<P: Platform> Kernel<P> {
 
     /// Takes a thread that waits elsewhere and is more important than all that wait here. If none is let go, this
     /// CPU has to do without until it is alerted.
+    #[inline(never)]
     fn steal(&mut self) -> Option<ThreadId> {
-        if self.cpus.is_alone() {
-            return None;
-        }
         let here = self.cpus.here;
         let offers = self
             .cpus
@@ -408,23 +395,22 @@ impl<P: Platform> Kernel<P> {
 
     /// Lets the CPU that has least to do take somebody who waits for this one, and whom this one lets go.
     fn share(&mut self) {
-        if let Some(taker) = self.taker(|thread| self.cpus.this_one().lets_go(thread)) {
+        if !self.cpus.is_alone()
+            && let Some(taker) = self.taker()
+        {
             self.alert(taker);
         }
     }
 
     /// The CPU with least to do of those for which all that is less important than somebody who waits here, may run
-    /// there, and can go, as `can_go` says.
-    #[inline]
-    fn taker(&self, can_go: impl Fn(ThreadId) -> bool) -> Option<CpuId> {
-        if self.cpus.is_alone() {
-            return None;
-        }
+    /// there, and can go.
+    #[inline(never)] // like `steal`, so that one CPU alone does not pay for its stack frame
+    fn taker(&self) -> Option<CpuId> {
         let here = self.cpus.here;
         let waiting = self.cpus[here].ready.most()?;
         let is_offered = |id| {
             let mut threads = self.first_waiting(here);
-            threads.any(|thread| self.may_run(thread, id) && can_go(thread))
+            threads.any(|thread| self.may_run(thread, id) && self.cpus[here].lets_go(thread))
         };
         let others = self.cpus.ids().filter(|&id| id != here);
         let takers = others.filter(|&id| waiting.outranks(self.urgency(id)) && is_offered(id));
@@ -434,7 +420,7 @@ impl<P: Platform> Kernel<P> {
     /// The first of the most important threads that wait for `cpu`: as many as are looked at to find one that can go
     /// elsewhere.
     fn first_waiting(&self, cpu: CpuId) -> impl Iterator<Item = ThreadId> {
-        /// Two cannot go, as one is prepared and one leaving. Of others, each may be confined to other CPUs.
+        /// One cannot go, as it is prepared. Of others, each may be confined to other CPUs.
         const MOST: usize = 8;
         let ready = &self.cpus[cpu].ready;
         let most = ready.most().map(|most| ready.queue(most).members(&self.threads));

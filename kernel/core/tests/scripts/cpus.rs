@@ -170,43 +170,6 @@ fn a_cpu_that_found_nothing_to_take_is_alerted_once_there_is_something() {
     assert!(world.is_alerted(), "`init` waits, and nothing of it is in a CPU");
 }
 
-/// The first CPU runs a child, and still stores the registers of `init`, which has yielded. The second sleeps, for
-/// it could not take `init`.
-fn with_one_who_cannot_be_taken_yet() -> World {
-    let (mut world, endpoint, _) = side_by_side();
-    world.turn_to(0);
-    start_child(&mut world, endpoint);
-    (world.way, world.stores_late) = (Way::Shorter, true);
-    world.yield_now();
-    assert_eq!(runs_on(&world, 0), Some(OTHER));
-    world.turn_to(1);
-    world.way = Way::Long;
-    exit(&mut world, 0);
-    until(&mut world, |world| world.sleeps(1));
-    world.turn_to(0);
-    world
-}
-
-#[test]
-fn who_could_not_be_taken_while_the_registers_were_stored_is_offered_afterwards() {
-    let mut world = with_one_who_cannot_be_taken_yet();
-    world.take(Interrupt::Alert);
-    assert_eq!(runs_on(&world, 0), Some(OTHER), "the time slice has not ended");
-    assert_eq!(world.give_turn(1), Some(Next::Run(INIT)));
-}
-
-#[test]
-fn who_yields_while_a_cpu_sleeps_goes_on_there() {
-    let mut world = with_one_who_cannot_be_taken_yet();
-    world.way = Way::Shorter;
-    world.yield_now();
-    if world.kernel.platform.cpu().works {
-        world.run();
-    }
-    assert_eq!(runs_on(&world, 0), Some(INIT));
-    assert_eq!(world.give_turn(1), Some(Next::Run(OTHER)));
-}
-
 #[test]
 fn who_becomes_ready_where_another_runs_goes_to_a_cpu_that_sleeps() {
     let (mut world, endpoint, _) = side_by_side();
@@ -244,7 +207,7 @@ fn a_message_fetches_the_receiver_to_the_cpu_of_the_caller() {
 }
 
 #[test]
-fn a_receiver_whose_registers_are_not_stored_yet_is_not_fetched() {
+fn a_receiver_that_has_just_answered_is_fetched_as_well() {
     let (mut world, endpoint, _) = side_by_side();
     world.turn_to(0);
     start_child(&mut world, endpoint);
@@ -253,38 +216,24 @@ fn a_receiver_whose_registers_are_not_stored_yet_is_not_fetched() {
     assert_eq!(runs_on(&world, 1), Some(OTHER));
     world.turn_to(0);
     receive(&mut world, endpoint);
-    (world.way, world.stores_late) = (Way::Shorter, true);
     reply_receive(&mut world, endpoint);
-    assert_eq!(
-        runs_on(&world, 0),
-        Some(CHILD),
-        "the vectors still store what `init` had"
-    );
+    assert_eq!(runs_on(&world, 0), Some(CHILD));
     world.turn_to(1);
     call(&mut world, ENDPOINT);
-    assert_ne!(runs_on(&world, 1), Some(INIT));
-    until(&mut world, |world| world.runs_somewhere(INIT));
-    assert_eq!(runs_on(&world, 0), Some(INIT), "it goes on at home");
+    assert_eq!(runs_on(&world, 1), Some(INIT));
+    assert_eq!(world.back().words, [1; 6]);
 }
 
 #[test]
-fn a_caller_whose_registers_are_not_stored_yet_goes_on_where_it_called() {
+fn a_caller_goes_on_where_it_is_answered() {
     let (mut world, endpoint, _) = side_by_side();
-    (world.way, world.stores_late) = (Way::Shorter, true);
     call(&mut world, ENDPOINT);
     assert_eq!(runs_on(&world, 1), None);
     world.turn_to(0);
-    world.way = Way::Long;
     receive(&mut world, endpoint);
     assert_eq!(world.back().words, [1; 6]);
-    world.way = Way::Shorter;
     reply_receive(&mut world, endpoint);
-    assert_ne!(
-        runs_on(&world, 0),
-        Some(CHILD),
-        "the caller is in the other CPU alone"
-    );
-    assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
+    assert_eq!((runs_on(&world, 0), runs_on(&world, 1)), (Some(CHILD), None));
     assert_eq!(world.back().words, [2; 6]);
 }
 

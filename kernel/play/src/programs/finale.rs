@@ -20,7 +20,7 @@ impl Play {
         }
         self.world.kernel.platform.slice_ends.borrow_mut().clear();
         self.world.let_others_touch(iter::empty());
-        (self.world.interleaved, self.world.stores_late) = (false, false);
+        self.world.interleaved = false;
         self.end_all_but_init();
         let (init, space) = self.init();
         self.remove_segments(space);

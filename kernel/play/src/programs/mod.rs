@@ -89,12 +89,12 @@ impl Play {
         self.check_machine();
     }
 
-    /// Some CPU acts, and may leave others a turn where the lock around the kernel is given back.
+    /// Some CPU acts, and may leave others a turn between two pieces of work, where the lock around the kernel is given
+    /// back.
     fn take_turns(&mut self, pick: u64) {
         let cpus = self.world.cpus();
         self.world.turn_to((pick >> 2) as usize % cpus);
         self.world.interleaved = cpus > 1 && pick & 1 == 0;
-        self.world.stores_late = cpus > 1 && pick & 2 == 0;
     }
 
     /// Programs on other CPUs touch what they know of, whatever this one has the kernel do meanwhile.
@@ -165,7 +165,7 @@ impl Play {
         self.enter(Entry::Trap(trap.operation));
         let next = self.world.enter_by_trap();
         if let Some(target) = target {
-            let registers = self.world.whole_registers(target);
+            let registers = self.world.kernel.platform.registers[target as usize];
             let program = self.programs.get_mut(&target).expect("seen before");
             program.is_given(registers);
         }
@@ -216,7 +216,7 @@ impl Play {
         for (id, state, page, has_faulted) in threads {
             let fake = &self.world.kernel.platform;
             let page = fake.pages.get(&page).copied().unwrap_or(MessagePage::EMPTY);
-            let registers = self.world.whole_registers(id.index());
+            let registers = self.world.kernel.platform.registers[id.index() as usize];
             let sight = Sight { registers, page };
             self.meet(id, &sight);
             self.note_copy(id, &sight);
