@@ -454,8 +454,8 @@ impl<P: Platform> Kernel<P> {
             let runs = matches!(thread.state, State::Ready | State::Working(_));
             check(runs, "the running thread waits for nothing")?;
             check(
-                cpu.ready.is_empty() || cpu.slice_end != NEVER || cpu.alerted || cpu.chooses,
-                "who runs while others wait does so on a time slice, or is told",
+                !cpu.needs_slice(thread.priority) || cpu.alerted || cpu.chooses,
+                "who runs while others as important wait does so on a time slice, or is told",
             )?;
         }
         let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);

@@ -53,18 +53,13 @@ impl World {
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
         let words = in_cpu.words();
-        let direct = match operation {
-            Operation::Yield => kernel.yield_directly(),
-            _ => kernel.serve_directly(operation, handle, tag, &words),
-        };
+        let direct = kernel.serve_directly(operation, handle, tag, &words);
         let goes_on = match direct {
             Direct::Asks(thread, asked, tag) => {
                 let message = Message { tag, words: &words };
                 kernel.ask_directly(thread, asked, message)
             }
-            Direct::Not if operation != Operation::Yield => {
-                kernel.serve_at_length(operation, handle, tag, &words)
-            }
+            Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
             done => done,
         };
         let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield);

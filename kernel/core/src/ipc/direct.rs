@@ -1,7 +1,8 @@
-//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU,
-//! signals that nobody waits for, and questions that a field answers.
+//! Traps that are served in one straight line: words that go to a thread that waits for them on this CPU, signals
+//! that nobody or somebody more important waits for, a wait or a yield that lets the next thread of this CPU go on, and
+//! questions that a field answers.
 //!
-//! Most messages are of this kind, and cost what this costs. Nothing is decided here that [`Kernel::send`],
+//! Most traps are of this kind, and cost what this costs. Nothing is decided here that [`Kernel::send`],
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
 //! there is to be done or said is left to them. Nothing has happened then.
 
@@ -10,7 +11,7 @@ use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
-use crate::sched::Cpu;
+use crate::sched::{Cpu, NEVER, Turn};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{Identify, Pid};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
@@ -50,8 +51,10 @@ impl<P: Platform> Kernel<P> {
                 Operation::ReplyReceive => {
                     of_words(tag, words).and_then(|message| self.reply_directly(handle, message))
                 }
+                Operation::Receive => self.receive_directly(handle),
                 // Of signals it is the bits.
                 Operation::Signal => self.signal_directly(handle, tag),
+                Operation::Yield => self.yield_directly(),
                 _ => None,
             },
             Err(_) => None,
@@ -158,14 +161,132 @@ impl<P: Platform> Kernel<P> {
             return None;
         };
         let endpoint = self.endpoints.get_mut(id)?;
-        if endpoint.receiving == 0 || !endpoint.receivers.is_empty() {
+        if endpoint.receiving == 0 {
             return None;
         }
-        endpoint.signals |= capability.signals(bits);
+        let bits = capability.signals(bits);
+        match endpoint.receivers.first() {
+            Some(receiver) => self.wake_directly(thread, (id, bits), receiver),
+            None => {
+                endpoint.signals |= bits;
+                Some(Direct::Stays(self.done_directly(thread)))
+            }
+        }
+    }
+
+    /// Lets `receiver`, which is the first to wait there, take the place of `current`, which has signalled.
+    #[inline(always)]
+    fn wake_directly(
+        &mut self,
+        current: ThreadId,
+        (id, bits): (Id<Endpoint>, u64),
+        receiver: ThreadId,
+    ) -> Option<Direct<P::Place>> {
+        if self.would_be_taken(current) {
+            return None;
+        }
+        let here = self.cpus.here;
+        let (from, to) = self.threads.pair_mut(current, receiver)?;
+        let is_ordinary = to.home == here && to.may_run_on(here) && !to.deadline.is_taken();
+        if !is_ordinary || !to.priority.outranks(Some(from.priority)) || bits == 0 {
+            return None;
+        }
+        let cpu = self.cpus.this();
+        let rest = cpu.rest_of_slice(&self.platform);
+        from.rest_of_slice = rest;
+        let endpoint = self.endpoints.get_mut(id)?;
+        endpoint.signals_came_last = true;
+        let behind = endpoint.receivers.take_first(to);
+        let place = self.platform.place(receiver.index());
+        let signals = [bits, 0, 0, 0, 0, 0];
+        self.platform
+            .registers_at(place)
+            .set_answer(0, Message::signals(&signals), 0);
+        let goes_on = cpu.switch(from, (receiver, to, place), &mut self.platform);
+        // Nobody who waits is as important.
+        (cpu.slice_end, cpu.chooses) = (NEVER, false);
+        cpu.wait_again(&mut self.threads, current, rest);
+        self.done_directly(current);
+        if let Some(behind) = behind {
+            self.thread(behind).comes_first();
+        }
+        self.share();
+        Some(goes_on)
+    }
+
+    #[inline(always)]
+    fn receive_directly(&mut self, handle: Handle) -> Option<Direct<P::Place>> {
+        let cpu = self.cpus.this();
+        let (server, process) = (cpu.current?, cpu.process?);
+        let handles = &self.processes.get(process)?.handles;
+        let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
+            return None;
+        };
+        let endpoint = self.endpoints.get_mut(id)?;
+        if !endpoint.callers.is_empty() || endpoint.signals != 0 {
+            return None;
+        }
+        let thread = self.threads.get(server)?;
+        if thread.caller.is_some() || thread.priority != thread.own_priority {
+            return None;
+        }
+        let (goes_on, turn) = self.go_to_next(server)?;
+        self.begin_turn(turn);
+        let endpoint = self.endpoints.get_mut(id)?;
+        endpoint.server = Some(server);
+        endpoint.receivers.push(&mut self.threads, server);
+        let thread = self.thread(server);
+        (thread.state, thread.serves) = (State::Receiving(id), Some(id));
+        Some(goes_on)
+    }
+
+    #[inline(always)]
+    fn yield_directly(&mut self) -> Option<Direct<P::Place>> {
+        let thread = self.cpus.this().current?;
+        let priority = self.threads.get(thread)?.priority;
+        if !self.cpus.this().ready.rivals(priority) {
+            return None;
+        }
+        let (goes_on, turn) = self.go_to_next(thread)?;
+        self.done_directly(thread);
+        let cpu = self.cpus.this();
+        cpu.ready.push(&mut self.threads, thread);
+        self.begin_turn(turn);
+        self.share();
+        Some(goes_on)
+    }
+
+    /// Lets the first who waits for this CPU take the place of `current`, which does not go on, and whose turn
+    /// [begins](Self::begin_turn) then. `None`, and nothing has happened, if there is any choice, or work to be done.
+    #[inline(always)]
+    fn go_to_next(&mut self, current: ThreadId) -> Option<(Direct<P::Place>, Turn)> {
+        let (here, cpu) = (self.cpus.here, self.cpus.this_one());
+        let next = cpu.ready.first()?;
+        if self.is_anybody_wanted_here(cpu.ready.most()) {
+            return None;
+        }
+        let (from, to) = self.threads.pair_mut(current, next)?;
+        if !matches!(to.state, State::Ready) || !to.may_run_on(here) {
+            return None;
+        }
+        let cpu = self.cpus.this();
+        let behind = cpu.ready.take_first(to);
+        let turn = Turn::of(to);
+        let place = self.platform.place(next.index());
+        let goes_on = cpu.switch(from, (next, to, place), &mut self.platform);
+        if let Some(behind) = behind {
+            self.thread(behind).comes_first();
+        }
+        Some((goes_on, turn))
+    }
+
+    /// The place of `thread`, which is told that it is done.
+    #[inline(always)]
+    fn done_directly(&mut self, thread: ThreadId) -> P::Place {
         let place = self.platform.place(thread.index());
         let nothing = Message::empty(Label::DONE);
         self.platform.registers_at(place).set_answer(0, nothing, 0);
-        Some(Direct::Stays(place))
+        place
     }
 
     #[inline(always)]

@@ -63,11 +63,6 @@ impl<P: Platform> Kernel<P> {
             .is_some_and(|thread| thread.may_run_on(cpu))
     }
 
-    /// Whether `thread`, which was chosen, goes on here without any work.
-    pub(super) fn goes_on_at_once(&self, thread: ThreadId) -> bool {
-        is_ready(&self.threads, thread) && self.may_run(thread, self.cpus.here)
-    }
-
     /// Whether `thread`, which was chosen, goes on here, or the kernel with its work.
     pub(super) fn goes_on_here(&self, thread: ThreadId) -> bool {
         !is_ready(&self.threads, thread) || self.may_run(thread, self.cpus.here)

@@ -9,7 +9,7 @@ use crate::thread::{Thread, ThreadId};
 use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
-use slots::Id;
+use slots::{Id, Slots};
 
 /// CPUs that can run the kernel: as many as a GICv2 knows.
 pub const MAX_CPUS: usize = 8;
@@ -54,8 +54,8 @@ pub struct Cpu {
     pub(crate) active: Option<SpaceId>,
     /// Threads that are ready and have this home.
     pub(crate) ready: ReadyQueue,
-    /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody
-    /// waits for this CPU.
+    /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody as
+    /// important waits for this CPU.
     pub(crate) slice_end: u64,
     /// Threads that have this home and wait until some time.
     pub(crate) deadlines: Heap<ByDeadline>,
@@ -102,6 +102,21 @@ impl Cpu {
         platform.prepare_thread(id.index(), place);
         (self.prepared, self.process) = (Some(id), Some(thread.process));
         true
+    }
+
+    /// `thread`, which had to make way for somebody more important with this `rest` of its time slice, waits before its
+    /// equals, if there is a rest.
+    #[inline]
+    pub(crate) fn wait_again(&mut self, threads: &mut Slots<Thread>, thread: ThreadId, rest: Option<u64>) {
+        match rest {
+            Some(0) => self.ready.push(threads, thread),
+            _ => self.ready.push_first(threads, thread),
+        }
+    }
+
+    /// Whether the thread that runs, which is this important, would keep others from their turn.
+    pub(crate) fn needs_slice(&self, priority: Priority) -> bool {
+        self.slice_end == NEVER && self.ready.rivals(priority)
     }
 
     /// Whether it has nothing to do.

@@ -15,7 +15,7 @@ pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
 #[cfg(test)]
 pub(crate) use time::ByDeadline;
-pub(crate) use time::NEVER;
+pub(crate) use time::{NEVER, Turn};
 
 use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};
@@ -145,26 +145,6 @@ impl<P: Platform> Kernel<P> {
         self.restore_timer();
     }
 
-    /// Lets others run in place of the running thread, as [`Operation::Yield`](abi::Operation::Yield) asks. Answers
-    /// as [`Self::serve_directly`] does.
-    #[inline]
-    pub fn yield_directly(&mut self) -> Direct<P::Place> {
-        let Some(trapped) = self.running() else {
-            return Direct::Not;
-        };
-        self.yield_cpu(trapped);
-        match self.pick_next() {
-            Some(next) if !self.goes_on_at_once(next) => Direct::Not,
-            Some(next) if next == trapped => Direct::Stays(self.platform.place(next.index())),
-            Some(next) => {
-                self.prepare(next);
-                self.share();
-                Direct::Runs(self.platform.place(next.index()))
-            }
-            None => Direct::Not,
-        }
-    }
-
     /// Puts the answer to a yield in place, and lets others run in place of `thread`, which runs.
     pub(crate) fn yield_cpu(&mut self, thread: ThreadId) {
         self.answer(thread, ());
@@ -200,19 +180,15 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         let is_outranked_here = cpu.ready.outranks(Some(priority));
         cpu.current = None;
-        let is_next = may_run && !is_outranked_here && !self.is_outranked_elsewhere(priority);
+        let is_next = may_run && !is_outranked_here && !self.is_anybody_wanted_here(Some(priority));
         if home == self.cpus.here && is_next {
             self.cpu().current = Some(thread);
         } else if is_next && self.cpus[home].lets_go(thread) {
             self.fetch(thread);
         } else {
-            self.make_ready(thread);
+            return self.make_ready(thread);
         }
-    }
-
-    /// Whether this CPU, which could as well take it, lets somebody more important wait for another one.
-    fn is_outranked_elsewhere(&self, priority: Priority) -> bool {
-        !self.cpus.is_alone() && self.cpus.wanted(Some(priority)).next().is_some()
+        self.limit_slice(priority);
     }
 
     #[cold]
@@ -272,18 +248,19 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Somebody waits for `cpu` from now on: it looks around if nobody runs there, or somebody less important, or
-    /// somebody who is not going to stop by himself.
+    /// somebody as important who is not going to stop by himself.
     fn notice(&mut self, id: CpuId) {
         let current = self.current_priority(id);
         let cpu = &mut self.cpus[id];
-        let (runs_alone, is_outranked) = (cpu.slice_end == NEVER, cpu.ready.outranks(current));
+        let is_outranked = cpu.ready.outranks(current);
+        let needs_slice = current.is_some_and(|current| cpu.needs_slice(current));
         if id != self.cpus.here {
-            if runs_alone || is_outranked {
+            if is_outranked || needs_slice {
                 self.alert(id);
             }
         } else if is_outranked {
             self.cpu().chooses = true;
-        } else if runs_alone && !self.cpu().ready.is_empty() {
+        } else if needs_slice {
             self.start_slice(None);
         }
     }
@@ -326,38 +303,59 @@ impl<P: Platform> Kernel<P> {
 
     #[inline]
     fn choose(&mut self, alerted: bool) -> Option<ThreadId> {
-        let here = self.cpus.here;
         let Some(current) = self.cpu().current else {
             return self.pick_next();
         };
-        let priority = self.current_priority(here);
-        let is_outranked = self.cpu().ready.outranks(priority);
-        if is_outranked || alerted && self.cpus.wanted(priority).next().is_some() {
+        let priority = self.thread(current).priority;
+        let is_outranked = self.cpu().ready.outranks(Some(priority));
+        if is_outranked || alerted && self.is_anybody_wanted_here(Some(priority)) {
             self.make_way(current);
             return self.pick_next();
         }
-        self.limit_slice();
+        self.limit_slice(priority);
         Some(current)
     }
 
-    /// `current` waits again, and has the rest of its time slice later, before its equals; if there is a rest.
+    /// `current` waits again, and has the rest of its time slice later.
     fn make_way(&mut self, current: ThreadId) {
-        let rest = self.rest_of_slice();
-        self.thread(current).rest_of_slice = rest;
         let cpu = self.cpus.this();
+        let rest = cpu.rest_of_slice(&self.platform);
         cpu.current = None;
-        match rest {
-            Some(0) => cpu.ready.push(&mut self.threads, current),
-            _ => cpu.ready.push_first(&mut self.threads, current),
+        cpu.wait_again(&mut self.threads, current, rest);
+        self.thread(current).rest_of_slice = rest;
+    }
+
+    /// A slice begins if none runs, and somebody waits for this CPU who takes turns with the current thread, which is
+    /// this important.
+    fn limit_slice(&mut self, priority: Priority) {
+        if self.cpu().needs_slice(priority) {
+            self.start_slice(None);
         }
     }
 
-    /// A slice begins if somebody waits for this CPU and none runs.
-    fn limit_slice(&mut self) {
+    /// A thread has come from those that wait for this CPU, and is the current one.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self, turn: Turn) {
         let cpu = self.cpu();
-        if cpu.slice_end == NEVER && !cpu.ready.is_empty() {
-            self.start_slice(None);
+        (cpu.slice_end, cpu.chooses) = (NEVER, false);
+        if cpu.needs_slice(turn.priority) {
+            self.start_slice(turn.rest);
         }
+    }
+
+    /// Whether another CPU lets somebody wait who goes first if nobody that is more important than `priority` goes on
+    /// here.
+    #[inline]
+    pub(crate) fn is_anybody_wanted_here(&self, priority: Option<Priority>) -> bool {
+        !self.cpus.is_alone() && self.cpus.wanted(priority).next().is_some()
+    }
+
+    /// Whether another CPU has less to do than `thread`, which runs here: it would take whoever waits for this one.
+    #[inline]
+    pub(crate) fn would_be_taken(&self, thread: ThreadId) -> bool {
+        let mut others = self.cpus.ids().filter(|&id| id != self.cpus.here);
+        let priority = || self.threads.get(thread).map(|thread| thread.priority);
+        !self.cpus.is_alone() && others.any(|id| priority().is_some_and(|own| own.outranks(self.urgency(id))))
     }
 
     fn pick_next(&mut self) -> Option<ThreadId> {
@@ -366,10 +364,8 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         (cpu.current, cpu.slice_end, cpu.chooses) = (next, NEVER, false);
         if let Some(thread) = next {
-            let rest = self.thread(thread).rest_of_slice.take();
-            if !self.cpu().ready.is_empty() {
-                self.start_slice(rest);
-            }
+            let turn = Turn::of(self.thread(thread));
+            self.begin_turn(turn);
         }
         next
     }
@@ -394,7 +390,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Lets the CPU that has least to do take somebody who waits for this one, and whom this one lets go.
-    fn share(&mut self) {
+    pub(crate) fn share(&mut self) {
         if !self.cpus.is_alone()
             && let Some(taker) = self.taker()
         {
@@ -441,7 +437,7 @@ impl<P: Platform> Kernel<P> {
         self.charge_nobody();
     }
 
-    /// Prepares the machine for the current thread, and answers its place.
+    /// Prepares the machine for the current thread, and answers its place. Another one ran before.
     ///
     /// # Panics
     /// If there is none.
@@ -450,6 +446,7 @@ impl<P: Platform> Kernel<P> {
             panic!("nobody is to go on");
         };
         self.prepare(thread);
+        self.share();
         self.platform.place(thread.index())
     }
 

@@ -53,6 +53,12 @@ impl ReadyQueue {
         self.most.is_some_and(|most| most.outranks(other))
     }
 
+    /// Whether somebody waits who takes turns with one of this `priority`, or goes first.
+    #[inline]
+    pub fn rivals(&self, priority: Priority) -> bool {
+        self.most.is_some_and(|most| !priority.outranks(Some(most)))
+    }
+
     /// Lets `thread`, which is in no queue, wait behind its equals.
     pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
         let priority = self.fill(threads, thread);
@@ -65,11 +71,28 @@ impl ReadyQueue {
         self.queues[priority.index()].push_first(threads, thread);
     }
 
+    /// Who goes first.
+    #[inline]
+    pub fn first(&self) -> Option<ThreadId> {
+        self.queues[self.most?.index()].first()
+    }
+
+    /// Takes out who goes first, which is this one. Answers who [comes first](Thread::comes_first) of its equals now.
+    #[inline]
+    pub fn take_first(&mut self, first: &mut Thread) -> Option<ThreadId> {
+        let behind = self.queues[first.priority.index()].take_first(first);
+        self.forget_one(first.priority);
+        behind
+    }
+
     /// Takes out who goes first.
+    #[inline]
     pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
-        let most = self.most?;
-        let first = self.queues[most.index()].pop(threads)?;
-        self.forget_one(most);
+        let first = self.first()?;
+        let behind = self.take_first(threads.get_mut(first)?);
+        if let Some(behind) = behind.and_then(|behind| threads.get_mut(behind)) {
+            behind.comes_first();
+        }
         Some(first)
     }
 
@@ -81,6 +104,7 @@ impl ReadyQueue {
     }
 
     /// Somebody has left the queue of this priority.
+    #[inline]
     fn forget_one(&mut self, priority: Priority) {
         self.count -= 1;
         if self.queues[priority.index()].is_empty() {

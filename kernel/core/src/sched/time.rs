@@ -2,13 +2,15 @@
 //!
 //! The timer of a CPU is set to what comes first, the end of the slice or a deadline, or to something earlier:
 //! what is put off, or not waited for any more, does not set it anew, so at worst it comes once in vain. While
-//! nobody else wants the CPU no slice runs, and while nobody waits for a time either, no timer.
+//! nobody as important wants the CPU no slice runs, and while nobody waits for a time either, no timer.
 
 use crate::heap::{Kind, Place};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
+use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
 use abi::IpcError;
+use abi::process::Priority;
 
 /// In place of a time that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -30,6 +32,33 @@ impl Kind for ByDeadline {
 
     fn place_mut(thread: &mut Thread) -> &mut Place {
         &mut thread.deadline
+    }
+}
+
+/// What a time slice depends on that begins.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    pub priority: Priority,
+    /// What is left of an earlier one.
+    pub rest: Option<u64>,
+}
+
+impl Turn {
+    /// The one of `thread`, which comes from those that wait.
+    #[inline]
+    pub fn of(thread: &mut Thread) -> Self {
+        Self {
+            priority: thread.priority,
+            rest: thread.rest_of_slice.take(),
+        }
+    }
+}
+
+impl Cpu {
+    /// How many ticks are left of the slice of the running thread; `None` if it has no slice, since nobody waits.
+    #[inline]
+    pub(crate) fn rest_of_slice(&self, platform: &impl Platform) -> Option<u64> {
+        (self.slice_end != NEVER).then(|| self.slice_end.saturating_sub(platform.ticks()))
     }
 }
 
@@ -95,20 +124,13 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
-    /// want it, too.
+    /// that are as important want it, too.
     pub(super) fn start_slice(&mut self, rest: Option<u64>) {
         let whole = || u64::from(self.facts.clock.frequency().hertz()) / SLICES_PER_SECOND;
         let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
         let end = self.platform.ticks().saturating_add(slice);
         self.cpu().slice_end = end;
         self.set_timer(end);
-    }
-
-    /// How many ticks are left of the slice of the running thread; `None` if it has no slice, since nobody waits.
-    pub(super) fn rest_of_slice(&mut self) -> Option<u64> {
-        let now = self.platform.ticks();
-        let end = self.cpu().slice_end;
-        (end != NEVER).then(|| end.saturating_sub(now))
     }
 
     /// The timer of this CPU comes at `time` at the latest.

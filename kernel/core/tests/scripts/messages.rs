@@ -264,6 +264,23 @@ fn words_between_threads_that_wait_for_each_other_are_served_directly_if_the_way
 }
 
 #[test]
+fn who_waits_or_yields_is_served_directly_if_somebody_is_next() {
+    let (mut world, endpoint, _) = server_and_client();
+    world.until(CHILD);
+    let direct = usize::from(WAY == Way::Shorter);
+    let yields = |world: &mut World| world.yield_now();
+    assert_eq!(served_directly(&mut world, yields), direct);
+    assert_eq!(world.running, Some(INIT));
+    let receives = |world: &mut World| {
+        world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
+    };
+    assert_eq!(served_directly(&mut world, receives), direct);
+    assert_eq!(world.running, Some(CHILD));
+    assert_eq!(served_directly(&mut world, yields), 0, "nobody is next");
+    assert_eq!(world.running, Some(CHILD));
+}
+
+#[test]
 fn a_message_with_more_than_words_or_for_nobody_who_waits_is_not_served_directly() {
     let (mut world, endpoint, _) = server_and_client();
     let nobody_waits = |world: &mut World| {

@@ -174,6 +174,41 @@ fn who_had_to_make_way_as_the_time_slice_ended_waits_behind_equals() {
 }
 
 #[test]
+fn who_signals_somebody_more_important_keeps_the_rest_of_the_time_slice() {
+    let mut scene = Scene::new();
+    let [high, low, other_low] = [HIGH, LOW, LOW].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.receive(), low);
+    assert_eq!(scene.pass(SLICE / 2), low);
+    assert_eq!(scene.operate(Operation::Signal, SERVICE), high);
+    assert_eq!(scene.receive(), low, "not behind its equal");
+    assert_eq!(scene.pass(SLICE - SLICE / 2 - 1), low);
+    assert_eq!(
+        scene.pass(1),
+        other_low,
+        "no longer than if nobody had been woken"
+    );
+    scene.world.kernel.platform.let_pass(SLICE);
+    assert_eq!(scene.operate(Operation::Signal, SERVICE), high);
+    assert_eq!(scene.receive(), low, "nothing was left of it");
+}
+
+#[test]
+fn who_is_more_important_than_all_that_wait_has_no_time_slice_until_that_changes() {
+    let mut scene = Scene::new();
+    let [high, low] = [HIGH, LOW].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.pass(SLICE), high);
+    assert_eq!(scene.world.kernel.platform.cpu().timer, None);
+    let (priority, highest) = (Priority(LOW), Priority::MOST);
+    scene
+        .world
+        .send(Handle::SELF, SetPriority { priority, highest }, &[], &[]);
+    assert_eq!(scene.running(), high);
+    assert_eq!(scene.pass(SLICE), low);
+}
+
+#[test]
 fn who_wakes_takes_the_place_of_somebody_less_important_at_once() {
     let mut scene = Scene::new();
     let [low, high] = [LOW, HIGH].map(|priority| scene.child(priority));
