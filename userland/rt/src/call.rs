@@ -1,6 +1,6 @@
 //! Typed requests: the way from a request to its answer.
 
-use crate::message::{Incoming, Outgoing};
+use crate::message::{Handles, Incoming, Outgoing};
 use crate::svc::trap;
 use abi::{Errno, Handle, IpcError, Label, Operation, Request, Tag, Words, Words6};
 use core::fmt;
@@ -63,14 +63,27 @@ pub fn exchange<R: Request>(
     Ok(answer)
 }
 
+/// Sends a request whose answer has handles, but no bytes.
+///
+/// # Errors
+/// As [`call`].
+pub(crate) fn call_for_handles<R: Request>(
+    object: Handle,
+    request: R,
+    outgoing: Outgoing<'_>,
+) -> Result<(R::Answer, Handles), Error> {
+    let tag = outgoing.put(R::LABEL).map_err(Error::Ipc)?;
+    let (tag, words) = send(object, tag, request.into_words())?;
+    Ok((answer::<R>((tag, words))?, Handles::take(tag)))
+}
+
 /// Sends a request of words whose answer is one handle.
 ///
 /// # Errors
 /// As [`call`].
 pub(crate) fn one_handle<R: Request>(object: Handle, request: R) -> Result<Handle, Error> {
-    let mut incoming = Incoming::new();
-    exchange(object, request, Outgoing::NOTHING, &mut incoming)?;
-    match *incoming.handles() {
+    let (_, handles) = call_for_handles(object, request, Outgoing::NOTHING)?;
+    match *handles.as_slice() {
         [handle] => Ok(handle),
         _ => Err(Error::Garbled),
     }

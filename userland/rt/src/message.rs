@@ -54,7 +54,13 @@ impl<'a> Outgoing<'a> {
 pub struct Incoming {
     bytes: [u8; BUFFER_BYTES],
     length: usize,
-    handles: [Handle; MAX_HANDLES],
+    handles: Handles,
+}
+
+/// Handles that came along: those alone, where nobody wants bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Handles {
+    all: [Handle; MAX_HANDLES],
     count: usize,
 }
 
@@ -64,8 +70,7 @@ impl Incoming {
         Self {
             bytes: [0; BUFFER_BYTES],
             length: 0,
-            handles: [Handle::NONE; MAX_HANDLES],
-            count: 0,
+            handles: Handles::NONE,
         }
     }
 
@@ -76,19 +81,39 @@ impl Incoming {
 
     /// The handles. They are the receiver's now, to use and to close.
     pub fn handles(&self) -> &[Handle] {
-        &self.handles[..self.count]
+        self.handles.as_slice()
     }
 
     /// Copies what `tag` announces out of the message page.
     pub(crate) fn take(&mut self, tag: Tag) {
         self.length = tag.bytes();
-        self.count = tag.handles();
         if self.length != 0 {
             take_bytes(&mut self.bytes[..self.length]);
         }
-        for (place, handle) in self.handles.iter_mut().enumerate().take(self.count) {
+        self.handles = Handles::take(tag);
+    }
+}
+
+impl Handles {
+    const NONE: Self = Self {
+        all: [Handle::NONE; MAX_HANDLES],
+        count: 0,
+    };
+
+    /// Copies what `tag` announces out of the message page.
+    pub fn take(tag: Tag) -> Self {
+        let mut taken = Self {
+            count: tag.handles(),
+            ..Self::NONE
+        };
+        for (place, handle) in taken.all.iter_mut().enumerate().take(taken.count) {
             *handle = take_handle(place);
         }
+        taken
+    }
+
+    pub fn as_slice(&self) -> &[Handle] {
+        &self.all[..self.count]
     }
 }
 

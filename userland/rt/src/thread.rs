@@ -6,6 +6,7 @@
 
 mod running;
 mod scope;
+mod stack;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! Requests to processes, one's own and children: [`abi::process`].
 
-use crate::call::{call, call_with, exchange, one_handle};
+use crate::call::{call, call_for_handles, call_with, exchange, one_handle};
 use crate::svc::trap;
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{
@@ -18,10 +18,9 @@ use core::convert::Infallible;
 /// # Errors
 /// As [`Create`].
 pub fn create(name: &str) -> Result<(Handle, Handle, Pid), Error> {
-    let mut incoming = Incoming::new();
     let name = Outgoing::bytes(name.as_bytes());
-    let (pid,) = exchange(Handle::SELF, Create {}, name, &mut incoming)?;
-    match *incoming.handles() {
+    let ((pid,), handles) = call_for_handles(Handle::SELF, Create {}, name)?;
+    match *handles.as_slice() {
         [process, memory] => Ok((process, memory, pid)),
         _ => Err(Error::Garbled),
     }
@@ -48,9 +47,8 @@ pub fn start(child: Handle, request: Start, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// As [`Fork`].
 pub fn fork() -> Result<Option<(Handle, Pid)>, Error> {
-    let mut incoming = Incoming::new();
-    let (pid,) = exchange(Handle::SELF, Fork {}, Outgoing::NOTHING, &mut incoming)?;
-    match *incoming.handles() {
+    let ((pid,), handles) = call_for_handles(Handle::SELF, Fork {}, Outgoing::NOTHING)?;
+    match *handles.as_slice() {
         [] => Ok(None),
         [child] => Ok(Some((child, pid))),
         _ => Err(Error::Garbled),

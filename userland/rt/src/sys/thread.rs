@@ -1,6 +1,6 @@
 //! Requests to threads, one's own and others: [`abi::thread`].
 
-use crate::call::{call, call_with, exchange};
+use crate::call::{call, call_for_handles, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{CpuFacts, CreateThread, End, ExitThread, Priority};
 use abi::thread::{
@@ -18,9 +18,8 @@ use abi::{CpuSet, Handle};
 /// What the thread does from its entry on breaks none of Rust's rules; in particular nobody else uses
 /// its stack.
 pub unsafe fn create(request: CreateThread) -> Result<(Handle, u32), Error> {
-    let mut incoming = Incoming::new();
-    let (number,) = exchange(Handle::SELF, request, Outgoing::NOTHING, &mut incoming)?;
-    match *incoming.handles() {
+    let ((number,), handles) = call_for_handles(Handle::SELF, request, Outgoing::NOTHING)?;
+    match *handles.as_slice() {
         [thread] => Ok((thread, number)),
         _ => Err(Error::Garbled),
     }

@@ -1,28 +1,18 @@
 //! A thread as long as somebody waits for its end: its handle, and the stack that it needs until then.
 //!
-//! ```text
-//!     low                                                             high
-//!     | gap | room to grow | stack, growing down <--  sp | Block |
-//!                                                        ^ TPIDR_EL0
-//! ```
-//!
-//! What a thread is to do, and what came of it, lies in a block at the top of its stack. Whoever waits for its end gives
+//! What a thread is to do, and what came of it, lies in a block at the top of its [`Stack`]. Whoever waits for its end gives
 //! the stack back; so no thread is left behind. But that of a thread which ended in the middle of its work stays: others
 //! may use what it has lent them.
 
+use super::stack::Stack;
 use crate::handle::OwnedHandle;
 use crate::{Error, sys};
 use abi::layout::PAGE_BYTES;
 use abi::process::CreateThread;
 use abi::{Handle, IpcError};
 use core::cell::Cell;
-use core::ptr::{NonNull, with_exposed_provenance_mut};
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
-
-/// Bytes of a thread's stack when it starts, block included unless that is larger.
-const STACK_BYTES: u64 = 16 * 1024;
-/// Bytes that it may grow by.
-pub(super) const STACK_GROWTH: u64 = 240 * 1024;
 
 /// Takes the result out of the block of a thread whose work has returned.
 pub(super) type Take<T> = unsafe fn(NonNull<u8>) -> Option<T>;
@@ -52,8 +42,8 @@ impl Running {
         T: Send,
     {
         const { assert!(align_of::<Block<F, T>>() <= PAGE_BYTES as usize) };
-        let stack = Stack::map(size_of::<Block<F, T>>(), align_of::<Block<F, T>>())?;
-        let block: NonNull<Block<F, T>> = stack.block.cast();
+        let stack = Stack::new(size_of::<Block<F, T>>(), align_of::<Block<F, T>>())?;
+        let block: NonNull<Block<F, T>> = stack.block().cast();
         // SAFETY: the stack has room for it there, suitably aligned, and nobody else knows of it.
         unsafe { block.write(Block::of(work)) };
         let request = CreateThread {
@@ -77,7 +67,7 @@ impl Running {
             Err(error) => {
                 // SAFETY: it was written above, and no thread has it.
                 unsafe { block.drop_in_place() };
-                stack.unmap();
+                stack.give_back();
                 Err(error)
             }
         }
@@ -110,10 +100,10 @@ impl Running {
     /// # Safety
     /// It has ended, and `take` came with it.
     pub(super) unsafe fn end<T>(&mut self, take: Take<T>) -> Option<T> {
-        let stack = self.stack.take().filter(Stack::has_returned)?;
+        let stack = self.stack.take().filter(has_returned)?;
         // SAFETY: as the caller promises; nobody else uses the block, and what is taken out is not taken twice.
-        let result = unsafe { take(stack.block) };
-        stack.unmap();
+        let result = unsafe { take(stack.block()) };
+        stack.give_back();
         result
     }
 
@@ -128,12 +118,12 @@ impl Running {
             return unsafe { self.end(take) };
         }
         let stack = self.stack.take()?;
-        while !stack.has_returned() {
+        while !has_returned(&stack) {
             sys::process::yield_now();
         }
         // The stack stays, for the thread may not be done with it.
         // SAFETY: the work has returned, so the thread does not use the block any more.
-        unsafe { take(stack.block) }
+        unsafe { take(stack.block()) }
     }
 
     /// The same, when nobody wants the result.
@@ -171,6 +161,13 @@ impl<F, T> Block<F, T> {
     }
 }
 
+/// Whether the work of the thread with this stack has returned.
+fn has_returned(stack: &Stack) -> bool {
+    // SAFETY: each block begins with this word.
+    let returned = unsafe { stack.block().cast::<AtomicU32>().as_ref() };
+    returned.load(Ordering::Acquire) != 0
+}
+
 /// Where a thread begins: the kernel passes the word of [`CreateThread`] in x2.
 extern "C" fn run<F: FnOnce() -> T, T>(_: u64, _: u64, block: NonNull<Block<F, T>>) -> ! {
     // SAFETY: `begin` passed it a block, whose cells nobody else uses before the word says so.
@@ -193,50 +190,4 @@ unsafe fn take<F, T>(block: NonNull<u8>) -> Option<T> {
 unsafe fn forget<F, T>(block: NonNull<u8>) -> Option<()> {
     // SAFETY: as the caller promises.
     unsafe { take::<F, T>(block) }.map(drop)
-}
-
-/// Pages that are a thread's stack, with a block on top.
-#[derive(Debug)]
-struct Stack {
-    lowest: u64,
-    length: u64,
-    block: NonNull<u8>,
-}
-
-// SAFETY: the block is used by one thread at a time, whoever holds this; what is looked at meanwhile is atomic.
-unsafe impl Send for Stack {}
-
-impl Stack {
-    /// One with a block of `size` bytes, aligned as said.
-    fn map(size: usize, alignment: usize) -> Result<Self, Error> {
-        const SMALLEST_ALIGNMENT: u64 = 16; // of a stack pointer
-        let alignment = (alignment as u64).max(SMALLEST_ALIGNMENT);
-        let block_bytes = (size as u64).next_multiple_of(alignment);
-        let length = STACK_BYTES + block_bytes / PAGE_BYTES * PAGE_BYTES;
-        let lowest = sys::memory::map_stack(length, STACK_GROWTH)?;
-        let block = with_exposed_provenance_mut::<u8>((lowest + length - block_bytes) as usize);
-        Ok(Self {
-            lowest,
-            length,
-            block: NonNull::new(block).ok_or(Error::Garbled)?,
-        })
-    }
-
-    /// The first stack pointer: the block's address.
-    fn pointer(&self) -> u64 {
-        self.block.addr().get() as u64
-    }
-
-    /// Whether the thread's work has returned.
-    fn has_returned(&self) -> bool {
-        // SAFETY: each block begins with this word.
-        let returned = unsafe { self.block.cast::<AtomicU32>().as_ref() };
-        returned.load(Ordering::Acquire) != 0
-    }
-
-    /// Gives it back, what it has grown by included.
-    fn unmap(&self) {
-        let start = self.lowest - STACK_GROWTH;
-        sys::memory::unmap(start, self.length + STACK_GROWTH).ok();
-    }
 }

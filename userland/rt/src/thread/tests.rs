@@ -1,6 +1,6 @@
 //! Threads on a kernel that lends those of the host.
 
-use super::running::STACK_GROWTH;
+use super::stack::STACK_GROWTH;
 use super::{scope, spawn};
 use crate::fake;
 use abi::layout::PAGE_BYTES;
@@ -83,6 +83,15 @@ fn begin(entry: u64, word: u64) -> Receiver<()> {
     end
 }
 
+/// The same work, but so large that no stack for it is kept.
+fn large<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let room = [0_u8; PAGE_BYTES as usize];
+    move || {
+        std::hint::black_box(&room);
+        work()
+    }
+}
+
 /// Nothing else is asked by the threads here.
 fn exit(tag: u64, ended: &Sender<()>) -> ! {
     assert_eq!(Tag::decode(tag).map(Tag::label), Ok(ExitThread::LABEL));
@@ -96,9 +105,9 @@ fn exit(tag: u64, ended: &Sender<()>) -> ! {
 #[test]
 fn what_a_thread_returns_comes_to_who_joins_it_and_its_stack_is_given_back() {
     let unmapped = kernel(&[]);
-    let thread = spawn(|| std::string::String::from("result")).expect("a thread");
+    let thread = spawn(large(|| std::string::String::from("result"))).expect("a thread");
     assert_eq!(thread.join().as_deref(), Some("result"));
-    drop(spawn(|| ()).expect("another"));
+    drop(spawn(large(|| ())).expect("another"));
     assert_eq!(*unmapped.lock().expect("nobody fails"), 2);
 }
 
@@ -112,10 +121,10 @@ fn the_stack_of_a_thread_whose_end_cannot_be_waited_for_stays() {
 #[test]
 fn who_is_cancelled_while_joining_waits_on_and_loses_neither_result_nor_stack() {
     let unmapped = kernel(&[IpcError::Cancelled; 3]);
-    assert_eq!(spawn(|| 7).expect("a thread").join(), Some(7));
+    assert_eq!(spawn(large(|| 7)).expect("a thread").join(), Some(7));
     assert_eq!(*unmapped.lock().expect("nobody fails"), 1);
     let unmapped = kernel(&[IpcError::Cancelled; 2]);
-    let joined = scope(|scope| scope.spawn(|| 8).expect("a thread").join());
+    let joined = scope(|scope| scope.spawn(large(|| 8)).expect("a thread").join());
     assert_eq!((joined, *unmapped.lock().expect("nobody fails")), (Some(8), 1));
 }
 
@@ -134,13 +143,13 @@ fn a_scope_ends_after_its_threads_have_which_borrow_what_is_around_it() {
     let last = scope(|scope| {
         for word in &mut words {
             let sum = &sum;
-            drop(scope.spawn(move || {
+            drop(scope.spawn(large(move || {
                 std::thread::yield_now();
                 sum.fetch_add(*word, Ordering::Relaxed);
                 *word = 0;
-            }));
+            })));
         }
-        scope.spawn(|| &sum).expect("a thread").join().is_some()
+        scope.spawn(large(|| &sum)).expect("a thread").join().is_some()
     });
     assert!(last);
     assert_eq!((words, sum.into_inner()), ([0; 3], 6));

@@ -11,6 +11,7 @@ use abi::process::{End, FaultKind};
 use abi::shm::{AttachFlags, Mode, ShmKey};
 use alloc::format;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use rt::hazard::spin;
 use rt::shm::Shm;
@@ -31,8 +32,9 @@ rt::program!(run);
 type Part = fn() -> Outcome;
 
 fn run(_: &Start) -> Outcome {
-    let parts: [(&str, Part); 10] = [
+    let parts: [(&str, Part); 11] = [
         ("results come back", results),
+        ("one has the stack of the one before", one_after_the_other),
         ("each has its own message page", message_pages),
         ("there are as many as there may be", many),
         ("a scope lends what is on a stack", borrow),
@@ -69,6 +71,17 @@ fn results() -> Outcome {
         }
     }
     expect("this thread's number", thread::number().into(), 0)
+}
+
+/// What a thread costs is not to include a stack each time.
+fn one_after_the_other() -> Outcome {
+    let place_on_stack = || {
+        spawn(|| (&raw const *black_box(&0_u8)).addr())?
+            .join()
+            .ok_or(Error::Garbled)
+    };
+    let first = place_on_stack()?;
+    expect("the next one's stack", place_on_stack()? as u64, first as u64)
 }
 
 /// Handles travel in message pages: who found those of another thread would close what that has.
