@@ -198,8 +198,8 @@ requests! {
             /// TPIDR_EL0: a pointer of the thread's own.
             pointer: u64,
         } -> (u32,);
-        /// Own: ends the thread that asks, which gets no answer. Its message page is given back before those
-        /// who wait for its end learn of that. The last thread takes its process along.
+        /// Own: ends the thread that asks, which gets no answer. Its message page stays, for the next thread with
+        /// its number. The last thread takes its process along.
         ExitThread = 0x113 {
             /// For those who wait.
             status: i32,

@@ -1,7 +1,7 @@
 //! Threads beside others of their process: how they begin and end.
 //!
-//! A thread that ends by itself gives its message page back first, in steps as for every other mapping;
-//! then it leaves as one does whose process ends. If it is the last one, its process ends with it.
+//! A thread that ends by itself leaves as one does whose process ends. If it is the last one, its process ends with it.
+//! Its message page stays, for the next one with its number.
 
 use super::{ProcessId, Stage};
 use crate::handle::Capability;
@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Outcome;
 use crate::platform::{Guarded, Platform};
-use crate::thread::{State, ThreadId};
+use crate::thread::{State, ThreadId, Work};
 use abi::process::{CreateThread, End};
 use abi::{Badge, Errno, Label, Tag};
 
@@ -62,16 +62,14 @@ impl<P: Platform> Kernel<P> {
         process: ProcessId,
         status: i32,
     ) -> Result<Outcome, Errno> {
-        let owner = self.process(process);
-        if owner.threads.living() == 1 {
+        if self.process(process).threads.living() == 1 {
             self.end_process(process, End::Exited(status));
-            return Ok(Outcome::Waits);
+        } else {
+            let thread = self.thread(thread);
+            thread.status = Some(status);
+            thread.state = State::Working(Work::Leave);
         }
-        let space = owner.space.ok_or(Errno::ESRCH)?;
-        let number = self.thread(thread).number;
-        let job = self.memory.lock().unmap_message_page(space, number)?;
-        self.thread(thread).status = Some(status);
-        Ok(Outcome::Works(job))
+        Ok(Outcome::Waits)
     }
 
     /// Does something for each thread of `process`, those included that have ended and are remembered.

@@ -102,7 +102,7 @@ fn a_thread_begins_with_its_word_its_pointer_and_a_message_page_of_its_own() {
 }
 
 #[test]
-fn who_joins_a_thread_is_told_its_status_when_its_message_page_is_back() {
+fn who_joins_a_thread_is_told_its_status_and_its_message_page_is_there_for_the_next() {
     let mut world = world();
     let before = world.free_frames();
     let thread = create_thread(&mut world);
@@ -112,11 +112,12 @@ fn who_joins_a_thread_is_told_its_status_when_its_message_page_is_back() {
     exit_thread(&mut world, 9);
     assert_eq!(world.running, Some(INIT));
     assert_eq!(world.answer::<Join>(), Ok(End::Exited(9)));
-    assert_eq!(world.free_frames(), before);
     assert_eq!(world.call(thread, Join {}), Ok(End::Exited(9)), "once more");
     assert_eq!(world.kernel.population().threads, 2, "it is remembered");
     close(&mut world, thread);
     assert_eq!(world.kernel.population().threads, 1);
+    create_thread(&mut world);
+    assert_eq!(before - world.free_frames(), 1, "the same page");
 }
 
 #[test]
@@ -430,6 +431,7 @@ fn threads_begin_and_end_and_fork_while_another_one_forks() {
     assert_eq!(world.running, Some(1));
     exit_thread(&mut world, 7);
     assert_eq!(world.running, Some(2));
+    create_thread(&mut world); // has what the first has left
     world.send(Handle::SELF, CREATE, &[], &[]);
     assert_eq!(world.running, Some(3));
     world.send(Handle::SELF, Fork {}, &[], &[]);
@@ -471,7 +473,7 @@ fn a_process_that_ends_while_a_thread_is_deferred_leaves_nothing_behind() {
     world.send(Handle::SELF, Fork {}, &[], &[]);
     world.until(2);
     interrupt_after(&mut world, 0);
-    exit_thread(&mut world, 7);
+    world.send(Handle::SELF, CREATE, &[], &[]);
     assert!(matches!(state(&world, 2), Some(State::Deferred(_))));
     world.until(INIT);
     world.send(child, Kill {}, &[], &[]);

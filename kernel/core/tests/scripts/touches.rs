@@ -3,7 +3,7 @@
 
 use super::{world_on, write_pages};
 use abi::memory::{Map, Protect, Protection, Unmap, WaitWord};
-use abi::process::{Close, CreateThread, End, ExitThread, Fork, Wait};
+use abi::process::{Close, CreateThread, End, Fork, Wait};
 use abi::{Handle, layout::PAGE_BYTES};
 use addr::VirtAddr;
 use kcore::Next;
@@ -78,13 +78,6 @@ fn a_sibling_may_touch_the_word_that_is_to_be_waited_for() {
             deadline: 0,
         };
         world.send(Handle::MEMORY, wait, &[], &[]);
-    });
-}
-
-#[test]
-fn a_sibling_may_touch_at_any_time_while_a_thread_ends() {
-    in_every_order(|world, _| {
-        world.send(Handle::SELF, ExitThread { status: 0 }, &[], &[]);
     });
 }
 

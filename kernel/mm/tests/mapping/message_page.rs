@@ -18,7 +18,6 @@ fn a_message_page_is_present_at_once_zero_and_the_frame_that_the_kernel_was_told
     assert_eq!(mapped, Some((frame, addr::Perms::READ_WRITE)));
     assert_eq!(world.load(p, MESSAGE_PAGES), Ok(0));
     world.store(p, MESSAGE_PAGES, 5).expect("writable");
-    assert_eq!(world.mm.map_message_page(p, 0), Err(Errno::EBUSY));
 }
 
 #[test]
@@ -65,7 +64,7 @@ fn it_goes_with_its_address_space() {
 }
 
 #[test]
-fn each_thread_has_its_own_beside_the_others_and_no_thread_two() {
+fn each_thread_has_its_own_beside_the_others() {
     let mut world = World::new();
     let p = world.process();
     let frames: Vec<_> = [0, 1, MOST_THREADS - 1]
@@ -73,7 +72,6 @@ fn each_thread_has_its_own_beside_the_others_and_no_thread_two() {
         .map(|thread| world.mm.map_message_page(p, thread).expect("room"))
         .collect();
     assert!(frames[0] != frames[1] && frames[1] != frames[2]);
-    assert_eq!(world.mm.map_message_page(p, 1), Err(Errno::EBUSY));
     assert_eq!(world.mm.map_message_page(p, MOST_THREADS), Err(Errno::EINVAL));
     world.store(p, message_page(1), 7).expect("writable");
     assert_eq!(world.load(p, message_page(0)), Ok(0));
@@ -81,19 +79,18 @@ fn each_thread_has_its_own_beside_the_others_and_no_thread_two() {
 }
 
 #[test]
-fn one_that_a_thread_has_given_back_is_zero_for_the_next_and_costs_nothing_meanwhile() {
+fn the_next_thread_of_a_number_has_the_page_of_the_one_before_also_while_the_space_is_copied() {
     let mut world = World::new();
-    let p = world.process();
-    world.mm.map_message_page(p, 0).expect("room");
-    let before = world.mm.frame_counts();
-    world.mm.map_message_page(p, 1).expect("room");
+    let (p, child) = (world.process(), world.process());
+    let frame = world.mm.map_message_page(p, 1).expect("room");
     world.store(p, message_page(1), 7).expect("writable");
-    let job = world.mm.unmap_message_page(p, 1).expect("it has one");
-    assert_eq!(world.mm.unmap_message_page(p, 1), Err(Errno::EINVAL));
-    assert_eq!(world.mm.map_message_page(p, 1), Err(Errno::EBUSY), "not yet");
+    let before = world.mm.frame_counts();
+    let job = world.mm.fork(p, child).expect("room");
+    assert_eq!(world.mm.map_message_page(p, 1), Ok(frame));
+    assert_eq!(world.mm.map_message_page(p, 2), Err(Errno::EAGAIN));
     world.finish(Some(job));
     assert_eq!(world.mm.frame_counts(), before);
-    world.mm.map_message_page(p, 1).expect("room");
-    assert_eq!(world.load(p, message_page(1)), Ok(0));
-    world.check();
+    assert_eq!(world.load(p, message_page(1)), Ok(7));
+    world.exit(p);
+    assert_eq!(world.mm.map_message_page(p, 1), Err(Errno::ESRCH));
 }

@@ -2,7 +2,6 @@
 
 use super::action::{Action, LARGE, PROCESSES, SEGMENTS, action};
 use crate::common::{PAGE, Size, World, create_with};
-use abi::Errno;
 use abi::memory::{
     LowerQuota, Map, MemoryRequest, Move, Protect, Relocate, ShmAttach, ShmControl, ShmDetach, ShmIdArgument,
     Unmap,
@@ -82,12 +81,12 @@ impl Crowd {
         self.world.check();
     }
 
-    /// A thread that has a message page ends, and one that has none begins, if it can just now.
-    fn begin_or_end_thread(&mut self, process: usize, number: u32) {
-        let (mm, space) = (&mut self.world.mm, self.processes[process]);
-        if mm.map_message_page(space, number) == Err(Errno::EBUSY) {
-            self.jobs.extend(mm.unmap_message_page(space, number));
-        }
+    /// A thread begins, if it can just now.
+    fn begin_thread(&mut self, process: usize, number: u32) {
+        self.world
+            .mm
+            .map_message_page(self.processes[process], number)
+            .ok();
         self.world.check();
     }
 
@@ -268,7 +267,7 @@ impl Crowd {
                 };
                 self.ask(process, MemoryRequest::LowerQuota(request), None);
             }
-            Action::Thread { process, number } => self.begin_or_end_thread(process, number),
+            Action::Thread { process, number } => self.begin_thread(process, number),
             Action::Idle { steps } => (0..steps).for_each(|_| {
                 self.world.idle();
             }),
