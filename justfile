@@ -29,10 +29,10 @@ fuzz *options:
 soak *options:
     @{{ granule }} soak {{ options }}
 
-# Change FILE in every way that cargo-mutants knows and list what no test notices (`cargo install cargo-mutants`)
+# Change FILES of a crate in every way that cargo-mutants knows and list what no test notices (`cargo install cargo-mutants`)
 [no-exit-message]
-mutants file:
-    PROPTEST_CASES=48 cargo mutants --file {{ file }} --timeout 90 --output target/granule/mutants -- --lib --tests
+mutants +files:
+    @cargo run --quiet --package granule-mutants -- {{ files }}
 
 # Check the formatting, lints and documentation of every crate
 check:
