@@ -135,6 +135,60 @@ fn a_block_with_one_frame_in_use_cannot_be_promised_until_that_is_given_back() {
     assert_eq!(frames.counts().promised, 0);
 }
 
+/// RAM with two whole blocks, and three with a frame less.
+fn two_blocks_and_crumbs() -> [FrameRange; 4] {
+    [
+        range(0x1000, 1024),
+        range(0x2001, 511),
+        range(0x3001, 511),
+        range(0x4001, 511),
+    ]
+}
+
+#[test]
+fn a_block_that_is_promised_is_promised_to_nobody_else_however_many_frames_are_free() {
+    let mut frames = frames(&two_blocks_and_crumbs());
+    let first = frames.promise_blocks(1, 0).expect("one of two");
+    let second = frames.promise_blocks(1, 0).expect("the other one");
+    assert_eq!(frames.promise_blocks(1, 0).err(), Some(OutOfFrames));
+    assert_eq!(frames.promise_blocks(1, 1).err(), Some(OutOfFrames));
+    frames.release(first);
+    frames.release(second);
+}
+
+#[test]
+fn what_waits_for_its_neighbours_is_put_away_too_when_another_block_is_promised() {
+    let mut frames = frames(&[range(0x1000, 1024)]);
+    let mut promise = frames.promise(1).expect("one");
+    let frame = frames.take(&mut promise);
+    let first = frames.promise_blocks(1, 0).expect("the other block");
+    frames.give_back(frame, &NeverMapped);
+    let second = frames.promise_blocks(1, 0).expect("the one it is of");
+    assert_eq!(frames.counts().promised, 1024);
+    frames.release(first);
+    frames.release(second);
+}
+
+#[test]
+fn a_run_may_be_all_that_nobody_was_promised() {
+    let mut frames = frames(&[range(0x1000, 1024), range(0x2001, 10)]);
+    let promise = frames.promise(10).expect("the crumbs");
+    let run = frames.take_run(1024, 1).expect("all else");
+    assert_eq!(frames.counts().free, 10);
+    frames.release(promise);
+    frames.give_back_run(run, &NeverMapped);
+}
+
+#[test]
+fn no_run_is_taken_from_the_last_block_that_is_promised_however_many_frames_are_free() {
+    let mut frames = frames(&two_blocks_and_crumbs());
+    let blocks = frames.promise_blocks(2, 0).expect("both");
+    assert_eq!(frames.take_run(300, 1), Err(OutOfFrames));
+    let run = frames.take_run(256, 1).expect("as long as a crumb has");
+    frames.release(blocks);
+    frames.give_back_run(run, &NeverMapped);
+}
+
 #[test]
 fn frames_that_were_promised_singly_are_no_blocks_for_others() {
     let mut frames = frames(&[range(0x1000, 1024)]);

@@ -5,7 +5,7 @@ use abi::Errno;
 use abi::memory::{MemoryRequest, Move, Protection, ShmAttach, ShmDetach, Unmap};
 use abi::shm::{AttachFlags, ShmId};
 use addr::VirtAddr;
-use mm::{FaultCause, Job, Limits, Seconds, SpaceId};
+use mm::{Access, FaultCause, Job, Limits, Seconds, SpaceId};
 
 const AT: u64 = 0x20_0000_0000;
 const WRITE: Protection = Protection::WRITE;
@@ -103,6 +103,27 @@ fn an_unmap_of_a_part_of_it_does_not_take_an_attachment_that_arrives_meanwhile()
         (world.load(p, AT), world.load(p, AT + 299 * PAGE)),
         (Ok(0), Ok(0))
     );
+}
+
+#[test]
+fn what_waits_for_its_place_is_not_there_yet_but_will_be() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 300 * PAGE);
+    fill(&mut world, p, AT, 300);
+    let at = |page: u64| VirtAddr::new(AT + page * PAGE);
+    assert!(!world.mm.comes_later(p, at(0)));
+    let job = begin_remap(&mut world, p, id, AT);
+    assert!(job.is_some());
+    assert_eq!(
+        world.mm.fault(p, at(299), Access::Read),
+        Err(FaultCause::Unmapped)
+    );
+    assert!(world.mm.comes_later(p, at(0)) && world.mm.comes_later(p, at(299)));
+    assert!(!world.mm.comes_later(p, at(300)));
+    world.finish(job);
+    assert!(!world.mm.comes_later(p, at(0)));
+    assert_eq!(world.load(p, AT + 299 * PAGE), Ok(0));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use crate::common::{PAGE, PLAIN, Size, World};
 use abi::Errno;
 use abi::layout::{STACK_GUARD, STACK_TOP, USER_START};
-use abi::memory::{Map, MapFlags, MemoryRequest, Protection};
-use mm::{FaultCause, SpaceId};
+use abi::memory::{Map, MapFlags, MemoryRequest, Protection, Unmap};
+use addr::VirtAddr;
+use mm::{FaultCause, Job, SpaceId};
 
 /// Where the stack of these tests ends.
 const TOP: u64 = 0x30_0000_0000;
@@ -48,6 +49,73 @@ fn a_jump_below_a_stack_is_refused_and_does_not_make_it_grow() {
     let p = with_stack(&mut world);
     assert_eq!(world.jump(p, LOW - PAGE), Err(FaultCause::NotPermitted));
     assert_eq!(world.usage(p).mapped, FIRST);
+}
+
+/// Begins to unmap from `from` to `end`, where more is mapped than one step looks at.
+fn begin_unmap(world: &mut World, p: SpaceId, from: u64, end: u64) -> Option<Job> {
+    let request = MemoryRequest::Unmap(Unmap {
+        address: from,
+        length: end - from,
+    });
+    let (answer, job) = world.begin(p, request, &[], None);
+    assert!(answer.is_ok() && job.is_some());
+    job
+}
+
+/// Mappings from `at` on that cannot be one.
+fn map_many(world: &mut World, p: SpaceId, at: u64) -> u64 {
+    let end = at + 200 * PAGE;
+    for (address, number) in (at..end).step_by(PAGE as usize).zip(0..) {
+        let protection = [Protection::READ, Protection::WRITE][number % 2];
+        world.map(p, address, PAGE, protection).expect("free");
+    }
+    end
+}
+
+#[test]
+fn it_grows_while_something_else_is_being_unmapped() {
+    let mut world = World::new();
+    let p = with_stack(&mut world);
+    let end = map_many(&mut world, p, TOP);
+    let job = begin_unmap(&mut world, p, TOP, end);
+    assert_eq!(world.store(p, LOW - 8, 1), Ok(()));
+    world.finish(job);
+    assert_eq!(world.usage(p).mapped, FIRST + 1);
+}
+
+#[test]
+fn it_grows_no_more_once_it_is_to_be_unmapped_and_that_is_no_matter_of_time() {
+    let mut world = World::new();
+    let p = with_stack(&mut world);
+    let below = FLOOR - STACK_GUARD - 1000 * PAGE;
+    map_many(&mut world, p, below);
+    let job = begin_unmap(&mut world, p, below, TOP);
+    assert_eq!(world.store(p, LOW - 8, 1), UNMAPPED);
+    assert!(!world.mm.comes_later(p, VirtAddr::new(LOW - 8)));
+    world.finish(job);
+    assert_eq!(world.usage(p).mapped, 0);
+}
+
+#[test]
+fn it_does_not_grow_while_its_process_is_copied_but_will_then() {
+    let mut world = World::new();
+    let p = with_stack(&mut world);
+    world.fill(p, LOW, FIRST, 1);
+    let below = |page: u64| VirtAddr::new(LOW - page * PAGE);
+    assert!(!world.mm.comes_later(p, below(1)));
+    let (child, job) = world.begin_fork(p).expect("room");
+    assert_eq!(world.store(p, LOW - 8, 1), UNMAPPED);
+    assert!(world.mm.comes_later(p, below(1)));
+    assert!(
+        !world.mm.comes_later(p, below(MORE + 1)),
+        "it never grows that far"
+    );
+    world.finish(Some(job));
+    assert!(!world.mm.comes_later(p, below(1)));
+    assert_eq!(
+        (world.store(p, LOW - 8, 1), world.store(child, LOW - 8, 2)),
+        (Ok(()), Ok(()))
+    );
 }
 
 #[test]
