@@ -30,8 +30,9 @@ pub(crate) enum Fate {
     Permit(Perms),
 }
 
-/// Becoming one with a neighbour takes as long as this many VMAs that leave: one has to be taken out of the tree.
-const MERGE_COST: usize = 3;
+/// Changing and becoming one with a neighbour takes as long as this many VMAs that leave: one has to be taken out of
+/// the tree.
+const MERGE_COST: usize = 4;
 
 impl Change {
     /// Whether `page` is about to be unmapped.
@@ -108,7 +109,7 @@ impl<H> Space<H> {
             self.exceeding = Some(self.exceeding.map_or(place, |range| range.hull(place)));
         }
         if self.merge_with_below(vmas, id) {
-            1 + MERGE_COST
+            MERGE_COST
         } else {
             1
         }

@@ -231,3 +231,21 @@ fn a_process_that_is_gone_cannot_be_copied() {
     world.exit(parent);
     assert_eq!(world.mm.fork(parent, child), Err(Errno::ESRCH));
 }
+
+#[test]
+fn a_page_that_may_be_read_again_is_shared_as_before() {
+    let mut world = World::new();
+    let parent = world.process();
+    let at = world.map_anywhere(parent, PAGE);
+    world.store(parent, at, 5).expect("writable");
+    let child = world.fork(parent).expect("room");
+    world
+        .protect(child, at, PAGE, Protection::empty())
+        .expect("mapped");
+    assert_eq!(world.load(child, at), Err(FaultCause::NotPermitted));
+    let protection = Protection::READ | Protection::WRITE;
+    world.protect(child, at, PAGE, protection).expect("mapped");
+    let free = world.mm.frame_counts().free;
+    assert_eq!(world.load(child, at), Ok(5));
+    assert_eq!(world.mm.frame_counts().free, free, "only who writes gets a copy");
+}

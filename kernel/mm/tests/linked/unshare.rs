@@ -173,6 +173,31 @@ fn what_is_left_of_a_slot_has_the_permissions_it_had() {
 }
 
 #[test]
+fn what_is_mapped_behind_the_end_of_the_only_slot_left_is_one_mapping_more() {
+    let limits = Limits {
+        mappings: 2,
+        ..Limits::WIDEST
+    };
+    let mut world = World::of(Size {
+        frames: 4 << 10,
+        limits,
+        ..Size::USUAL
+    });
+    let p = world.process();
+    let id = world.segment(p, 2 * SLOT_BYTES - 2 * PAGE);
+    attach(&mut world, p, id);
+    let behind = AT + 2 * SLOT_BYTES - PAGE;
+    assert_eq!(
+        world.map(p, behind, PAGE, WRITE),
+        Err(Errno::EMFILE),
+        "it would be two pieces"
+    );
+    world.unmap(p, AT, SLOT_BYTES).expect("attached");
+    assert_eq!(world.map(p, behind, PAGE, WRITE), Ok(behind));
+    assert_eq!(world.load(p, behind - 2 * PAGE), Ok(0));
+}
+
+#[test]
 fn what_is_mapped_behind_the_end_of_a_segment_is_seen_by_nobody_else() {
     let (mut world, p, other, _) = pair();
     let end = AT + 4 * SLOT_BYTES - 2 * PAGE;

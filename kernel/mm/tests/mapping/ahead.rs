@@ -46,6 +46,28 @@ fn a_first_touch_finds_a_frame_zeroed_and_none_that_came_back_dirty() {
 }
 
 #[test]
+fn no_more_pieces_are_zeroed_than_there_is_room_for_and_the_last_one_is_zeroed_whole() {
+    const PIECES: u64 = 20;
+    let mut world = World::quick(Size::USUAL);
+    let p = world.process();
+    let all = world.unpromised() - 16;
+    let at = world.map_anywhere(p, all * PAGE);
+    world.touch(p, at, all);
+    // Frames are handed out 32 in a row. Of those that come back, none lie beside each other.
+    for piece in 0..PIECES {
+        let address = at + (1024 + piece * 128) * PAGE;
+        world.unmap(p, address, 64 * PAGE).expect("mapped");
+    }
+    idle_long(&mut world);
+    let ready = world.mm.zeroed_ahead().count() as u64;
+    assert!(
+        (8 * 32..PIECES * 64).contains(&ready) && ready.is_multiple_of(32),
+        "{ready} are"
+    );
+    world.exit(p);
+}
+
+#[test]
 fn zeroed_frames_are_as_free_as_others() {
     let mut world = World::new();
     let before = world.mm.frame_counts();

@@ -208,6 +208,30 @@ fn an_attachment_does_not_replace_a_part_of_what_is_moving_in() {
 }
 
 #[test]
+fn all_of_what_is_moving_in_or_what_lies_beside_it_can_be_replaced() {
+    for (first, pages) in [(0, 300), (-5, 5), (300, 5)] {
+        let mut world = World::new();
+        let (parent, child) = (world.process(), world.process());
+        fill(&mut world, parent, AT, 300);
+        let address = AT.strict_add_signed(first * PAGE as i64);
+        let request = Move {
+            source: AT,
+            length: 300 * PAGE,
+            destination: AT,
+            protection: WRITE,
+        };
+        let (answer, job) = world.begin(child, MemoryRequest::Move(request), &[], Some(parent));
+        assert!(answer.is_ok() && job.is_some());
+        let id = world.segment(child, pages * PAGE);
+        assert_eq!(world.attach(child, id, address, AttachFlags::REMAP), Ok(address));
+        world.finish(job);
+        assert_eq!(world.load(child, address), Ok(0), "{first}");
+        world.exit(child);
+        assert_eq!(world.usage(parent).private, 0);
+    }
+}
+
+#[test]
 fn a_table_goes_that_was_a_neighbours_too_when_its_own_pages_went() {
     let mut world = World::new();
     let p = world.process();

@@ -2,6 +2,7 @@
 
 use crate::common::{PAGE, Size, World};
 use abi::Errno;
+use abi::memory::Protection;
 use addr::{Frame, FrameRange, MemoryKind, Perms, VirtAddr};
 use mm::{FaultCause, SpaceId, VmaKind};
 
@@ -116,6 +117,40 @@ fn frames_mapped_right_below_the_ones_that_follow_them_are_their_own() {
             .fault(p, addr::VirtAddr::new(at), mm::Access::Write)
             .expect("it is mapped");
         assert_eq!(frame_at(&mut world, p, at), Some(Frame::from_number(frame)));
+    }
+    world.exit(p);
+}
+
+#[test]
+fn pieces_of_one_become_one_again_and_what_only_lies_beside_it_does_not() {
+    let mut world = World::new();
+    let p = world.process();
+    let registers = |first, count| FrameRange::new(Frame::from_number(first), count).expect("pages");
+    let map = |world: &mut World, first, count, kind| {
+        let frames = registers(first, count);
+        let at = world.mm.map_physical(p, frames, Perms::READ_WRITE, kind);
+        world.check();
+        at.expect("room").raw()
+    };
+    let at = map(&mut world, 0x9000, 3, MemoryKind::Device);
+    for protection in [Protection::READ, Protection::READ | Protection::WRITE] {
+        world.protect(p, at + PAGE, PAGE, protection).expect("mapped");
+    }
+    assert_eq!(world.usage(p).mappings, 1);
+    // It goes on behind it, then not, then with another memory type.
+    assert_eq!(map(&mut world, 0x9003, 1, MemoryKind::Device), at + 3 * PAGE);
+    assert_eq!(world.usage(p).mappings, 1);
+    assert_eq!(map(&mut world, 0xa000, 1, MemoryKind::Device), at + 4 * PAGE);
+    assert_eq!(world.usage(p).mappings, 2);
+    assert_eq!(map(&mut world, 0xa001, 1, MemoryKind::Normal), at + 5 * PAGE);
+    assert_eq!(world.usage(p).mappings, 3);
+    for (page, frame) in (0..).zip([0x9000, 0x9001, 0x9002, 0x9003, 0xa000]) {
+        let address = VirtAddr::new(at + page * PAGE);
+        world.mm.fault(p, address, mm::Access::Write).expect("mapped");
+        assert_eq!(
+            frame_at(&mut world, p, address.raw()),
+            Some(Frame::from_number(frame))
+        );
     }
     world.exit(p);
 }

@@ -55,6 +55,40 @@ fn pages_that_are_far_from_each_other_count_with_the_tables_that_lead_to_them() 
 }
 
 #[test]
+fn what_replaces_a_page_may_be_as_much_as_the_quota_has_left() {
+    for (missing, expected) in [(0, Ok(1 << 30)), (1, Err(Errno::ENOMEM))] {
+        let mut world = World::new();
+        let p = world.process();
+        world.map(p, 1 << 30, PAGE, WRITE).expect("free");
+        // A page and its tables are there still; five and theirs come.
+        world.lower_quota(p, (1 + 3) + (5 + 3) - missing, u32::MAX);
+        let answer = world.map_with(p, 1 << 30, 5 * PAGE, MapFlags::REPLACE);
+        assert_eq!(answer, expected);
+    }
+}
+
+#[test]
+fn what_is_arriving_takes_up_one_of_the_mappings_that_there_may_be() {
+    for (mappings, expected) in [(4, true), (3, false)] {
+        let mut world = World::new();
+        let p = world.process();
+        let at = world.map(p, 1 << 30, 200 * PAGE, WRITE).expect("free");
+        world.touch(p, at, 200);
+        let request = Map {
+            flags: MapFlags::REPLACE,
+            ..Map::new(at, 200 * PAGE, READ)
+        };
+        let (answer, job) = world.begin(p, MemoryRequest::Map(request), &[], None);
+        assert!(answer.is_ok() && job.is_some(), "the old pages go in steps");
+        world.map(p, 2 << 30, PAGE, READ).expect("free");
+        world.lower_quota(p, u64::MAX, mappings);
+        // That which goes, that which comes, that which is there, and one more.
+        assert_eq!(world.map(p, 3 << 30, PAGE, READ).is_ok(), expected, "{mappings}");
+        world.finish(job);
+    }
+}
+
+#[test]
 fn tables_of_what_is_arriving_count_before_it_is_there() {
     const PAGES: u64 = 200;
     let mut world = World::new();
@@ -115,6 +149,20 @@ fn mappings_are_limited_too() {
     assert_eq!(world.map(p, 0, PAGE, Protection::EXEC), Err(Errno::EMFILE));
     assert_eq!(world.unmap(p, at + PAGE, PAGE), Err(Errno::ENOMEM));
     assert_eq!(world.usage(p).mappings_quota, 2);
+}
+
+#[test]
+fn who_has_more_mappings_than_the_quota_may_still_make_one_longer() {
+    let mut world = World::new();
+    let p = world.process();
+    let at = world.map_anywhere(p, PAGE);
+    world.map(p, at + 5 * PAGE, PAGE, WRITE).expect("free");
+    world.lower_quota(p, u64::MAX, 1);
+    let more = at + PAGE;
+    assert_eq!(world.map(p, more, PAGE, READ | WRITE), Ok(more));
+    assert_eq!(world.map(p, at + 3 * PAGE, PAGE, WRITE), Err(Errno::EMFILE));
+    assert_eq!(world.usage(p).mappings, 2);
+    assert_eq!(world.unmap(p, at + 5 * PAGE, PAGE), Ok(()), "one less");
 }
 
 #[test]

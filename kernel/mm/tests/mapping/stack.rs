@@ -139,6 +139,8 @@ fn nothing_is_placed_where_it_may_grow_nor_in_the_gap_below() {
     }
     let below = FLOOR - STACK_GUARD - PAGE;
     assert_eq!(world.map(p, below, PAGE, Protection::READ), Ok(below));
+    let replaced = world.map_with(p, below, PAGE, MapFlags::REPLACE);
+    assert_eq!(replaced, Ok(below), "right below the gap is no part of it");
     assert_eq!(world.store(p, FLOOR, 1), Ok(()));
 }
 

@@ -1,10 +1,10 @@
 //! Long operations come in bounded steps, and in between everybody goes on.
 
 use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, Size, World};
-use abi::memory::{MemoryRequest, Protection, ShmDetach, Unmap};
+use abi::memory::{MemoryRequest, Protect, Protection, ShmDetach, Unmap};
 use abi::shm::{AttachFlags, GetFlags};
 use machine::Machine;
-use mm::{Job, STEP_FRAMES, Seconds};
+use mm::{Job, STEP_FRAMES, Seconds, SpaceId};
 
 /// Does a job and answers how many frames each step gave back.
 fn frames_by_step(world: &mut World, mut job: Option<Job>) -> Vec<u64> {
@@ -336,4 +336,79 @@ fn removed_segments_with_next_to_nothing_in_them_go_a_few_at_a_time() {
     let steps = frames_by_step(&mut world, Some(job));
     // Each has a page and a table, all of which is looked at.
     assert!(steps.iter().all(|&frames| frames < 8), "{steps:?}");
+}
+
+/// Protects all of it for reading, and answers in how many steps.
+fn steps_to_protect(world: &mut World, p: SpaceId, address: u64, length: u64) -> u64 {
+    let request = MemoryRequest::Protect(Protect {
+        address,
+        length,
+        protection: Protection::READ,
+    });
+    let (answer, mut job) = world.begin(p, request, &[], None);
+    answer.expect("mapped");
+    let mut steps = 1;
+    while let Some(rest) = job {
+        job = world.mm.step(rest, Seconds(world.now));
+        steps += 1;
+    }
+    world.check_now();
+    steps
+}
+
+#[test]
+fn permissions_are_taken_away_a_table_or_a_few_leaves_at_a_time() {
+    const SLOTS: u64 = 16;
+    let mut world = World::quick(Size {
+        frames: 24 << 10,
+        ..Size::USUAL
+    });
+    let p = world.process();
+    // One leaf in each table, or all; two leaves take as long as a frame does.
+    for (touched, expected) in [(1, SLOTS), (512, SLOTS * 512 / (2 * STEP_FRAMES as u64))] {
+        let at = world.map_anywhere(p, SLOTS * 512 * PAGE);
+        for slot in 0..SLOTS {
+            world.touch(p, at + slot * 512 * PAGE, touched);
+        }
+        let steps = steps_to_protect(&mut world, p, at, SLOTS * 512 * PAGE);
+        assert!((expected..=expected + 2).contains(&steps), "{steps} steps");
+        world.unmap(p, at, SLOTS * 512 * PAGE).expect("mapped");
+    }
+}
+
+#[test]
+fn permissions_of_small_mappings_are_taken_away_several_mappings_at_a_time() {
+    const SEGMENTS: u64 = 40;
+    let mut world = World::new();
+    let p = world.process();
+    let at = 0x30_0000_0000;
+    let id = world.segment(p, 32 * PAGE);
+    for place in 0..SEGMENTS {
+        let address = at + place * 32 * PAGE;
+        world.attach(p, id, address, PLAIN).expect("free");
+        world.touch(p, address, 32);
+    }
+    let steps = steps_to_protect(&mut world, p, at, SEGMENTS * 32 * PAGE);
+    // Sixteen frames' time each.
+    assert!((10..=12).contains(&steps), "{steps} steps");
+}
+
+#[test]
+fn links_are_taken_out_as_many_at_a_time_as_frames_are_given_back() {
+    const SLOTS: u64 = 200;
+    let mut world = World::quick(Size {
+        frames: 24 << 10,
+        ..Size::USUAL
+    });
+    let p = world.process();
+    let flags = CREATE | GetFlags::NORESERVE;
+    let size = SLOTS * 512 * PAGE;
+    let id = world.get(p, PRIVATE, size, flags).expect("nothing is promised");
+    let at = world.attach_anywhere(p, id);
+    for slot in 0..SLOTS {
+        world.touch(p, at + slot * 512 * PAGE, 1);
+    }
+    let steps = steps_to_protect(&mut world, p, at, size);
+    let least = SLOTS / STEP_FRAMES as u64;
+    assert!((least..=least + 1).contains(&steps), "{steps} steps");
 }

@@ -261,6 +261,53 @@ fn limits_and_memory_of_the_destination_count() {
 }
 
 #[test]
+fn pages_of_several_mappings_arrive_in_the_order_in_which_they_were() {
+    let mut world = World::new();
+    let (parent, child) = pair(&mut world);
+    let at = world.map_anywhere(parent, 6 * PAGE);
+    world.fill(parent, at, 6, 1);
+    world
+        .protect(parent, at + 2 * PAGE, 2 * PAGE, READ)
+        .expect("mapped");
+    assert_eq!(world.usage(parent).mappings, 3);
+    world
+        .transfer(child, Some(parent), request(at + PAGE, 4, THERE, READ))
+        .expect("moved");
+    for page in 0..4 {
+        assert_eq!(world.load(child, THERE + page * PAGE), Ok(2 + page));
+    }
+    assert_eq!(
+        (world.load(parent, at), world.load(parent, at + 5 * PAGE)),
+        (Ok(1), Ok(6))
+    );
+}
+
+#[test]
+fn slots_for_what_is_left_and_for_what_is_new_are_counted_together() {
+    for left in 0..4 {
+        let mut world = World::of(Size {
+            vmas: 1 + left,
+            ..Size::USUAL
+        });
+        let (parent, child) = pair(&mut world);
+        let at = world.map_anywhere(parent, 4 * PAGE);
+        world.fill(parent, at, 4, 1);
+        let before = (world.usage(parent), world.usage(child), world.mm.frame_counts());
+        let answer = world.transfer(child, Some(parent), request(at + PAGE, 2, THERE, WRITE));
+        if left < 3 {
+            // The middle by itself, what is behind it, and the place where it goes.
+            assert_eq!(answer, Err(Errno::ENOMEM), "{left} are left");
+            assert_eq!(
+                (world.usage(parent), world.usage(child), world.mm.frame_counts()),
+                before
+            );
+        } else {
+            assert_eq!(answer, Ok(()));
+        }
+    }
+}
+
+#[test]
 fn as_many_pages_as_one_request_allows_move_at_once() {
     let mut world = World::quick(Size::USUAL);
     let (parent, child) = pair(&mut world);

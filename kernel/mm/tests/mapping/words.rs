@@ -4,6 +4,7 @@ use crate::common::{World, create_with};
 use abi::Errno;
 use abi::memory::{MemoryRequest, Protection, WaitWord, WakeAndWait, WakeWord};
 use abi::shm::{AttachFlags, GetFlags};
+use std::collections::BTreeSet;
 
 const PAGE: u64 = 4096;
 const SLOT: u64 = 2 << 20;
@@ -139,4 +140,45 @@ fn the_memory_manager_alone_knows_nobody_who_could_wait() {
     for request in [wait, wake, both] {
         assert_eq!(world.ask(process, request), Err(Errno::ENOSYS));
     }
+}
+
+#[test]
+fn each_word_has_a_number_of_its_own_and_neighbours_differ_in_its_lowest_bits() {
+    let mut world = World::new();
+    let processes = [(); 3].map(|()| world.process());
+    let mut names = Vec::new();
+    for p in processes {
+        let private = world.map(p, 1 << 30, PAGE, Protection::WRITE).expect("free");
+        let shared = world.segment(p, PAGE);
+        let shared = world.attach_anywhere(p, shared);
+        for at in [private, shared] {
+            names.extend(
+                (at..at + PAGE)
+                    .step_by(4)
+                    .map(|word| world.mm.word(p, word).expect("mapped")),
+            );
+        }
+    }
+    let numbers: BTreeSet<u128> = names.iter().map(|name| name.number()).collect();
+    assert_eq!(numbers.len(), names.len());
+    let lowest: BTreeSet<u128> = names[..1024].iter().map(|name| name.number() % 2048).collect();
+    assert_eq!(lowest.len(), 1024, "the words of a page");
+    for offset in [0, 4, 0x7fc, 0xffc] {
+        let same_place = processes.map(|p| world.mm.word(p, (1 << 30) + offset).expect("mapped"));
+        let lowest: BTreeSet<u128> = same_place.map(|name| name.number() % 2048).into();
+        assert_eq!(lowest.len(), 3, "one place in three processes");
+    }
+}
+
+#[test]
+fn a_word_of_a_process_that_has_ended_has_another_number_than_one_of_its_successor() {
+    let mut world = World::new();
+    let numbers = [(); 2].map(|()| {
+        let p = world.process();
+        let at = world.map(p, 1 << 30, PAGE, Protection::WRITE).expect("free");
+        let number = world.mm.word(p, at).expect("mapped").number();
+        world.exit(p);
+        number
+    });
+    assert_ne!(numbers[0], numbers[1]);
 }

@@ -65,3 +65,33 @@ fn everybody_else_has_the_other_bits() {
 fn user_0_needs_no_bits() {
     assert_eq!(attaches(0, Credential::ROOT), Ok(()));
 }
+
+#[test]
+fn who_becomes_another_user_is_judged_as_that_one_from_then_on() {
+    let mut world = World::new();
+    let owner = world.user(1);
+    let id = world
+        .get(owner, PRIVATE, PAGE, create_with(0o600))
+        .expect("created");
+    let p = world.process_of(user(2, 2));
+    assert_eq!(world.attach(p, id, 0, PLAIN), Err(Errno::EACCES));
+    world.mm.set_credential(p, user(1, 1));
+    let at = world.attach_anywhere(p, id);
+    world.mm.set_credential(p, user(2, 2));
+    assert_eq!(world.attach(p, id, 0, PLAIN), Err(Errno::EACCES));
+    assert_eq!(world.load(p, at), Ok(0), "what is attached stays so");
+}
+
+#[test]
+fn an_address_space_that_takes_anothers_place_acts_for_the_same_process() {
+    let mut world = World::new();
+    let owner = world.user(1);
+    let id = world
+        .get(owner, PRIVATE, PAGE, create_with(0o600))
+        .expect("created");
+    let new = world.process_of(user(2, 2));
+    world.mm.succeed(owner, new);
+    world.attach_anywhere(new, id);
+    assert_eq!(world.facts(id).shm_lpid, world.pid(owner));
+    world.attach_anywhere(owner, id);
+}
