@@ -2,6 +2,7 @@
 
 extern crate std;
 use super::buddy::Buddy;
+use super::run::Run;
 use super::{BadRam, Frames, NeverMapped, OutOfFrames, Promise, frame_words};
 use addr::{Frame, FrameRange};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -48,6 +49,23 @@ fn what_was_never_taken_is_free_and_what_is_in_no_range_is_not() {
         let taken = frames.take(&mut promise);
         assert!(!frames.is_free(taken));
     }
+}
+
+#[test]
+fn a_frame_right_behind_a_range_is_not_the_first_one_of_the_next() {
+    let gibibyte = 1 << 18;
+    let frames = frames(&[range(gibibyte, gibibyte), range(3 * gibibyte, 10)]);
+    assert!(frames.is_free(Frame::from_number(2 * gibibyte - 1)));
+    assert!(!frames.is_free(Frame::from_number(2 * gibibyte)));
+    assert!(frames.is_free(Frame::from_number(3 * gibibyte)));
+}
+
+#[test]
+fn a_run_grows_at_either_end_and_nowhere_else() {
+    let mut run = Run::new(5, 2);
+    assert!(!run.extend(3) && !run.extend(8));
+    assert!(run.extend(4) && run.extend(7));
+    assert_eq!((run.start(), run.count()), (4, 4));
 }
 
 #[test]

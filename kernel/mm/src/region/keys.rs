@@ -69,3 +69,22 @@ impl Keys {
         ((u64::from(hash) * self.buckets.len() as u64) >> 32) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::{KeyBucket, Keys};
+    use abi::shm::ShmKey;
+    use std::vec::Vec;
+
+    #[test]
+    fn keys_in_sequence_spread_evenly_over_all_buckets() {
+        let buckets: Vec<KeyBucket> = (0..64).map(|_| KeyBucket::EMPTY).collect();
+        let keys = Keys::new(buckets.leak());
+        let mut counts = [0; 64];
+        for key in 0x1267..0x1267 + 640 {
+            counts[keys.bucket(ShmKey(key))] += 1;
+        }
+        assert!(counts.iter().all(|count| (5..=15).contains(count)), "{counts:?}");
+    }
+}

@@ -251,14 +251,13 @@ fn the_three_digits_of_the_mode_asked_for_count_alike() {
     let mut world = World::new();
     let owner = world.user(1);
     let id = world.get(owner, 7, 10, create_with(0o200)).expect("created");
-    assert_eq!(
-        world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(0o004))),
-        Err(Errno::EACCES)
-    );
-    assert_eq!(
-        world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(0o002))),
-        Ok(id)
-    );
+    let mut ask = |mode| world.get(owner, 7, 0, FIND.with_mode(Mode::from_bits(mode)));
+    for mode in [0o400, 0o040, 0o004, 0o440, 0o404, 0o044, 0o444] {
+        assert_eq!(ask(mode), Err(Errno::EACCES), "{mode:o}");
+    }
+    for mode in [0o200, 0o020, 0o002, 0o220, 0o222] {
+        assert_eq!(ask(mode), Ok(id), "{mode:o}");
+    }
 }
 
 /// Proves: G-38, G-39, G-43

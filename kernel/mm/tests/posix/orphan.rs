@@ -82,6 +82,15 @@ fn the_switch_set_later_takes_those_whose_creator_has_ended_and_no_others() {
 }
 
 #[test]
+fn the_very_first_segment_may_be_an_orphan() {
+    let mut world = World::of(FORCED);
+    let p = world.process();
+    world.segment(p, PAGE);
+    world.exit(p);
+    assert_eq!(world.segments(), (0, 0));
+}
+
+#[test]
 fn orphans_are_found_in_a_large_table_too_in_pieces() {
     let mut world = World::quick(Size {
         regions: 1000,
