@@ -519,3 +519,8 @@ fn is_of(vma: &Vma, region: RegionId) -> bool {
     vma.attachment()
         .is_some_and(|attachment| attachment.region == region)
 }
+
+#[cfg(test)]
+mod hardware;
+#[cfg(test)]
+mod tests;

@@ -207,3 +207,6 @@ impl VmaSet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

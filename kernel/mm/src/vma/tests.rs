@@ -179,6 +179,23 @@ fn a_thousand_vmas_in_ascending_order_make_no_deep_tree() {
     assert_eq!(found(two, range(0, 3000)), Some(range(2047, 2)));
 }
 
+/// A set of these VMAs of a page each, put in in this order, and where they are.
+pub(super) fn set_of<const COUNT: usize>(starts: [u64; COUNT]) -> (VmaSet, Vmas, [VmaId; COUNT]) {
+    let (mut set, mut vmas) = (VmaSet::EMPTY, pool(COUNT));
+    let ids = starts.map(|start| put(&mut set, &mut vmas, anonymous(range(start, 1))));
+    assert_eq!(set.audit(&vmas), Ok(()));
+    (set, vmas, ids)
+}
+
+#[test]
+fn a_tree_whose_taller_side_leans_neither_way_is_balanced_again_after_a_removal() {
+    // Level by level; of the node at 6 only the right side has something.
+    let (mut set, mut vmas, ids) = set_of([10, 4, 12, 2, 6, 14, 0, 8]);
+    set.remove(&mut vmas, ids[5]);
+    vmas.remove(ids[5]);
+    assert_eq!(set.audit(&vmas), Ok(()));
+}
+
 #[test]
 fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
     let (mut set, mut vmas) = (VmaSet::EMPTY, pool(8));

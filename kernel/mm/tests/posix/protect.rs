@@ -313,3 +313,20 @@ fn what_never_was_touched_is_guarded_too() {
     world.protect(p, guard, PAGE, WRITE).expect("mapped");
     assert_eq!(world.store(p, guard, 1), Ok(()));
 }
+
+#[test]
+fn no_piece_of_a_read_only_attachment_can_be_made_writable() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 5 * PAGE);
+    let at = world.attach(p, id, PLACE, AttachFlags::RDONLY).expect("free");
+    world.unmap(p, at + 2 * PAGE, PAGE).expect("attached");
+    for page in [0, 1, 3, 4] {
+        let protection = Protection::READ | Protection::WRITE;
+        assert_eq!(
+            world.protect(p, at + page * PAGE, PAGE, protection),
+            Err(Errno::EACCES)
+        );
+        assert_eq!(world.protect(p, at + page * PAGE, PAGE, Protection::READ), Ok(()));
+    }
+}
