@@ -201,7 +201,7 @@ mod tests {
     use std::vec::Vec;
 
     fn threads(count: usize) -> (Slots<Thread>, Vec<ThreadId>) {
-        let slots: Vec<Slot<Thread>> = (0..count).map(|_| Slot::EMPTY).collect();
+        let slots: Vec<Slot<Thread>> = (0..count).map(|_| Slot::empty()).collect();
         let mut threads = Slots::new(slots.leak());
         let new = || {
             let (process, space) = (Id::from_parts(0, 0), Id::from_parts(0, 0));

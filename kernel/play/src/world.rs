@@ -53,7 +53,7 @@ const THREADS: usize = 52;
 
 /// Slots that are never given back.
 pub(crate) fn leak<T>(count: usize) -> &'static mut [Slot<T>] {
-    (0..count).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak()
+    (0..count).map(|_| Slot::empty()).collect::<Vec<_>>().leak()
 }
 
 /// The interrupt of the device that there is.

@@ -3,10 +3,18 @@
 //! The pure crates allocate nothing: the kernel image hands each a slice of [`Slot`]s once, and a
 //! [`Slots`] pool gives them out. An [`Id`] is an index and a generation, so an identifier that
 //! outlived its object finds nothing instead of somebody else's object.
+//!
+//! Whoever has a pool has all of it. While nobody has, its objects can be used one by one, each by its owner
+//! ([`mine`]): that is what the unsafe code of this crate is for, and all of it is there and in [`row`].
 #![no_std]
-#![forbid(unsafe_code)]
 
+pub mod mine;
+pub mod row;
 pub mod trie;
+
+use mine::Owned;
+pub use mine::{Common, Mine, Owner, Taken, Turns};
+pub use row::{Parts, Row};
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -88,6 +96,8 @@ impl<T> fmt::Debug for Id<T> {
 /// Room for one object.
 pub struct Slot<T> {
     generation: Generation,
+    /// Whose what is in it is.
+    owned: Owned,
     state: State<T>,
 }
 
@@ -97,14 +107,13 @@ enum State<T> {
 }
 
 impl<T> Slot<T> {
-    /// An empty slot, what providers of memory fill their slices with.
-    pub const EMPTY: Self = Self::empty();
-
-    /// The same, made where it is to be: that writes a few bytes, while a constant is copied whole.
+    /// An empty slot, what providers of memory fill their slices with. It is made where it is to be, which writes a few
+    /// bytes.
     #[inline]
     pub const fn empty() -> Self {
         Self {
             generation: Generation::FIRST,
+            owned: Owned::by_nobody(),
             state: State::Free { next: None },
         }
     }
@@ -130,13 +139,26 @@ impl<T> Slot<T> {
     }
 }
 
+/// What `id` names, if it is there.
+#[inline]
+fn find<T>(slots: &[Slot<T>], id: Id<T>) -> Option<&T> {
+    match slots.get(id.index() as usize) {
+        Some(Slot {
+            generation,
+            state: State::Used(value),
+            ..
+        }) if *generation == id.generation => Some(value),
+        _ => None,
+    }
+}
+
 /// No slot is free.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
 /// A pool of slots.
 pub struct Slots<T: 'static> {
-    slots: &'static mut [Slot<T>],
+    slots: Row<[Slot<T>]>,
     /// Slots from here on were never used.
     fresh: u32,
     free: Option<u32>,
@@ -163,7 +185,7 @@ impl<T> Slots<T> {
     /// A pool over `slots`, all of which are emptied. Slots beyond 2^32 - 1 are left alone.
     pub fn new(slots: &'static mut [Slot<T>]) -> Self {
         Self {
-            slots,
+            slots: Row::new(slots),
             fresh: 0,
             free: None,
             used: 0,
@@ -260,6 +282,7 @@ impl<T> Slots<T> {
         self.get(id)?;
         let slot = &mut self.slots[id.index() as usize];
         slot.generation = slot.generation.next();
+        slot.owned.set(Owner::NOBODY);
         self.free = Some(id.index());
         self.used -= 1;
         Some(&mut slot.state)
@@ -268,13 +291,7 @@ impl<T> Slots<T> {
     /// The object, unless `id` is stale.
     #[inline]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
-        match self.slots.get(id.index() as usize) {
-            Some(Slot {
-                generation,
-                state: State::Used(value),
-            }) if *generation == id.generation => Some(value),
-            _ => None,
-        }
+        find(&self.slots, id)
     }
 
     /// The object for change, unless `id` is stale.
@@ -338,7 +355,7 @@ mod tests {
     use std::vec::Vec;
 
     fn pool(size: usize) -> Slots<u32> {
-        let slots: Vec<Slot<u32>> = (0..size).map(|_| Slot::EMPTY).collect();
+        let slots: Vec<Slot<u32>> = (0..size).map(|_| Slot::empty()).collect();
         Slots::new(slots.leak())
     }
 
@@ -362,7 +379,7 @@ mod tests {
                 self.0.set(true);
             }
         }
-        let mut pool: Slots<Ending> = Slots::new(std::vec![Slot::EMPTY].leak());
+        let mut pool: Slots<Ending> = Slots::new(std::vec![Slot::empty()].leak());
         let ended = std::rc::Rc::new(core::cell::Cell::new(false));
         let Ok(first) = pool.insert(Ending(ended.clone())) else {
             panic!("there is room");

@@ -246,7 +246,7 @@ impl Desk {
             spaces: slots::<mm::Space<Space>>(4),
             regions: slots(256),
             vmas: slots(1024),
-            accounts: (0..16).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak(),
+            accounts: (0..16).map(|_| Slot::empty()).collect::<Vec<_>>().leak(),
             keys: (0..256).map(|_| KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
         };
         let limits = Limits {
@@ -365,5 +365,5 @@ impl Desk {
 }
 
 fn slots<T>(count: usize) -> &'static mut [Slot<T>] {
-    (0..count).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak()
+    (0..count).map(|_| Slot::empty()).collect::<Vec<_>>().leak()
 }

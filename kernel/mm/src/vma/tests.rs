@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
 fn pool(size: usize) -> Vmas {
-    let slots: Vec<Slot<Vma>> = (0..size).map(|_| Slot::EMPTY).collect();
+    let slots: Vec<Slot<Vma>> = (0..size).map(|_| Slot::empty()).collect();
     Slots::new(slots.leak())
 }
 

@@ -135,18 +135,18 @@ fn storage(size: Size, ram: FrameRange) -> Storage<machine::Space> {
     Storage {
         frame_words: vec![!0; words].leak(),
         spaces: (0..size.spaces)
-            .map(|_| Slot::<Space<_>>::EMPTY)
+            .map(|_| Slot::<Space<_>>::empty())
             .collect::<Vec<_>>()
             .leak(),
         regions: (0..size.regions)
-            .map(|_| Slot::<Region>::EMPTY)
+            .map(|_| Slot::<Region>::empty())
             .collect::<Vec<_>>()
             .leak(),
         vmas: (0..size.vmas)
-            .map(|_| Slot::<Vma>::EMPTY)
+            .map(|_| Slot::<Vma>::empty())
             .collect::<Vec<_>>()
             .leak(),
-        accounts: (0..ACCOUNTS).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak(),
+        accounts: (0..ACCOUNTS).map(|_| Slot::empty()).collect::<Vec<_>>().leak(),
         keys: (0..16).map(|_| KeyBucket::EMPTY).collect::<Vec<_>>().leak(),
     }
 }

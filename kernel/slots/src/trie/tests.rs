@@ -36,7 +36,7 @@ struct Tree {
 
 impl Tree {
     fn with_room(room: usize) -> Self {
-        let slots: Vec<Slot<Number>> = (0..room).map(|_| Slot::EMPTY).collect();
+        let slots: Vec<Slot<Number>> = (0..room).map(|_| Slot::empty()).collect();
         Self {
             trie: Trie::EMPTY,
             slots: Slots::new(slots.leak()),

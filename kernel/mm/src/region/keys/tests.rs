@@ -44,7 +44,7 @@ struct Tree {
 
 impl Tree {
     fn with_one_bucket(room: usize) -> Self {
-        let slots: Vec<Slot<Region>> = (0..room).map(|_| Slot::EMPTY).collect();
+        let slots: Vec<Slot<Region>> = (0..room).map(|_| Slot::empty()).collect();
         Self {
             keys: Keys::new(std::vec![KeyBucket::EMPTY].leak()),
             slots: Slots::new(slots.leak()),

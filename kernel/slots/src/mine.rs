@@ -1,0 +1,404 @@
+//! A pool that several use at a time, while nobody has all of it.
+//!
+//! There are three ways, of which a pool has one at a time. Each object has an [`Owner`], whom whoever had the pool has
+//! said, and who alone uses it ([`Mine`]). Or each is used by whoever takes it, until that one gives it back
+//! ([`Turns`]). Or all are looked at by everybody and changed by nobody ([`Common`]).
+
+use crate::row::Parts;
+use crate::{Id, Slot, Slots, State, find};
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU8, Ordering};
+
+/// Who alone may use an object while nobody has the pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner(u8);
+
+impl Owner {
+    /// The object is nobody's.
+    pub const NOBODY: Self = Self(u8::MAX);
+
+    /// The owner with this number.
+    ///
+    /// # Panics
+    /// If it is 255, which is nobody's.
+    pub const fn new(number: u8) -> Self {
+        assert!(number != u8::MAX, "an owner has a number below 255");
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// Whose the object in a slot is. Not in the object, so that it can be looked at while that is used.
+pub(crate) struct Owned(AtomicU8);
+
+impl Owned {
+    pub(crate) const fn by_nobody() -> Self {
+        Self(AtomicU8::new(Owner::NOBODY.0))
+    }
+
+    /// By whom. Order is the business of whoever hands the pool over.
+    #[inline]
+    fn by(&self) -> Owner {
+        Owner(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, owner: Owner) {
+        self.0.store(owner.0, Ordering::Relaxed);
+    }
+
+    /// Waits until it is nobody's, and makes it `owner`'s: what was done to the object before can be seen then.
+    #[inline]
+    fn take(&self, owner: Owner) {
+        let (nobody, acquire) = (Owner::NOBODY.0, Ordering::Acquire);
+        while self
+            .0
+            .compare_exchange_weak(nobody, owner.0, acquire, Ordering::Relaxed)
+            .is_err()
+        {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// It is nobody's any more, and who takes it sees all that was done.
+    #[inline]
+    fn give_back(&self) {
+        self.0.store(Owner::NOBODY.0, Ordering::Release);
+    }
+}
+
+/// The objects of a pool that one owner has.
+pub struct Mine<'a, T: 'static> {
+    /// Not the parts themselves, so that what is to be short has them in registers no longer than it needs them.
+    slots: &'a Parts<[Slot<T>]>,
+    owner: Owner,
+    lends: PhantomData<&'a mut T>,
+}
+
+impl<T> Mine<'_, T> {
+    /// The object for change, unless it is another owner's, or `id` is stale.
+    #[inline(always)] // into what is to be short
+    pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
+        let slot = self.own(id)?;
+        // SAFETY: What is in it is this owner's, and `self` is borrowed.
+        unsafe { named(slot, id) }
+    }
+
+    /// Two objects for change, unless they are the same, or one is none that [`Self::get_mut`] would find.
+    #[inline(always)] // as above
+    pub fn pair_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
+        if one.index() == other.index() {
+            return None;
+        }
+        let (first, second) = (self.own(one)?, self.own(other)?);
+        // SAFETY: As above, and it is not the next slot.
+        let first = unsafe { named(first, one) }?;
+        // SAFETY: As above.
+        let second = unsafe { named(second, other) }?;
+        Some((first, second))
+    }
+
+    /// Whether `id` names one of them.
+    #[inline(always)] // as above
+    pub fn has(&mut self, id: Id<T>) -> bool {
+        self.get_mut(id).is_some()
+    }
+
+    /// The slot that `id` names, if what is in it is this owner's. Of others, nothing but whose they are is looked at.
+    #[inline(always)] // as above
+    fn own(&self, id: Id<T>) -> Option<NonNull<Slot<T>>> {
+        let slot = self.slots.at(id.index() as usize)?;
+        (owned(slot).by() == self.owner).then_some(slot)
+    }
+}
+
+/// The objects of a pool, each for whoever takes it.
+pub struct Turns<'a, T: 'static> {
+    slots: &'a Parts<[Slot<T>]>,
+    taker: Owner,
+    lends: PhantomData<&'a mut T>,
+}
+
+/// An object that was taken, and is given back when this is dropped.
+pub struct Taken<'a, T> {
+    object: &'a mut T,
+    _turn: Turn<'a>,
+}
+
+/// Gives back what it is about.
+struct Turn<'a>(&'a Owned);
+
+impl<T> Turns<'_, T> {
+    /// The object, as soon as nobody else has it, unless `id` is stale. One at a time, so that nobody waits for who
+    /// waits for him.
+    #[inline(always)] // into what is to be short
+    pub fn take(&mut self, id: Id<T>) -> Option<Taken<'_, T>> {
+        let slot = self.slots.at(id.index() as usize)?;
+        let owned = owned(slot);
+        owned.take(self.taker);
+        let turn = Turn(owned);
+        // SAFETY: It was just taken.
+        let object = unsafe { named(slot, id) }?;
+        Some(Taken { object, _turn: turn })
+    }
+}
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    #[inline(always)] // as above
+    fn deref(&self) -> &T {
+        self.object
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    #[inline(always)] // as above
+    fn deref_mut(&mut self) -> &mut T {
+        self.object
+    }
+}
+
+impl Drop for Turn<'_> {
+    #[inline(always)] // as above
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
+/// Whose the object in `slot` is.
+#[inline(always)] // into what is to be short
+fn owned<'a, T>(slot: NonNull<Slot<T>>) -> &'a Owned {
+    // SAFETY: `Parts::at` gives the places of slots alone, which are there for ever. While nobody has the pool, there is
+    // no reference for change to a slot, but to the state in it.
+    unsafe { &(*slot.as_ptr()).owned }
+}
+
+/// The object in `slot`, unless `id` is stale.
+///
+/// # Safety
+/// The slot is there, and as long as the answer lives, the caller alone uses what is in it.
+#[inline(always)] // into what is to be short
+unsafe fn named<'a, T>(slot: NonNull<Slot<T>>, id: Id<T>) -> Option<&'a mut T> {
+    // SAFETY: The slot is there, and who has the pool alone changes this.
+    let generation = unsafe { (*slot.as_ptr()).generation };
+    if generation != id.generation {
+        return None;
+    }
+    // SAFETY: The caller vouches for it.
+    match unsafe { &mut (*slot.as_ptr()).state } {
+        State::Used(object) => Some(object),
+        State::Free { .. } => None,
+    }
+}
+
+/// The objects of a pool, to look at.
+pub struct Common<'a, T: 'static> {
+    slots: &'a Parts<[Slot<T>]>,
+    lends: PhantomData<&'a T>,
+}
+
+impl<'a, T> Common<'a, T> {
+    /// The object, unless `id` is stale.
+    #[inline(always)] // into what is to be short
+    pub fn get(&self, id: Id<T>) -> Option<&'a T> {
+        // SAFETY: Nobody changes one for as long.
+        find(unsafe { self.slots.all() }, id)
+    }
+}
+
+/// As long as the answer of one of these lives, nobody has the pool, and others use it in the same way alone.
+impl<T> Parts<[Slot<T>]> {
+    /// The objects that `owner` has.
+    ///
+    /// # Safety
+    /// As above, and nobody else acts as this owner.
+    #[inline]
+    pub unsafe fn mine(&self, owner: Owner) -> Mine<'_, T> {
+        Mine {
+            slots: self,
+            owner,
+            lends: PhantomData,
+        }
+    }
+
+    /// The objects, none of which anybody has, for whoever takes them; `taker` does.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline]
+    pub unsafe fn turns(&self, taker: Owner) -> Turns<'_, T> {
+        Turns {
+            slots: self,
+            taker,
+            lends: PhantomData,
+        }
+    }
+
+    /// All objects, to look at.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline]
+    pub unsafe fn common(&self) -> Common<'_, T> {
+        Common {
+            slots: self,
+            lends: PhantomData,
+        }
+    }
+}
+
+impl<T> Slots<T> {
+    /// The objects that `owner` has.
+    #[inline]
+    pub fn mine(&mut self, owner: Owner) -> Mine<'_, T> {
+        // SAFETY: Whoever has the pool lends it for as long.
+        unsafe { self.slots.parts().mine(owner) }
+    }
+
+    /// The objects, none of which anybody has, for `taker` to take.
+    #[inline]
+    pub fn turns(&mut self, taker: Owner) -> Turns<'_, T> {
+        // SAFETY: As above.
+        unsafe { self.slots.parts().turns(taker) }
+    }
+
+    /// All objects, to look at.
+    #[inline]
+    pub fn common(&self) -> Common<'_, T> {
+        // SAFETY: Nobody changes one as long as the pool is borrowed.
+        unsafe { self.slots.parts().common() }
+    }
+
+    /// Where its slots are, for use while nobody has the pool.
+    pub fn parts(&self) -> Parts<[Slot<T>]> {
+        *self.slots.parts()
+    }
+
+    /// Who has the object, unless `id` is stale.
+    pub fn owner(&self, id: Id<T>) -> Option<Owner> {
+        self.get(id)?;
+        self.slots.get(id.index() as usize).map(|slot| slot.owned.by())
+    }
+
+    /// `owner` has the object from now on, if it is there.
+    pub fn give(&mut self, id: Id<T>, owner: Owner) {
+        if self.get(id).is_some()
+            && let Some(slot) = self.slots.get(id.index() as usize)
+        {
+            slot.owned.set(owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::Owner;
+    use crate::{Slot, Slots};
+    use std::vec::Vec;
+
+    const ONE: Owner = Owner::new(1);
+    const TWO: Owner = Owner::new(2);
+
+    fn pool(size: usize) -> Slots<u32> {
+        Slots::new((0..size).map(|_| Slot::empty()).collect::<Vec<_>>().leak())
+    }
+
+    #[test]
+    fn an_owner_finds_what_it_has_and_nothing_else() {
+        let mut pool = pool(3);
+        let [a, b, c] = [10, 20, 30].map(|value| pool.insert(value).expect("room"));
+        pool.give(a, ONE);
+        pool.give(b, TWO);
+        let mut mine = pool.mine(ONE);
+        *mine.get_mut(a).expect("it is ours") += 1;
+        assert_eq!(mine.get_mut(b), None);
+        assert_eq!(mine.get_mut(c), None);
+        assert_eq!(
+            (pool.get(a), pool.owner(b), pool.owner(c)),
+            (Some(&11), Some(TWO), Some(Owner::NOBODY))
+        );
+    }
+
+    #[test]
+    fn two_objects_of_one_owner_can_be_changed_at_a_time_if_they_are_two() {
+        let mut pool = pool(3);
+        let [a, b, c] = [10, 20, 30].map(|value| pool.insert(value).expect("room"));
+        pool.give(a, ONE);
+        pool.give(b, ONE);
+        pool.give(c, TWO);
+        let mut mine = pool.mine(ONE);
+        let (first, second) = mine.pair_mut(a, b).expect("they are two, and ours");
+        core::mem::swap(first, second);
+        for (one, other) in [(a, a), (a, c), (c, a)] {
+            assert_eq!(mine.pair_mut(one, other), None);
+        }
+        assert_eq!((pool.get(a), pool.get(b)), (Some(&20), Some(&10)));
+    }
+
+    #[test]
+    fn what_comes_to_a_place_is_not_whose_it_was_before() {
+        let mut pool = pool(1);
+        let first = pool.insert(1).expect("room");
+        pool.give(first, ONE);
+        pool.remove(first);
+        assert_eq!(pool.owner(first), None);
+        assert_eq!(pool.mine(ONE).get_mut(first), None);
+        let second = pool.insert(2).expect("room again");
+        pool.give(first, ONE);
+        assert_eq!(pool.owner(second), Some(Owner::NOBODY));
+        assert_eq!(pool.mine(ONE).get_mut(second), None);
+        pool.give(second, ONE);
+        assert_eq!(pool.mine(ONE).get_mut(first), None);
+        assert_eq!(pool.mine(ONE).get_mut(second), Some(&mut 2));
+        assert_eq!(
+            (pool.common().get(first), pool.common().get(second)),
+            (None, Some(&2))
+        );
+    }
+
+    #[test]
+    fn who_takes_an_object_has_it_until_he_gives_it_back() {
+        let mut pool = pool(2);
+        let (first, second) = (pool.insert(1).expect("room"), pool.insert(2).expect("room"));
+        pool.remove(second);
+        let mut turns = pool.turns(ONE);
+        let mut taken = turns.take(first).expect("it is there");
+        *taken += 4;
+        assert_eq!(taken._turn.0.by(), ONE);
+        drop(taken);
+        assert!(turns.take(second).is_none());
+        assert_eq!(
+            (pool.owner(first), pool.get(first)),
+            (Some(Owner::NOBODY), Some(&5))
+        );
+        let third = pool.insert(3).expect("the place is free, and nobody's");
+        assert!(pool.turns(TWO).take(third).is_some_and(|taken| *taken == 3));
+    }
+
+    #[test]
+    fn what_several_take_in_turn_none_of_them_misses() {
+        const EACH: u32 = 1000;
+        let mut pool = pool(1);
+        let id = pool.insert(0).expect("room");
+        let slots = pool.parts();
+        std::thread::scope(|scope| {
+            for taker in [ONE, TWO] {
+                scope.spawn(move || {
+                    for _ in 0..EACH {
+                        // SAFETY: Nobody uses the pool meanwhile, and the other thread takes its objects as well.
+                        let mut turns = unsafe { slots.turns(taker) };
+                        *turns.take(id).expect("it is there") += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(pool.get(id), Some(&(2 * EACH)));
+    }
+}
