@@ -94,6 +94,10 @@ impl<P: Platform> Kernel<P> {
 
     /// A thread is once in the queue its state names, or there is none for it.
     fn audit_place(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+        check(
+            self.threads.owner(id) == Some(thread.home.owner()),
+            "a thread is its home's",
+        )?;
         if let State::Calling { endpoint, .. } = thread.state {
             let endpoint = self.endpoints.get(endpoint);
             let endpoint = endpoint.ok_or("the endpoint a thread waits at exists")?;

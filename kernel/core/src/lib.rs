@@ -12,7 +12,7 @@
 //! 5. **Nothing outlives its process.** The last thread takes its process apart; only then does
 //!    anybody learn of the end.
 //!
-//! The way of a trap: the image calls [`Kernel::serve_directly`] ([`ipc`]), which has a straight line for what is most
+//! The way of a trap: the image calls [`Here::serve`] ([`ipc`]), which has a straight line for what is most
 //! frequent, and finds the object that a call of words is for ([`handle`]), which [`Kernel::ask_directly`] asks
 //! ([`object`]). For the rest the image calls [`Kernel::serve_at_length`] ([`trap`]), which does both or meets another
 //! thread ([`ipc`]). If that does not say which thread goes on, [`Kernel::run`] does ([`sched`]).
@@ -25,6 +25,7 @@ pub mod fault;
 pub mod handle;
 pub mod handler;
 mod heap;
+pub mod here;
 pub mod ipc;
 pub mod kernel;
 pub mod log;
@@ -40,7 +41,8 @@ mod trace;
 pub mod trap;
 
 pub use clock::Clock;
+pub use here::Here;
 pub use kernel::{Kernel, Storage};
-pub use platform::{Guarded, Interrupt, Platform};
+pub use platform::{Guarded, Interrupt, Local, Platform};
 pub use registers::Registers;
 pub use sched::{Cpu, CpuId, MAX_CPUS, Next};

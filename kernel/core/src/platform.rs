@@ -9,14 +9,9 @@ use core::ops::DerefMut;
 use mm::mmu::Mmu;
 use mm::{MemoryManager, SpaceId};
 
-/// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
-pub trait Platform {
-    /// Its translation tables.
-    type Mmu: Mmu;
-
-    /// The memory manager, behind a lock of its own: touches are served without the kernel's.
-    type Memory: Guarded<MemoryManager<Self::Mmu>>;
-
+/// What a CPU does with the machine for itself and for threads at home there, whatever others do meanwhile. The machine
+/// cannot check that a number or a place is such a thread's: that is the kernel's business.
+pub trait Local {
     /// Where the machine keeps what it keeps of a thread: found once, used more often.
     type Place: Copy;
 
@@ -26,7 +21,28 @@ pub trait Platform {
     /// Where the thread with this place keeps its registers while it does not run.
     fn registers_at(&mut self, place: Self::Place) -> &mut Registers;
 
-    /// The same for thread number `thread`.
+    /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which has this
+    /// place and runs next on this CPU; another ran before, whose own are put away.
+    fn prepare_thread(&mut self, thread: u32, place: Self::Place);
+
+    /// Makes the address space active that [`Platform::activate`] has made so for the thread with this place, if what
+    /// was kept then still holds; `false` if not, and nothing has happened.
+    #[must_use]
+    fn activate_again(&mut self, place: Self::Place) -> bool;
+
+    /// The system counter as programs read it, or as it was some instructions ago.
+    fn rough_ticks(&self) -> u64;
+}
+
+/// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
+pub trait Platform: Local {
+    /// Its translation tables.
+    type Mmu: Mmu;
+
+    /// The memory manager, behind a lock of its own: touches are served without the kernel's.
+    type Memory: Guarded<MemoryManager<Self::Mmu>>;
+
+    /// The registers of thread number `thread`.
     fn registers(&mut self, thread: u32) -> &mut Registers {
         let place = self.place(thread);
         self.registers_at(place)
@@ -35,10 +51,6 @@ pub trait Platform {
     /// Takes note that thread number `thread` is new, and runs in `space` as long as it lives: so its touches are
     /// served without asking the kernel which one that is.
     fn new_thread(&mut self, thread: u32, space: SpaceId);
-
-    /// Puts in place what else the machine keeps for thread number `thread` (FP/SIMD registers), which has this
-    /// place and runs next on this CPU; another ran before, whose own are put away.
-    fn prepare_thread(&mut self, thread: u32, place: Self::Place);
 
     /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
     fn put_away(&mut self);
@@ -60,7 +72,7 @@ pub trait Platform {
     fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage);
 
     /// Makes `space`, that of `process`, the one that user addresses are translated in. It is the one of thread
-    /// number `thread` for all its life, so this may be kept for [`Self::activate_again`].
+    /// number `thread` for all its life, so this may be kept for [`Local::activate_again`].
     fn activate(
         &mut self,
         mmu: &mut Self::Mmu,
@@ -68,11 +80,6 @@ pub trait Platform {
         process: Pid,
         thread: u32,
     );
-
-    /// The same with what was kept for the thread with this place, if that still holds; `false` if not, and
-    /// nothing has happened.
-    #[must_use]
-    fn activate_again(&mut self, place: Self::Place) -> bool;
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
@@ -102,9 +109,6 @@ pub trait Platform {
 
     /// The system counter as programs read it.
     fn ticks(&self) -> u64;
-
-    /// The same, cheaper, as it may be read some instructions early.
-    fn rough_ticks(&self) -> u64;
 
     /// Sends a byte to the console's device; `false` if it cannot take one just now.
     fn console_put(&mut self, byte: u8) -> bool;

@@ -11,7 +11,7 @@ use abi::process::{End, Priority};
 use abi::{Arrival, Badge, CpuSet};
 use addr::Frame;
 use mm::SpaceId;
-use slots::{Id, Slots};
+use slots::{Id, Mine, Slots};
 
 /// Names a thread.
 pub type ThreadId = Id<Thread>;
@@ -29,7 +29,7 @@ pub struct Thread {
     pub state: State,
     /// The frame of its message page.
     pub page: Frame,
-    /// The CPU that it runs on, or waits for.
+    /// The CPU that it runs on, or waits for; changed by `Kernel::set_home` alone.
     pub home: CpuId,
     /// The CPUs that it may run on.
     pub cpus: CpuSet,
@@ -232,6 +232,11 @@ impl Thread {
         matches!(self.state, State::Ended(_))
     }
 
+    /// Who is behind it in its queue.
+    pub(crate) fn next_in_queue(&self) -> Option<ThreadId> {
+        self.link.next
+    }
+
     /// Nobody is in front of it in its queue any more.
     pub(crate) fn comes_first(&mut self) {
         self.link.previous = None;
@@ -242,6 +247,26 @@ impl Thread {
 struct Link {
     previous: Option<ThreadId>,
     next: Option<ThreadId>,
+}
+
+/// Threads that can be found by name.
+pub trait Threads {
+    /// The one that is called `thread`, if it is among them.
+    fn find(&mut self, thread: ThreadId) -> Option<&mut Thread>;
+}
+
+impl Threads for Slots<Thread> {
+    #[inline(always)]
+    fn find(&mut self, thread: ThreadId) -> Option<&mut Thread> {
+        self.get_mut(thread)
+    }
+}
+
+impl Threads for Mine<'_, Thread> {
+    #[inline(always)]
+    fn find(&mut self, thread: ThreadId) -> Option<&mut Thread> {
+        self.get_mut(thread)
+    }
 }
 
 /// A first-in first-out queue of threads. A thread is in one queue at most; the links are in the
@@ -269,6 +294,11 @@ impl Queue {
         self.first
     }
 
+    /// The thread that came last.
+    pub(crate) fn last(&self) -> Option<ThreadId> {
+        self.last
+    }
+
     /// The threads in it, first to last, as far as the links lead. For checks.
     pub(crate) fn members<'a>(&self, threads: &'a Slots<Thread>) -> impl Iterator<Item = ThreadId> + use<'a> {
         let (mut previous, mut next) = (None, self.first);
@@ -291,7 +321,7 @@ impl Queue {
 
     /// Appends `thread`, which is in no queue.
     #[inline(always)]
-    pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn push(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let previous = self.last.replace(thread);
         // The links of a thread that is in no queue lead nowhere.
         match previous {
@@ -350,8 +380,8 @@ impl Queue {
 }
 
 /// Threads leave their queue before their slot is freed, so a linked thread exists.
-fn link(threads: &mut Slots<Thread>, thread: ThreadId) -> &mut Link {
-    match threads.get_mut(thread) {
+fn link(threads: &mut impl Threads, thread: ThreadId) -> &mut Link {
+    match threads.find(thread) {
         Some(thread) => &mut thread.link,
         None => panic!("a queue holds a thread that is gone: {thread:?}"),
     }

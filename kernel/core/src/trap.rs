@@ -2,7 +2,7 @@
 //!
 //! A trap comes in one of two ways. With all registers of its thread saved, [`Kernel::trap`] takes it
 //! from there. Or the vectors hand over the message alone, in the registers it came in
-//! ([`Kernel::serve_directly`], [`Kernel::serve_at_length`]): most traps go back to their thread at once, and then
+//! ([`Here::serve`](crate::Here::serve), [`Kernel::serve_at_length`]): most traps go back to their thread at once, and then
 //! the rest of its state never leaves the CPU.
 
 use crate::handle::{Capability, Object};
@@ -31,7 +31,7 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Serves a trap of the running thread that is not to be [served directly](Self::serve_directly), given the
+    /// Serves a trap of the running thread that is not to be [served directly](crate::Here::serve), given the
     /// same. Answers who goes on, as `Self::at_once` does.
     #[inline]
     pub fn serve_at_length(

@@ -17,7 +17,7 @@ use addr::Frame;
 use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
-use kcore::{CpuId, Interrupt, Platform, Registers};
+use kcore::{CpuId, Interrupt, Local, Platform, Registers};
 use mm::{MemoryManager, SpaceId};
 use vmsa::asid::AsidBits;
 
@@ -129,12 +129,23 @@ impl Place {
     }
 }
 
-/// The machine.
-pub struct Machine {
+/// What the machine keeps of threads, each CPU using those that are its own: at home there, or nowhere else while it
+/// has all of the kernel.
+pub struct Threads {
     /// One for each thread, by number.
     kept: NonNull<Kept>,
-    threads: u32,
-    fp: FpUnit<'static>,
+    count: u32,
+    fp: FpUnit,
+}
+
+// SAFETY: It is addresses of what lives for ever, and CPUs use different parts of that, as said.
+unsafe impl Send for Threads {}
+// SAFETY: As above.
+unsafe impl Sync for Threads {}
+
+/// The machine.
+pub struct Machine {
+    threads: Threads,
     console: AnyConsole,
     gic: Gic,
     timer: Intid,
@@ -145,8 +156,7 @@ pub struct Machine {
     timer_ahead: u64,
 }
 
-// SAFETY: Everything in it is memory or device registers that any CPU may use, one at a time: the
-// kernel's lock is around it. What `space_of` reads without that, nobody writes meanwhile.
+// SAFETY: Everything else in it is device registers that any CPU may use, one at a time: whoever has all of the kernel.
 unsafe impl Send for Machine {}
 
 impl Machine {
@@ -168,9 +178,11 @@ impl Machine {
         }
         let kept = ram.take_slice(counts.threads, || Kept::NOTHING);
         Self {
-            threads: u32::try_from(kept.len()).unwrap_or(u32::MAX),
-            kept: NonNull::from_mut(kept).cast(),
-            fp: FpUnit::new(ram.take_slice(counts.threads, || FpState::UNUSED)),
+            threads: Threads {
+                count: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+                kept: NonNull::from_mut(kept).cast(),
+                fp: FpUnit::new(ram.take_slice(counts.threads, || FpState::UNUSED)),
+            },
             console,
             gic,
             timer,
@@ -190,11 +202,49 @@ impl Machine {
         self.gic.enable(self.timer);
     }
 
+    /// What is kept of threads, for CPUs that share the kernel.
+    pub fn threads(&self) -> &Threads {
+        &self.threads
+    }
+
+    /// The number of the thread whose registers these are.
+    pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
+        let bytes = registers.addr().get() - self.threads.kept.addr().get();
+        (bytes / size_of::<Kept>()) as u32
+    }
+
+    /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
+    pub fn open_fp(&mut self, thread: u32) {
+        *self.threads.others_of(thread).1 = FpUsage::Used;
+        // SAFETY: It runs on this CPU.
+        unsafe { self.threads.fp.first_use(thread) };
+    }
+}
+
+impl Threads {
+    /// Of none.
+    pub const NONE: Self = Self {
+        kept: NonNull::dangling(),
+        count: 0,
+        fp: FpUnit::NONE,
+    };
+
+    /// The same once more.
+    ///
+    /// # Safety
+    /// It is used while the CPU that runs this code shares the kernel, for threads at home there, and no other copy is
+    /// meanwhile.
+    #[inline]
+    pub unsafe fn again(&self) -> Self {
+        Self { ..*self }
+    }
+
     /// What is kept besides registers. Unlike those, it is never the vectors'.
     #[inline]
     fn others(&mut self, place: Place) -> (&mut Activation, &mut FpUsage) {
         let kept = place.0.as_ptr();
-        // SAFETY: The array lives for ever, and `self`, which is borrowed, alone leads to this part of it.
+        // SAFETY: The array lives for ever, and of what a CPU has of it, `self`, which is borrowed, alone leads to this
+        // part.
         let activation = unsafe { &mut (*kept).activation };
         // SAFETY: As above; it is another part.
         let fp = unsafe { &mut (*kept).fp };
@@ -211,18 +261,6 @@ impl Machine {
         // yet, or has left.
         unsafe { (*kept).space = space }
     }
-
-    /// The number of the thread whose registers these are.
-    pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
-        let bytes = registers.addr().get() - self.kept.addr().get();
-        (bytes / size_of::<Kept>()) as u32
-    }
-
-    /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
-    pub fn open_fp(&mut self, thread: u32) {
-        *self.others_of(thread).1 = FpUsage::Used;
-        self.fp.first_use(thread);
-    }
 }
 
 /// Somewhere else, so that no number is kept in memory for the message.
@@ -231,16 +269,12 @@ fn no_thread(thread: u32) -> ! {
     panic!("there is no thread {thread}")
 }
 
-impl Platform for Machine {
-    type Mmu = Hardware;
-
-    type Memory = Inside<Memory, level::Memory, level::Kernel>;
-
+impl Local for Threads {
     type Place = Place;
 
     #[inline(always)] // into what has a message in registers
     fn place(&self, thread: u32) -> Place {
-        if thread >= self.threads {
+        if thread >= self.count {
             no_thread(thread);
         }
         // SAFETY: Within the array, as just checked.
@@ -250,41 +284,88 @@ impl Platform for Machine {
     #[inline(always)] // into what has a message in registers
     fn registers_at(&mut self, place: Place) -> &mut Registers {
         let mut registers = place.registers();
-        // SAFETY: The array lives for ever. The kernel asks for registers of threads that do not
-        // run: the running one of this CPU left them to it at its exception, and `self` is
+        // SAFETY: The array lives for ever. The kernel asks for registers of this CPU's threads that do not
+        // run: the running one left them to it at its exception, and `self` is
         // borrowed, so nobody else has a reference.
         unsafe { registers.as_mut() }
-    }
-
-    fn new_thread(&mut self, thread: u32, space: SpaceId) {
-        self.set_space(thread, Some(space));
     }
 
     #[inline(always)] // into what has a message in registers
     fn prepare_thread(&mut self, thread: u32, place: Place) {
         let usage = *self.others(place).1;
         if usage == FpUsage::Used || !self.fp.is_closed() {
-            self.fp.switch_to(thread, usage);
+            // SAFETY: The kernel asks for threads of this CPU.
+            unsafe { self.fp.switch_to(thread, usage) };
         }
     }
 
+    #[inline(always)] // into what has a message in registers
+    fn activate_again(&mut self, place: Place) -> bool {
+        self.others(place).0.again(PerCpu::current())
+    }
+
+    fn rough_ticks(&self) -> u64 {
+        timer::rough_count().get()
+    }
+}
+
+/// Its threads' part of it.
+impl Local for Machine {
+    type Place = Place;
+
+    #[inline]
+    fn place(&self, thread: u32) -> Place {
+        self.threads.place(thread)
+    }
+
+    #[inline]
+    fn registers_at(&mut self, place: Place) -> &mut Registers {
+        self.threads.registers_at(place)
+    }
+
+    #[inline]
+    fn prepare_thread(&mut self, thread: u32, place: Place) {
+        self.threads.prepare_thread(thread, place);
+    }
+
+    #[inline]
+    fn activate_again(&mut self, place: Place) -> bool {
+        self.threads.activate_again(place)
+    }
+
+    #[inline]
+    fn rough_ticks(&self) -> u64 {
+        self.threads.rough_ticks()
+    }
+}
+
+impl Platform for Machine {
+    type Mmu = Hardware;
+
+    type Memory = Inside<Memory, level::Memory, level::Kernel>;
+
+    fn new_thread(&mut self, thread: u32, space: SpaceId) {
+        self.threads.set_space(thread, Some(space));
+    }
+
     fn put_away(&mut self) {
-        self.fp.put_away();
+        self.threads.fp.put_away();
     }
 
     fn forget_thread(&mut self, thread: u32) {
-        self.fp.forget(thread);
+        self.threads.fp.forget(thread);
         *self.registers(thread) = Registers::ZERO;
-        let (activation, fp) = self.others_of(thread);
+        let (activation, fp) = self.threads.others_of(thread);
         (*activation, *fp) = (Activation::NONE, FpUsage::Never);
-        self.set_space(thread, None);
+        self.threads.set_space(thread, None);
     }
 
     fn copy_thread(&mut self, from: u32, to: u32) {
-        let usage = *self.others_of(from).1;
-        *self.others_of(to).1 = usage;
+        let usage = *self.threads.others_of(from).1;
+        *self.threads.others_of(to).1 = usage;
         if usage == FpUsage::Used {
-            self.fp.copy(from, to);
+            // SAFETY: This CPU has all of the kernel.
+            unsafe { self.threads.fp.copy(from, to) };
         }
     }
 
@@ -305,12 +386,7 @@ impl Platform for Machine {
     }
 
     fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid, thread: u32) {
-        *self.others_of(thread).0 = mmu.activate(space, process.0, PerCpu::current());
-    }
-
-    #[inline(always)] // into what has a message in registers
-    fn activate_again(&mut self, place: Place) -> bool {
-        self.others(place).0.again(PerCpu::current())
+        *self.threads.others_of(thread).0 = mmu.activate(space, process.0, PerCpu::current());
     }
 
     fn asid(&self, space: &Space) -> u32 {
@@ -374,10 +450,6 @@ impl Platform for Machine {
 
     fn ticks(&self) -> u64 {
         timer::count().get()
-    }
-
-    fn rough_ticks(&self) -> u64 {
-        timer::rough_count().get()
     }
 
     fn console_put(&mut self, byte: u8) -> bool {

@@ -7,34 +7,52 @@
 use crate::console::say;
 use crate::cpus;
 use crate::exit;
-use crate::machine::{self, Machine, Memory, MemoryLock, Place};
+use crate::machine::{self, Machine, Memory, MemoryLock, Place, Threads};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, system_error};
 use aarch64::mmu::direct_map;
-use aarch64::sync::{Guard, Held, Lock, level};
+use aarch64::sync::{Held, Meanwhile, Shared, Sharing, Whole, level};
 use abi::process::{End, FaultKind};
-use abi::{Operation, Tag, Words6};
+use abi::{Operation, Words6};
 use addr::VirtAddr;
 use boards::Board;
 use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
+use kcore::here::{self, Here};
 use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::message::Message;
 use kcore::sched::Stop;
 use kcore::thread::ThreadId;
-use kcore::{Kernel, Next, Platform, Registers};
+use kcore::{Kernel, Local, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds};
 use spin::Once;
 
-/// The kernel, held.
-type KernelGuard<'a> = Guard<'a, Option<&'static mut Kernel<Machine>>>;
+/// All of the kernel's state but the memory manager: one CPU's as a whole, or shared by all (docs/concurrency.md).
+static KERNEL: Shared<TheKernel, Parts, level::Kernel> = Shared::new(None, Parts::NONE);
 
-/// All of the kernel's state but the memory manager. docs/concurrency.md says how it will be split further.
-static KERNEL: Lock<Option<&'static mut Kernel<Machine>>, level::Kernel> = Lock::new(None);
+/// The kernel, when there is one.
+type TheKernel = Option<&'static mut Kernel<Machine>>;
+/// All of it.
+type WholeKernel<'a> = Whole<'a, TheKernel, Parts, level::Kernel>;
+/// A CPU's share of it.
+type SharedKernel<'a> = Sharing<'a, TheKernel, Parts, level::Kernel>;
+
+/// What leads CPUs that share the kernel to their parts of it.
+struct Parts {
+    kernel: here::Parts,
+    threads: Threads,
+}
+
+impl Parts {
+    const NONE: Self = Self {
+        kernel: here::Parts::NONE,
+        threads: Threads::NONE,
+    };
+}
 
 /// The memory manager, when there are programs.
 static MEMORY: Once<&'static MemoryLock> = Once::new();
@@ -61,8 +79,16 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
     }
     MEMORY.call_once(|| memory);
     with_memory(|memory| memory.give_spares(cpus::spares()));
+    let parts = Parts {
+        kernel: kernel.parts(),
+        // SAFETY: It is used to make copies, and those while a CPU shares the kernel.
+        threads: unsafe { kernel.platform.threads().again() },
+    };
     let mut held = Held::nothing();
-    *KERNEL.lock(&mut held).0 = Some(kernel);
+    let (mut whole, _) = KERNEL.whole(&mut held);
+    whole.narrow(PerCpu::count(), parts);
+    *whole = Some(kernel);
+    drop(whole);
     cpus::open();
     begin(|_| ())
 }
@@ -86,8 +112,8 @@ fn begin(first: impl FnOnce(&mut Kernel<Machine>)) -> ! {
 /// Called by the vectors for a trap whose x8 is [`Operation::Call`], with x0 to x7 as they came.
 /// Returns the registers of the thread that goes on if that is clear at once, else null.
 ///
-/// The lock is kept if that is not the caller, most of whose registers are still in this CPU alone. The vectors save
-/// them, and call [`kernel_leave`] or [`kernel_continue`].
+/// If that is not the caller, most of whose registers are still in this CPU alone, the kernel goes on being shared, so
+/// that nobody has the whole. The vectors save them, and call [`kernel_leave`] or [`kernel_continue`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_call(
     handle: u64,
@@ -122,19 +148,19 @@ extern "C" fn kernel_reply_receive(
 /// The same for [`Operation::Receive`], which has no message.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_receive(handle: u64) -> *mut Registers {
-    serve_in_place(Operation::Receive, handle, 0, [0; 6])
+    serve_with_whole(Operation::Receive, handle, 0)
 }
 
 /// The same for [`Operation::Yield`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_yield() -> *mut Registers {
-    serve_in_place(Operation::Yield, 0, 0, [0; 6])
+    serve_with_whole(Operation::Yield, 0, 0)
 }
 
 /// The same for [`Operation::Signal`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_signal(handle: u64, bits: u64) -> *mut Registers {
-    serve_in_place(Operation::Signal, handle, bits, [0; 6])
+    serve_with_whole(Operation::Signal, handle, bits)
 }
 
 /// Called by the vectors when all registers are saved and it was clear who goes on, with the registers of that one,
@@ -143,9 +169,9 @@ extern "C" fn kernel_signal(handle: u64, bits: u64) -> *mut Registers {
 extern "C" fn kernel_leave(next: *mut Registers) -> *mut Registers {
     let mut held = Held::nothing();
     // SAFETY: The function that the vectors have called for this trap has kept it, and answered who goes on.
-    let (guard, _) = unsafe { KERNEL.kept(&mut held) };
+    let (sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
     cpu::synchronise_context();
-    drop(guard);
+    drop(sharing);
     next
 }
 
@@ -154,75 +180,116 @@ extern "C" fn kernel_leave(next: *mut Registers) -> *mut Registers {
 extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
     // SAFETY: The function that the vectors have called for this trap has kept it, and answered null.
-    let (guard, _) = unsafe { KERNEL.kept(&mut held) };
-    some_thread(decide(guard)).as_ptr()
+    let (sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
+    some_thread(decide(sharing.into_whole().0)).as_ptr()
 }
 
 #[inline(always)] // each operation by itself
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> *mut Registers {
     let mut held = Held::nothing();
-    let (mut guard, _) = KERNEL.lock(&mut held);
-    match kernel(&mut guard).serve_directly(operation, handle, tag, &words) {
+    let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
+    // SAFETY: This CPU shares the kernel, and uses this in `serve` alone.
+    let mut threads = unsafe { sharing.common().threads.again() };
+    match here(&mut sharing, &mut threads).serve(operation, handle, tag, &words) {
         Direct::Stays(place) => place.registers().as_ptr(),
-        Direct::Runs(place) => kept(guard, place),
-        Direct::Enters => prepare_current(guard),
-        Direct::Asks(thread, asked, tag) => ask(guard, thread, asked, tag, &{ words }),
+        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
+        Direct::Enters => kept(sharing, core::ptr::null_mut()),
         // A copy, so that the words are not in memory before they have to be.
-        Direct::Not => serve_at_length(guard, operation, handle, tag, &{ words }),
+        Direct::Asks(thread, asked) => ask(sharing, (thread, asked), handle, tag, &{ words }),
+        Direct::Not => serve_at_length(sharing, operation, handle, tag, &{ words }),
     }
+}
+
+/// This CPU's part of the kernel.
+#[inline(always)] // as above
+fn here<'a>(sharing: &'a mut SharedKernel<'_>, local: &'a mut Threads) -> Here<'a, Threads> {
+    let (id, parts) = (sharing.cpu(), sharing.common());
+    // SAFETY: As long as `sharing`, which is borrowed, is there, nobody has the whole kernel. Others who share it come
+    // here, too, each as another CPU, so these are the only ones for this CPU.
+    let cpu = unsafe { parts.kernel.cpus.element(id.index()) };
+    // SAFETY: As above.
+    let threads = unsafe { parts.kernel.threads.mine(id.owner()) };
+    // SAFETY: As above.
+    let processes = unsafe { parts.kernel.processes.common() };
+    // SAFETY: As above.
+    let endpoints = unsafe { parts.kernel.endpoints.turns(id.owner()) };
+    Here {
+        id,
+        cpu,
+        local,
+        threads,
+        processes,
+        endpoints,
+    }
+}
+
+/// The vectors are told of another thread than the one that trapped, or of none yet.
+#[inline(always)] // as above
+fn kept(sharing: SharedKernel<'_>, next: *mut Registers) -> *mut Registers {
+    sharing.keep();
+    next
 }
 
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
-fn prepare_current(mut guard: KernelGuard<'_>) -> *mut Registers {
-    let place = kernel(&mut guard).prepare_current();
-    kept(guard, place)
-}
-
-/// The vectors are told of another thread than the one that trapped.
-#[inline]
-fn kept(guard: KernelGuard<'_>, place: Place) -> *mut Registers {
-    guard.keep();
-    place.registers().as_ptr()
-}
-
-#[inline(never)]
 fn ask(
-    mut guard: KernelGuard<'_>,
-    thread: ThreadId,
-    asked: Capability,
-    tag: Tag,
+    sharing: SharedKernel<'_>,
+    found: (ThreadId, Capability),
+    handle: u64,
+    tag: u64,
     words: &Words6,
 ) -> *mut Registers {
-    let goes_on = match guard.as_mut() {
-        Some(kernel) => kernel.ask_directly(thread, asked, Message { tag, words }),
-        None => Direct::Not,
+    let (mut whole, meanwhile) = sharing.into_whole();
+    let kernel = kernel(&mut whole);
+    let goes_on = match (meanwhile, Message::decode(tag, words)) {
+        (Meanwhile::Nothing, Ok(message)) => kernel.ask_directly(found, message),
+        // What was found may be there no longer.
+        _ => kernel.serve_at_length(Operation::Call, handle, tag, words),
     };
-    resumed(guard, goes_on)
-}
-
-/// What the vectors are told of who goes on.
-#[inline]
-fn resumed(guard: KernelGuard<'_>, goes_on: Direct<Place>) -> *mut Registers {
-    match goes_on {
-        Direct::Stays(place) => place.registers().as_ptr(),
-        Direct::Runs(place) => kept(guard, place),
-        Direct::Enters | Direct::Asks(..) | Direct::Not => {
-            guard.keep();
-            core::ptr::null_mut()
-        }
-    }
+    resumed(whole, goes_on)
 }
 
 #[inline(never)]
 fn serve_at_length(
-    mut guard: KernelGuard<'_>,
+    sharing: SharedKernel<'_>,
     operation: Operation,
     handle: u64,
     tag: u64,
     words: &Words6,
 ) -> *mut Registers {
-    let goes_on = kernel(&mut guard).serve_at_length(operation, handle, tag, words);
-    resumed(guard, goes_on)
+    serve_whole_at_length(sharing.into_whole().0, operation, handle, tag, words)
+}
+
+#[inline(never)]
+fn serve_whole_at_length(
+    mut whole: WholeKernel<'_>,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> *mut Registers {
+    let goes_on = kernel(&mut whole).serve_at_length(operation, handle, tag, words);
+    resumed(whole, goes_on)
+}
+
+#[inline(always)] // each operation by itself
+fn serve_with_whole(operation: Operation, handle: u64, bits: u64) -> *mut Registers {
+    let mut held = Held::nothing();
+    let (mut whole, _) = KERNEL.whole(&mut held);
+    match kernel(&mut whole).serve_directly(operation, handle, bits) {
+        Direct::Not => serve_whole_at_length(whole, operation, handle, bits, &[0; 6]),
+        goes_on => resumed(whole, goes_on),
+    }
+}
+
+/// What the vectors are told of who goes on.
+#[inline]
+fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> *mut Registers {
+    let next = match goes_on {
+        Direct::Stays(place) => return place.registers().as_ptr(),
+        Direct::Runs(place) => place.registers().as_ptr(),
+        Direct::Enters | Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
+    };
+    kept(whole.into_sharing(PerCpu::current().id()), next)
 }
 
 /// Called by the vectors for every other exception taken from a program.
@@ -332,16 +399,14 @@ enum GoesOn {
 #[inline]
 fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
     let mut held = Held::nothing();
-    let (mut guard, _) = KERNEL.lock(&mut held);
-    first(kernel(&mut guard));
-    decide(guard)
+    let (mut whole, _) = KERNEL.whole(&mut held);
+    first(kernel(&mut whole));
+    decide(whole)
 }
 
 #[inline]
-fn decide(mut guard: KernelGuard<'_>) -> GoesOn {
-    let Some(kernel) = guard.as_mut() else {
-        return GoesOn::Kernel;
-    };
+fn decide(mut whole: WholeKernel<'_>) -> GoesOn {
+    let kernel = kernel(&mut whole);
     match kernel.run() {
         Next::Run(thread) => {
             cpu::synchronise_context();
@@ -356,8 +421,8 @@ fn decide(mut guard: KernelGuard<'_>) -> GoesOn {
 
 /// The kernel, entered by this CPU.
 #[inline]
-fn kernel<'a>(guard: &'a mut KernelGuard<'_>) -> &'a mut Kernel<Machine> {
-    match guard.as_mut() {
+fn kernel<'a>(whole: &'a mut WholeKernel<'_>) -> &'a mut Kernel<Machine> {
+    match whole.as_mut() {
         Some(kernel) => kernel.on(PerCpu::current().id()),
         None => panic!("a program runs, and there is no kernel yet"),
     }

@@ -3,7 +3,7 @@
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
-use kcore::{CpuId, Guarded, Interrupt, Platform, Registers};
+use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
 use mm::mmu::Mmu;
 use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
 use std::cell::{Cell, RefCell};
@@ -42,7 +42,7 @@ pub struct Fake {
     pub marked: Vec<bool>,
     /// In which address space each thread runs, as [`Platform::new_thread`] was told.
     pub spaces: Vec<Option<SpaceId>>,
-    /// The address space of each thread that has run, for [`Platform::activate_again`].
+    /// The address space of each thread that has run, for [`Local::activate_again`].
     pub kept: Vec<Option<machine::Kept>>,
     /// Which thread was made a copy of which, as [`Platform::copy_thread`] was told: from, to.
     pub copied: Vec<(u32, u32)>,
@@ -156,11 +156,7 @@ impl Guarded<MemoryManager<machine::Machine>> for Memory {
     }
 }
 
-impl Platform for Fake {
-    type Mmu = machine::Machine;
-
-    type Memory = Memory;
-
+impl Local for Fake {
     type Place = u32;
 
     fn place(&self, thread: u32) -> u32 {
@@ -171,13 +167,29 @@ impl Platform for Fake {
         &mut self.registers[thread as usize]
     }
 
-    fn new_thread(&mut self, thread: u32, space: SpaceId) {
-        assert_eq!(self.spaces[thread as usize].replace(space), None);
-    }
-
     fn prepare_thread(&mut self, thread: u32, _: u32) {
         self.assert_nowhere_else(thread);
         self.cpu().prepared = Some(thread);
+    }
+
+    fn activate_again(&mut self, thread: Self::Place) -> bool {
+        let kept = self.kept[thread as usize].as_ref();
+        let mut memory = self.memory.manager.borrow_mut();
+        kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
+    }
+
+    fn rough_ticks(&self) -> u64 {
+        self.now.get()
+    }
+}
+
+impl Platform for Fake {
+    type Mmu = machine::Machine;
+
+    type Memory = Memory;
+
+    fn new_thread(&mut self, thread: u32, space: SpaceId) {
+        assert_eq!(self.spaces[thread as usize].replace(space), None);
     }
 
     fn put_away(&mut self) {
@@ -212,12 +224,6 @@ impl Platform for Fake {
 
     fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid, thread: u32) {
         self.kept[thread as usize] = Some(mmu.run(self.here, space));
-    }
-
-    fn activate_again(&mut self, thread: Self::Place) -> bool {
-        let kept = self.kept[thread as usize].as_ref();
-        let mut memory = self.memory.manager.borrow_mut();
-        kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
     }
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
@@ -262,10 +268,6 @@ impl Platform for Fake {
     }
 
     fn ticks(&self) -> u64 {
-        self.now.get()
-    }
-
-    fn rough_ticks(&self) -> u64 {
         self.now.get()
     }
 

@@ -53,12 +53,15 @@ impl World {
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
         let words = in_cpu.words();
-        let direct = kernel.serve_directly(operation, handle, tag, &words);
+        let direct = match operation {
+            Operation::Call | Operation::ReplyReceive => kernel.here().serve(operation, handle, tag, &words),
+            _ => kernel.serve_directly(operation, handle, tag),
+        };
         let goes_on = match direct {
-            Direct::Asks(thread, asked, tag) => {
-                let message = Message { tag, words: &words };
-                kernel.ask_directly(thread, asked, message)
-            }
+            Direct::Asks(thread, asked) => match Message::decode(tag, &words) {
+                Ok(message) => kernel.ask_directly((thread, asked), message),
+                Err(_) => kernel.serve_at_length(operation, handle, tag, &words),
+            },
             Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
             done => done,
         };
@@ -72,8 +75,7 @@ impl World {
                 assert_ne!(other, thread, "it is another thread");
                 Some(other)
             }
-            Direct::Enters => Some(kernel.prepare_current()),
-            Direct::Asks(..) | Direct::Not => None,
+            Direct::Enters | Direct::Asks(..) | Direct::Not => None,
         };
 
         self.direct += usize::from(direct != Direct::Not);

@@ -61,7 +61,10 @@ impl Owned {
             .compare_exchange_weak(nobody, owner.0, acquire, Ordering::Relaxed)
             .is_err()
         {
-            core::hint::spin_loop();
+            // Looks until there is a chance, so that the holder keeps the cache line to itself.
+            while self.by() != Owner::NOBODY {
+                core::hint::spin_loop();
+            }
         }
     }
 
@@ -212,7 +215,8 @@ impl<'a, T> Common<'a, T> {
     }
 }
 
-/// As long as the answer of one of these lives, nobody has the pool, and others use it in the same way alone.
+/// As long as the answer of one of these lives, nobody has the pool, and whoever else uses it does so by the same one of
+/// the three ways.
 impl<T> Parts<[Slot<T>]> {
     /// The objects that `owner` has.
     ///
@@ -227,7 +231,7 @@ impl<T> Parts<[Slot<T>]> {
         }
     }
 
-    /// The objects, none of which anybody has, for whoever takes them; `taker` does.
+    /// The objects, none of which anybody has, for whoever takes them; `taker`, who is somebody, does.
     ///
     /// # Safety
     /// As above.

@@ -9,7 +9,8 @@ use crate::cpu::PerCpu;
 use aarch64_cpu::registers::CPACR_EL1;
 use core::arch::global_asm;
 use core::mem::offset_of;
-use kcore::MAX_CPUS;
+use core::sync::atomic::{AtomicU32, Ordering};
+use slots::{Parts, Row};
 use tock_registers::interfaces::Writeable;
 
 /// The FP/SIMD registers of one thread.
@@ -52,40 +53,69 @@ unsafe extern "C" {
 }
 
 /// The FP/SIMD registers of all CPUs, and what every thread keeps of them, by thread number. Each method is
-/// about the registers of the CPU that runs it.
-pub struct FpUnit<'a> {
-    states: &'a mut [FpState],
-    /// By CPU: whose values the registers hold, and who alone has access to them.
-    owners: [Option<u32>; MAX_CPUS],
+/// about the registers of the CPU that runs it, and about threads that are that one's: at home there, or any while it has
+/// all of the kernel. That is what callers of the unsafe ones vouch for.
+#[derive(Clone, Copy)]
+pub struct FpUnit {
+    states: Parts<[FpState]>,
 }
 
-impl<'a> FpUnit<'a> {
+/// Whose values a CPU's registers hold, and who alone has access to them.
+pub(crate) struct FpOwner(AtomicU32);
+
+impl FpOwner {
+    const NOBODY: u32 = u32::MAX;
+
+    pub(crate) const fn nobody() -> Self {
+        Self(AtomicU32::new(Self::NOBODY))
+    }
+
+    #[inline]
+    fn get(&self) -> Option<u32> {
+        let owner = self.0.load(Ordering::Relaxed);
+        (owner != Self::NOBODY).then_some(owner)
+    }
+
+    fn set(&self, owner: Option<u32>) {
+        self.0.store(owner.unwrap_or(Self::NOBODY), Ordering::Relaxed);
+    }
+}
+
+impl FpUnit {
+    /// That of no thread.
+    pub const NONE: Self = Self { states: Parts::NONE };
+
     /// Closed to programs on every CPU, as they are when it starts; `states` has an entry for each thread.
-    pub fn new(states: &'a mut [FpState]) -> Self {
+    pub fn new(states: &'static mut [FpState]) -> Self {
         Self {
-            states,
-            owners: [None; MAX_CPUS],
+            states: *Row::new(states).parts(),
         }
     }
 
     /// Opens the registers to `thread`, which runs and has trapped. It finds zeroes in them.
-    pub fn first_use(&mut self, thread: u32) {
+    ///
+    /// # Safety
+    /// The thread is this CPU's.
+    pub unsafe fn first_use(mut self, thread: u32) {
         self.save_owner();
-        self.states[thread as usize] = FpState::UNUSED;
+        *self.state(thread) = FpState::UNUSED;
         self.load(thread);
         open();
     }
 
     /// Whether nobody has access to them.
     #[inline]
-    pub fn is_closed(&mut self) -> bool {
-        self.owner().is_none()
+    pub fn is_closed(self) -> bool {
+        owner().get().is_none()
     }
 
     /// Prepares for `thread`, which has used them or not, to run.
+    ///
+    /// # Safety
+    /// The thread is this CPU's.
     #[inline(never)] // so that nobody else pays for its stack frame
-    pub fn switch_to(&mut self, thread: u32, usage: FpUsage) {
-        if *self.owner() == Some(thread) {
+    pub unsafe fn switch_to(mut self, thread: u32, usage: FpUsage) {
+        if owner().get() == Some(thread) {
             return;
         }
         let was_open = self.save_owner();
@@ -101,50 +131,62 @@ impl<'a> FpUnit<'a> {
     }
 
     /// Gives `to`, which has not started, what `from`, which has used them, has in the registers.
-    pub fn copy(&mut self, from: u32, to: u32) {
-        if *self.owner() == Some(from) {
+    ///
+    /// # Safety
+    /// Both threads are this CPU's.
+    pub unsafe fn copy(mut self, from: u32, to: u32) {
+        if owner().get() == Some(from) {
             // SAFETY: As in `save_owner`. The registers keep what they hold, for `from` goes on.
-            unsafe { fp_save(&raw mut self.states[from as usize]) };
+            unsafe { fp_save(self.state(from)) };
         }
-        self.states[to as usize] = self.states[from as usize];
+        let copied = *self.state(from);
+        *self.state(to) = copied;
     }
 
     /// Forgets that `thread`, which has ended, had anything in the registers. What is kept of them nobody gets to
     /// see: the next thread of that number has zeroes at its first use, or a copy of another one's.
-    pub fn forget(&mut self, thread: u32) {
-        if *self.owner() == Some(thread) {
-            *self.owner() = None;
+    pub fn forget(self, thread: u32) {
+        if owner().get() == Some(thread) {
+            owner().set(None);
             close();
         }
     }
 
     /// Saves what the thread that ran last has in the registers, so that it can go on elsewhere.
-    pub fn put_away(&mut self) {
+    pub fn put_away(mut self) {
         if self.save_owner() {
             close();
         }
     }
 
-    #[inline]
-    fn owner(&mut self) -> &mut Option<u32> {
-        &mut self.owners[PerCpu::current().id().index()]
-    }
-
     /// Whether anybody had access to the registers; nobody has any more.
     fn save_owner(&mut self) -> bool {
-        let Some(owner) = self.owner().take() else {
+        let Some(thread) = owner().get() else {
             return false;
         };
+        owner().set(None);
         // SAFETY: The registers may be read by EL1; they are stored to memory that is borrowed.
-        unsafe { fp_save(&raw mut self.states[owner as usize]) };
+        unsafe { fp_save(self.state(thread)) };
         true
     }
 
     fn load(&mut self, thread: u32) {
         // SAFETY: No compiled code of the kernel keeps anything in these registers.
-        unsafe { fp_load(&raw const self.states[thread as usize]) };
-        *self.owner() = Some(thread);
+        unsafe { fp_load(self.state(thread)) };
+        owner().set(Some(thread));
     }
+
+    /// What is kept for `thread`, which is this CPU's.
+    fn state(&mut self, thread: u32) -> &mut FpState {
+        // SAFETY: No other CPU uses what is kept for a thread that is this one's, and `self`, the only way to it
+        // here, is borrowed.
+        unsafe { self.states.element(thread as usize) }
+    }
+}
+
+#[inline]
+fn owner() -> &'static FpOwner {
+    &PerCpu::current().fp_owner
 }
 
 /// The next FP or SIMD instruction of a program does not trap. Like [`close`], this is about EL0 alone, and the return

@@ -1,5 +1,6 @@
 //! What belongs to one CPU, reached through TPIDR_EL1.
 
+use crate::context::FpOwner;
 use crate::cpu::stack::{BOOT_STACKS, StackPlace};
 use crate::exception::system_error::Taken;
 use aarch64_cpu::registers::{MPIDR_EL1, TPIDR_EL1};
@@ -30,6 +31,8 @@ pub struct PerCpu {
     pub(crate) asid: CpuAsid,
     /// The SError that it asked for.
     pub(crate) system_error: Taken,
+    /// Who has its FP/SIMD registers.
+    pub(crate) fp_owner: FpOwner,
 }
 
 static CPUS: [PerCpu; MAX_CPUS] = {
@@ -63,6 +66,7 @@ impl PerCpu {
             id,
             asid: CpuAsid::new(),
             system_error: Taken::nothing(),
+            fp_owner: FpOwner::nobody(),
         }
     }
 
@@ -111,7 +115,13 @@ impl PerCpu {
 
     /// All CPUs that run the kernel.
     pub fn all() -> impl Iterator<Item = &'static Self> + Clone {
-        CPUS.iter().take(COUNT.load(Ordering::Acquire))
+        CPUS.iter().take(Self::count())
+    }
+
+    /// How many these are.
+    #[inline]
+    pub fn count() -> usize {
+        COUNT.load(Ordering::Acquire)
     }
 
     /// The next one that could run it.

@@ -60,6 +60,21 @@
 //! assert_eq!(*kernel.lock(), 2);
 //! ```
 //!
+//! Data of which CPUs use parts at a time is [`Shared`]. Whoever has the whole can lend it to others no further than
+//! its type allows:
+//!
+//! ```compile_fail,E0277
+//! use aarch64::sync::{Held, Shared, level};
+//! use core::cell::Cell;
+//! static DATA: Shared<Cell<u32>, (), level::Kernel> = Shared::new(Cell::new(1), ());
+//!
+//! let mut nothing = Held::nothing();
+//! let (whole, _) = DATA.whole(&mut nothing);
+//! std::thread::scope(|scope| {
+//!     scope.spawn(|| whole.set(2));
+//! });
+//! ```
+//!
 //! That has to be further inside, too:
 //!
 //! ```compile_fail,E0277
@@ -81,17 +96,19 @@
 //! ```
 
 pub mod level;
+mod shared;
 
 pub use level::{Before, Level};
+pub use shared::{Meanwhile, Shared, Sharing, Whole};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use kcore::Guarded;
-use spin::mutex::{SpinMutex, SpinMutexGuard};
+use spin::mutex::{Mutex, MutexGuard};
 
 /// Data that one CPU at a time may use, at a level.
 pub struct Lock<T, L: Level> {
-    mutex: SpinMutex<T>,
+    mutex: Mutex<T>,
     level: PhantomData<L>,
 }
 
@@ -99,10 +116,7 @@ pub struct Lock<T, L: Level> {
 pub struct Held<'a, L: Level>(PhantomData<&'a mut L>);
 
 /// The data of a lock that is held until this is dropped.
-pub struct Guard<'a, T> {
-    mutex: &'a SpinMutex<T>,
-    value: &'a mut T,
-}
+pub struct Guard<'a, T>(MutexGuard<'a, T>);
 
 /// A lock of level `L` as a part of what a lock of level `P` guards.
 pub struct Inside<T: 'static, L: Level, P: Before<L>> {
@@ -121,37 +135,14 @@ impl<T, L: Level> Lock<T, L> {
     /// A lock around `value`, not held.
     pub const fn new(value: T) -> Self {
         Self {
-            mutex: SpinMutex::new(value),
+            mutex: Mutex::new(value),
             level: PhantomData,
         }
     }
 
     /// Takes the lock, and waits for it if another CPU has it.
     pub fn lock<'a, P: Before<L>>(&'a self, _held: &'a mut Held<'_, P>) -> (Guard<'a, T>, Held<'a, L>) {
-        (self.guard(self.mutex.lock()), Held(PhantomData))
-    }
-
-    /// Goes on with the lock that was [kept](Guard::keep).
-    ///
-    /// # Safety
-    /// This CPU has kept it, and has not gone on since.
-    pub unsafe fn kept<'a, P: Before<L>>(
-        &'a self,
-        _held: &'a mut Held<'_, P>,
-    ) -> (Guard<'a, T>, Held<'a, L>) {
-        let guard = Guard {
-            mutex: &self.mutex,
-            // SAFETY: Whoever kept it has nothing that leads there any more, and nobody else has got the lock since.
-            value: unsafe { &mut *self.mutex.as_mut_ptr() },
-        };
-        (guard, Held(PhantomData))
-    }
-
-    fn guard<'a>(&'a self, locked: SpinMutexGuard<'a, T>) -> Guard<'a, T> {
-        Guard {
-            mutex: &self.mutex,
-            value: SpinMutexGuard::leak(locked),
-        }
+        (Guard(self.mutex.lock()), Held(PhantomData))
     }
 
     /// The lock, for whoever holds one of level `P`: to be put into what that one guards, and nowhere else.
@@ -165,7 +156,7 @@ impl<T, L: Level> Lock<T, L> {
     /// Takes the lock if nobody has it, whatever is held: for last words, when order no longer
     /// counts.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        self.mutex.try_lock().map(|locked| self.guard(locked))
+        self.mutex.try_lock().map(Guard)
     }
 }
 
@@ -176,32 +167,17 @@ impl<T, L: Level, P: Before<L>> Guarded<T> for Inside<T, L, P> {
     }
 }
 
-impl<T> Guard<'_, T> {
-    /// The lock is not given back: [`Lock::kept`] goes on with it.
-    pub fn keep(self) {
-        core::mem::forget(self);
-    }
-}
-
-impl<T> Drop for Guard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: Whoever has this has the lock.
-        unsafe { self.mutex.force_unlock() };
-    }
-}
-
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value
+        &self.0
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value
+        &mut self.0
     }
 }
 
@@ -215,21 +191,6 @@ mod tests {
         let mut held = Held::nothing();
         *lock.lock(&mut held).0 += 1;
         assert_eq!(*lock.lock(&mut held).0, 2);
-    }
-
-    #[test]
-    fn a_lock_that_is_kept_is_nobody_elses_until_its_holder_has_gone_on_with_it() {
-        let lock: Lock<u32, level::Kernel> = Lock::new(1);
-        let mut held = Held::nothing();
-        let (mut guard, _) = lock.lock(&mut held);
-        *guard += 1;
-        guard.keep();
-        assert!(lock.try_lock().is_none());
-        // SAFETY: It was just kept.
-        let (guard, _) = unsafe { lock.kept(&mut held) };
-        assert_eq!(*guard, 2);
-        drop(guard);
-        assert!(lock.try_lock().is_some());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod receive;
 mod reply;
 mod send;
 mod signal;
+mod waits;
 
 pub use direct::Direct;
 pub use endpoint::Endpoint;

@@ -55,13 +55,12 @@ pub(crate) enum Asked {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Hands on the call of the running thread that [`Self::serve_directly`] has found to be for `object`. Answers who
+    /// Hands on the call of the running thread that [`Here::serve`](crate::Here::serve) has found to be for `object`. Answers who
     /// goes on, as `Self::at_once` does.
     #[inline]
     pub fn ask_directly(
         &mut self,
-        thread: ThreadId,
-        capability: Capability,
+        (thread, capability): (ThreadId, Capability),
         message: Message<'_>,
     ) -> Direct<P::Place> {
         match self.ask(thread, capability, message) {

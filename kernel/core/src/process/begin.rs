@@ -119,10 +119,12 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         (number, page): (u32, Frame),
     ) -> ThreadId {
-        let thread = Thread::new((process, number), space, page, self.cpus.least_loaded());
+        let home = self.cpus.least_loaded();
+        let thread = Thread::new((process, number), space, page, home);
         let Ok(thread) = self.threads.insert(thread) else {
             panic!("there is no room for the thread that there was room for");
         };
+        self.set_home(thread, home);
         self.platform.new_thread(thread.index(), space);
         *self.registers(thread) = crate::Registers {
             tpidrro: layout::message_page(number),

@@ -3,13 +3,13 @@
 use super::ready::ReadyQueue;
 use super::time::{ByDeadline, NEVER};
 use crate::heap::Heap;
-use crate::platform::Platform;
+use crate::platform::Local;
 use crate::process::Process;
 use crate::thread::{Thread, ThreadId};
 use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
-use slots::{Id, Slots};
+use slots::{Id, Owner, Parts, Row, Slots};
 
 /// CPUs that can run the kernel: as many as a GICv2 knows.
 pub const MAX_CPUS: usize = 8;
@@ -29,6 +29,12 @@ impl CpuId {
         } else {
             None
         }
+    }
+
+    /// What owns the threads whose home it is.
+    #[inline]
+    pub const fn owner(self) -> Owner {
+        Owner::new(self.index() as u8)
     }
 
     /// Its number.
@@ -88,18 +94,18 @@ impl Cpu {
     /// Prepares the machine for `thread`, which has this place: address space, FP/SIMD. Unless that address space has
     /// to be activated anew: then nothing has happened, and the answer is `false`.
     #[inline(always)] // into what has a message in registers
-    pub(crate) fn prepare<P: Platform>(
+    pub(crate) fn prepare<L: Local>(
         &mut self,
-        platform: &mut P,
-        (id, thread, place): (ThreadId, &Thread, P::Place),
+        local: &mut L,
+        (id, thread, place): (ThreadId, &Thread, L::Place),
     ) -> bool {
         if self.active != Some(thread.space) {
-            if !platform.activate_again(place) {
+            if !local.activate_again(place) {
                 return false;
             }
             self.active = Some(thread.space);
         }
-        platform.prepare_thread(id.index(), place);
+        local.prepare_thread(id.index(), place);
         (self.prepared, self.process) = (Some(id), Some(thread.process));
         true
     }
@@ -137,7 +143,7 @@ impl Cpu {
 
 /// All CPUs that run the kernel, and which of them is in it.
 pub(crate) struct Cpus {
-    all: &'static mut [Cpu; MAX_CPUS],
+    all: Row<[Cpu; MAX_CPUS]>,
     count: usize,
     /// The one that runs this code.
     pub here: CpuId,
@@ -153,7 +159,7 @@ impl Cpus {
             panic!("there is to be room for {MAX_CPUS} CPUs");
         };
         Self {
-            all,
+            all: Row::new(all),
             count: (count as usize).clamp(1, MAX_CPUS),
             here: CpuId::BOOT,
         }
@@ -175,6 +181,11 @@ impl Cpus {
     #[inline]
     pub fn is_alone(&self) -> bool {
         self.count == 1
+    }
+
+    /// Where each of them is.
+    pub fn parts(&self) -> Parts<[Cpu]> {
+        self.all.parts().as_slice()
     }
 
     pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {

@@ -191,16 +191,23 @@ impl<P: Platform> Kernel<P> {
         self.limit_slice(priority);
     }
 
+    /// `thread` runs on `cpu` from now on, or waits for it: that one alone uses it while CPUs [share](crate::here) the
+    /// kernel.
+    pub(crate) fn set_home(&mut self, thread: ThreadId, cpu: CpuId) {
+        self.thread(thread).home = cpu;
+        self.threads.give(thread, cpu.owner());
+    }
+
     #[cold]
     fn fetch(&mut self, thread: ThreadId) {
-        self.thread(thread).home = self.cpus.here;
+        self.set_home(thread, self.cpus.here);
         self.cpu().current = Some(thread);
     }
 
     /// Lets `thread`, which is in no queue and does not run, wait for its turn, where that comes soonest.
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
         let to = self.choose_home(thread);
-        self.thread(thread).home = to;
+        self.set_home(thread, to);
         self.cpus[to].ready.push(&mut self.threads, thread);
         self.notice(to);
     }
@@ -385,7 +392,7 @@ impl<P: Platform> Kernel<P> {
             });
         let (from, thread) = offers.max_by_key(|&(id, _)| self.cpus.demand(id))?;
         self.cpus[from].ready.remove(&mut self.threads, thread);
-        self.thread(thread).home = here;
+        self.set_home(thread, here);
         Some(thread)
     }
 
@@ -435,19 +442,6 @@ impl<P: Platform> Kernel<P> {
             self.platform.put_away();
         }
         self.charge_nobody();
-    }
-
-    /// Prepares the machine for the current thread, and answers its place. Another one ran before.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn prepare_current(&mut self) -> P::Place {
-        let Some(thread) = self.cpu().current else {
-            panic!("nobody is to go on");
-        };
-        self.prepare(thread);
-        self.share();
-        self.platform.place(thread.index())
     }
 
     /// Prepares the machine for `thread`: address space, FP/SIMD.

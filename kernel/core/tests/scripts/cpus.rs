@@ -238,6 +238,39 @@ fn a_caller_goes_on_where_it_is_answered() {
 }
 
 #[test]
+fn a_message_that_touches_a_queue_with_somebody_of_another_cpu_in_it_is_served_with_the_whole_kernel() {
+    let (mut world, endpoint) = init_on(3);
+    // Two wait at the endpoint, each at home on a CPU of its own; the third is where the first of them is.
+    start_child(&mut world, endpoint);
+    world.give_turn(1);
+    start_child_on(&mut world, endpoint, 0);
+    world.give_turn(2);
+    receive_on(&mut world, 1);
+    receive_on(&mut world, 2);
+    start_child_on(&mut world, endpoint, 0);
+    until(&mut world, |world| runs_on(world, 1) == Some(THIRD));
+    world.turn_to(1);
+    let before = world.direct;
+    call(&mut world, ENDPOINT);
+    assert_eq!((runs_on(&world, 1), world.back().words), (Some(CHILD), [1; 6]));
+    reply_receive(&mut world, ENDPOINT);
+    assert_eq!((runs_on(&world, 1), world.back().words), (Some(THIRD), [2; 6]));
+    assert_eq!(world.direct, before, "neither was served beside what others do");
+}
+
+/// The program on `cpu` waits at the endpoint that it was given.
+fn receive_on(world: &mut World, cpu: usize) {
+    world.turn_to(cpu);
+    receive(world, ENDPOINT);
+}
+
+/// Starts a child by `init`, which runs on `cpu`.
+fn start_child_on(world: &mut World, endpoint: Handle, cpu: usize) {
+    world.turn_to(cpu);
+    start_child(world, endpoint);
+}
+
+#[test]
 fn a_thread_that_is_killed_while_it_runs_elsewhere_is_taken_off_there_first() {
     let (mut world, _, child) = side_by_side();
     world.turn_to(0);

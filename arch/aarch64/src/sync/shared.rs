@@ -1,0 +1,368 @@
+//! Data that one CPU has as a whole, or that CPUs share: each uses a part that is no other one's.
+//!
+//! Each CPU has a turn, a lock of its own. To share it takes that one, which no other wants but for the whole. Who wants
+//! the whole takes the turns of all CPUs, lowest first. So CPUs that share do not wait for each other here, and touch no
+//! memory that another writes. As one that shares again and again would have its turn back before anybody from afar gets
+//! it, it lets those go first who want the whole, for a while.
+
+use super::{Before, Held, Level};
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kcore::{CpuId, MAX_CPUS};
+use spin::mutex::Mutex;
+
+/// Data that CPUs share, at a level: a whole, and what leads each to its part of that.
+pub struct Shared<T, S, L: Level> {
+    turns: [Turn; MAX_CPUS],
+    /// How many CPUs there are, as far as this is concerned. Changed by whoever has the whole.
+    cpus: AtomicUsize,
+    /// How many wait for the whole. A courtesy: nothing is safe because of it.
+    wanted: Wanted,
+    whole: UnsafeCell<T>,
+    common: UnsafeCell<S>,
+    level: PhantomData<L>,
+}
+
+/// On a cache line of its own. Who takes it forgets the guard, and gives it back by [`Turn::give_back`].
+#[repr(align(64))]
+struct Turn(Mutex<()>);
+
+/// On a cache line that is written only where there is a wait anyway.
+#[repr(align(64))]
+struct Wanted(AtomicUsize);
+
+/// For how many looks a CPU lets others go first.
+const COURTESY: u32 = 256;
+
+// SAFETY: Whoever has the whole has it alone. Those who share get no reference to it from here, but to what is common,
+// which nobody changes then.
+unsafe impl<T: Send, S: Send + Sync, L: Level> Sync for Shared<T, S, L> {}
+
+/// A CPU shares the data until this is dropped: nobody has the whole.
+pub struct Sharing<'a, T, S, L: Level> {
+    shared: &'a Shared<T, S, L>,
+    cpu: CpuId,
+}
+
+/// The whole data until this is dropped: nobody shares it.
+pub struct Whole<'a, T, S, L: Level> {
+    shared: &'a Shared<T, S, L>,
+    data: PhantomData<&'a mut T>,
+}
+
+/// What others may have done between the end of sharing and having the whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meanwhile {
+    /// Nothing: there was no such time.
+    Nothing,
+    /// Anything.
+    Anything,
+}
+
+impl Turn {
+    #[inline(always)] // into what is to be short
+    fn take(&self) {
+        core::mem::forget(self.0.lock());
+    }
+
+    /// # Safety
+    /// It was taken, and is given back once.
+    #[inline(always)] // as above
+    unsafe fn give_back(&self) {
+        // SAFETY: The caller vouches for it.
+        unsafe { self.0.force_unlock() };
+    }
+}
+
+impl<T, S, L: Level> Shared<T, S, L> {
+    /// A whole, and what leads to parts of it, which nobody has.
+    pub const fn new(whole: T, common: S) -> Self {
+        Self {
+            turns: [const { Turn(Mutex::new(())) }; MAX_CPUS],
+            cpus: AtomicUsize::new(MAX_CPUS),
+            wanted: Wanted(AtomicUsize::new(0)),
+            whole: UnsafeCell::new(whole),
+            common: UnsafeCell::new(common),
+            level: PhantomData,
+        }
+    }
+
+    /// Shares the data, for `cpu`, which runs this code and is among those that the data was
+    /// [narrowed](Whole::narrow) to, as soon as nobody has the whole. Another one would wait for ever.
+    #[inline(always)] // into what is to be short
+    pub fn share<'a, P: Before<L>>(
+        &'a self,
+        cpu: CpuId,
+        _held: &'a mut Held<'_, P>,
+    ) -> (Sharing<'a, T, S, L>, Held<'a, L>) {
+        if self.is_wanted() {
+            self.let_others_go_first();
+        }
+        self.turns[cpu.index()].take();
+        (Sharing { shared: self, cpu }, Held(PhantomData))
+    }
+
+    /// Goes on with the turn of `cpu` that was [kept](Sharing::keep).
+    ///
+    /// # Safety
+    /// This is that CPU. It has kept its turn, and has not gone on since.
+    #[inline(always)] // as above
+    pub unsafe fn kept<'a, P: Before<L>>(
+        &'a self,
+        cpu: CpuId,
+        _held: &'a mut Held<'_, P>,
+    ) -> (Sharing<'a, T, S, L>, Held<'a, L>) {
+        (Sharing { shared: self, cpu }, Held(PhantomData))
+    }
+
+    /// Takes the whole, as soon as nobody else shares it or has it.
+    #[inline(always)] // as above
+    pub fn whole<'a, P: Before<L>>(
+        &'a self,
+        _held: &'a mut Held<'_, P>,
+    ) -> (Whole<'a, T, S, L>, Held<'a, L>) {
+        (self.take_whole(), Held(PhantomData))
+    }
+
+    #[inline(always)] // as above
+    fn take_whole(&self) -> Whole<'_, T, S, L> {
+        let [first, ..] = &self.turns;
+        match self.other_turns() {
+            [] => first.take(),
+            others => self.take_all(first, others),
+        }
+        self.have_whole()
+    }
+
+    #[inline(never)] // so that a CPU that is alone does not pay for it
+    fn take_all(&self, first: &Turn, others: &[Turn]) {
+        self.wanted.0.fetch_add(1, Ordering::Relaxed);
+        first.take();
+        for other in others {
+            other.take();
+        }
+        self.wanted.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// For whoever has all turns.
+    #[inline(always)] // as above
+    fn have_whole(&self) -> Whole<'_, T, S, L> {
+        Whole {
+            shared: self,
+            data: PhantomData,
+        }
+    }
+
+    #[inline(always)] // as above
+    fn is_wanted(&self) -> bool {
+        self.wanted.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Waits, but not for ever: there may always be somebody.
+    #[cold]
+    fn let_others_go_first(&self) {
+        for _ in 0..COURTESY {
+            if !self.is_wanted() {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+    }
+
+    /// All but that of the first CPU, which is always there.
+    #[inline(always)] // as above
+    fn other_turns(&self) -> &[Turn] {
+        match self.cpus() {
+            1 => &[],
+            count => &self.turns[1..count],
+        }
+    }
+
+    #[inline(always)] // as above
+    fn cpus(&self) -> usize {
+        // The limits tell the compiler what is so anyhow.
+        self.cpus.load(Ordering::Relaxed).clamp(1, MAX_CPUS)
+    }
+}
+
+impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
+    /// Whose turn it is.
+    #[inline(always)] // into what is to be short
+    pub fn cpu(&self) -> CpuId {
+        self.cpu
+    }
+
+    /// What leads to this CPU's part.
+    #[inline(always)] // as above
+    pub fn common(&self) -> &S {
+        // SAFETY: Nobody has the whole, without which nobody changes this.
+        unsafe { &*self.shared.common.get() }
+    }
+
+    /// The turn is not given back, so nobody has the whole before [`Shared::kept`] has gone on with it.
+    #[inline(always)] // as above
+    pub fn keep(self) {
+        core::mem::forget(self);
+    }
+
+    /// Takes the whole in place of sharing it.
+    #[inline]
+    pub fn into_whole(self) -> (Whole<'a, T, S, L>, Meanwhile) {
+        let shared = self.shared;
+        if shared.other_turns().is_empty() {
+            core::mem::forget(self);
+            return (shared.have_whole(), Meanwhile::Nothing);
+        }
+        drop(self);
+        (shared.take_whole(), Meanwhile::Anything)
+    }
+}
+
+impl<T, S, L: Level> Drop for Sharing<'_, T, S, L> {
+    #[inline(always)] // into what is to be short
+    fn drop(&mut self) {
+        // SAFETY: Whoever made this took it.
+        unsafe { self.shared.turns[self.cpu.index()].give_back() };
+    }
+}
+
+impl<'a, T, S, L: Level> Whole<'a, T, S, L> {
+    /// Shares the data, for `cpu`, in place of having the whole: nobody else gets that meanwhile.
+    ///
+    /// # Panics
+    /// If that CPU is not among those that the data was [narrowed](Self::narrow) to.
+    #[inline]
+    pub fn into_sharing(self, cpu: CpuId) -> Sharing<'a, T, S, L> {
+        let shared = self.shared;
+        assert!(cpu.index() < shared.cpus(), "{cpu:?} does not share this");
+        core::mem::forget(self);
+        for (turn, other) in shared.turns[..shared.cpus()].iter().zip(0..) {
+            if other != cpu.index() {
+                // SAFETY: Whoever made this took it.
+                unsafe { turn.give_back() };
+            }
+        }
+        Sharing { shared, cpu }
+    }
+
+    /// From now on only the first `cpus` CPUs, one at least, share the data or take it, and `common` leads to it.
+    pub fn narrow(&mut self, cpus: usize, common: S) {
+        let before = 1 + self.shared.other_turns().len();
+        // The turns of others stay taken.
+        self.shared.cpus.store(cpus.clamp(1, before), Ordering::Relaxed);
+        // SAFETY: Nobody shares the data.
+        unsafe { *self.shared.common.get() = common };
+    }
+}
+
+impl<T, S, L: Level> Deref for Whole<'_, T, S, L> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: This has all turns, so nobody else has one.
+        unsafe { &*self.shared.whole.get() }
+    }
+}
+
+impl<T, S, L: Level> DerefMut for Whole<'_, T, S, L> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: As above, and this is borrowed.
+        unsafe { &mut *self.shared.whole.get() }
+    }
+}
+
+impl<T, S, L: Level> Drop for Whole<'_, T, S, L> {
+    #[inline(always)] // into what is to be short
+    fn drop(&mut self) {
+        let [first, ..] = &self.shared.turns;
+        for other in self.shared.other_turns() {
+            // SAFETY: Whoever made this took it.
+            unsafe { other.give_back() };
+        }
+        // SAFETY: As above.
+        unsafe { first.give_back() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::{Meanwhile, Shared};
+    use crate::sync::{Held, level};
+    use kcore::CpuId;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn cpu(number: usize) -> CpuId {
+        CpuId::new(number).expect("there can be such a CPU")
+    }
+
+    #[test]
+    fn all_share_at_a_time_and_who_has_the_whole_has_it_alone() {
+        const CPUS: u32 = 4;
+        const TIMES: u32 = 2000;
+        let data: Shared<u32, u32, level::Kernel> = Shared::new(0, 1);
+        data.whole(&mut Held::nothing()).0.narrow(CPUS as usize, 2);
+        let sharing = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for number in 0..CPUS {
+                let (data, sharing) = (&data, &sharing);
+                scope.spawn(move || {
+                    for time in 0..TIMES {
+                        let mut held = Held::nothing();
+                        let (share, _) = data.share(cpu(number as usize), &mut held);
+                        assert_eq!(*share.common(), 2);
+                        sharing.fetch_add(1, Ordering::Relaxed);
+                        sharing.fetch_sub(1, Ordering::Relaxed);
+                        if time % 4 == 0 {
+                            let (mut whole, meanwhile) = share.into_whole();
+                            assert_eq!(
+                                (meanwhile, sharing.load(Ordering::Relaxed)),
+                                (Meanwhile::Anything, 0)
+                            );
+                            *whole += 1;
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(*data.whole(&mut Held::nothing()).0, CPUS * TIMES / 4);
+    }
+
+    #[test]
+    fn two_share_without_waiting_for_each_other() {
+        let data: Shared<(), (), level::Kernel> = Shared::new((), ());
+        let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
+        let (first, _) = data.share(cpu(0), &mut held);
+        let (second, _) = data.share(cpu(1), &mut elsewhere);
+        assert_eq!((first.cpu(), second.cpu()), (cpu(0), cpu(1)));
+    }
+
+    #[test]
+    fn a_turn_that_is_kept_keeps_others_from_the_whole_and_not_from_sharing() {
+        let data: Shared<(), (), level::Kernel> = Shared::new((), ());
+        let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
+        let (whole, _) = data.whole(&mut held);
+        whole.into_sharing(cpu(1)).keep();
+        assert!(data.turns[1].0.is_locked());
+        assert_eq!(data.share(cpu(0), &mut elsewhere).0.cpu(), cpu(0));
+        // SAFETY: It was just kept.
+        drop(unsafe { data.kept(cpu(1), &mut held) });
+        assert!(data.turns.iter().all(|turn| !turn.0.is_locked()));
+    }
+
+    #[test]
+    fn a_cpu_that_is_alone_has_the_whole_at_once() {
+        let data: Shared<u32, u32, level::Kernel> = Shared::new(7, 1);
+        let mut held = Held::nothing();
+        data.whole(&mut held).0.narrow(1, 2);
+        let (share, _) = data.share(cpu(0), &mut held);
+        let (whole, meanwhile) = share.into_whole();
+        assert_eq!((*whole, meanwhile), (7, Meanwhile::Nothing));
+        drop(whole);
+        assert_eq!(data.share(cpu(0), &mut held).0.cpu(), cpu(0));
+    }
+}

@@ -1,0 +1,79 @@
+//! What a CPU uses of the kernel while others use it as well.
+//!
+//! Two things may be: one CPU has all of the [`Kernel`], or each has its [`Here`]. In the second, nobody begins or ends
+//! anything: no process, thread, endpoint or handle. So a CPU looks things up without asking anybody, changes what it
+//! keeps for itself and the threads at home there, and of all else only an endpoint at a time, which it takes. That
+//! is enough for most messages ([`ipc`](crate::ipc)). docs/concurrency.md has the whole picture.
+
+use crate::ipc::Endpoint;
+use crate::kernel::Kernel;
+use crate::platform::{Local, Platform};
+use crate::process::Process;
+use crate::sched::{Cpu, CpuId};
+use crate::thread::Thread;
+use slots::{Common, Mine, Slot, Turns};
+
+/// A CPU's part of the kernel.
+pub struct Here<'a, L: Local> {
+    /// Which CPU it is.
+    pub id: CpuId,
+    /// What is kept for it.
+    pub cpu: &'a mut Cpu,
+    /// What it has of the machine.
+    pub local: &'a mut L,
+    /// Threads that have it as their home.
+    pub threads: Mine<'a, Thread>,
+    /// All processes.
+    pub processes: Common<'a, Process>,
+    /// All endpoints.
+    pub endpoints: Turns<'a, Endpoint>,
+}
+
+/// Where all of it is, for whoever makes a [`Here`] of it, which is the image's business: there it is known which CPU
+/// this is, and that nobody has the kernel.
+#[derive(Clone, Copy)]
+pub struct Parts {
+    /// CPUs, by number.
+    pub cpus: slots::Parts<[Cpu]>,
+    /// Threads, each owned by its home.
+    pub threads: slots::Parts<[Slot<Thread>]>,
+    /// Processes, which are common.
+    pub processes: slots::Parts<[Slot<Process>]>,
+    /// Endpoints, taken in turn.
+    pub endpoints: slots::Parts<[Slot<Endpoint>]>,
+}
+
+impl Parts {
+    /// Of no kernel.
+    pub const NONE: Self = Self {
+        cpus: slots::Parts::NONE,
+        threads: slots::Parts::NONE,
+        processes: slots::Parts::NONE,
+        endpoints: slots::Parts::NONE,
+    };
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Where what CPUs share is.
+    pub fn parts(&self) -> Parts {
+        Parts {
+            cpus: self.cpus.parts(),
+            threads: self.threads.parts(),
+            processes: self.processes.parts(),
+            endpoints: self.endpoints.parts(),
+        }
+    }
+
+    /// The same for the CPU that has all of the kernel.
+    pub fn here(&mut self) -> Here<'_, P> {
+        let id = self.cpus.here;
+        Here {
+            id,
+            cpu: self.cpus.this(),
+            local: &mut self.platform,
+            threads: self.threads.mine(id.owner()),
+            processes: self.processes.common(),
+            endpoints: self.endpoints.turns(id.owner()),
+        }
+    }
+}
