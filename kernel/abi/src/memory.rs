@@ -162,8 +162,8 @@ requests! {
         /// Unmaps all private pages and attachments of a range, as `munmap` does; parts of them
         /// too. Gaps are allowed.
         ///
-        /// `EINVAL` empty, not page-aligned, outside of user space, touches the message page, or would
-        /// cut a block of 2 MiB;
+        /// `EINVAL` empty, not page-aligned, outside of user space, begins below `USER_START`, or would cut a block
+        /// of 2 MiB;
         /// `ENOMEM` more mappings are left than there may be, or there is no slot for one; or there are
         /// no frames for the tables of what is left of an attachment that shared its segment's.
         Unmap = 0x205 {

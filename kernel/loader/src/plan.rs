@@ -1,7 +1,7 @@
 //! The load plan: which pages a program needs, what goes into them, who may do what there.
 
 use crate::{LoadError, header, note};
-use abi::layout::{PROGRAM_END, USER_START};
+use abi::layout::{PROGRAM_BASE, USER_END};
 use abi::memory::Protection;
 use addr::{Page, PageRange, VirtAddr};
 use elf::ElfBytes;
@@ -110,7 +110,7 @@ fn read_segment<'file>(file: &'file [u8], header: &ProgramHeader) -> Result<Segm
 /// The pages that `length` bytes at `address` touch, if programs may be there.
 fn pages(address: u64, length: u64) -> Option<PageRange> {
     let end = address.checked_add(length)?;
-    if address < USER_START || end > PROGRAM_END {
+    if address < PROGRAM_BASE || end > USER_END {
         return None;
     }
     let first = VirtAddr::new(address).page();

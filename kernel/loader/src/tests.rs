@@ -3,7 +3,7 @@
 extern crate std;
 
 use crate::{LoadError, Segment, plan};
-use abi::layout::{PROGRAM_BASE, PROGRAM_END, USER_START};
+use abi::layout::{PROGRAM_BASE, USER_END};
 use abi::memory::Protection;
 use proptest::prelude::{any, proptest};
 use std::vec::Vec;
@@ -192,12 +192,11 @@ fn another_abi_version_or_none_is_refused() {
 
 #[test]
 fn segments_outside_of_user_space_are_refused() {
-    let stack = PROGRAM_END;
     let places = [
         (0, 1),
-        (USER_START - 1, 1),
-        (stack - 1, 2),
-        (stack, 1),
+        (PROGRAM_BASE - 1, 1),
+        (USER_END - 1, 2),
+        (USER_END, 1),
         (0xffff_0000_0000_0000, 1),
         (u64::MAX, 1),
         (PROGRAM_BASE + 0x1000, u64::MAX),
@@ -206,13 +205,14 @@ fn segments_outside_of_user_space_are_refused() {
         let file = program(&[part(LOAD, READ, address, b"", memory)]);
         assert_eq!(refusal(&file), LoadError::OutsideUserSpace { address });
     }
-    assert!(plan(&program(&[part(LOAD, READ, stack - 1, b"", 1)])).is_ok());
+    assert!(plan(&program(&[part(LOAD, READ, USER_END - 1, b"", 1)])).is_ok());
 }
 
 #[test]
 fn segments_that_share_a_page_or_come_out_of_order_are_refused() {
-    for address in [PROGRAM_BASE + 0xfff, PROGRAM_BASE, USER_START] {
-        let file = program(&[part(LOAD, READ, address, b"x", 1)]);
+    let last = PROGRAM_BASE + 0x4000;
+    for address in [last + 0xfff, last, PROGRAM_BASE + 0x1000] {
+        let file = program(&[last, address].map(|address| part(LOAD, READ, address, b"x", 1)));
         assert_eq!(refusal(&file), LoadError::Overlapping { address });
     }
 }
@@ -256,11 +256,11 @@ const EXTREMES: &[u64] = &[0, 1, 4095, 4096, 0xffff_ffff, 1 << 47, u64::MAX - 40
 fn check_promises(file: &[u8]) {
     let Ok(plan) = plan(file) else { return };
     let mut entered = false;
-    let mut below = USER_START;
+    let mut below = PROGRAM_BASE;
     for segment in plan.segments() {
         let start = segment.pages.start().start().raw();
         let end = segment.pages.end().start().raw();
-        assert!(below <= start && start < end && end <= PROGRAM_END);
+        assert!(below <= start && start < end && end <= USER_END);
         assert!(segment.offset + segment.bytes.len() as u64 <= end - start);
         let both = Protection::WRITE | Protection::EXEC;
         assert!(!segment.protection.contains(both));

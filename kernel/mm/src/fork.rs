@@ -50,8 +50,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// parent, something waits for the place of what it replaces, or permissions are still being
     /// taken away; `ESRCH` if one of the two is gone. Nothing has changed then.
     pub fn fork(&mut self, parent: SpaceId, child: SpaceId) -> Result<Job, Errno> {
-        let top = self.top_of(child)?;
-        let Needs { vmas, frames } = needs(self.alive(parent)?, &self.vmas, top)?;
+        let present = self.present_in(child)?;
+        let Needs { vmas, frames } = needs(self.alive(parent)?, &self.vmas, present)?;
         let vmas = self.vmas.reserve(vmas).map_err(|_| Errno::ENOMEM)?;
         let promise = match self.frames.promise(frames) {
             Ok(promise) => promise,
@@ -78,7 +78,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// What is mapped in a space that is to become a child: its message page.
-    fn top_of(&self, child: SpaceId) -> Result<Option<PageRange>, Errno> {
+    fn present_in(&self, child: SpaceId) -> Result<Option<PageRange>, Errno> {
         let child = self.alive(child)?;
         debug_assert!(child.set.count() <= 1, "a child is empty at first");
         Ok(child.set.last().map(|id| existing(&self.vmas, id).range()))
@@ -93,10 +93,8 @@ impl<M: Mmu> MemoryManager<M> {
             self.end_birth(child);
             return None;
         };
-        let (range, backing) = (
-            existing(&self.vmas, vma).range(),
-            existing(&self.vmas, vma).backing,
-        );
+        let heirloom = existing(&self.vmas, vma);
+        let (range, content, backing) = (heirloom.range(), heirloom.content(), heirloom.backing);
         let mut cost = 0;
         if range.start() >= from {
             self.inherit_vma(parent, child, vma);
@@ -104,7 +102,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let mut next = range.end();
         if backing.owns_frames()
-            && let Some(rest) = PageRange::between(range.start().max(from), range.end())
+            && let Some(rest) = PageRange::between(content.start().max(from), range.end())
         {
             let (shared, end) = self.share_pages((parent, child), vma, rest, most);
             cost += shared;
@@ -150,10 +148,8 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id).inherited();
         let (range, owned, attachment) = (vma.range(), vma.owned, vma.attachment());
-        // The message page is the highest.
-        let top = space.set.last();
-        let after = top.filter(|&top| existing(vmas, top).range().start() > range.start());
-        let spot = space.set.spot_below(vmas, after);
+        // The message page is the lowest.
+        let spot = space.set.spot_below(vmas, None);
         let tables = tables_needed(range, vma.manner(), Neighbours::at(vmas, spot));
         let tables = birth.promise.split(tables);
         space.pages.promise.merge(birth.promise.split(owned));
@@ -304,20 +300,20 @@ impl ShareSource for Shares<'_> {
     }
 }
 
-/// What a child of `parent` takes beyond `top`, which it has.
-fn needs<H>(parent: &Space<H>, vmas: &Vmas, top: Option<PageRange>) -> Result<Needs, Errno> {
+/// What a child of `parent` takes beyond `present`, which it has, and which lies below all that it gets.
+fn needs<H>(parent: &Space<H>, vmas: &Vmas, present: Option<PageRange>) -> Result<Needs, Errno> {
     let is_filling = |vma: &Vma| vma.state == VmaState::Filling;
     // A copy would exceed its VMAs for ever.
     if parent.arriving.is_some() || parent.exceeding.is_some() {
         return Err(Errno::EAGAIN);
     }
-    let (mut needs, mut before) = (Needs::default(), None);
+    let (mut needs, mut before) = (Needs::default(), present);
     for vma in parent.set.iter(vmas).map(|id| existing(vmas, id)) {
         if is_filling(vma) {
             return Err(Errno::EAGAIN);
         }
         if is_heirloom(vma) {
-            let neighbours = Neighbours::between(before, top);
+            let neighbours = Neighbours::between(before, None);
             needs.vmas += 1;
             needs.frames += vma.owned + tables_needed(vma.range(), vma.manner(), neighbours);
             before = Some(vma.range());

@@ -37,12 +37,12 @@ pub(crate) enum Wish {
 /// Where a user program may say that something is to be mapped. The message pages are the
 /// kernel's to place.
 pub(crate) fn mappable() -> PageRange {
-    pages_between(layout::USER_START, layout::MESSAGE_PAGES)
+    pages_between(layout::USER_START, layout::USER_END)
 }
 
 /// Where anything can be.
 pub(crate) fn all_pages() -> PageRange {
-    pages_between(layout::USER_START, layout::USER_END)
+    pages_between(layout::MESSAGE_PAGES, layout::USER_END)
 }
 
 /// Where the kernel chooses.

@@ -43,9 +43,8 @@ impl<M: Mmu> MemoryManager<M> {
         let range = start
             .zip(count)
             .and_then(|(start, count)| PageRange::new(start, count));
-        // All of user space, but not the message pages, which stay for a thread's whole life.
         let range = range
-            .filter(|range| range.end() <= mappable().end())
+            .filter(|&range| mappable().contains_range(range))
             .ok_or(Errno::EINVAL)?;
         let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
         let tables = self.frames.promise(clearance.tables())?;

@@ -125,7 +125,7 @@ impl World {
         kernel.start_first(
             init,
             &FirstStart {
-                entry: 0x40_0000,
+                entry: 0x60_0000,
                 stack: 0x1000,
                 words: [0; 6],
                 bytes: b"args",
@@ -338,7 +338,7 @@ impl World {
     /// Starts a child.
     pub fn start(&mut self, child: Handle) {
         let start = abi::process::Start {
-            entry: 0x40_0000,
+            entry: 0x60_0000,
             stack: 0,
             word0: 1,
             word1: 2,

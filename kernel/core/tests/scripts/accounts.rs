@@ -94,7 +94,7 @@ fn a_process_that_becomes_another_program_keeps_its_account() {
     compute(&mut world, 4);
     let (next, _) = world.create("next").expect("room");
     let request = abi::process::Become {
-        entry: 0x40_0000,
+        entry: 0x60_0000,
         stack: 0,
         word0: 0,
         word1: 0,

@@ -191,7 +191,7 @@ fn copies_children_and_threads_begin_where_their_maker_may_run() {
     world.create("child").expect("room");
     world.send(Handle::SELF, Fork {}, &[], &[]);
     let create = CreateThread {
-        entry: 0x40_0000,
+        entry: 0x60_0000,
         stack: 0,
         word: 0,
         pointer: 0,
@@ -207,7 +207,7 @@ fn copies_children_and_threads_begin_where_their_maker_may_run() {
 fn one_thread_is_confined_by_its_handle_and_the_others_are_not() {
     let mut world = init_on(2);
     let create = CreateThread {
-        entry: 0x40_0000,
+        entry: 0x60_0000,
         stack: 0,
         word: 0,
         pointer: 0,

@@ -67,7 +67,7 @@ fn the_mappings_of_a_process_are_listed_until_there_are_no_more() {
     let child = Pid(2);
     let message_page = next_mapping(&mut world, child, 0).expect("always there");
     assert_eq!(message_page.kind, MappingKind::MessagePage);
-    let (address, length) = (0x40_0000, 0x3000);
+    let (address, length) = (0x60_0000, 0x3000);
     let protection = Protection::READ;
     let map = Map::new(address, length, protection);
     world.call(memory, map).expect("room");
@@ -79,9 +79,9 @@ fn the_mappings_of_a_process_are_listed_until_there_are_no_more() {
         id: -1,
         key: 0,
     };
-    assert_eq!(next_mapping(&mut world, child, 0), Ok(expected));
-    assert_eq!(next_mapping(&mut world, child, expected.end), Ok(message_page));
-    let behind = next_mapping(&mut world, child, message_page.end);
+    assert_eq!(next_mapping(&mut world, child, 0), Ok(message_page));
+    assert_eq!(next_mapping(&mut world, child, message_page.end), Ok(expected));
+    let behind = next_mapping(&mut world, child, expected.end);
     assert_eq!(behind, Err(Errno::ENOENT));
     assert_eq!(next_mapping(&mut world, NOBODY, 0), Err(Errno::ESRCH));
 }

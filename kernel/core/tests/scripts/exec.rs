@@ -68,7 +68,7 @@ impl Scene {
         world.call(Handle::MEMORY, attach).expect("room");
         touch_new_pages(&mut world, 150);
         let (prepared, memory) = world.create("other").expect("room");
-        let map = Map::new(0x40_0000, PAGE, Protection::EXEC);
+        let map = Map::new(0x60_0000, PAGE, Protection::EXEC);
         world.call(memory, map).expect("room");
         let place = Handle::CONSOLE.index();
         world

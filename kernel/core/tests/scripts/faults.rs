@@ -534,7 +534,7 @@ fn a_process_that_becomes_another_keeps_its_handler() {
     scene.world.until(CHILD);
     let (prepared, _) = scene.world.create("prepared").expect("room");
     let request = Become {
-        entry: 0x40_0000,
+        entry: 0x60_0000,
         stack: 0,
         word0: 0,
         word1: 0,

@@ -376,7 +376,7 @@ fn any_words_with_any_label_get_the_same_answers() {
         1,
         4095,
         4096,
-        0x40_0000,
+        0x60_0000,
         0x10_0000_0000,
         1 << 31,
         1 << 47,

@@ -567,7 +567,7 @@ fn a_thread_begins_as_important_as_its_maker_and_stays_below_what_its_process_ma
     };
     world.call(Handle::SELF, own).expect("less than before");
     let create = abi::process::CreateThread {
-        entry: 0x40_0000,
+        entry: 0x60_0000,
         stack: 0,
         word: 0,
         pointer: 0,

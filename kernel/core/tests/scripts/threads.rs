@@ -333,7 +333,7 @@ fn an_exec_ends_all_other_threads_before_the_new_program_begins() {
     let (prepared, memory) = world.create("new").expect("room");
     close(&mut world, memory);
     let request = Become {
-        entry: 0x40_0000,
+        entry: 0x60_0000,
         stack: 0x1000,
         word0: 0,
         word1: 0,

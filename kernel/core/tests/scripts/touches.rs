@@ -26,7 +26,7 @@ const MOST_TURNS: usize = 12;
 const MOST_LOCKS: usize = 12;
 
 const CREATE: CreateThread = CreateThread {
-    entry: 0x40_0000,
+    entry: 0x60_0000,
     stack: 0,
     word: 0,
     pointer: 0,

@@ -2,7 +2,7 @@
 
 use crate::common::{PAGE, PLAIN, Size, World};
 use abi::Errno;
-use abi::layout::MESSAGE_PAGES;
+use abi::layout::USER_START;
 use abi::memory::{MemoryRequest, Move, Protection, ShmDetach};
 use abi::process::Pid;
 use abi::shm::{AttachFlags, ShmId};
@@ -213,7 +213,7 @@ fn a_fork_is_promised_no_more_than_its_child_has_a_use_for() {
     let mut world = World::new();
     let p = world.process();
     // In the tables that the child has for its message page.
-    let at = MESSAGE_PAGES - 10 * PAGE;
+    let at = USER_START + 10 * PAGE;
     world.map(p, at, 5 * PAGE, Protection::WRITE).expect("free");
     world.touch(p, at, 5);
     let credential = world.mm.credential(p).expect("alive");

@@ -2,7 +2,7 @@
 
 use crate::common::{CREATE, PAGE, PRIVATE, World};
 use abi::Errno;
-use abi::layout::{MESSAGE_PAGES, MOST_THREADS, message_page};
+use abi::layout::{MESSAGE_PAGES, MOST_THREADS, USER_START, message_page};
 use abi::memory::{Move, Protection};
 use abi::shm::AttachFlags;
 
@@ -28,7 +28,7 @@ fn a_program_cannot_unmap_replace_detach_or_move_it() {
     world.store(p, MESSAGE_PAGES, 5).expect("writable");
     let id = world.get(p, PRIVATE, PAGE, CREATE).expect("created");
     assert_eq!(world.unmap(p, MESSAGE_PAGES, PAGE), Err(Errno::EINVAL));
-    assert_eq!(world.unmap(p, MESSAGE_PAGES - PAGE, 2 * PAGE), Err(Errno::EINVAL));
+    assert_eq!(world.unmap(p, USER_START - PAGE, 2 * PAGE), Err(Errno::EINVAL));
     assert_eq!(
         world.attach(p, id, MESSAGE_PAGES, AttachFlags::REMAP),
         Err(Errno::EINVAL)

@@ -27,7 +27,7 @@ fn pages_of_all_kinds_count_and_what_is_more_than_the_quota_is_enomem() {
     let request = Move {
         source: theirs,
         length: 3 * PAGE,
-        destination: 0x40_0000,
+        destination: 0x60_0000,
         protection: WRITE,
     };
     assert_eq!(world.transfer(p, Some(other), request), Err(Errno::ENOMEM));

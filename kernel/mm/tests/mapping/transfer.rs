@@ -8,7 +8,7 @@ use mm::{FaultCause, Limits, MOST_MOVED_PAGES, SpaceId};
 const READ: Protection = Protection::READ;
 const WRITE: Protection = Protection::WRITE;
 const EXEC: Protection = Protection::EXEC;
-const THERE: u64 = 0x40_0000;
+const THERE: u64 = 0x60_0000;
 
 fn request(source: u64, pages: u64, destination: u64, protection: Protection) -> Move {
     Move {

@@ -2,7 +2,7 @@
 
 use crate::common::{PAGE, PLAIN, Size, World};
 use abi::Errno;
-use abi::layout::{MESSAGE_PAGES, USER_END};
+use abi::layout::{MESSAGE_PAGES, USER_END, USER_START};
 use abi::memory::Protection;
 use mm::{FaultCause, Limits};
 
@@ -51,7 +51,7 @@ fn nothing_there_is_nothing_to_do() {
     let mut world = World::new();
     let p = world.process();
     world.unmap(p, FIXED, 1 << 40).expect("gaps are allowed");
-    world.unmap(p, 0, PAGE).expect("even at page 0");
+    world.unmap(p, USER_START, PAGE).expect("even at the lowest page");
 }
 
 #[test]
@@ -63,8 +63,10 @@ fn ranges_that_make_no_sense_are_refused() {
         (FIXED, 0),
         (FIXED + 1, PAGE),
         (FIXED, u64::MAX),
+        (0, PAGE),
         (MESSAGE_PAGES, PAGE),
-        (FIXED, USER_END - FIXED),
+        (MESSAGE_PAGES, FIXED + PAGE - MESSAGE_PAGES),
+        (FIXED, USER_END - FIXED + PAGE),
         (USER_END, PAGE),
         (u64::MAX - PAGE + 1, PAGE),
     ] {

@@ -247,7 +247,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("protect the last page of what is linked", 1, 2, |s| {
         protect(s, LARGE, LARGE_PAGES - 1, 1)
     }),
-    operation("map the message page", 1 + 3, 1, |s| {
+    operation("map the message page", 1 + 2, 1, |s| {
         s.world.mm.map_message_page(s.p, 0).map(|_| ())
     }),
     operation("map physical memory", 2, 1, map_physical),

@@ -29,11 +29,11 @@ fn live(mistake: Sabotage) {
     let request = Move {
         source: code,
         length: PAGE,
-        destination: 0x40_0000,
+        destination: 0x60_0000,
         protection: Protection::EXEC,
     };
     world.transfer(other, Some(p), request).expect("moved");
-    world.jump(other, 0x40_0000).expect("executable");
+    world.jump(other, 0x60_0000).expect("executable");
     let id = world.get(p, 8, PAGE, create_with(0o700)).expect("created");
     let shared = world.attach(p, id, 0, AttachFlags::EXEC).expect("x is granted");
     world.jump(p, shared).expect("executable");

@@ -298,7 +298,7 @@ impl Trap {
 
     pub fn start(child: Handle) -> Self {
         let start = Start {
-            entry: 0x40_0000,
+            entry: 0x60_0000,
             stack: 0x1000,
             word0: 0,
             word1: 0,
