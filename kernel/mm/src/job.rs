@@ -141,7 +141,7 @@ impl<M: Mmu> MemoryManager<M> {
             return 0;
         };
         let vma = existing(vmas, id);
-        let (range, backing) = (vma.range(), vma.backing);
+        let (range, reach, backing) = (vma.range(), vma.reach(), vma.backing);
         let neighbours = Neighbours::of(vmas, id);
         if !vma.is_touched {
             self.remove_vma(space_id, id, neighbours, now);
@@ -151,7 +151,7 @@ impl<M: Mmu> MemoryManager<M> {
         let part = Part::of(
             mmu,
             &space.hardware,
-            (range, backing.manner()),
+            (reach, backing.manner()),
             from,
             vacant,
             most,

@@ -229,7 +229,7 @@ impl<H> Space<H> {
             return None;
         }
         vma.state = VmaState::Leaving(Leaving {
-            from: vma.range().start(),
+            from: vma.reach().start(),
             heir,
             next: self.leaving.replace(id),
         });

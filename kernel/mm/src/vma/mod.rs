@@ -11,6 +11,7 @@ pub(crate) use state::{Heir, Leaving, VmaState};
 pub(crate) use tables::{Manner, Neighbours, tables_needed};
 
 use crate::region::RegionId;
+use crate::slot::slot_of;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
 use set::Node;
 use slots::{Id, Slots};
@@ -150,6 +151,15 @@ impl Vma {
     /// The pages that stand for something.
     pub(crate) fn content(&self) -> PageRange {
         content_of(self.range, self.backing)
+    }
+
+    /// The pages that have to be looked at when it goes, with their tables. Where a stack may grow to is nothing, and
+    /// no table but the one of its lowest page, if that is in the same slot.
+    pub(crate) fn reach(&self) -> PageRange {
+        let start = self.content().start();
+        let is_in_one_slot = slot_of(start).contains(self.range.start());
+        let reach = PageRange::between(start, self.range.end());
+        reach.filter(|_| is_in_one_slot).unwrap_or(self.range)
     }
 
     /// The lowest page that it can grow down to: a gap stays below it, so that a program that reaches
