@@ -57,3 +57,20 @@ fn note(number: usize) {
         file.write_all(std::format!("{number}\n").as_bytes()).expect("there is room");
     }
 }
+
+/// What a function gives that gives some iterator: its own, or that of a mutant.
+pub enum Iter<I: Iterator> {
+    Usual(I),
+    Other(Option<I::Item>),
+}
+
+impl<I: Iterator> Iterator for Iter<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        match self {
+            Self::Usual(iterator) => iterator.next(),
+            Self::Other(item) => item.take(),
+        }
+    }
+}

@@ -12,8 +12,9 @@ use crate::rewrite::Rewritten;
 use crate::site::{Sites, sites};
 
 /// What `chooser.rs` needs to tell what the compiler computes from what a program does.
-const FEATURES: &str = "#![feature(core_intrinsics, const_eval_select)] ";
-const CHOOSER: &str = include_str!("chooser.rs");
+pub const FEATURES: &str = "#![feature(core_intrinsics, const_eval_select)] ";
+/// The module that chooses.
+pub const CHOOSER: &str = include_str!("chooser.rs");
 
 /// A crate of which a copy is tried.
 pub struct Crate {

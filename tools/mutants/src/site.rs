@@ -104,11 +104,16 @@ impl<'a> Finder<'a> {
             let range = start..wanted[0].1.span.end.offset(self.text);
             let mut parts = Vec::new();
             for &(number, mutant) in &wanted {
-                let value = vec![text(format!("return {};", mutant.replacement))];
+                let value = vec![text(format!("return {};", value(mutant)))];
                 let if_it_is = text(format!("if {} {{ ", is(number)));
                 parts.extend([if_it_is, Part::Mutant(number, value), text(" } ")]);
             }
-            parts.push(Part::Source(range.clone()));
+            let body = Part::Source(range.clone());
+            if gives_iterator(wanted[0].1) {
+                parts.extend([text("crate::mutant::Iter::Usual({ "), body, text(" })")]);
+            } else {
+                parts.push(body);
+            }
             self.add(range, &numbers(&wanted), parts);
         }
     }
@@ -118,7 +123,7 @@ impl<'a> Finder<'a> {
         if wanted.is_empty() {
             return;
         }
-        if has_let(&binary.left) {
+        if has_let(&binary.left) || has_let(&binary.right) {
             // A chain with `let` in it knows no other operator.
             return self.sites.refused.extend(numbers(&wanted));
         }
@@ -237,6 +242,24 @@ impl Visit<'_> for Finder<'_> {
         self.fields(of);
         visit::visit_expr_struct(self, of);
     }
+}
+
+/// What a function returns, for whom all iterators must be of one type.
+fn value(mutant: &Mutant) -> String {
+    let replacement = &mutant.replacement;
+    if !gives_iterator(mutant) {
+        return replacement.clone();
+    }
+    let once = replacement.replacen("::std::iter::once", "Some", 1);
+    format!(
+        "crate::mutant::Iter::Other({})",
+        once.replacen("::std::iter::empty()", "None", 1)
+    )
+}
+
+fn gives_iterator(mutant: &Mutant) -> bool {
+    let function = mutant.function.as_ref();
+    function.is_some_and(|function| function.return_type.starts_with("-> impl Iterator"))
 }
 
 fn numbers(wanted: &Wanted<'_>) -> Vec<usize> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
 
+use crate::copy::{CHOOSER, FEATURES};
 use crate::mutant::{Function, Genre, Mutant, Position, Span};
 use crate::outcome::Outcome;
 use crate::rewrite::{Blame, Rewritten};
@@ -25,7 +26,12 @@ fn mutant(genre: Genre, source: &str, around: &str, replacement: &str) -> Mutant
         },
         replacement: replacement.to_owned(),
         function: Some(Function {
-            return_type: String::new(),
+            return_type: if source.contains("-> impl") {
+                "-> impl Iterator<Item = u32>"
+            } else {
+                ""
+            }
+            .into(),
         }),
     }
 }
@@ -46,32 +52,26 @@ fn rewritten(source: &str, mutants: &[Mutant]) -> Rewritten {
     Rewritten::new("", source, &sites.found)
 }
 
-/// A program that prints what `main` of the source gives, as the mutant whose number is its argument.
+/// A program that prints what `result` of the source gives.
 fn program(name: &str, source: &str) -> PathBuf {
-    const REST: &str = "
-        mod mutant {
-            pub fn is(number: usize) -> bool {
-                std::env::args().nth(1).is_some_and(|chosen| chosen == number.to_string())
-            }
-        }
-        fn main() {
-            println!(\"{}\", result());
-        }";
     let folder = env::current_exe().unwrap().parent().unwrap().join("mutants");
     fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{name}.rs"));
-    fs::write(&file, format!("{source}{REST}")).unwrap();
-    let program = folder.join(name);
+    fs::write(folder.join("mutant.rs"), CHOOSER).unwrap();
+    let (file, program) = (folder.join(format!("{name}.rs")), folder.join(name));
+    let main = "mod mutant; fn main() { println!(\"{}\", result()); }";
+    fs::write(&file, format!("{FEATURES}{source}{main}")).unwrap();
     let mut rustc = Command::new("rustc");
-    let rustc = rustc
-        .args(["--edition=2024", "--cap-lints=allow", "-o"])
-        .arg(&program);
-    assert!(rustc.arg(&file).status().unwrap().success());
+    let rustc = rustc.args(["--crate-name", name, "--edition=2024", "--cap-lints=allow", "-o"]);
+    let rustc = rustc.arg(&program).arg(&file).env("RUSTC_BOOTSTRAP", name);
+    assert!(rustc.status().unwrap().success());
     program
 }
 
-fn output(program: &PathBuf, argument: &str) -> String {
-    let output = Command::new(program).arg(argument).output().unwrap();
+fn output(program: &PathBuf, mutant: &str) -> String {
+    let output = Command::new(program)
+        .env("GRANULE_MUTANT", mutant)
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -194,6 +194,25 @@ fn functions_arms_guards_and_fields_are_others() {
 }
 
 #[test]
+fn what_gives_some_iterator_gives_another_one() {
+    let source = "fn some() -> impl Iterator<Item = u32> {
+        let all = [1, 2, 3];
+        all.into_iter().skip(1)
+    }
+    fn result() -> String { format!(\"{:?}\", some().collect::<Vec<_>>()) }";
+    let body = "«let all = [1, 2, 3];\n        all.into_iter().skip(1)»";
+    behaves(
+        "iterator",
+        source,
+        "[2, 3]",
+        &[
+            (Genre::FnValue, body, "::std::iter::empty()", "[]"),
+            (Genre::FnValue, body, "::std::iter::once(7)", "[7]"),
+        ],
+    );
+}
+
+#[test]
 fn an_error_is_the_fault_of_the_mutant_that_has_it_in_itself() {
     let source = "fn f(a: u32, b: u32) -> u32 { (a + b) * 2 }";
     let mutants = [
@@ -216,16 +235,17 @@ fn an_error_is_the_fault_of_the_mutant_that_has_it_in_itself() {
 #[test]
 fn what_the_compiler_would_refuse_is_not_put_in() {
     let source = "fn f(a: Option<bool>) -> bool {
-        if let Some(b) = a && b { return true; }
+        if let Some(b) = a && b && let None = a { return true; }
         match a { None => false, Some(true) => true, Some(false) => false }
     }";
     let mutants = [
         mutant(Genre::BinaryOperator, source, "a «&&» b", "||"),
+        mutant(Genre::BinaryOperator, source, "b «&&» let", "||"),
         mutant(Genre::MatchArm, source, "«None => false»", ""),
     ];
     let numbered: Vec<_> = mutants.iter().enumerate().collect();
     let sites = sites(source, &numbered).unwrap();
-    assert_eq!(sites.refused, [0, 1]);
+    assert_eq!(sites.refused, [1, 0, 2]);
     assert!(sites.found.is_empty());
 }
 
