@@ -166,7 +166,7 @@ impl Scene {
         let space = self.space();
         space.hardware.pages.insert(below, own);
         space.pages.shared += 1;
-        core::mem::forget(space.pages.promise.split(1));
+        let _lost = space.pages.promise.split(1);
     }
 
     /// Puts a frame behind the pages of the segment.
@@ -334,7 +334,7 @@ fn translations_lead_where_their_vmas_say_and_allow_no_more() {
             vma.backing = Backing::Linked(attachment);
         }
         // It would have a table less.
-        core::mem::forget(scene.space().tables.promise.split(1));
+        let _lost = scene.space().tables.promise.split(1);
     };
     for (mistake, sentence) in [
         (
@@ -426,7 +426,9 @@ fn everything_in_use_and_everything_promised_belongs_to_somebody() {
             "every frame in use belongs to somebody",
         ),
         (
-            |scene| core::mem::forget(scene.mm.frames.promise(1)),
+            |scene| {
+                let _lost = scene.mm.frames.promise(1);
+            },
             "every promise is kept by somebody",
         ),
         (
