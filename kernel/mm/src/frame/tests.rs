@@ -111,9 +111,11 @@ fn no_more_frames_wait_for_their_neighbours_than_can_be_put_away_at_once() {
 #[test]
 fn the_largest_block_is_one_gibibyte() {
     let gibibyte = 1 << 18;
-    let frames = frames(&[range(gibibyte, 2 * gibibyte)]);
+    let mut frames = frames(&[range(gibibyte, 2 * gibibyte)]);
     assert_eq!(frames.buddy.largest_free(), Some(18));
     assert_eq!(frames.buddy.whole(), 1024);
+    assert_eq!(frames.take_run(gibibyte + 1, 1), Err(OutOfFrames));
+    assert!(frames.take_run(gibibyte, 1).is_ok());
 }
 
 #[test]
