@@ -31,6 +31,21 @@ fn a_segment_without_a_name_is_memory_like_any_other_and_goes_with_its_last_hand
 }
 
 #[test]
+fn it_is_told_how_many_handles_each_segment_has() {
+    let mut world = World::new();
+    let p = world.process();
+    let handles = |world: &World| world.mm.handles_to_regions().map(|(_, count)| count).sum::<u32>();
+    world.segment(p, PAGE);
+    let held = world.create_held(p, PAGE).expect("room");
+    let passed = world.pass(held);
+    assert_eq!((world.mm.handles_to_regions().count(), handles(&world)), (2, 2));
+    world.close(p, held);
+    assert_eq!((world.mm.handles_to_regions().count(), handles(&world)), (2, 1));
+    world.close(p, passed);
+    assert_eq!((world.mm.handles_to_regions().count(), handles(&world)), (1, 0));
+}
+
+#[test]
 fn an_attachment_keeps_a_segment_whose_handles_are_gone() {
     let mut world = World::new();
     let p = world.process();

@@ -330,3 +330,20 @@ fn no_piece_of_a_read_only_attachment_can_be_made_writable() {
         assert_eq!(world.protect(p, at + page * PAGE, PAGE, Protection::READ), Ok(()));
     }
 }
+
+#[test]
+fn a_piece_of_what_was_made_read_only_can_be_made_writable_again() {
+    let mut world = World::new();
+    let p = world.process();
+    let id = world.segment(p, 3 * PAGE);
+    let at = world.attach(p, id, PLACE, PLAIN).expect("free");
+    world
+        .protect(p, at, 3 * PAGE, Protection::READ)
+        .expect("attached");
+    world.unmap(p, at + PAGE, PAGE).expect("attached");
+    for page in [0, 2] {
+        let protection = Protection::READ | Protection::WRITE;
+        assert_eq!(world.protect(p, at + page * PAGE, PAGE, protection), Ok(()));
+        assert_eq!(world.store(p, at + page * PAGE, 1), Ok(()));
+    }
+}
