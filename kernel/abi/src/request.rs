@@ -266,7 +266,7 @@ macro_rules! requests {
             ///
             /// # Errors
             /// As [`decode`](Self::decode), and those of the request.
-            #[inline]
+            #[inline(always)] // into the one that serves: there is one for each table
             pub fn hand_to<S: $crate::Server<Self>>(
                 server: S,
                 label: $crate::Label,

@@ -197,15 +197,15 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// What is to be done before whoever gave up a handle to `object` goes on: the frames of a region that
-    /// nothing names any more are given back.
-    pub(crate) fn after_release(&mut self, holder: ProcessId, object: Object) -> Outcome {
+    /// Does what is to be done before `thread`, which has its answer, goes on after `holder` gave up a handle to
+    /// `object`: the frames of a region that nothing names any more are given back.
+    pub(crate) fn after_release(&mut self, thread: ThreadId, holder: ProcessId, object: Object) -> Outcome {
         let Object::Region(_) = object else {
             return Outcome::Answered;
         };
         let (now, space) = (self.seconds(), self.process(holder).space);
         let job = space.and_then(|space| self.memory.lock().sweep(space, now));
-        job.map_or(Outcome::Answered, Outcome::Works)
+        job.map_or(Outcome::Answered, |job| self.begin_work(thread, job))
     }
 }
 

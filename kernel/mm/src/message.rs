@@ -112,6 +112,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// # Errors
     /// Why it is refused: then it has changed nothing. `ESRCH` for an address space that is gone or
     /// ending; everything else is in the table of [`MemoryRequest`].
+    #[inline(always)] // into the one that answers: each operation has a stack frame of its own
     pub fn perform(
         &mut self,
         (label, words): (Label, &Words6),

@@ -79,11 +79,12 @@ impl Console {
 }
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_console(&mut self, call: Call<'_>) -> Result<Outcome, Errno> {
+    #[inline(never)]
+    pub(crate) fn call_console(&mut self, call: &Call<'_>) -> Result<Outcome, Errno> {
         match ConsoleRequest::decode(call.tag.label(), call.words)? {
-            ConsoleRequest::Write(_) => self.console_write(&call),
+            ConsoleRequest::Write(_) => self.console_write(call),
             ConsoleRequest::Read(read) => self.console_read(call.thread, read.most),
-            ConsoleRequest::SignalInterrupt(_) => self.signal_interrupt(&call),
+            ConsoleRequest::SignalInterrupt(_) => self.signal_interrupt(call),
         }
     }
 

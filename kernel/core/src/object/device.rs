@@ -87,6 +87,7 @@ impl<P: Platform> Kernel<P> {
         self.devices.get_mut(usize::from(id.0))?.as_mut()
     }
 
+    #[inline(never)]
     pub(crate) fn call_device(&mut self, call: &Call<'_>, id: DeviceId) -> Result<Outcome, Errno> {
         let request = DeviceRequest::decode(call.tag.label(), call.words)?;
         let device = *self.device(id).ok_or(Errno::ENOENT)?;

@@ -9,7 +9,8 @@ use abi::{Errno, Handle, Label, Request, Rights, Words};
 use mm::{Companion, SpaceId};
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_memory(&mut self, call: Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
+    #[inline(never)]
+    pub(crate) fn call_memory(&mut self, call: &Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
         let (label, words) = (call.tag.label(), call.words);
         match label {
             WaitWord::LABEL => return self.wait_word(call.thread, space, WaitWord::from_words(words)?),
@@ -22,7 +23,7 @@ impl<P: Platform> Kernel<P> {
         if is_answered_with_a_handle(label) && self.process_of(call.thread).1.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
-        let companion = self.companion(&call);
+        let companion = self.companion(call);
         let (now, bytes) = (self.seconds(), call.tag.bytes());
         let reply =
             self.memory
@@ -37,10 +38,9 @@ impl<P: Platform> Kernel<P> {
                 self.answer_with_counted(call.thread, reply.words, [capability])
             }
         };
-        Ok(match reply.job {
-            Some(job) => Outcome::Works(job),
-            None => answered,
-        })
+        Ok(reply
+            .job
+            .map_or(answered, |job| self.begin_work(call.thread, job)))
     }
 
     /// What came along with the message, if it is something that a request can be about. A memory

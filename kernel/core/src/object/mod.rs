@@ -1,6 +1,7 @@
 //! Kernel objects: who answers a call that is not for an endpoint.
 //!
-//! Each object has a file; it decodes its own labels and has one function a request.
+//! Each object has a file; it decodes its own labels and has one function a request. Where it begins is never inlined,
+//! so that no request pays for the stack frames of other objects.
 
 mod by_number;
 pub mod console;
@@ -23,12 +24,11 @@ use crate::thread::{State, ThreadId};
 use abi::{Badge, Errno, IpcError, Label, Rights, Tag, Words, Words6};
 
 /// What becomes of a call to a kernel object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is answered.
+    /// It is answered: its thread runs or is ready as before.
     Answered,
-    /// It is committed. The answer is in place, and its thread goes on when this is done.
-    Works(mm::Job),
-    /// Its thread waits, as its state says, or is gone.
+    /// Its thread waits or works, as its state says, or is gone.
     Waits,
 }
 
@@ -45,26 +45,17 @@ pub struct Call<'a> {
     pub words: &'a Words6,
 }
 
-/// What has become of a thread that has asked a kernel object.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Asked {
-    /// It has its answer, and runs or is ready as before.
-    Answered,
-    /// What its state says.
-    Otherwise,
-}
-
 impl<P: Platform> Kernel<P> {
     /// Hands on the call of the running thread that [`Here::serve`](crate::Here::serve) has found to be for `object`. Answers who
     /// goes on, as `Self::at_once` does.
-    #[inline]
+    #[inline(always)] // what a call has in registers is handed on in registers
     pub fn ask_directly(
         &mut self,
         (thread, capability): (ThreadId, Capability),
         message: Message<'_>,
     ) -> Direct<P::Place> {
         match self.ask(thread, capability, message) {
-            Asked::Answered if !self.cpu().chooses => {
+            Outcome::Answered if !self.cpu().chooses => {
                 debug_assert!(
                     self.cpu().current == Some(thread) && matches!(self.thread(thread).state, State::Ready),
                     "who is answered still runs"
@@ -76,17 +67,17 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Hands a call of the current thread to the object.
-    pub(crate) fn ask(&mut self, thread: ThreadId, capability: Capability, message: Message<'_>) -> Asked {
+    #[inline(always)] // so that there is no stack frame between a trap and the object
+    pub(crate) fn ask(&mut self, thread: ThreadId, capability: Capability, message: Message<'_>) -> Outcome {
         let Capability { object, rights, .. } = capability;
         let Message { tag, words } = message;
-        if !message.is_in_registers() {
-            if let Err(error) = self.check_handles(thread, tag) {
-                self.refuse(thread, error);
-                return Asked::Answered;
-            }
-            self.read_message(thread, tag.bytes(), tag.handles());
+        if !message.is_in_registers()
+            && let Err(error) = self.take_in(thread, tag)
+        {
+            self.refuse(thread, error);
+            return Outcome::Answered;
         }
-        let call = Call {
+        let call = &Call {
             thread,
             rights,
             tag,
@@ -98,39 +89,46 @@ impl<P: Platform> Kernel<P> {
             Object::Console => self.call_console(call),
             Object::System => self.call_system(call),
             Object::Thread(other) => self.call_thread(call, other),
-            Object::Device(device) => self.call_device(&call, device),
+            Object::Device(device) => self.call_device(call, device),
             Object::Endpoint(_) | Object::Region(_) | Object::Reply(_) => Err(Errno::ENOSYS),
         };
         match outcome {
-            Ok(Outcome::Answered) => Asked::Answered,
-            Ok(Outcome::Waits) => Asked::Otherwise,
-            Ok(Outcome::Works(job)) => self.begin_work(thread, job),
+            Ok(outcome) => outcome,
             Err(errno) => self.turn_down(thread, object, message, errno),
         }
     }
 
-    /// Does the first piece of what is to be done before `thread` goes on: mostly that is all.
-    #[inline(never)] // like the next, so that what is answered at once does not pay for its stack frame
-    fn begin_work(&mut self, thread: ThreadId, job: mm::Job) -> Asked {
+    /// Copies what is in the message page of the sender.
+    #[inline(never)] // like the next two, so that most requests do not pay for its stack frame
+    fn take_in(&mut self, thread: ThreadId, tag: Tag) -> Result<(), IpcError> {
+        self.check_handles(thread, tag)?;
+        self.read_message(thread, tag.bytes(), tag.handles());
+        Ok(())
+    }
+
+    /// Does the first piece of what is to be done before `thread`, whose answer is in place, goes on: mostly that
+    /// is all.
+    #[inline(never)]
+    pub(crate) fn begin_work(&mut self, thread: ThreadId, job: mm::Job) -> Outcome {
         self.begin_job(thread, job);
         match self.thread(thread).state {
-            State::Ready => Asked::Answered,
-            _ => Asked::Otherwise,
+            State::Ready => Outcome::Answered,
+            _ => Outcome::Waits,
         }
     }
 
     #[inline(never)]
-    fn turn_down(&mut self, thread: ThreadId, object: Object, message: Message<'_>, errno: Errno) -> Asked {
+    fn turn_down(&mut self, thread: ThreadId, object: Object, message: Message<'_>, errno: Errno) -> Outcome {
         match (errno, object) {
             // What the memory manager says of an address space that is gone or being taken apart.
             (Errno::ESRCH, Object::Memory(_)) => self.refuse(thread, IpcError::PeerGone),
             (Errno::EAGAIN, _) if self.can_be_deferred(thread, object) => {
                 self.defer(thread, object, message);
-                return Asked::Otherwise;
+                return Outcome::Waits;
             }
             _ => self.fail(thread, errno),
         }
-        Asked::Answered
+        Outcome::Answered
     }
 
     /// Puts an answer in place that says why there is no other.

@@ -19,16 +19,17 @@ pub(crate) fn bad_handle(error: abi::IpcError) -> Errno {
 }
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_process(&mut self, call: Call<'_>, target: ProcessId) -> Result<Outcome, Errno> {
+    #[inline(never)]
+    pub(crate) fn call_process(&mut self, call: &Call<'_>, target: ProcessId) -> Result<Outcome, Errno> {
         let request = ProcessRequest::decode(call.tag.label(), call.words)?;
         let own = self.thread(call.thread).process == target;
         match request {
-            ProcessRequest::Give(give) => self.give(&call, target, give),
-            ProcessRequest::Start(start) => self.start(&call, target, start),
+            ProcessRequest::Give(give) => self.give(call, target, give),
+            ProcessRequest::Start(start) => self.start(call, target, start),
             ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
-            ProcessRequest::SignalEnd(_) if !own => self.signal_end(&call, target),
-            ProcessRequest::HandleFaults(_) => self.handle_faults(&call, target),
+            ProcessRequest::SignalEnd(_) if !own => self.signal_end(call, target),
+            ProcessRequest::HandleFaults(_) => self.handle_faults(call, target),
             ProcessRequest::Wait(_) | ProcessRequest::Kill(_) | ProcessRequest::SignalEnd(_) => {
                 Err(Errno::EINVAL)
             }
@@ -48,12 +49,12 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::ReadPriority(_) => self.read_priority(call.thread, target),
             ProcessRequest::SetCpus(set) => self.set_cpus(call.thread, target, set.cpus),
             ProcessRequest::ReadCpus(_) => self.read_cpus(call.thread, target),
-            ProcessRequest::SetCredential(set) => self.set_credential(&call, target, set),
+            ProcessRequest::SetCredential(set) => self.set_credential(call, target, set),
             ProcessRequest::ReadCredential(_) => self.read_credential(call.thread, target),
             _ if !own => Err(Errno::EPERM),
             ProcessRequest::Fork(_) => self.fork(call.thread, target),
-            ProcessRequest::Become(request) => self.become_prepared(&call, target, request),
-            ProcessRequest::Create(create) => self.create(&call, target, create),
+            ProcessRequest::Become(request) => self.become_prepared(call, target, request),
+            ProcessRequest::Create(create) => self.create(call, target, create),
             ProcessRequest::Exit(exit) => self.exit(target, exit.status),
             ProcessRequest::CreateThread(create) => self.create_thread(call.thread, target, create),
             ProcessRequest::ExitThread(exit) => self.exit_thread(call.thread, target, exit.status),
@@ -112,7 +113,7 @@ impl<P: Platform> Kernel<P> {
         };
         let (giver, _) = self.process_of(call.thread);
         self.release(giver, before);
-        Ok(self.after_release(giver, before.object))
+        Ok(self.after_release(call.thread, giver, before.object))
     }
 
     /// Whether `given`, held by `child`, might make a ring of processes that have not started,
@@ -220,7 +221,7 @@ impl<P: Platform> Kernel<P> {
         self.release(holder, capability);
         self.abandon_caller_of_closed(thread, capability.object);
         self.answer(thread, ());
-        Ok(self.after_release(holder, capability.object))
+        Ok(self.after_release(thread, holder, capability.object))
     }
 
     fn sleep(&mut self, thread: ThreadId, deadline: u64) -> Result<Outcome, Errno> {

@@ -10,7 +10,8 @@ use abi::system::{ProcessFacts, ShutDown, SystemRequest};
 use abi::{BUFFER_BYTES, Errno, Words};
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_system(&mut self, call: Call<'_>) -> Result<Outcome, Errno> {
+    #[inline(never)]
+    pub(crate) fn call_system(&mut self, call: &Call<'_>) -> Result<Outcome, Errno> {
         match SystemRequest::decode(call.tag.label(), call.words)? {
             SystemRequest::Describe(_) => self.describe(call.thread),
             SystemRequest::CountFrames(_) => {

@@ -9,7 +9,8 @@ use abi::thread::{ThreadFacts, ThreadRegisters, ThreadRequest};
 use abi::{Errno, IpcError, Rights};
 
 impl<P: Platform> Kernel<P> {
-    pub(crate) fn call_thread(&mut self, call: Call<'_>, target: ThreadId) -> Result<Outcome, Errno> {
+    #[inline(never)]
+    pub(crate) fn call_thread(&mut self, call: &Call<'_>, target: ThreadId) -> Result<Outcome, Errno> {
         match ThreadRequest::decode(call.tag.label(), call.words)? {
             ThreadRequest::Join(_) => self.join(call.thread, target),
             ThreadRequest::SetThreadPriority(set) => {
@@ -20,11 +21,11 @@ impl<P: Platform> Kernel<P> {
                 let pid = self.process_of(target).1.pid;
                 Ok(self.answer(call.thread, ThreadFacts { pid, number }))
             }
-            ThreadRequest::SetThreadCpus(set) => self.set_thread_cpus(&call, target, set.cpus),
+            ThreadRequest::SetThreadCpus(set) => self.set_thread_cpus(call, target, set.cpus),
             ThreadRequest::ReadThreadCpus(_) => self.read_thread_cpus(call.thread, target),
-            ThreadRequest::Cancel(_) => self.cancel(&call, target),
-            ThreadRequest::ReadRegisters(_) => self.read_registers(&call, target),
-            ThreadRequest::WriteRegisters(_) => self.write_registers(&call, target),
+            ThreadRequest::Cancel(_) => self.cancel(call, target),
+            ThreadRequest::ReadRegisters(_) => self.read_registers(call, target),
+            ThreadRequest::WriteRegisters(_) => self.write_registers(call, target),
         }
     }
 
