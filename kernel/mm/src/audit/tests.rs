@@ -39,7 +39,7 @@ struct Scene {
 }
 
 fn slots<T>(count: usize) -> &'static mut [Slot<T>] {
-    (0..count).map(|_| Slot::EMPTY).collect::<Vec<_>>().leak()
+    (0..count).map(|_| Slot::empty()).collect::<Vec<_>>().leak()
 }
 
 impl Scene {
