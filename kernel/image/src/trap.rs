@@ -230,7 +230,7 @@ fn kept(sharing: SharedKernel<'_>, next: *mut Registers) -> *mut Registers {
     next
 }
 
-#[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
+#[inline(always)] // what a call has in registers is handed on in registers
 fn ask(
     sharing: SharedKernel<'_>,
     found: (ThreadId, Capability),
@@ -248,7 +248,7 @@ fn ask(
     resumed(whole, goes_on)
 }
 
-#[inline(never)]
+#[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
 fn serve_at_length(
     sharing: SharedKernel<'_>,
     operation: Operation,
