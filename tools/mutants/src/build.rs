@@ -11,6 +11,7 @@ use crate::copy::Crate;
 use crate::mutant::Mutant;
 use crate::outcome::Outcome;
 use crate::rewrite::{Blame, Rewritten};
+use crate::site::gives_iterator;
 
 const IN_A_CONSTANT: &str = "it is in a constant, which is computed before the choice";
 const NO_PLACE: &str = "there is no way to choose it at run time";
@@ -110,10 +111,10 @@ fn judge(
     Ok(!errors.is_empty())
 }
 
-/// Whether what does not compile here would not elsewhere: several values of `impl Trait` must be of one type.
+/// Whether what does not compile here would not elsewhere: all values of `impl Trait` must be of one type.
 fn is_honest(mutant: &Mutant) -> bool {
     let function = mutant.function.as_ref();
-    function.is_none_or(|function| !function.return_type.contains("impl "))
+    gives_iterator(mutant) || function.is_none_or(|function| !function.return_type.contains("impl "))
 }
 
 /// What cargo says in a line of JSON.

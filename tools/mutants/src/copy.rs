@@ -61,6 +61,12 @@ impl Crate {
         })
     }
 
+    /// Where it is said what became of each mutant.
+    pub fn results(&self) -> PathBuf {
+        let name = self.folder.to_string_lossy().replace('/', "-");
+        self.work.join(format!("{name}.tsv"))
+    }
+
     /// The crate's folder in a copy of the tree.
     pub fn in_copy(&self, copy: &str) -> PathBuf {
         self.work.join(copy).join(&self.folder)

@@ -62,7 +62,7 @@ fn find(arguments: &Arguments) -> Result<usize> {
     let mutants = mutant::list(&arguments.files)?;
     let of = Crate::of(&mutants)?;
     let mut outcomes = vec![Outcome::Open; mutants.len()];
-    let results = of.work.join("results.tsv");
+    let results = of.results();
     let before = fs::read_to_string(&results).unwrap_or_default();
     let paths = build::build(&of, &mutants, &mut outcomes)?;
     let folder = of.in_copy("tests");

@@ -257,7 +257,8 @@ fn value(mutant: &Mutant) -> String {
     )
 }
 
-fn gives_iterator(mutant: &Mutant) -> bool {
+/// Whether it is of a function that gives some iterator.
+pub fn gives_iterator(mutant: &Mutant) -> bool {
     let function = mutant.function.as_ref();
     function.is_some_and(|function| function.return_type.starts_with("-> impl Iterator"))
 }
