@@ -397,6 +397,14 @@ fn a_region_has_what_its_state_says_and_is_found_by_it() {
             |scene| {
                 scene.release(scene.other);
                 scene.other().state = RegionState::Dead;
+                scene.other().handles = 1;
+            },
+            "a dead region has no handle and is not attached",
+        ),
+        (
+            |scene| {
+                scene.release(scene.other);
+                scene.other().state = RegionState::Dead;
             },
             "somebody takes a dead region apart",
         ),
