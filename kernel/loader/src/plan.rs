@@ -50,48 +50,42 @@ impl<'file> Plan<'file> {
 
     /// What to map, in ascending order.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'file>> {
-        self.headers()
+        let headers = self.elf.segments().into_iter().flat_map(|table| table.iter());
+        headers
+            .filter(needs_memory)
             .filter_map(|header| read_segment(self.file, &header).ok())
     }
 
-    /// Program segments that need memory; some linkers leave empty ones.
-    fn headers(&self) -> impl Iterator<Item = ProgramHeader> {
-        let headers = self.elf.segments();
-        headers
-            .into_iter()
-            .flat_map(|table| table.iter())
-            .filter(|header| header.p_type == PT_LOAD && (header.p_memsz | header.p_filesz) != 0)
-    }
-
     fn check(&self) -> Result<(), LoadError> {
+        let entry = self.elf.ehdr.e_entry;
+        let (mut below, mut is_entered) = (None, false);
         for header in self.elf.segments().ok_or(LoadError::Empty)? {
             header::check_needs(&header)?;
-        }
-        let mut below = None;
-        for header in self.headers() {
+            if !needs_memory(&header) {
+                continue;
+            }
             let segment = read_segment(self.file, &header)?;
             if below.is_some_and(|end| segment.pages.start() < end) {
                 let address = header.p_vaddr;
                 return Err(LoadError::Overlapping { address });
             }
             below = Some(segment.pages.end());
+            is_entered |= has_instruction(&header, entry);
         }
         below.ok_or(LoadError::Empty)?;
-        self.check_entry()
+        is_entered.then_some(()).ok_or(LoadError::BadEntry { entry })
     }
+}
 
-    /// The entry must be the address of one of the instructions that come from the file.
-    fn check_entry(&self) -> Result<(), LoadError> {
-        let entry = self.elf.ehdr.e_entry;
-        let inside = self.headers().any(|header| {
-            header.p_flags & PF_X != 0 && entry >= header.p_vaddr && entry - header.p_vaddr < header.p_filesz
-        });
-        if inside && entry.is_multiple_of(4) {
-            Ok(())
-        } else {
-            Err(LoadError::BadEntry { entry })
-        }
-    }
+/// Some linkers leave empty program segments.
+fn needs_memory(header: &ProgramHeader) -> bool {
+    header.p_type == PT_LOAD && (header.p_memsz | header.p_filesz) != 0
+}
+
+/// Whether `address` is that of an instruction that comes from the file.
+fn has_instruction(header: &ProgramHeader, address: u64) -> bool {
+    let is_inside = address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz;
+    is_inside && header.p_flags & PF_X != 0 && address.is_multiple_of(4)
 }
 
 fn read_segment<'file>(file: &'file [u8], header: &ProgramHeader) -> Result<Segment<'file>, LoadError> {
