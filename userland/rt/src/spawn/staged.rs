@@ -1,14 +1,14 @@
 //! Pages on their way into a child: mapped here, filled, moved.
 
-use crate::Error;
-use crate::sys::memory::{map, move_to, unmap};
+use crate::sys::memory::{move_to, unmap};
+use crate::{Error, call, place};
 use abi::Handle;
 use abi::layout::PAGE_BYTES;
-use abi::memory::{Move, Protection};
+use abi::memory::{Map, MapFlags, Move, Protection};
 use core::ptr::NonNull;
 
 /// Bytes that are moved at a time; a memory manager may refuse more than 4 MiB.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = place::STAGE_BYTES as usize;
 
 /// Puts `offset` zeroes and then `bytes` into the address space of `memory`, at `address`, which
 /// is page-aligned. Returns how many bytes were mapped there: whole pages, 0 if there are no
@@ -42,7 +42,12 @@ struct Staged {
 impl Staged {
     fn new(bytes: usize) -> Result<Self, Error> {
         let length = (bytes as u64).next_multiple_of(PAGE_BYTES);
-        let address = map(0, length, Protection::READ | Protection::WRITE)?;
+        let request = Map {
+            // Another thread may be using it.
+            flags: MapFlags::HINT,
+            ..Map::new(place::STAGE, length, Protection::READ | Protection::WRITE)
+        };
+        let (address,) = call(Handle::MEMORY, request)?;
         Ok(Self { address, length })
     }
 
