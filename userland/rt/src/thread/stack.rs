@@ -18,7 +18,7 @@ pub(super) const STACK_GROWTH: u64 = 240 * 1024;
 /// How many are kept.
 const MOST_KEPT: usize = 4;
 
-static KEPT: Kept = Kept::NONE;
+static KEPT: Kept = Kept::none();
 
 /// Pages that are a thread's stack, with a block on top.
 #[derive(Debug)]
@@ -74,7 +74,9 @@ impl Stack {
 struct Kept([AtomicU64; MOST_KEPT]);
 
 impl Kept {
-    const NONE: Self = Self([const { AtomicU64::new(0) }; MOST_KEPT]);
+    const fn none() -> Self {
+        Self([const { AtomicU64::new(0) }; MOST_KEPT])
+    }
 
     fn take(&self) -> Option<u64> {
         // Acquire: what the thread before did there is done.
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_few_stacks_are_kept_and_each_is_taken_once() {
-        let (kept, count) = (Kept::NONE, MOST_KEPT as u64);
+        let (kept, count) = (Kept::none(), MOST_KEPT as u64);
         assert_eq!(kept.take(), None);
         for lowest in 1..=count {
             assert_eq!(kept.keep(lowest), Ok(()));
