@@ -106,7 +106,8 @@ impl<M: Mmu> MemoryManager<M> {
         let backing = self.backing(region, range)?;
         // What is replaced may be its last attachment, and shall not be taken for that.
         self.count_attachment(region, |attached| attached + 1);
-        let replaced = self.replace(call.space, Vma::new(range, perms, backing, VmaState::Live));
+        let vma = Vma::new(range, perms, backing, VmaState::Live);
+        let replaced = self.replace(call.space, vma, call.now);
         self.count_attachment(region, |attached| attached - 1);
         replaced?;
         self.note_attachment(call, region);

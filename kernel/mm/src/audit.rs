@@ -123,11 +123,11 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn audit_charges(&self, space: &Space<M::Space>) -> Result<(), Broken> {
-        let (mut tables, mut owned, mut before) = (0, 0, None);
+        let (mut tables, mut owned, mut end) = (0, 0, Page::from_number(0));
         let (mut present, mut shared) = (0, 0);
         for (id, vma) in self.vmas_of(space) {
-            tables += tables_needed(vma.range(), vma.manner(), Neighbours::between(before, None));
-            before = Some(vma.range());
+            tables += tables_needed(vma.range(), vma.manner(), Neighbours::between(end, None));
+            end = vma.range().end();
             owned += vma.owned;
             if vma.backing.owns_frames() {
                 for (frame, perms) in self.mapped(space, vma.range()) {

@@ -5,6 +5,7 @@
 //! in the address space, and until that is done nobody can ask anything else of it: a request is to be made
 //! again (`EAGAIN`), as while it is copied. Touches go on, and find each VMA as it was, or as it will be.
 
+use crate::identity::Seconds;
 use crate::job::STEP_FRAMES;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
@@ -50,12 +51,12 @@ impl Change {
 
 impl<M: Mmu> MemoryManager<M> {
     /// Changes the VMAs of a range: all of them if they are few, and the others in steps of `space`.
-    pub(crate) fn begin_change(&mut self, space: SpaceId, change: Change) {
-        self.go_on_changing(space, change, STEP_FRAMES);
+    pub(crate) fn begin_change(&mut self, space: SpaceId, change: Change, now: Seconds) {
+        self.go_on_changing(space, change, STEP_FRAMES, now);
     }
 
-    /// Does what takes as long as `most` VMAs that leave, and notes what is left. Answers what it cost.
-    pub(crate) fn go_on_changing(&mut self, id: SpaceId, change: Change, most: usize) -> usize {
+    /// Does what takes as long as making `most` VMAs unusable, and notes what is left. Answers what it cost.
+    pub(crate) fn go_on_changing(&mut self, id: SpaceId, change: Change, most: usize, now: Seconds) -> usize {
         let Change { range, fate } = change;
         let Some(space) = self.spaces.get_mut(typed(id)) else {
             return 0;
@@ -67,7 +68,7 @@ impl<M: Mmu> MemoryManager<M> {
             && cost < most
         {
             next = existing(&self.vmas, vma).after();
-            cost += self.change_one(id, vma, change);
+            cost += self.change_one(id, vma, change, now);
         }
         let rest =
             next.and_then(|vma| PageRange::between(existing(&self.vmas, vma).range().start(), range.end()));
@@ -81,7 +82,13 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Answers what it cost.
-    fn change_one(&mut self, space_id: SpaceId, id: VmaId, Change { range, fate }: Change) -> usize {
+    fn change_one(
+        &mut self,
+        space_id: SpaceId,
+        id: VmaId,
+        Change { range, fate }: Change,
+        now: Seconds,
+    ) -> usize {
         let vma = existing(&self.vmas, id);
         let leaves = match fate {
             Fate::Leave => range.contains_range(vma.content()),
@@ -92,9 +99,10 @@ impl<M: Mmu> MemoryManager<M> {
             }
         };
         if leaves {
-            self.begin_leaving(space_id, id);
+            self.begin_leaving(space_id, id, now)
+        } else {
+            1
         }
-        1
     }
 }
 

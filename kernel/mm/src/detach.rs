@@ -8,7 +8,7 @@ use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::MOST_PAGES;
-use crate::space::{Space, SpaceId};
+use crate::space::Space;
 use crate::vma::{VmaId, VmaState, Vmas, after_in_ring, existing};
 use abi::Errno;
 use abi::memory::ShmDetach;
@@ -18,22 +18,23 @@ impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn shm_detach(&mut self, call: &mut Call<'_>, request: ShmDetach) -> Result<Reply, Errno> {
         let base = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
         let first = find_attachment(self.alive(call.space)?, &self.vmas, base).ok_or(Errno::EINVAL)?;
-        self.begin_detach(call.space, first);
+        self.begin_detach(call, first);
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
     /// Makes all that is left of the attachment that `id` is of unusable, so that of two who detach it one is
     /// refused.
-    pub(crate) fn begin_detach(&mut self, space: SpaceId, id: VmaId) {
+    pub(crate) fn begin_detach(&mut self, call: &Call<'_>, id: VmaId) {
         let Some(attachment) = existing(&self.vmas, id).attachment() else {
             return;
         };
         // Nearly always it is one VMA.
         if after_in_ring(&self.vmas, id) == id {
-            return self.begin_leaving(space, id);
+            self.begin_leaving(call.space, id, call.now);
+            return;
         }
         let (range, fate) = (attachment.range(), Fate::Detach(attachment));
-        self.begin_change(space, Change { range, fate });
+        self.begin_change(call.space, Change { range, fate }, call.now);
     }
 }
 

@@ -148,14 +148,15 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id).inherited();
         let (range, owned, attachment) = (vma.range(), vma.owned, vma.attachment());
+        let pages = vma.content().count().get();
         // The message page is the lowest.
         let spot = space.set.spot_below(vmas, None);
-        let tables = tables_needed(range, vma.manner(), Neighbours::at(vmas, spot));
+        let tables = tables_needed(range, vma.manner(), spot.neighbours);
         let tables = birth.promise.split(tables);
         space.pages.promise.merge(birth.promise.split(owned));
         let is_head = vma.is_head();
         let new = vmas.insert_reserved(&mut birth.vmas, vma);
-        space.count_in(existing(vmas, new));
+        space.count_in(pages);
         space.place(vmas, new, spot, tables);
         let Some(attachment) = attachment else {
             return;
@@ -307,16 +308,19 @@ fn needs<H>(parent: &Space<H>, vmas: &Vmas, present: Option<PageRange>) -> Resul
     if parent.arriving.is_some() || parent.exceeding.is_some() {
         return Err(Errno::EAGAIN);
     }
-    let (mut needs, mut before) = (Needs::default(), present);
+    let (mut needs, mut end) = (
+        Needs::default(),
+        present.map_or(Page::from_number(0), PageRange::end),
+    );
     for vma in parent.set.iter(vmas).map(|id| existing(vmas, id)) {
         if is_filling(vma) {
             return Err(Errno::EAGAIN);
         }
         if is_heirloom(vma) {
-            let neighbours = Neighbours::between(before, None);
+            let neighbours = Neighbours::between(end, None);
             needs.vmas += 1;
             needs.frames += vma.owned + tables_needed(vma.range(), vma.manner(), neighbours);
-            before = Some(vma.range());
+            end = vma.range().end();
         }
     }
     Ok(needs)

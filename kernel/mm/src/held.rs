@@ -5,11 +5,10 @@
 
 use crate::identity::Seconds;
 use crate::job::Job;
-use crate::limits::Orphans;
 use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
-use crate::region::{RegionId, RegionState, RegionTable, Wanted};
+use crate::region::{Region, RegionId, RegionState, RegionTable, Wanted};
 use crate::space::SpaceId;
 use crate::subject::Subject;
 use abi::memory::{RegionCreate, RegionOpen, RegionPublish};
@@ -82,24 +81,24 @@ impl<M: Mmu> MemoryManager<M> {
     /// goes with the last attachment that can be used, whoever has handles (POSIX knows none), its frames with
     /// the last translation.
     pub(crate) fn settle_region(&mut self, space: SpaceId, id: RegionId) {
-        let Some(region) = self.regions.get(id) else {
-            return;
-        };
-        if region.attached > region.leaving {
-            return;
+        let orphans = self.limits.orphans;
+        if self
+            .regions
+            .get(id)
+            .is_some_and(|region| !region.is_kept(orphans))
+        {
+            self.let_go(space, id);
         }
-        let (is_held, is_attached) = (region.handles > 0, region.attached > 0);
-        match region.state {
-            RegionState::Removed => self.regions.forget_identifier(id),
-            RegionState::Live if !is_held && self.limits.orphans == Orphans::Go => {
-                self.regions.retire(id);
-                self.regions.forget_identifier(id);
-            }
-            RegionState::Unnamed => {}
-            RegionState::Live | RegionState::Dead => return,
-        }
-        if !is_held && !is_attached {
+    }
+
+    /// The same for a region whose name nothing keeps.
+    pub(crate) fn let_go(&mut self, space: SpaceId, id: RegionId) {
+        let is_unused = |region: &Region| region.handles == 0 && region.attached == 0;
+        if self.regions.get(id).is_some_and(is_unused) {
             self.kill_region(space, id);
+        } else {
+            self.regions.retire(id);
+            self.regions.forget_identifier(id);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::place::all_pages;
 use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::vma::{
-    Attachment, Leaving, Neighbours, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring,
+    Attachment, Leaving, Remains, VmaId, VmaSet, VmaState, Vmas, existing, existing_mut, leave_ring,
     tables_needed,
 };
 
@@ -82,7 +82,7 @@ impl<M: Mmu> MemoryManager<M> {
             }
         }
         let (range, fate) = (all_pages(), Fate::Leave);
-        self.begin_change(space, Change { range, fate });
+        self.begin_change(space, Change { range, fate }, now);
         let is_creator = |space: &Space<M::Space>| space.is_creator;
         if self.spaces.get(typed(space)).is_some_and(is_creator) {
             self.begin_search(space);
@@ -96,7 +96,7 @@ impl<M: Mmu> MemoryManager<M> {
             return Work::NothingLeft;
         };
         if let Some(change) = space.change {
-            return Work::Did(self.go_on_changing(id, change, most));
+            return Work::Did(self.go_on_changing(id, change, most, now));
         }
         if let Some(vma) = space.leaving {
             return Work::Did(self.empty_vma(id, vma, most, now));
@@ -142,11 +142,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id);
         let (range, reach, backing) = (vma.range(), vma.reach(), vma.backing);
-        let neighbours = Neighbours::of(vmas, id);
-        if !vma.is_touched {
-            self.remove_vma(space_id, id, neighbours, now);
-            return EMPTY_COST;
-        }
+        let neighbours = VmaSet::spot_of(vmas, id).neighbours;
         let vacant = neighbours.around(range);
         let part = Part::of(
             mmu,
@@ -160,7 +156,7 @@ impl<M: Mmu> MemoryManager<M> {
         for (_, frame) in tray.pages.iter() {
             space.pages.put_back(frames, frame, &flushed);
         }
-        self.end_part(space_id, id, neighbours, &part, &flushed, now)
+        self.end_part(space_id, id, &part, &flushed, now)
     }
 
     /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far
@@ -169,7 +165,6 @@ impl<M: Mmu> MemoryManager<M> {
         &mut self,
         space_id: SpaceId,
         id: VmaId,
-        neighbours: Neighbours,
         part: &Part,
         flushed: &Flushed,
         now: Seconds,
@@ -190,7 +185,7 @@ impl<M: Mmu> MemoryManager<M> {
         let cost = part.cost(tray);
         if part.is_last {
             touch_neighbours(vmas, id);
-            self.remove_vma(space_id, id, neighbours, now);
+            self.remove_vma(space_id, id, now);
         } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
             leaving.from = part.range.end();
         }
@@ -199,7 +194,8 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Takes an empty VMA, the first of those to be emptied, out of its set, with all that was
     /// promised for it; with the last one of an attachment, that ends.
-    fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, neighbours: Neighbours, now: Seconds) {
+    #[inline(never)]
+    fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) {
         let Self {
             frames, spaces, vmas, ..
         } = self;
@@ -208,37 +204,50 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let remains = leave_ring(vmas, id);
         let vma = existing(vmas, id);
-        let (state, owned, attachment) = (vma.state, vma.owned, vma.attachment());
-        let tables = tables_needed(vma.range(), vma.manner(), neighbours);
-        space.set.remove(vmas, id);
-        vmas.remove(id);
-        space.tables.release(frames, tables);
-        space.pages.release(frames, owned);
-        if let VmaState::Leaving(Leaving { next, .. }) = state {
+        let (range, manner, owned, attachment) = (vma.range(), vma.manner(), vma.owned, vma.attachment());
+        if let VmaState::Leaving(Leaving { next, .. }) = vma.state {
             space.leaving = next;
         }
+        let neighbours = space.set.remove(vmas, id);
+        vmas.discard(id);
+        let tables = tables_needed(range, manner, neighbours);
+        space.tables.release(frames, tables);
+        space.pages.release(frames, owned);
         if let (Some(attachment), Remains::Nothing) = (attachment, remains) {
             space.headless -= 1;
             self.end_attachment(space_id, attachment.region, now);
         }
     }
 
-    /// Makes a VMA unusable at once and puts it on the list of those to be emptied.
-    pub(crate) fn begin_leaving(&mut self, space_id: SpaceId, id: VmaId) {
-        let Some(space) = self.spaces.get_mut(typed(space_id)) else {
-            return;
+    /// Makes a VMA unusable at once and puts it on the list of those to be emptied. If nothing has touched it, it is
+    /// empty, and gone at once. Answers what that cost.
+    #[inline]
+    pub(crate) fn begin_leaving(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) -> usize {
+        let vma = existing(&self.vmas, id);
+        let (is_leaving, is_touched) = (vma.is_leaving(), vma.is_touched);
+        let Some(space) = self.spaces.get_mut(typed(space_id)).filter(|_| !is_leaving) else {
+            return 1;
         };
         if let Some(region) = space.begin_leaving(&mut self.vmas, id, None) {
             self.begin_end(space_id, region);
         }
+        if is_touched {
+            return 1;
+        }
+        self.remove_vma(space_id, id, now);
+        EMPTY_COST
     }
 
     /// Notes that an attachment of `space` cannot be used any more. If nothing else keeps the region's name,
     /// nobody finds it from now on.
+    #[inline(never)]
     fn begin_end(&mut self, space: SpaceId, id: RegionId) {
+        let orphans = self.limits.orphans;
         if let Some(region) = self.regions.get_mut(id) {
             region.leaving += 1;
-            self.settle_region(space, id);
+            if !region.is_kept(orphans) {
+                self.let_go(space, id);
+            }
         }
     }
 
@@ -253,7 +262,9 @@ impl<M: Mmu> MemoryManager<M> {
         region.leaving -= 1;
         region.times.detach = now;
         region.last_user = Some(space.identity.pid);
-        self.settle_region(space_id, id);
+        if !region.is_kept(self.limits.orphans) {
+            self.let_go(space_id, id);
+        }
     }
 
     /// Makes a region that nobody has attached impossible to find, and `space` the one who takes
@@ -327,7 +338,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
         let manner = existing(vmas, vma).manner();
-        let needed = tables_needed(range, manner, Neighbours::at(vmas, fit.spot));
+        let needed = tables_needed(range, manner, fit.spot.neighbours);
         let rest = tables.frames() - needed;
         frames.release(tables.split(rest));
         space.place(vmas, vma, fit.spot, tables);

@@ -177,7 +177,7 @@ impl<M: Mmu> MemoryManager<M> {
             tables: space.tables.present + 1,
             mappings: space.mappings.into(),
             pages_quota: space.quota.pages,
-            mappings_quota: self.most_mappings(space),
+            mappings_quota: space.most_mappings(&self.limits),
         })
     }
 

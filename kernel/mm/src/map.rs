@@ -45,10 +45,8 @@ impl<M: Mmu> MemoryManager<M> {
         range: PageRange,
         perms: Perms,
     ) -> Result<Reply, Errno> {
-        self.replace(
-            call.space,
-            Vma::new(range, perms, extent.backing(range), VmaState::Live),
-        )?;
+        let vma = Vma::new(range, perms, extent.backing(range), VmaState::Live);
+        self.replace(call.space, vma, call.now)?;
         Ok(Reply::after(
             (extent.address(range),),
             self.sweep(call.space, call.now),

@@ -6,8 +6,7 @@ use crate::mmu::Mmu;
 use crate::slot::{SLOT_PAGES, slot_of, slots_for};
 use crate::space::{Arriving, Space, SpaceId};
 use crate::vma::{
-    Backing, Gap, Neighbours, Spot, Vma, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next,
-    tables_needed,
+    Backing, Gap, Spot, Vma, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next, tables_needed,
 };
 use abi::{Errno, layout};
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
@@ -73,13 +72,11 @@ impl<H> Space<H> {
         }
         let first = self.set.first_ending_after(vmas, range.start());
         let tail_of = first.filter(|&id| existing(vmas, id).range().start() < range.start());
-        let spot = match tail_of {
-            None => self.set.spot_below(vmas, first),
-            Some(before) => Spot {
-                before: Some(before),
-                after: existing(vmas, before).after(),
-            },
+        let after = match tail_of {
+            None => first,
+            Some(before) => existing(vmas, before).after(),
         };
+        let spot = self.set.spot_below(vmas, after);
         // What starts below is in the way, unless it is usable and these are pages that nobody uses:
         // behind a region's end.
         let ends_before = |id| {
@@ -87,7 +84,7 @@ impl<H> Space<H> {
             vma.state == VmaState::Live && vma.content().end() <= range.start()
         };
         let starts_behind = |id| range.end() <= existing(vmas, id).range().start();
-        let is_free = tail_of.is_none_or(ends_before) && spot.after.is_none_or(starts_behind);
+        let is_free = tail_of.is_none_or(ends_before) && after.is_none_or(starts_behind);
         is_free.then_some(Fit { range, spot, tail_of })
     }
 
@@ -170,10 +167,10 @@ impl<H> Space<H> {
         self.merge_with_below(vmas, id);
     }
 
-    /// Counts a VMA that can be used, or soon can.
-    pub(crate) fn count_in(&mut self, vma: &Vma) {
+    /// Counts a VMA of so many pages that can be used, or soon can.
+    pub(crate) fn count_in(&mut self, pages: u64) {
         self.mappings += 1;
-        self.mapped += vma.content().count().get();
+        self.mapped += pages;
     }
 }
 
@@ -186,7 +183,15 @@ impl Fit {
 
     /// A VMA beside it that can take `vma` in, so that there is none more afterwards.
     fn host(&self, vmas: &Vmas, vma: &Vma) -> Option<VmaId> {
-        let Spot { before, after } = self.spot;
+        let Spot {
+            before,
+            after,
+            neighbours,
+        } = self.spot;
+        // Nearly always there is a gap between neighbours, so that is looked at first.
+        if neighbours.below(self.range) > 0 && neighbours.above(self.range) > 0 {
+            return None;
+        }
         let below = before.filter(|&id| existing(vmas, id).continues_in(vma));
         below.or_else(|| after.filter(|&id| self.tail_of.is_none() && vma.continues_in(existing(vmas, id))))
     }
@@ -210,26 +215,27 @@ impl<M: Mmu> MemoryManager<M> {
         state: VmaState,
     ) -> Result<VmaId, Errno> {
         let vma = Vma::new(fit.range, perms, backing, state);
-        let (owned, limit) = (vma.owned, self.most_mappings(self.alive(space)?));
+        let (owned, pages) = (vma.owned, vma.content().count().get());
         let Self {
             mmu,
             frames,
             vmas,
             spaces,
+            limits,
             ..
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
         let host = fit.host(vmas, &vma);
         let more = host.map_or_else(|| fit.new_vmas(vmas), |_| 0);
-        if more > 0 && space.slots().saturating_add(more) > limit {
+        if more > 0 && space.slots().saturating_add(more) > space.most_mappings(limits) {
             return Err(Errno::EMFILE);
         }
         if vmas.available() < more {
             return Err(Errno::ENOMEM);
         }
         let unshared = u64::from(fit.unshared().is_some());
-        let needed = unshared + tables_needed(fit.range, vma.manner(), Neighbours::at(vmas, fit.spot));
-        space.check_quota(needed + vma.content().count().get())?;
+        let needed = unshared + tables_needed(fit.range, vma.manner(), fit.spot.neighbours);
+        space.check_quota(needed + pages)?;
         let mut tables = frames.promise(needed + owned)?;
         space.pages.promise.merge(tables.split(owned));
         if let Some(host) = host {
@@ -238,9 +244,10 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let mut spot = fit.spot;
         if let Some((other, slot)) = fit.unshared() {
-            spot.before = Some(space.unshare(mmu, vmas, other, slot, tables.split(unshared)));
+            space.unshare(mmu, vmas, other, slot, tables.split(unshared));
+            spot = space.set.spot_below(vmas, spot.after);
         }
-        space.count_in(&vma);
+        space.count_in(pages);
         let id = vmas.insert(vma).expect("a slot is available");
         space.place(vmas, id, spot, tables);
         Ok(id)

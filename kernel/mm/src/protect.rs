@@ -42,7 +42,7 @@ impl<M: Mmu> MemoryManager<M> {
         let tables = self.frames.promise(clearance.tables())?;
         self.cut_out(call.space, clearance, tables);
         let fate = Fate::Permit(perms);
-        self.begin_change(call.space, Change { range, fate });
+        self.begin_change(call.space, Change { range, fate }, call.now);
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 

@@ -5,6 +5,7 @@
 //! times its quota. A quota is only ever lowered: whoever holds
 //! a process's memory manager acts as that process, so there would be nobody to ask who may raise it.
 
+use crate::limits::Limits;
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
@@ -50,14 +51,14 @@ impl<M: Mmu> MemoryManager<M> {
             child.quota = child.quota.lowered_to(quota);
         }
     }
-
-    /// How many mappings an address space may have.
-    pub(crate) fn most_mappings(&self, space: &Space<M::Space>) -> u32 {
-        space.quota.mappings.min(self.limits.mappings)
-    }
 }
 
 impl<H> Space<H> {
+    /// How many mappings it may have.
+    pub(crate) fn most_mappings(&self, limits: &Limits) -> u32 {
+        self.quota.mappings.min(limits.mappings)
+    }
+
     /// Whether there may be `more` pages, tables included, and those of what is arriving. There may always be
     /// none more, even where a quota was lowered below what there is.
     ///

@@ -38,7 +38,7 @@ impl<M: Mmu> MemoryManager<M> {
         existing_mut(&mut self.vmas, new).perms = perms;
         self.note_attachment(call, attachment.region);
         // It may have fallen in two: the new place may begin in its last slot, behind the region's end.
-        self.begin_detach(call.space, old);
+        self.begin_detach(call, old);
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 }

@@ -3,6 +3,7 @@
 //! The new VMA waits until what is there has gone, and all it needs is set aside before anything goes. So
 //! for a moment both count.
 
+use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::space::{Arriving, Space, SpaceId};
@@ -18,7 +19,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// `EAGAIN` if something else is arriving, or pages move into what would be cut; `EINVAL` if nothing
     /// is there but room for a stack to grow; `ENOMEM` if frames or slots are missing, or the quota does
     /// not allow it.
-    pub(crate) fn replace(&mut self, space_id: SpaceId, vma: Vma) -> Result<(), Errno> {
+    pub(crate) fn replace(&mut self, space_id: SpaceId, vma: Vma, now: Seconds) -> Result<(), Errno> {
         let range = vma.range();
         let space = self.alive(space_id)?;
         if space.arriving.is_some() || is_filled_across(space, &self.vmas, range) {
@@ -29,14 +30,15 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let clearance = self.plan_clearance(space_id, range, Purpose::Newcomer)?;
         let needed = clearance.tables() + tables_needed(range, vma.manner(), Neighbours::NONE);
-        space.check_quota(needed + vma.content().count().get())?;
+        let pages = vma.content().count().get();
+        space.check_quota(needed + pages)?;
         let mut tables = self.frames.promise(needed + vma.owned)?;
         let (unshared, owned) = (tables.split(clearance.tables()), tables.split(vma.owned));
-        self.clear(space_id, clearance, unshared);
+        self.clear(space_id, clearance, unshared, now);
         let id = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(space_id)) {
             space.pages.promise.merge(owned);
-            space.count_in(existing(&self.vmas, id));
+            space.count_in(pages);
             space.arriving = Some(Arriving {
                 vma: id,
                 range,

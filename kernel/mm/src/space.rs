@@ -218,6 +218,7 @@ impl<H> Space<H> {
     /// Makes a VMA unusable at once and puts it on the list of those to be emptied, its pages to go
     /// to `heir`. Once more changes nothing. Answers the region if it was the last usable VMA of an attachment:
     /// that is [leaving](crate::region::Region::leaving) then.
+    #[inline] // a range may be many VMAs
     pub(crate) fn begin_leaving(
         &mut self,
         vmas: &mut Vmas,

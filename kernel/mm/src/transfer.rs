@@ -18,7 +18,7 @@ use crate::part::Part;
 use crate::place::mappable;
 use crate::space::{SpaceId, Stock};
 use crate::unmap::Purpose;
-use crate::vma::{Backing, Heir, Neighbours, VmaId, VmaState, existing, existing_mut};
+use crate::vma::{Backing, Heir, VmaId, VmaSet, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
@@ -124,7 +124,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let vma = existing(vmas, id);
         let (range, backing) = (vma.range(), vma.backing);
-        let neighbours = Neighbours::of(vmas, id);
+        let neighbours = VmaSet::spot_of(vmas, id).neighbours;
         let vacant = neighbours.around(range);
         let part = Part::of(
             mmu,
@@ -139,7 +139,7 @@ impl<M: Mmu> MemoryManager<M> {
         let pages = part.range.end().number() - from.number();
         self.move_in(heir, range.start());
         self.hand_over(space_id, id, heir, pages);
-        self.end_part(space_id, id, neighbours, &part, &flushed, now)
+        self.end_part(space_id, id, &part, &flushed, now)
     }
 
     /// Charges the heir for `pages` pages, of which those on the tray are there, in place of the VMA

@@ -3,6 +3,7 @@
 use crate::change::{Change, Fate};
 use crate::cut::{Cut, Cuts};
 use crate::frame::Promise;
+use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
@@ -48,7 +49,7 @@ impl<M: Mmu> MemoryManager<M> {
             .ok_or(Errno::EINVAL)?;
         let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
         let tables = self.frames.promise(clearance.tables())?;
-        self.clear(call.space, clearance, tables);
+        self.clear(call.space, clearance, tables, call.now);
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
@@ -77,7 +78,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// # Errors
     /// `ENOMEM` if not.
     pub(crate) fn check_slots(&self, space: &Space<M::Space>, new: u32, growth: u32) -> Result<(), Errno> {
-        let is_too_much = growth > 0 && space.slots().saturating_add(growth) > self.most_mappings(space);
+        let is_too_much =
+            growth > 0 && space.slots().saturating_add(growth) > space.most_mappings(&self.limits);
         if self.vmas.available() < new || is_too_much {
             return Err(Errno::ENOMEM);
         }
@@ -86,10 +88,10 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Makes all VMAs of a range leave, after those at its ends have been cut: later, somebody else could have mapped
     /// something across the ends.
-    pub(crate) fn clear(&mut self, space: SpaceId, clearance: Clearance, tables: Promise) {
+    pub(crate) fn clear(&mut self, space: SpaceId, clearance: Clearance, tables: Promise, now: Seconds) {
         let (range, fate) = (clearance.range, Fate::Leave);
         self.cut_out(space, clearance, tables);
-        self.begin_change(space, Change { range, fate });
+        self.begin_change(space, Change { range, fate }, now);
     }
 
     /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what

@@ -12,6 +12,7 @@ pub(crate) use table::RegionTable;
 
 use crate::frame::Unreachable;
 use crate::identity::Seconds;
+use crate::limits::Orphans;
 use crate::space::SpaceId;
 use abi::process::Pid;
 use abi::shm::{IpcPerm, SHM_DEST, SHM_LOCKED, ShmId, ShmKey, ShmidDs};
@@ -99,6 +100,17 @@ impl Region {
     /// The proof that its frames can be given back, if they can.
     pub(crate) fn unattached(&self) -> Option<Unattached> {
         (self.attached == 0).then_some(Unattached(()))
+    }
+
+    /// Whether it still has the name it had: whatever keeps it does.
+    #[inline]
+    pub(crate) fn is_kept(&self, orphans: Orphans) -> bool {
+        self.attached > self.leaving
+            || match self.state {
+                RegionState::Live => self.handles > 0 || orphans != Orphans::Go,
+                RegionState::Unnamed | RegionState::Removed => false,
+                RegionState::Dead => true,
+            }
     }
 
     /// Notes that `pid` attached it.

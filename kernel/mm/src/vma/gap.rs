@@ -1,7 +1,7 @@
 //! Finding room: the lowest gap between VMAs that is wide enough.
 
-use super::set::{Spot, Subtree};
-use super::{Vma, VmaId, VmaSet, Vmas, existing};
+use super::set::{Node, Side, Spot, Subtree};
+use super::{Neighbours, VmaId, VmaSet, Vmas, existing};
 use addr::{Page, PageCount, PageRange};
 
 /// Room.
@@ -11,34 +11,35 @@ pub(crate) struct Gap {
     pub spot: Spot,
 }
 
-/// What is looked for: `pages` pages inside of `within`.
-#[derive(Clone, Copy)]
-struct Search {
-    pages: u64,
-    within: PageRange,
-}
-
-/// Where something was found: below this VMA, or above all.
-type Found = (Page, Option<VmaId>);
-
 impl VmaSet {
     /// The lowest free place for `pages` pages inside of `within`.
     pub fn find_gap(&self, vmas: &Vmas, pages: PageCount, within: PageRange) -> Option<Gap> {
-        let search = Search {
-            pages: pages.get(),
-            within,
+        let width = u32::try_from(pages.get()).ok()?;
+        let place = |start: Page, end: Page| {
+            let start = start.max(within.start());
+            PageRange::new(start, pages).filter(|range| range.end() <= end.min(within.end()))
         };
-        let above_all = || {
-            let end = self
-                .last()
-                .map_or(Page::from_number(0), |last| existing(vmas, last).range.end());
-            search.in_gap(end, within.end()).map(|start| (start, None))
-        };
-        let (start, after) = search.in_tree(vmas, &self.tree).or_else(above_all)?;
-        Some(Gap {
-            range: PageRange::new(start, pages)?,
-            spot: self.spot_below(vmas, after),
-        })
+        // What the bounds cut off may leave too little of a gap, which happens at most once at each of them.
+        let mut next = self.first_ending_after(vmas, within.start());
+        while let Some(id) = next {
+            let vma = existing(vmas, id);
+            let end = vma.range.start();
+            if let Some(range) = place(vma.end_below(), end) {
+                let (before, after) = (vma.before(), next);
+                let neighbours = Neighbours::between(vma.end_below(), Some(vma.range));
+                return Some(Gap {
+                    range,
+                    spot: Spot {
+                        before,
+                        after,
+                        neighbours,
+                    },
+                });
+            }
+            next = next_below_gap(vmas, &vma.node, width).filter(|_| end < within.end());
+        }
+        let spot = self.spot_below(vmas, None);
+        place(self.end(vmas), within.end()).map(|range| Gap { range, spot })
     }
 
     /// The lowest free place for `pages` pages inside of `within` that starts at a multiple of
@@ -61,38 +62,38 @@ impl VmaSet {
     }
 }
 
-impl Search {
-    /// The lowest place in the gap from `start` to `end`, as far as that is in bounds.
-    fn in_gap(self, start: Page, end: Page) -> Option<Page> {
-        let (start, end) = (start.max(self.within.start()), end.min(self.within.end()));
-        (end.number().saturating_sub(start.number()) >= self.pages).then_some(start)
-    }
-
-    /// The lowest place in the gaps below the VMAs of a subtree. Passes over subtrees whose widest
-    /// gap is too narrow. Where a wide gap is cut by the bounds the answer may only be known after a
-    /// look at both children, which happens at most once at each bound.
-    fn in_tree<'a>(self, vmas: &'a Vmas, mut tree: &'a Subtree) -> Option<Found> {
-        while tree.widest_gap >= self.pages {
-            let id = tree.top?;
-            let vma = existing(vmas, id);
-            if vma.range.start() > self.within.start() {
-                let found = self
-                    .in_tree(vmas, &vma.node.left)
-                    .or_else(|| self.below(vma).map(|start| (start, Some(id))));
-                if found.is_some() {
-                    return found;
-                }
-            }
-            if vma.range.end() >= self.within.end() {
-                return None;
-            }
-            tree = &vma.node.right;
+/// The lowest VMA above this node that has a gap of so many pages below it.
+fn next_below_gap(vmas: &Vmas, node: &Node, width: u32) -> Option<VmaId> {
+    let mut node = node;
+    loop {
+        if node.right.widest_gap >= width {
+            return lowest_below_gap(vmas, &node.right, width);
         }
-        None
+        loop {
+            let hook = node.hook()?;
+            node = &existing(vmas, hook.node).node;
+            if hook.side == Side::Left {
+                if node.gap_counted() >= width {
+                    return Some(hook.node);
+                }
+                break;
+            }
+        }
     }
+}
 
-    fn below(self, vma: &Vma) -> Option<Page> {
-        let end = vma.range.start();
-        self.in_gap(Page::from_number(end.number() - vma.node.gap), end)
+/// The lowest VMA of a subtree that has a gap of so many pages below it.
+fn lowest_below_gap(vmas: &Vmas, tree: &Subtree, width: u32) -> Option<VmaId> {
+    let mut tree = tree;
+    loop {
+        let id = tree.top?;
+        let node = &existing(vmas, id).node;
+        if node.left.widest_gap >= width {
+            tree = &node.left;
+        } else if node.gap_counted() >= width {
+            return Some(id);
+        } else {
+            tree = &node.right;
+        }
     }
 }

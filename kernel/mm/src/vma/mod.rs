@@ -299,9 +299,8 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
     existing_mut(vmas, id).owned -= upper.owned;
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");
-    let after = existing(vmas, id).after();
-    let before = Some(id);
-    set.insert(vmas, new, Spot { before, after });
+    let spot = set.spot_below(vmas, existing(vmas, id).after());
+    set.insert(vmas, new, spot);
     join_ring(vmas, id, new);
     new
 }
@@ -385,9 +384,10 @@ pub(crate) enum Remains {
     Nothing,
 }
 
-/// Takes `id` out of the ring of its attachment.
+/// Takes `id`, which goes, out of the ring of its attachment.
+#[inline]
 pub(crate) fn leave_ring(vmas: &mut Vmas, id: VmaId) -> Remains {
-    let Some(Ring { before, after }) = existing_mut(vmas, id).ring.take() else {
+    let Some(Ring { before, after }) = existing(vmas, id).ring else {
         return Remains::Nothing;
     };
     if after == id {

@@ -8,9 +8,9 @@
 
 mod tree;
 
-use super::{VmaId, Vmas, existing, existing_mut};
+use super::{Neighbours, Vma, VmaId, Vmas, existing, existing_mut};
 use addr::{Page, PageRange};
-pub(super) use tree::{Node, Subtree};
+pub(super) use tree::{Node, Side, Subtree};
 
 /// An ordered set of VMAs.
 pub(crate) struct VmaSet {
@@ -27,6 +27,8 @@ pub(crate) struct VmaSet {
 pub(crate) struct Spot {
     pub before: Option<VmaId>,
     pub after: Option<VmaId>,
+    /// Where these end and begin.
+    pub neighbours: Neighbours,
 }
 
 impl VmaSet {
@@ -55,39 +57,59 @@ impl VmaSet {
     /// The spot of a VMA of this set.
     pub fn spot_of(vmas: &Vmas, id: VmaId) -> Spot {
         let vma = existing(vmas, id);
+        let (before, after) = (vma.before(), vma.after());
+        let above = after.map(|after| existing(vmas, after).range);
         Spot {
-            before: vma.before(),
-            after: vma.after(),
+            before,
+            after,
+            neighbours: Neighbours::between(vma.end_below(), above),
         }
     }
 
     /// The spot below `after`, or above all.
     pub fn spot_below(&self, vmas: &Vmas, after: Option<VmaId>) -> Spot {
-        let before = match after {
-            Some(after) => existing(vmas, after).before(),
-            None => self.last,
+        let (before, end, above) = match after {
+            Some(after) => {
+                let above = existing(vmas, after);
+                (above.before(), above.end_below(), Some(above.range))
+            }
+            None => (self.last, self.end(vmas), None),
         };
-        Spot { before, after }
+        Spot {
+            before,
+            after,
+            neighbours: Neighbours::between(end, above),
+        }
+    }
+
+    /// The first page behind all VMAs.
+    pub fn end(&self, vmas: &Vmas) -> Page {
+        self.last
+            .map_or(Page::from_number(0), |last| existing(vmas, last).range.end())
     }
 
     /// Puts a VMA in that is in no set and overlaps no other, at the spot where it belongs.
-    pub fn insert(&mut self, vmas: &mut Vmas, id: VmaId, Spot { before, after }: Spot) {
-        self.join(vmas, before, Some(id));
-        self.join(vmas, Some(id), after);
-        tree::insert(vmas, &mut self.tree, id);
+    pub fn insert(&mut self, vmas: &mut Vmas, id: VmaId, spot: Spot) {
+        tree::insert(vmas, &mut self.tree, id, spot);
+        if spot.after.is_none() {
+            self.last = Some(id);
+        }
         self.recent = Some(id);
         self.count += 1;
     }
 
-    /// Takes a VMA of this set out.
-    pub fn remove(&mut self, vmas: &mut Vmas, id: VmaId) {
-        let Spot { before, after } = Self::spot_of(vmas, id);
-        self.join(vmas, before, after);
-        tree::remove(vmas, &mut self.tree, id);
+    /// Takes a VMA of this set out. Answers between what it was.
+    pub fn remove(&mut self, vmas: &mut Vmas, id: VmaId) -> Neighbours {
+        let spot = Self::spot_of(vmas, id);
+        tree::remove(vmas, &mut self.tree, id, spot);
+        if spot.after.is_none() {
+            self.last = spot.before;
+        }
         if self.recent == Some(id) {
-            self.recent = before.or(after);
+            self.recent = spot.before.or(spot.after);
         }
         self.count -= 1;
+        spot.neighbours
     }
 
     /// Notes that what follows will be about a VMA of this set, or one beside it.
@@ -97,30 +119,16 @@ impl VmaSet {
 
     /// Gives a VMA of this set another range, which keeps its place in the order.
     pub fn resize(&mut self, vmas: &mut Vmas, id: VmaId, range: PageRange) {
-        existing_mut(vmas, id).range = range;
-        let Spot { before, after } = Self::spot_of(vmas, id);
-        self.join(vmas, before, Some(id));
-        self.join(vmas, Some(id), after);
-        // Of two neighbours one is below the other in the tree, so the way up from the lower one passes both.
-        let is_above = existing(vmas, id).node.right.top.is_some();
-        let lower = after.filter(|_| is_above).unwrap_or(id);
-        tree::refresh(vmas, &mut self.tree, lower);
-    }
-
-    /// Makes two VMAs neighbours: `None` for what is below and above all.
-    fn join(&mut self, vmas: &mut Vmas, before: Option<VmaId>, after: Option<VmaId>) {
-        let mut end = 0;
-        if let Some(before) = before {
-            let before = existing_mut(vmas, before);
-            before.node.after = after;
-            end = before.range.end().number();
-        }
+        let Spot {
+            after, neighbours, ..
+        } = Self::spot_of(vmas, id);
+        let vma = existing_mut(vmas, id);
+        vma.range = range;
+        vma.node.gap = neighbours.below(range);
+        tree::refresh(vmas, &mut self.tree, id);
         if let Some(after) = after {
-            let after = existing_mut(vmas, after);
-            after.node.before = before;
-            after.node.gap = after.range.start().number().saturating_sub(end);
-        } else {
-            self.last = before;
+            existing_mut(vmas, after).node.gap = neighbours.above(range);
+            tree::refresh(vmas, &mut self.tree, after);
         }
     }
 
@@ -205,6 +213,23 @@ impl VmaSet {
         } else {
             Err("VMAs of a set are counted")
         }
+    }
+}
+
+impl Vma {
+    /// The next lower VMA of its set.
+    pub(crate) fn before(&self) -> Option<VmaId> {
+        self.node.before
+    }
+
+    /// The next higher VMA of its set.
+    pub(crate) fn after(&self) -> Option<VmaId> {
+        self.node.after
+    }
+
+    /// Where the next lower VMA ends.
+    pub(super) fn end_below(&self) -> Page {
+        Page::from_number(self.range.start().number() - self.node.gap)
     }
 }
 

@@ -5,7 +5,6 @@
 //! an extent is touched by others can be told from the two neighbours alone. A linked VMA has no
 //! use for level-3 tables, and shares no slot with another VMA.
 
-use super::{Spot, VmaId, VmaSet, Vmas, existing};
 use addr::{Page, PageRange};
 
 /// What translates a VMA below level 2.
@@ -17,17 +16,6 @@ pub(crate) enum Manner {
     Linked,
     /// Nothing: descriptors of blocks stand in level 2.
     Blocks,
-}
-
-impl Manner {
-    /// log2 of the pages that one table translates, at each level at which the address space has
-    /// tables of its own. The root is charged with the space.
-    fn table_shifts(self) -> &'static [u32] {
-        match self {
-            Self::Paged => &[9, 18, 27],
-            Self::Linked | Self::Blocks => &[18, 27],
-        }
-    }
 }
 
 /// Where the VMAs next to a range end and begin.
@@ -46,23 +34,27 @@ impl Neighbours {
         after: addr::VirtAddr::new(abi::layout::USER_END).page(),
     };
 
-    /// These VMAs.
-    pub fn between(before: Option<PageRange>, after: Option<PageRange>) -> Self {
+    /// One that ends before this page, if it is not 0, and this one, if there is one.
+    pub fn between(end: Page, after: Option<PageRange>) -> Self {
         Self {
-            before: before.map_or(Self::NONE.before, PageRange::end),
+            before: end,
             after: after.map_or(Self::NONE.after, PageRange::start),
         }
     }
 
-    /// Those of a spot.
-    pub fn at(vmas: &Vmas, Spot { before, after }: Spot) -> Self {
-        let range_of = |id| existing(vmas, id).range;
-        Self::between(before.map(range_of), after.map(range_of))
+    /// How many pages are free below `range`.
+    pub fn below(&self, range: PageRange) -> u64 {
+        range.start().number().saturating_sub(self.before.number())
     }
 
-    /// Those of a VMA that is in a set.
-    pub fn of(vmas: &Vmas, id: VmaId) -> Self {
-        Self::at(vmas, VmaSet::spot_of(vmas, id))
+    /// How many are free above it, if there is a higher VMA.
+    pub fn above(&self, range: PageRange) -> u64 {
+        self.after.number().saturating_sub(range.end().number())
+    }
+
+    /// How many are free if `range` goes.
+    pub fn apart(&self) -> u64 {
+        self.after.number() - self.before.number()
     }
 
     /// From the end of the one to the start of the other: what is vacant when `range` goes.
@@ -71,18 +63,22 @@ impl Neighbours {
     }
 }
 
-/// Tables on the way to the pages of `range` that `neighbours` have no use for.
+/// Tables on the way to the pages of `range` that `neighbours` have no use for. A table translates 2^9, 2^18 or 2^27
+/// pages; the root is charged with the space.
 pub(crate) fn tables_needed(range: PageRange, manner: Manner, neighbours: Neighbours) -> u64 {
-    let mut sum = 0;
-    for &shift in manner.table_shifts() {
-        let needed = tables_of_level(shift, range, neighbours);
-        if needed == 0 {
-            // Whoever has a use for the lower tables has one for those above them.
-            break;
-        }
-        sum += needed;
+    let level = |shift| tables_of_level(shift, range, neighbours);
+    // Whoever has a use for the lower tables has one for those above them.
+    let lowest = match manner {
+        Manner::Paged => match level(9) {
+            0 => return 0,
+            lowest => lowest,
+        },
+        Manner::Linked | Manner::Blocks => 0,
+    };
+    match level(18) {
+        0 => lowest,
+        middle => lowest + middle + level(27),
     }
-    sum
 }
 
 fn tables_of_level(shift: u32, range: PageRange, Neighbours { before, after }: Neighbours) -> u64 {

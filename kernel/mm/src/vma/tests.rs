@@ -2,8 +2,8 @@
 
 extern crate std;
 use super::{
-    Attachment, Backing, Manner, Neighbours, Remains, Spot, Vma, VmaId, VmaSet, VmaState, Vmas,
-    after_in_ring, existing, leave_ring, split, tables_needed,
+    Attachment, Backing, Manner, Remains, Spot, Vma, VmaId, VmaSet, VmaState, Vmas, after_in_ring, existing,
+    leave_ring, split, tables_needed,
 };
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
@@ -97,7 +97,7 @@ proptest! {
             prop_assert_eq!(&occupied, &expected);
             match (action, occupied.first()) {
                 (0..=2 | 4, None) => {
-                    charged += tables_needed(wanted, manner, Neighbours::at(&vmas, spot(&set, &vmas, wanted)));
+                    charged += tables_needed(wanted, manner, spot(&set, &vmas, wanted).neighbours);
                     let id = vmas.insert(of_manner(wanted, manner)).expect("room");
                     let spot = spot(&set, &vmas, wanted);
                     set.insert(&mut vmas, id, spot);
@@ -120,7 +120,7 @@ proptest! {
                     set.remove(&mut vmas, id);
                     vmas.remove(id);
                     reference.remove(&old.start().number());
-                    charged -= tables_needed(old, manner, Neighbours::at(&vmas, spot(&set, &vmas, old)));
+                    charged -= tables_needed(old, manner, spot(&set, &vmas, old).neighbours);
                 }
                 _ => {}
             }
@@ -194,6 +194,35 @@ fn a_tree_whose_taller_side_leans_neither_way_is_balanced_again_after_a_removal(
     set.remove(&mut vmas, ids[5]);
     vmas.remove(ids[5]);
     assert_eq!(set.audit(&vmas), Ok(()));
+}
+
+#[test]
+fn a_gap_stays_the_widest_while_more_than_anything_mapped_fits_into_it() {
+    let (mut set, mut vmas) = (VmaSet::EMPTY, pool(16));
+    let top = 1 << 34;
+    put(&mut set, &mut vmas, anonymous(range(top, 1)));
+    for n in 0..8 {
+        put(&mut set, &mut vmas, anonymous(range(n * 4, 1)));
+        assert_eq!(set.audit(&vmas), Ok(()));
+    }
+    let within = range(0, top);
+    let found = |set: &VmaSet, vmas: &Vmas, pages| {
+        let count = PageCount::new(pages).expect("not zero");
+        set.find_gap(vmas, count, within).map(|gap| gap.range)
+    };
+    let most = u64::from(u32::MAX);
+    assert_eq!(found(&set, &vmas, most), Some(range(29, most)));
+    assert_eq!(found(&set, &vmas, 3), Some(range(1, 3)));
+    // Now it counts for what it is.
+    put(
+        &mut set,
+        &mut vmas,
+        anonymous(range(1 << 30, top - (1 << 30) - 5)),
+    );
+    assert_eq!(set.audit(&vmas), Ok(()));
+    assert_eq!(found(&set, &vmas, 1 << 29), Some(range(29, 1 << 29)));
+    assert_eq!(found(&set, &vmas, 1 << 30), None);
+    assert_eq!(found(&set, &vmas, most + 1), None);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The tree of a VMA set: insertion, removal, balance.
 //!
 //! A node keeps what is known about both its subtrees, so bringing it up to date looks at no other
-//! node. Every change goes from its place up to the root.
+//! node. A change goes from its place up to where it makes no difference any more.
 
-use crate::vma::{Vma, VmaId, Vmas, existing, existing_mut};
+use super::Spot;
+use crate::vma::{VmaId, Vmas, existing, existing_mut};
 
 /// A VMA's place in its set.
 #[derive(Clone, Copy)]
@@ -25,20 +26,24 @@ pub(in crate::vma) struct Node {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::vma) struct Subtree {
     pub top: Option<VmaId>,
-    /// Pages of the widest gap below a VMA in it.
-    pub widest_gap: u64,
+    /// Pages of the widest gap below a VMA in it. A wider one than anything that is ever mapped counts as
+    /// [`WIDEST`], so that it goes on being the widest when something is put into it.
+    pub widest_gap: u32,
     height: u32,
 }
 
+/// 16 TiB.
+pub(in crate::vma) const WIDEST: u32 = u32::MAX;
+
 /// One side of a node.
 #[derive(Clone, Copy)]
-struct Hook {
-    node: VmaId,
-    side: Side,
+pub(in crate::vma) struct Hook {
+    pub node: VmaId,
+    pub side: Side,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(in crate::vma) enum Side {
     Left,
     Right,
 }
@@ -62,11 +67,17 @@ impl Node {
         side: Side::Left,
     };
 
-    fn hook(&self) -> Option<Hook> {
+    /// What it hangs from; nothing if it is the root.
+    pub fn hook(&self) -> Option<Hook> {
         self.up.map(|node| Hook {
             node,
             side: self.side,
         })
+    }
+
+    fn hang_from(&mut self, up: Option<Hook>) {
+        self.up = up.map(|hook| hook.node);
+        self.side = up.map_or(Side::Left, |hook| hook.side);
     }
 
     fn on(&self, side: Side) -> &Subtree {
@@ -83,75 +94,117 @@ impl Node {
         }
     }
 
+    /// Answers whether that counts as another one.
+    fn set_gap(&mut self, gap: u64) -> bool {
+        let before = self.gap_counted();
+        self.gap = gap;
+        self.gap_counted() != before
+    }
+
+    /// The hook on this side of the node, which is `id`'s, if nothing hangs there.
+    fn room(&self, id: VmaId, side: Side) -> Option<Hook> {
+        let is_free = self.on(side).top.is_none();
+        is_free.then_some(Hook { node: id, side })
+    }
+
+    /// Pages of the gap below it, as far as they count.
+    pub fn gap_counted(&self) -> u32 {
+        u32::try_from(self.gap).unwrap_or(WIDEST)
+    }
+
     /// The subtree with this node, which is `id`'s, at its top.
     fn as_top(&self, id: VmaId) -> Subtree {
-        let Self { gap, left, right, .. } = self;
+        let Self { left, right, .. } = self;
         Subtree {
             top: Some(id),
-            widest_gap: left.widest_gap.max(right.widest_gap).max(*gap),
+            widest_gap: left.widest_gap.max(right.widest_gap).max(self.gap_counted()),
             height: 1 + left.height.max(right.height),
         }
     }
 }
 
-/// Hangs `new` into the tree, between its neighbours.
-pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId) {
-    let node = &existing(vmas, new).node;
+/// Hangs `new` into the tree at this spot, between its neighbours.
+pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId, spot: Spot) {
+    let Spot {
+        before,
+        after,
+        neighbours,
+    } = spot;
+    let range = existing(vmas, new).range();
     // Of two neighbours one is below the other, so there is room at the lower one.
-    let above = |id, side| {
-        let is_free = existing(vmas, id).node.on(side).top.is_none();
-        is_free.then_some(Hook { node: id, side })
-    };
-    let below_after = node.after.and_then(|after| above(after, Side::Left));
-    let up = below_after.or_else(|| node.before.and_then(|before| above(before, Side::Right)));
+    let mut up = None;
+    if let Some(before) = before {
+        let node = &mut existing_mut(vmas, before).node;
+        node.after = Some(new);
+        up = node.room(before, Side::Right);
+    }
+    let mut changed = None;
+    if let Some(after) = after {
+        let node = &mut existing_mut(vmas, after).node;
+        node.before = Some(new);
+        changed = node.set_gap(neighbours.above(range)).then_some(after);
+        up = node.room(after, Side::Left).or(up);
+    }
+    let node = &mut existing_mut(vmas, new).node;
+    node.before = before;
+    node.after = after;
+    node.gap = neighbours.below(range);
+    node.hang_from(up);
     let tree = node.as_top(new);
-    hang(vmas, tree, up);
     rise(vmas, root, up, tree);
+    refresh_above(vmas, root, up, changed);
 }
 
-/// Takes `old` out of the tree. Its neighbours know each other already.
-pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId) {
+/// Takes the node of `old`, which is at this spot, out of the tree.
+pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId, spot: Spot) {
+    let Spot {
+        before,
+        after,
+        neighbours,
+    } = spot;
     let node = &existing(vmas, old).node;
-    let Node {
-        after, left, right, ..
-    } = *node;
-    let up = node.hook();
-    match (left.top, right.top, after) {
+    let (left, right, up) = (node.left, node.right, node.hook());
+    if let Some(before) = before {
+        existing_mut(vmas, before).node.after = after;
+    }
+    let mut changed = None;
+    if let Some(after) = after {
+        let node = &mut existing_mut(vmas, after).node;
+        node.before = before;
+        changed = node.set_gap(neighbours.apart()).then_some(after);
+    }
+    let (up, tree) = match (left.top, right.top, after) {
         (Some(_), Some(_), Some(after)) => {
             // The next higher one, which has nothing on its left, takes its place.
-            let node = &existing(vmas, after).node;
+            let node = &mut existing_mut(vmas, after).node;
             let (rest, hook) = (node.right, node.hook());
-            let own = Hook {
-                node: after,
-                side: Side::Right,
-            };
-            let hook = hook.filter(|hook| hook.node != old).unwrap_or(own);
-            existing_mut(vmas, after).node.left = left;
-            hang_node(vmas, after, up);
-            hang(
-                vmas,
-                left,
-                Some(Hook {
-                    side: Side::Left,
-                    ..own
-                }),
-            );
-            if hook.node != after {
-                hang(vmas, right, Some(own));
+            let own = |side| Some(Hook { node: after, side });
+            (node.left, node.right) = (left, right);
+            node.hang_from(up);
+            hang(vmas, left, own(Side::Left));
+            let hook = hook.filter(|hook| hook.node != old);
+            if hook.is_some() {
+                hang(vmas, right, own(Side::Right));
             }
-            hang(vmas, rest, Some(hook));
-            rise(vmas, root, Some(hook), rest);
+            // It is still to be told above who is there now.
+            changed = Some(after);
+            (hook.or(own(Side::Right)), rest)
         }
-        (None, Some(next), _) => {
-            // The gap below it is another one now.
-            let tree = existing(vmas, next).node.as_top(next);
-            hang(vmas, tree, up);
-            rise(vmas, root, up, tree);
-        }
-        _ => {
-            hang(vmas, left, up);
-            rise(vmas, root, up, left);
-        }
+        // The gap below it is another one now.
+        (None, Some(next), _) => (up, existing(vmas, next).node.as_top(next)),
+        _ => (up, left),
+    };
+    hang(vmas, tree, up);
+    rise(vmas, root, up, tree);
+    refresh_above(vmas, root, up, changed);
+}
+
+/// Works out anew what is known above the VMA that has `changed`, if any, unless it is where another change began.
+fn refresh_above(vmas: &mut Vmas, root: &mut Subtree, up: Option<Hook>, changed: Option<VmaId>) {
+    if let Some(changed) = changed
+        && up.is_none_or(|hook| hook.node != changed)
+    {
+        refresh(vmas, root, changed);
     }
 }
 
@@ -200,18 +253,20 @@ fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
 }
 
 fn hang_node(vmas: &mut Vmas, id: VmaId, up: Option<Hook>) {
-    let node = &mut existing_mut(vmas, id).node;
-    node.up = up.map(|hook| hook.node);
-    node.side = up.map_or(Side::Left, |hook| hook.side);
+    existing_mut(vmas, id).node.hang_from(up);
 }
 
-/// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings all
-/// above it up to date.
+/// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings up to date
+/// what is above it, as far as that is not as before.
 #[inline(always)] // so that what goes from level to level is in registers
 fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Subtree) {
     while let Some(Hook { node: top, side }) = up {
         let node = &mut existing_mut(vmas, top).node;
-        *node.on_mut(side) = tree;
+        let below = node.on_mut(side);
+        if *below == tree {
+            return;
+        }
+        *below = tree;
         up = node.hook();
         tree = node.as_top(top);
         if node.left.height.abs_diff(node.right.height) > 1 {
@@ -265,17 +320,5 @@ impl Side {
             Self::Left => Self::Right,
             Self::Right => Self::Left,
         }
-    }
-}
-
-impl Vma {
-    /// The next lower VMA of its set.
-    pub(crate) fn before(&self) -> Option<VmaId> {
-        self.node.before
-    }
-
-    /// The next higher VMA of its set.
-    pub(crate) fn after(&self) -> Option<VmaId> {
-        self.node.after
     }
 }
