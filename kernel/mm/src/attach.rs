@@ -10,7 +10,7 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::{Fit, Wish, mappable};
-use crate::region::{RegionId, Unit, Wanted};
+use crate::region::{Region, RegionId, Unit, Wanted};
 use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::Space;
 use crate::subject::Subject;
@@ -55,43 +55,32 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::ENOMEM);
         }
         let (pages, unit) = (region.pages, region.contents.unit());
-        match wish {
+        let fit = match wish {
             Wish::Anywhere | Wish::Near(_) => {
                 let fit = space.fit_slots(&self.vmas, pages).or_else(|| match unit {
                     Unit::Page => space.fit(&self.vmas, pages),
                     Unit::Block => None,
                 });
-                self.attach_in(call, region_id, perms, fit.ok_or(Errno::ENOMEM)?)
+                fit.ok_or(Errno::ENOMEM)?
             }
             Wish::At(start) => {
                 let range = range_from(start, pages, unit)?;
-                let fit = fit_from(space, &self.vmas, range).ok_or(Errno::EINVAL)?;
-                self.attach_in(call, region_id, perms, fit)
+                fit_from(space, &self.vmas, range).ok_or(Errno::EINVAL)?
             }
             Wish::Over(start) => {
                 let range = range_from(start, pages, unit)?;
                 match fit_from(space, &self.vmas, range) {
-                    Some(fit) => self.attach_in(call, region_id, perms, fit),
+                    Some(fit) => fit,
                     None => {
                         let range = place_over(space, &self.vmas, range);
-                        self.attach_over(call, region_id, perms, range)
+                        return self.attach_over(call, region_id, perms, range);
                     }
                 }
             }
-        }
-    }
-
-    /// Attaches where nothing else is.
-    fn attach_in(
-        &mut self,
-        call: &Call<'_>,
-        region: RegionId,
-        perms: Perms,
-        fit: Fit,
-    ) -> Result<Reply, Errno> {
-        let backing = self.backing(region, fit.range)?;
+        };
+        let backing = region.backing(region_id, fit.range);
         self.add_vma(call.space, fit, perms, backing, VmaState::Live)?;
-        self.note_attachment(call, region);
+        self.note_attachment(call, region_id);
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
 
@@ -103,7 +92,11 @@ impl<M: Mmu> MemoryManager<M> {
         perms: Perms,
         range: PageRange,
     ) -> Result<Reply, Errno> {
-        let backing = self.backing(region, range)?;
+        let backing = self
+            .regions
+            .get(region)
+            .ok_or(Errno::EINVAL)?
+            .backing(region, range);
         // What is replaced may be its last attachment, and shall not be taken for that.
         self.count_attachment(region, |attached| attached + 1);
         let vma = Vma::new(range, perms, backing, VmaState::Live);
@@ -123,27 +116,28 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// What is behind an attachment in `range`, and whose tables: whole slots are linked, if the region has
-    /// level-3 tables.
-    pub(crate) fn backing(&self, id: RegionId, range: PageRange) -> Result<Backing, Errno> {
-        let region = self.regions.get(id).ok_or(Errno::EINVAL)?;
-        let attachment = Attachment {
-            region: id,
-            base: range.start(),
-            pages: region.pages.get(),
-        };
-        Ok(match region.contents.unit() {
-            Unit::Block => Backing::Blocks(attachment),
-            Unit::Page if is_whole_slots(range) => Backing::Linked(attachment),
-            Unit::Page => Backing::Paged(attachment),
-        })
-    }
-
     pub(crate) fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {
         let Self { spaces, regions, .. } = self;
         if let (Some(space), Some(region)) = (spaces.get_mut(typed(call.space)), regions.get_mut(region)) {
             space.attachments += 1;
             region.attach(space.identity.pid, call.now);
+        }
+    }
+}
+
+impl Region {
+    /// What is behind an attachment of this region, which is `id`, in `range`, and whose tables: whole slots are
+    /// linked, if it has level-3 tables.
+    pub(crate) fn backing(&self, id: RegionId, range: PageRange) -> Backing {
+        let attachment = Attachment {
+            region: id,
+            base: range.start(),
+            pages: self.pages.get(),
+        };
+        match self.contents.unit() {
+            Unit::Block => Backing::Blocks(attachment),
+            Unit::Page if is_whole_slots(range) => Backing::Linked(attachment),
+            Unit::Page => Backing::Paged(attachment),
         }
     }
 }

@@ -67,11 +67,12 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Takes an index for the identifier, and answers the identifier.
     fn stat_index(&self, call: &mut Call<'_>, id: ShmId) -> Result<Reply, Errno> {
-        let region = self.regions.by_index(id.index()).ok_or(Errno::EINVAL)?;
+        let found = self.regions.by_index(id.index()).ok_or(Errno::EINVAL)?;
+        let region = self.regions.get(found).ok_or(Errno::EINVAL)?;
         if !self.grants(call, region, Wanted::READ)? {
             return Err(Errno::EACCES);
         }
-        self.answer_stat(call, region, self.identifier_of(region))
+        self.answer_stat(call, found, self.identifier_of(found))
     }
 
     /// The same without asking for permission.

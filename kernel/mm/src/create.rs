@@ -48,7 +48,7 @@ impl<M: Mmu> MemoryManager<M> {
         if size > region.bytes {
             return Err(Errno::EINVAL);
         }
-        if !self.grants(call, id, Wanted::by(flags.mode()))? {
+        if !self.grants(call, region, Wanted::by(flags.mode()))? {
             return Err(Errno::EACCES);
         }
         Ok(id)

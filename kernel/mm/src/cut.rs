@@ -20,7 +20,6 @@ pub(crate) struct Cuts {
 }
 
 /// Where a VMA is cut.
-#[derive(Clone, Copy)]
 pub(crate) struct Cut {
     vma: VmaId,
     /// The page of the cut; none if it lies behind the region's end, or where a stack has not grown to,
@@ -36,12 +35,9 @@ impl Cuts {
     /// Those at the ends of `range`. The pages behind a region's end are vacant already, but can be
     /// taken up only after they were unshared.
     pub fn at_ends<H>(space: &Space<H>, vmas: &Vmas, range: PageRange, purpose: Purpose) -> Self {
-        let through = |cut: &Cut| cut.at.is_some();
-        let first = Cut::at(space, vmas, range.start());
-        let last = Cut::at(space, vmas, range.end());
         Self {
-            first: first.filter(|cut| purpose == Purpose::Newcomer || through(cut)),
-            last: last.filter(through),
+            first: Cut::at(space, vmas, range.start(), purpose),
+            last: Cut::at(space, vmas, range.end(), Purpose::Vacancy),
         }
     }
 
@@ -60,28 +56,40 @@ impl Cuts {
         }
     }
 
+    fn is_none(&self) -> bool {
+        self.first.is_none() && self.last.is_none()
+    }
+
     /// How many VMAs there are more when they have been made.
     pub fn new_vmas(&self) -> u32 {
-        let borders =
-            |cut: Option<Cut>| cut.map_or([None; 3], |cut| [cut.slot_ends[0], cut.at, cut.slot_ends[1]]);
-        let ([a, b, c], [d, e, f]) = (borders(self.first), borders(self.last));
+        if self.is_none() {
+            return 0;
+        }
+        let borders = |cut: &Option<Cut>| {
+            cut.as_ref()
+                .map_or([None; 3], |cut| [cut.slot_ends[0], cut.at, cut.slot_ends[1]])
+        };
+        let ([a, b, c], [d, e, f]) = (borders(&self.first), borders(&self.last));
         count_different([a, b, c, d, e, f])
     }
 
     /// How many level-3 tables they take.
     pub fn tables(&self) -> u64 {
-        let slot = |cut: Option<Cut>| cut.and_then(|cut| cut.slot).map(PageRange::start);
-        count_different([slot(self.first), slot(self.last)]).into()
+        if self.is_none() {
+            return 0;
+        }
+        let slot = |cut: &Option<Cut>| cut.as_ref().and_then(|cut| cut.slot).map(PageRange::start);
+        count_different([slot(&self.first), slot(&self.last)]).into()
     }
 
     /// How many VMAs there are more when what lies between the cuts has gone. With both of them in
     /// one VMA there is one more; else one goes for each that is cut. What is left of a slot that is
     /// unshared is a VMA apart from the linked slots beside it.
     pub fn growth(&self) -> u32 {
-        let vma = |cut: Option<Cut>| cut.map(|cut| cut.vma);
-        let is_hole = self.first.is_some() && vma(self.first) == vma(self.last);
-        let is_linked_below = self.first.is_some_and(|cut| cut.slot_ends[0].is_some());
-        let is_linked_above = self.last.is_some_and(|cut| cut.slot_ends[1].is_some());
+        let vma = |cut: &Option<Cut>| cut.as_ref().map(|cut| cut.vma);
+        let is_hole = self.first.is_some() && vma(&self.first) == vma(&self.last);
+        let is_linked_below = self.first.as_ref().is_some_and(|cut| cut.slot_ends[0].is_some());
+        let is_linked_above = self.last.as_ref().is_some_and(|cut| cut.slot_ends[1].is_some());
         u32::from(is_hole) + u32::from(is_linked_below) + u32::from(is_linked_above)
     }
 }
@@ -93,12 +101,17 @@ fn count_different<const MOST: usize>(pages: [Option<Page>; MOST]) -> u32 {
 }
 
 impl Cut {
-    /// The one at `at`, if a live VMA takes up pages on both sides of it.
-    pub fn at<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<Self> {
+    /// The one at `at`, if a live VMA takes up pages on both sides of it, which are not vacant unless something is
+    /// to be put there.
+    pub fn at<H>(space: &Space<H>, vmas: &Vmas, at: Page, purpose: Purpose) -> Option<Self> {
         let id = space.set.containing(vmas, at)?;
         let vma = existing(vmas, id);
         let range = vma.range();
         if range.start() == at || vma.state != VmaState::Live {
+            return None;
+        }
+        let through = Some(at).filter(|&at| vma.content().start() < at && at < vma.content().end());
+        if through.is_none() && purpose == Purpose::Vacancy {
             return None;
         }
         let between_slots = at.number().is_multiple_of(SLOT_PAGES);
@@ -107,7 +120,7 @@ impl Cut {
         let ends = |slot: PageRange| [slot.start(), slot.end()].map(inside);
         Some(Self {
             vma: id,
-            at: Some(at).filter(|&at| vma.content().start() < at && at < vma.content().end()),
+            at: through,
             slot,
             slot_ends: slot.map_or([None; 2], ends),
         })
@@ -115,7 +128,7 @@ impl Cut {
 
     /// Makes it. `tables` has one for the slot.
     pub fn make<M: Mmu>(
-        self,
+        &self,
         mmu: &mut M,
         space: &mut Space<M::Space>,
         vmas: &mut Vmas,

@@ -5,11 +5,11 @@
 
 use crate::identity::Seconds;
 use crate::job::Job;
-use crate::manager::MemoryManager;
+use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::{Region, RegionId, RegionState, RegionTable, Wanted};
-use crate::space::SpaceId;
+use crate::space::{Space, SpaceId};
 use crate::subject::Subject;
 use abi::memory::{RegionCreate, RegionOpen, RegionPublish};
 use abi::shm::ShmKey;
@@ -68,7 +68,11 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// The first step of what `space` has to give back. Short operations are done by it.
+    #[inline]
     pub fn sweep(&mut self, space: SpaceId, now: Seconds) -> Option<Job> {
+        if self.spaces.get(typed(space)).is_none_or(Space::is_swept) {
+            return None;
+        }
         self.step(Job::Sweep(space), now)
     }
 

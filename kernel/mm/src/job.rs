@@ -252,6 +252,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Notes that an attachment is gone from `space`.
+    #[inline]
     fn end_attachment(&mut self, space_id: SpaceId, id: RegionId, now: Seconds) {
         let Self { spaces, regions, .. } = self;
         let (Some(space), Some(region)) = (spaces.get_mut(typed(space_id)), regions.get_mut(id)) else {

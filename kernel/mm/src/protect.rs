@@ -40,7 +40,7 @@ impl<M: Mmu> MemoryManager<M> {
         let clearance = self.plan_change(call.space, range, perms)?;
         self.alive(call.space)?.check_quota(clearance.tables())?;
         let tables = self.frames.promise(clearance.tables())?;
-        self.cut_out(call.space, clearance, tables);
+        self.cut_out(call.space, &clearance, tables);
         let fate = Fate::Permit(perms);
         self.begin_change(call.space, Change { range, fate }, call.now);
         Ok(Reply::after((), self.sweep(call.space, call.now)))

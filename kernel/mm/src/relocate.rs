@@ -33,7 +33,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let range = range_from(to, region.pages, region.contents.unit())?;
         let fit = fit_from(space, &self.vmas, range).ok_or(Errno::EINVAL)?;
-        let backing = self.backing(attachment.region, fit.range)?;
+        let backing = region.backing(attachment.region, fit.range);
         let new = self.add_vma(call.space, fit, most, backing, VmaState::Live)?;
         existing_mut(&mut self.vmas, new).perms = perms;
         self.note_attachment(call, attachment.region);

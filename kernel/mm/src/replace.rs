@@ -34,7 +34,7 @@ impl<M: Mmu> MemoryManager<M> {
         space.check_quota(needed + pages)?;
         let mut tables = self.frames.promise(needed + vma.owned)?;
         let (unshared, owned) = (tables.split(clearance.tables()), tables.split(vma.owned));
-        self.clear(space_id, clearance, unshared, now);
+        self.clear(space_id, &clearance, unshared, now);
         let id = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(space_id)) {
             space.pages.promise.merge(owned);

@@ -209,6 +209,13 @@ impl<H> Space<H> {
         }
     }
 
+    /// Whether nothing is left to be done in it, if it lives.
+    #[inline]
+    pub fn is_swept(&self) -> bool {
+        let is_unchanged = self.change.is_none() && self.leaving.is_none() && self.exceeding.is_none();
+        is_unchanged && self.arriving.is_none() && self.dead.is_none() && self.search_from.is_none()
+    }
+
     /// VMA slots it takes up. Those that are being emptied take theirs until they are gone, and
     /// count against the limit until then.
     pub fn slots(&self) -> u32 {
@@ -239,7 +246,7 @@ impl<H> Space<H> {
         if vma.is_head() {
             self.headless += 1;
         }
-        let region = vma.attachment()?.region;
-        is_all_leaving(vmas, id).then_some(region)
+        let (is_alone, region) = (vma.is_alone(), vma.attachment()?.region);
+        (is_alone || is_all_leaving(vmas, id)).then_some(region)
     }
 }

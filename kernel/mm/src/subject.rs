@@ -6,7 +6,7 @@
 use crate::manager::MemoryManager;
 use crate::message::Call;
 use crate::mmu::Mmu;
-use crate::region::{RegionId, Wanted};
+use crate::region::{Region, RegionId, Wanted};
 use abi::shm::ShmId;
 use abi::{Errno, Rights};
 
@@ -34,7 +34,8 @@ impl<M: Mmu> MemoryManager<M> {
         let (found, granted) = match subject {
             Subject::Named(id) => {
                 let found = self.find_region(id)?;
-                (found, self.grants(call, found, wanted)?)
+                let region = self.regions.get(found).ok_or(Errno::EINVAL)?;
+                (found, self.grants(call, region, wanted)?)
             }
             Subject::Held(held, rights) => (held, wanted.is_within(rights)),
         };
@@ -59,8 +60,8 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Whether a region's mode grants the access to whoever calls.
-    pub(crate) fn grants(&self, call: &Call<'_>, region: RegionId, wanted: Wanted) -> Result<bool, Errno> {
-        let region = self.regions.get(region).ok_or(Errno::EINVAL)?;
+    #[inline]
+    pub(crate) fn grants(&self, call: &Call<'_>, region: &Region, wanted: Wanted) -> Result<bool, Errno> {
         let credential = &self.alive(call.space)?.identity.credential;
         Ok(region.ownership.grants(credential, wanted))
     }

@@ -48,7 +48,7 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::ENOMEM);
         }
         let vma = self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Filling)?;
-        self.cut_out(from, clearance, Promise::none());
+        self.cut_out(from, &clearance, Promise::none());
         self.bequeath(
             from,
             source,

@@ -49,7 +49,7 @@ impl<M: Mmu> MemoryManager<M> {
             .ok_or(Errno::EINVAL)?;
         let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
         let tables = self.frames.promise(clearance.tables())?;
-        self.clear(call.space, clearance, tables, call.now);
+        self.clear(call.space, &clearance, tables, call.now);
         Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
@@ -88,7 +88,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Makes all VMAs of a range leave, after those at its ends have been cut: later, somebody else could have mapped
     /// something across the ends.
-    pub(crate) fn clear(&mut self, space: SpaceId, clearance: Clearance, tables: Promise, now: Seconds) {
+    pub(crate) fn clear(&mut self, space: SpaceId, clearance: &Clearance, tables: Promise, now: Seconds) {
         let (range, fate) = (clearance.range, Fate::Leave);
         self.cut_out(space, clearance, tables);
         self.begin_change(space, Change { range, fate }, now);
@@ -96,20 +96,21 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what
     /// the clearance says.
-    pub(crate) fn cut_out(&mut self, space: SpaceId, clearance: Clearance, mut tables: Promise) {
+    pub(crate) fn cut_out(&mut self, space: SpaceId, clearance: &Clearance, mut tables: Promise) {
         let Self {
             mmu, spaces, vmas, ..
         } = self;
         let Some(space) = spaces.get_mut(typed(space)) else {
             return;
         };
-        let Cuts { first, last } = clearance.cuts;
+        let Cuts { first, last } = &clearance.cuts;
         if let Some(cut) = first {
             cut.make(mmu, space, vmas, &mut tables);
         }
         // The first cut may have changed the VMA that the second one is in.
-        let last = last.and_then(|_| Cut::at(space, vmas, clearance.range.end()));
-        if let Some(cut) = last {
+        if last.is_some()
+            && let Some(cut) = Cut::at(space, vmas, clearance.range.end(), Purpose::Vacancy)
+        {
             cut.make(mmu, space, vmas, &mut tables);
         }
     }

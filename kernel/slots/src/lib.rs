@@ -333,6 +333,7 @@ impl<T> Slots<T> {
             })
     }
 
+    #[inline]
     fn take_free(&mut self) -> Option<u32> {
         if let Some(index) = self.free {
             if let State::Free { next } = self.slots[index as usize].state {

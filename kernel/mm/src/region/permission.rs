@@ -58,6 +58,7 @@ impl Ownership {
     }
 
     /// Whether all that is wanted is granted.
+    #[inline]
     pub fn grants(&self, credential: &Credential, wanted: Wanted) -> bool {
         let digit = if self.is_owner_or_creator(credential) {
             6

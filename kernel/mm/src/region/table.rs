@@ -99,6 +99,7 @@ impl RegionTable {
     ///
     /// # Errors
     /// [`Full`] if no slot is free.
+    #[inline] // so that it is made where it is to be
     pub fn insert(&mut self, region: Region) -> Result<RegionId, Full> {
         let (key, pages, state) = (region.key, region.pages.get(), region.state);
         let id = self.slots.insert(region)?;
@@ -125,27 +126,11 @@ impl RegionTable {
         }
     }
 
-    /// Makes the key find nothing from now on.
-    fn forget_key(&mut self, id: RegionId) {
-        let Some(key) = self.slots.get(id).map(|region| region.key) else {
-            return;
-        };
-        if key != ShmKey::PRIVATE {
-            self.keys.remove(&mut self.slots, id, key);
-        }
-        if let Some(region) = self.slots.get_mut(id) {
-            region.key = ShmKey::PRIVATE;
-        }
-    }
-
     /// Makes the key of a region find nothing, and its identifier only until the last detach.
+    #[inline]
     pub fn retire(&mut self, id: RegionId) {
-        if self
-            .slots
-            .get(id)
-            .is_some_and(|region| region.state == RegionState::Live)
-        {
-            self.forget_key(id);
+        let is_live = |region: &Region| region.state == RegionState::Live;
+        if self.slots.get(id).is_some_and(is_live) {
             self.turn(id, RegionState::Removed);
         }
     }
@@ -157,22 +142,26 @@ impl RegionTable {
 
     /// Makes nothing find a region from now on.
     pub fn forget(&mut self, id: RegionId) {
-        self.forget_key(id);
         self.turn(id, RegionState::Dead);
         if let Some(region) = self.slots.get(id) {
             self.pages -= region.pages.get();
         }
     }
 
-    /// Puts a region that is not dead into another state.
+    /// Puts a region that is not dead into another state, without a key.
+    #[inline]
     fn turn(&mut self, id: RegionId, to: RegionState) {
         let Some(region) = self.slots.get_mut(id) else {
             return;
         };
+        let key = core::mem::replace(&mut region.key, ShmKey::PRIVATE);
         let from = core::mem::replace(&mut region.state, to);
         *self.count_of(from) -= 1;
         if to != RegionState::Dead {
             *self.count_of(to) += 1;
+        }
+        if key != ShmKey::PRIVATE {
+            self.keys.remove(&mut self.slots, id, key);
         }
     }
 

@@ -198,6 +198,11 @@ impl Vma {
             .is_some_and(|attachment| attachment.base == self.range.start())
     }
 
+    /// Whether it is in no ring with other VMAs of its attachment.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.ring.is_none()
+    }
+
     /// Whether the two could be one VMA, `next` above this one.
     #[inline]
     pub(crate) fn continues_in(&self, next: &Self) -> bool {

@@ -24,6 +24,7 @@ pub(in crate::vma) struct Node {
 
 /// What hangs on one side of a node; or the whole tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(align(8))]
 pub(in crate::vma) struct Subtree {
     pub top: Option<VmaId>,
     /// Pages of the widest gap below a VMA in it. A wider one than anything that is ever mapped counts as
@@ -259,15 +260,16 @@ fn hang_node(vmas: &mut Vmas, id: VmaId, up: Option<Hook>) {
 /// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings up to date
 /// what is above it, as far as that is not as before.
 #[inline(always)] // so that what goes from level to level is in registers
-fn rise(vmas: &mut Vmas, root: &mut Subtree, mut up: Option<Hook>, mut tree: Subtree) {
-    while let Some(Hook { node: top, side }) = up {
+fn rise(vmas: &mut Vmas, root: &mut Subtree, up: Option<Hook>, mut tree: Subtree) {
+    let (mut up, mut side) = (up.map(|hook| hook.node), up.map_or(Side::Left, |hook| hook.side));
+    while let Some(top) = up {
         let node = &mut existing_mut(vmas, top).node;
         let below = node.on_mut(side);
         if *below == tree {
             return;
         }
         *below = tree;
-        up = node.hook();
+        (up, side) = (node.up, node.side);
         tree = node.as_top(top);
         if node.left.height.abs_diff(node.right.height) > 1 {
             tree = balance(vmas, top);
