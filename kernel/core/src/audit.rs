@@ -255,10 +255,9 @@ impl<P: Platform> Kernel<P> {
             .iter(&self.threads)
             .filter(|(listed, _)| *listed == id);
         check(times.count() == 1, "a process knows its threads")?;
-        let has_page = process.space.is_some() && !thread.has_ended() && thread.status.is_none();
         check(
-            !has_page || !memory.is_free(thread.page),
-            "a message page stays as long as its thread, or its address space",
+            process.space.is_none() || !memory.is_free(thread.page),
+            "a message page stays as long as its address space",
         )?;
         self.audit_end(id, thread, process)
     }
@@ -458,8 +457,8 @@ impl<P: Platform> Kernel<P> {
             let runs = matches!(thread.state, State::Ready | State::Working(_));
             check(runs, "the running thread waits for nothing")?;
             check(
-                !cpu.needs_slice(thread.priority) || cpu.alerted || cpu.chooses,
-                "who runs while others as important wait does so on a time slice, or is told",
+                !cpu.needs_slice() || cpu.alerted || cpu.chooses,
+                "who runs while others wait does so on a time slice, or is told",
             )?;
         }
         let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);

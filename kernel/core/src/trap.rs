@@ -62,20 +62,22 @@ impl<P: Platform> Kernel<P> {
         tag: u64,
         words: &Words6,
     ) -> Result<(), IpcError> {
-        let handle = u32::try_from(handle)
-            .map(Handle::from_raw)
-            .map_err(|_| IpcError::BadHandle)?;
+        // A yield looks at no other register.
+        let handle = || match u32::try_from(handle) {
+            Ok(handle) => Ok(Handle::from_raw(handle)),
+            Err(_) => Err(IpcError::BadHandle),
+        };
         match operation {
             Operation::Yield => {
                 self.yield_cpu(thread);
                 Ok(())
             }
-            Operation::Call => self.call(thread, handle, Message::decode(tag, words)?),
-            Operation::Receive => self.receive(thread, handle),
-            Operation::ReplyReceive => self.reply_receive(thread, handle, Message::decode(tag, words)?),
-            Operation::Send => self.send_without_answer(thread, handle, Message::decode(tag, words)?),
-            Operation::Reply => self.reply(thread, handle, Message::decode(tag, words)?),
-            Operation::Signal => self.signal(thread, handle, tag),
+            Operation::Call => self.call(thread, handle()?, Message::decode(tag, words)?),
+            Operation::Receive => self.receive(thread, handle()?),
+            Operation::ReplyReceive => self.reply_receive(thread, handle()?, Message::decode(tag, words)?),
+            Operation::Send => self.send_without_answer(thread, handle()?, Message::decode(tag, words)?),
+            Operation::Reply => self.reply(thread, handle()?, Message::decode(tag, words)?),
+            Operation::Signal => self.signal(thread, handle()?, tag),
         }
     }
 

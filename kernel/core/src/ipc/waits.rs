@@ -9,7 +9,6 @@ use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::Platform;
-use crate::sched::{NEVER, Turn};
 use crate::thread::{State, ThreadId};
 use abi::{Handle, Label, Operation, Rights};
 use slots::Id;
@@ -71,6 +70,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         let rest = cpu.rest_of_slice(&self.platform);
         from.rest_of_slice = rest;
+        let receivers_rest = to.rest_of_slice.take();
         let endpoint = self.endpoints.get_mut(id)?;
         endpoint.signals_came_last = true;
         let behind = endpoint.receivers.take_first(to);
@@ -80,13 +80,12 @@ impl<P: Platform> Kernel<P> {
             .registers_at(place)
             .set_answer(0, Message::signals(&signals), 0);
         let goes_on = cpu.switch(from, (receiver, to, place), &mut self.platform);
-        // Nobody who waits is as important.
-        (cpu.slice_end, cpu.chooses) = (NEVER, false);
         cpu.wait_again(&mut self.threads, current, rest);
         self.done_directly(current);
         if let Some(behind) = behind {
             self.thread(behind).comes_first();
         }
+        self.begin_turn(receivers_rest);
         self.share();
         Some(goes_on)
     }
@@ -107,13 +106,14 @@ impl<P: Platform> Kernel<P> {
         if thread.caller.is_some() || thread.priority != thread.own_priority {
             return None;
         }
-        let (goes_on, turn) = self.go_to_next(server)?;
-        self.begin_turn(turn);
+        let (goes_on, rest) = self.go_to_next(server)?;
+        self.begin_turn(rest);
         let endpoint = self.endpoints.get_mut(id)?;
         endpoint.server = Some(server);
         endpoint.receivers.push(&mut self.threads, server);
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
+        self.share();
         Some(goes_on)
     }
 
@@ -124,19 +124,19 @@ impl<P: Platform> Kernel<P> {
         if !self.cpus.this().ready.rivals(priority) {
             return None;
         }
-        let (goes_on, turn) = self.go_to_next(thread)?;
+        let (goes_on, rest) = self.go_to_next(thread)?;
         self.done_directly(thread);
         let cpu = self.cpus.this();
         cpu.ready.push(&mut self.threads, thread);
-        self.begin_turn(turn);
+        self.begin_turn(rest);
         self.share();
         Some(goes_on)
     }
 
-    /// Lets the first who waits for this CPU take the place of `current`, which does not go on, and whose turn
-    /// [begins](Self::begin_turn) then. `None`, and nothing has happened, if there is any choice, or work to be done.
+    /// Lets the first who waits for this CPU take the place of `current`, which does not go on. Its turn is to
+    /// [begin](Self::begin_turn), with this rest of a time slice. `None`, and nothing has happened, if there is any choice, or work to be done.
     #[inline(always)]
-    fn go_to_next(&mut self, current: ThreadId) -> Option<(Direct<P::Place>, Turn)> {
+    fn go_to_next(&mut self, current: ThreadId) -> Option<(Direct<P::Place>, Option<u64>)> {
         let (here, cpu) = (self.cpus.here, self.cpus.this_one());
         let next = cpu.ready.first()?;
         if self.is_anybody_wanted_here(cpu.ready.most()) {
@@ -148,13 +148,13 @@ impl<P: Platform> Kernel<P> {
         }
         let cpu = self.cpus.this();
         let behind = cpu.ready.take_first(to);
-        let turn = Turn::of(to);
+        let rest = to.rest_of_slice.take();
         let place = self.platform.place(next.index());
         let goes_on = cpu.switch(from, (next, to, place), &mut self.platform);
         if let Some(behind) = behind {
             self.thread(behind).comes_first();
         }
-        Some((goes_on, turn))
+        Some((goes_on, rest))
     }
 
     /// The place of `thread`, which is told that it is done.

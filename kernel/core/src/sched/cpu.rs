@@ -60,8 +60,8 @@ pub struct Cpu {
     pub(crate) active: Option<SpaceId>,
     /// Threads that are ready and have this home.
     pub(crate) ready: ReadyQueue,
-    /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody as
-    /// important waits for this CPU.
+    /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody
+    /// waits for this CPU.
     pub(crate) slice_end: u64,
     /// Threads that have this home and wait until some time.
     pub(crate) deadlines: Heap<ByDeadline>,
@@ -120,9 +120,10 @@ impl Cpu {
         }
     }
 
-    /// Whether the thread that runs, which is this important, would keep others from their turn.
-    pub(crate) fn needs_slice(&self, priority: Priority) -> bool {
-        self.slice_end == NEVER && self.ready.rivals(priority)
+    /// Whether the thread that runs would keep others from their turn. Of those who are less important as well: it may
+    /// be on the time slice of one of them, for whom it works.
+    pub(crate) fn needs_slice(&self) -> bool {
+        self.slice_end == NEVER && !self.ready.is_empty()
     }
 
     /// Whether it has nothing to do.

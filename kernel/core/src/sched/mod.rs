@@ -15,7 +15,7 @@ pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
 #[cfg(test)]
 pub(crate) use time::ByDeadline;
-pub(crate) use time::{NEVER, Turn};
+pub(crate) use time::NEVER;
 
 use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};
@@ -186,9 +186,8 @@ impl<P: Platform> Kernel<P> {
         } else if is_next && self.cpus[home].lets_go(thread) {
             self.fetch(thread);
         } else {
-            return self.make_ready(thread);
+            self.make_ready(thread);
         }
-        self.limit_slice(priority);
     }
 
     /// `thread` runs on `cpu` from now on, or waits for it: that one alone uses it while CPUs [share](crate::here) the
@@ -255,12 +254,12 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Somebody waits for `cpu` from now on: it looks around if nobody runs there, or somebody less important, or
-    /// somebody as important who is not going to stop by himself.
+    /// somebody who is not going to stop by himself.
     fn notice(&mut self, id: CpuId) {
         let current = self.current_priority(id);
         let cpu = &mut self.cpus[id];
         let is_outranked = cpu.ready.outranks(current);
-        let needs_slice = current.is_some_and(|current| cpu.needs_slice(current));
+        let needs_slice = cpu.needs_slice();
         if id != self.cpus.here {
             if is_outranked || needs_slice {
                 self.alert(id);
@@ -319,7 +318,7 @@ impl<P: Platform> Kernel<P> {
             self.make_way(current);
             return self.pick_next();
         }
-        self.limit_slice(priority);
+        self.limit_slice();
         Some(current)
     }
 
@@ -332,21 +331,20 @@ impl<P: Platform> Kernel<P> {
         self.thread(current).rest_of_slice = rest;
     }
 
-    /// A slice begins if none runs, and somebody waits for this CPU who takes turns with the current thread, which is
-    /// this important.
-    fn limit_slice(&mut self, priority: Priority) {
-        if self.cpu().needs_slice(priority) {
+    /// A slice begins if somebody waits for this CPU and none runs.
+    fn limit_slice(&mut self) {
+        if self.cpu().needs_slice() {
             self.start_slice(None);
         }
     }
 
-    /// A thread has come from those that wait for this CPU, and is the current one.
+    /// The current thread is one that has waited until now, with this `rest` of an earlier slice.
     #[inline]
-    pub(crate) fn begin_turn(&mut self, turn: Turn) {
+    pub(crate) fn begin_turn(&mut self, rest: Option<u64>) {
         let cpu = self.cpu();
         (cpu.slice_end, cpu.chooses) = (NEVER, false);
-        if cpu.needs_slice(turn.priority) {
-            self.start_slice(turn.rest);
+        if cpu.needs_slice() {
+            self.start_slice(rest);
         }
     }
 
@@ -371,8 +369,8 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         (cpu.current, cpu.slice_end, cpu.chooses) = (next, NEVER, false);
         if let Some(thread) = next {
-            let turn = Turn::of(self.thread(thread));
-            self.begin_turn(turn);
+            let rest = self.thread(thread).rest_of_slice.take();
+            self.begin_turn(rest);
         }
         next
     }

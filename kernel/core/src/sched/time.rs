@@ -2,7 +2,7 @@
 //!
 //! The timer of a CPU is set to what comes first, the end of the slice or a deadline, or to something earlier:
 //! what is put off, or not waited for any more, does not set it anew, so at worst it comes once in vain. While
-//! nobody as important wants the CPU no slice runs, and while nobody waits for a time either, no timer.
+//! nobody else wants the CPU no slice runs, and while nobody waits for a time either, no timer.
 
 use crate::heap::{Kind, Place};
 use crate::kernel::Kernel;
@@ -10,7 +10,6 @@ use crate::platform::Platform;
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
 use abi::IpcError;
-use abi::process::Priority;
 
 /// In place of a time that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -32,25 +31,6 @@ impl Kind for ByDeadline {
 
     fn place_mut(thread: &mut Thread) -> &mut Place {
         &mut thread.deadline
-    }
-}
-
-/// What a time slice depends on that begins.
-#[derive(Clone, Copy)]
-pub(crate) struct Turn {
-    pub priority: Priority,
-    /// What is left of an earlier one.
-    pub rest: Option<u64>,
-}
-
-impl Turn {
-    /// The one of `thread`, which comes from those that wait.
-    #[inline]
-    pub fn of(thread: &mut Thread) -> Self {
-        Self {
-            priority: thread.priority,
-            rest: thread.rest_of_slice.take(),
-        }
     }
 }
 
@@ -124,7 +104,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
-    /// that are as important want it, too.
+    /// want it, too.
     pub(super) fn start_slice(&mut self, rest: Option<u64>) {
         let whole = || u64::from(self.facts.clock.frequency().hertz()) / SLICES_PER_SECOND;
         let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);

@@ -244,6 +244,13 @@ fn served_directly(world: &mut World, what: impl FnOnce(&mut World)) -> usize {
 }
 
 #[test]
+fn a_yield_looks_at_no_register_but_the_one_that_says_so() {
+    let mut world = world();
+    world.trap(Operation::Yield as u64, u64::MAX, u64::MAX, [u64::MAX; 6]);
+    assert_eq!((world.running, world.back().outcome), (Some(INIT), None));
+}
+
+#[test]
 fn words_between_threads_that_wait_for_each_other_are_served_directly_if_the_way_is_short() {
     let (mut world, endpoint, _) = server_and_client();
     world.until(INIT);

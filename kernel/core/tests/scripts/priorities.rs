@@ -194,21 +194,6 @@ fn who_signals_somebody_more_important_keeps_the_rest_of_the_time_slice() {
 }
 
 #[test]
-fn who_is_more_important_than_all_that_wait_has_no_time_slice_until_that_changes() {
-    let mut scene = Scene::new();
-    let [high, low] = [HIGH, LOW].map(|priority| scene.child(priority));
-    assert_eq!(scene.init_is_least(), high);
-    assert_eq!(scene.pass(SLICE), high);
-    assert_eq!(scene.world.kernel.platform.cpu().timer, None);
-    let (priority, highest) = (Priority(LOW), Priority::MOST);
-    scene
-        .world
-        .send(Handle::SELF, SetPriority { priority, highest }, &[], &[]);
-    assert_eq!(scene.running(), high);
-    assert_eq!(scene.pass(SLICE), low);
-}
-
-#[test]
 fn who_wakes_takes_the_place_of_somebody_less_important_at_once() {
     let mut scene = Scene::new();
     let [low, high] = [LOW, HIGH].map(|priority| scene.child(priority));
