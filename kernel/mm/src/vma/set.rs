@@ -207,6 +207,9 @@ impl VmaSet {
             (before, end) = (Some(id), vma.range.end());
             count += 1;
         }
+        if !tree::is_whole(vmas, &self.tree) {
+            return Err("the top of a VMA tree hangs from nothing");
+        }
         let nodes = tree::audit(vmas, &self.tree)?;
         if count == self.count && nodes == self.count && before == self.last {
             Ok(())

@@ -9,6 +9,8 @@ fn the_audit_of_a_set_notices_what_is_wrong() {
     const GAPS: &str = "VMAs do not overlap, and know how far they are apart";
     const NEIGHBOURS: &str = "VMAs are neighbours in the order they have in their tree";
     const COUNT: &str = "VMAs of a set are counted";
+    const HOOK: &str = "what hangs from a node knows that";
+    const TOP: &str = "the top of a VMA tree hangs from nothing";
     for (mistake, sentence) in [
         (
             (|_, vmas, [_, second, _]| existing_mut(vmas, second).node.gap += 1)
@@ -18,6 +20,17 @@ fn the_audit_of_a_set_notices_what_is_wrong() {
         (
             |_, vmas, [_, second, _]| existing_mut(vmas, second).node.before = None,
             NEIGHBOURS,
+        ),
+        (
+            |_, vmas, [first, ..]| existing_mut(vmas, first).node.up = None,
+            HOOK,
+        ),
+        (
+            |_, vmas, [first, second, _]| {
+                let hook = existing_mut(vmas, first).node.up;
+                existing_mut(vmas, second).node.up = hook;
+            },
+            TOP,
         ),
         (|set, _, _| set.count += 1, COUNT),
         (|set, _, _| set.count -= 1, COUNT),

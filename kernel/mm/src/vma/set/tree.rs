@@ -18,7 +18,7 @@ pub(in crate::vma) struct Node {
     pub left: Subtree,
     pub right: Subtree,
     /// What it hangs from, and on which side of that.
-    up: Option<VmaId>,
+    pub up: Option<VmaId>,
     side: Side,
 }
 
@@ -227,11 +227,9 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
     };
     let node = &existing(vmas, top).node;
     for side in [Side::Left, Side::Right] {
-        let hook = node
-            .on(side)
-            .top
-            .and_then(|below| existing(vmas, below).node.hook());
-        if hook.is_some_and(|hook| (hook.node, hook.side) != (top, side)) {
+        let below = node.on(side).top;
+        let hook = below.map(|below| existing(vmas, below).node.hook());
+        if hook.is_some_and(|hook| hook.map(|hook| (hook.node, hook.side)) != Some((top, side))) {
             return Err("what hangs from a node knows that");
         }
     }
@@ -244,6 +242,12 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
     } else {
         Err("a VMA tree knows heights and gaps")
     }
+}
+
+/// Whether the top of a whole tree hangs from nothing. For checks.
+pub(super) fn is_whole(vmas: &Vmas, tree: &Subtree) -> bool {
+    tree.top
+        .is_none_or(|top| existing(vmas, top).node.hook().is_none())
 }
 
 /// Tells the top of `tree` what it hangs from.
