@@ -67,7 +67,7 @@ def all_processes():
         if kernel is None:
             return []
         threads = dict(used(memory, kernel["threads"]))
-        kept = kernel["platform"]["kept"]["pointer"]
+        kept = kernel["platform"]["threads"]["kept"]["pointer"]
         return [read(memory, entry, threads, kept) for _, entry in used(memory, kernel["processes"])]
 
 
@@ -96,14 +96,16 @@ def find_kernel(memory):
         raise gdb.GdbError(NO_KERNEL)
     if not translation_is_on():
         return None
-    place = symbol.value()["mutex"]["inner"]["data"]["value"].address
+    place = symbol.value()["whole"]["value"].address
     pointer = memory.word(int(place))  # None is a null pointer
     return memory.value(pointer, gdb.lookup_type(KERNEL_TYPE)) if pointer else None
 
 
 def used(memory, pool):
     """What is in the slots of a pool that are used, each with its index."""
-    first = pool["slots"]["data_ptr"]
+    row = pool["slots"]  # a tuple in a tuple
+    first = row[row.type.fields()[0]]
+    first = first[first.type.fields()[0]]["pointer"]["data_ptr"]
     kind = first.type.target()
     for index in range(int(pool["fresh"])):
         state = memory.value(int(first) + index * kind.sizeof, kind)["state"]
