@@ -1,6 +1,6 @@
 //! Words that programs of nonsense put where they may hurt.
 
-use abi::layout::{AREA_END, AREA_START, MESSAGE_PAGES, PROGRAM_BASE, STACK_TOP, USER_END};
+use abi::layout::{AREA_END, AREA_START, MESSAGE_PAGES, PROGRAM_BASE, STACK_TOP, USER_END, USER_START};
 
 /// Words at which something begins, ends or wraps, and small ones, which are flags, keys and sizes.
 pub const EDGES: &[u64] = &[
@@ -34,6 +34,9 @@ pub const EDGES: &[u64] = &[
     AREA_END,
     STACK_TOP - 4096,
     MESSAGE_PAGES,
+    USER_START - 4096,
+    USER_START,
+    PROGRAM_BASE - 4096,
     USER_END - 4096,
     USER_END,
     0x7fff_ffff,

@@ -1,7 +1,7 @@
 //! Acts against memory: the kernel's, other processes', and what W^X protects.
 
 use abi::Errno;
-use abi::layout::{MESSAGE_PAGES, PAGE_BYTES};
+use abi::layout::{MESSAGE_PAGES, PAGE_BYTES, USER_START};
 use abi::memory::Protection;
 use abi::process::{End, FaultKind};
 use abi::shm::{AttachFlags, Mode, ShmKey};
@@ -99,6 +99,12 @@ pub fn take_message_page() -> Outcome {
     )?;
     let around = sys::memory::unmap(MESSAGE_PAGES - PAGE_BYTES, 3 * PAGE_BYTES);
     refused("unmapping around it", around.map(|()| 0))?;
+    let border = sys::memory::unmap(USER_START - PAGE_BYTES, 2 * PAGE_BYTES);
+    refused("unmapping the last of its kind from above", border.map(|()| 0))?;
+    refused(
+        "mapping over that",
+        sys::memory::map(USER_START - PAGE_BYTES, PAGE_BYTES, protection),
+    )?;
 
     let segment = Shm::create(ShmKey::PRIVATE, PAGE_BYTES, Mode::from_bits(0o600))?;
     let replaced = sys::memory::shm_attach(segment.id(), MESSAGE_PAGES, AttachFlags::REMAP);
