@@ -174,12 +174,8 @@ fn mappings_that_are_being_emptied_count_against_the_limit_until_they_are_gone()
     world.map_anywhere(p, PAGE);
 }
 
-#[test]
-fn an_attachment_does_not_replace_a_part_of_what_is_moving_in() {
-    let mut world = World::new();
-    let (parent, child) = (world.process(), world.process());
-    fill(&mut world, parent, AT, 300);
-    let id = world.segment(child, 10 * PAGE);
+/// Begins to move the 300 pages at [`AT`] of `parent` to the same place of `child`.
+fn begin_move(world: &mut World, parent: SpaceId, child: SpaceId) -> Option<Job> {
     let request = Move {
         source: AT,
         length: 300 * PAGE,
@@ -188,6 +184,16 @@ fn an_attachment_does_not_replace_a_part_of_what_is_moving_in() {
     };
     let (answer, job) = world.begin(child, MemoryRequest::Move(request), &[], Some(parent));
     assert!(answer.is_ok() && job.is_some());
+    job
+}
+
+#[test]
+fn an_attachment_does_not_replace_a_part_of_what_is_moving_in() {
+    let mut world = World::new();
+    let (parent, child) = (world.process(), world.process());
+    fill(&mut world, parent, AT, 300);
+    let id = world.segment(child, 10 * PAGE);
+    let job = begin_move(&mut world, parent, child);
     let before = world.mm.frame_counts();
     for page in [-5, 100, 295] {
         let address = AT.strict_add_signed(page * PAGE as i64);
@@ -214,14 +220,7 @@ fn all_of_what_is_moving_in_or_what_lies_beside_it_can_be_replaced() {
         let (parent, child) = (world.process(), world.process());
         fill(&mut world, parent, AT, 300);
         let address = AT.strict_add_signed(first * PAGE as i64);
-        let request = Move {
-            source: AT,
-            length: 300 * PAGE,
-            destination: AT,
-            protection: WRITE,
-        };
-        let (answer, job) = world.begin(child, MemoryRequest::Move(request), &[], Some(parent));
-        assert!(answer.is_ok() && job.is_some());
+        let job = begin_move(&mut world, parent, child);
         let id = world.segment(child, pages * PAGE);
         assert_eq!(world.attach(child, id, address, AttachFlags::REMAP), Ok(address));
         world.finish(job);
