@@ -5,16 +5,18 @@
 //! outlived its object finds nothing instead of somebody else's object.
 //!
 //! Whoever has a pool has all of it. While nobody has, its objects can be used one by one, each by its owner
-//! ([`mine`]): that is what the unsafe code of this crate is for, and all of it is there and in [`row`].
+//! ([`mine`]): that is what the unsafe code of this crate is for, and all of it is there, in [`row`] and in
+//! `slot`.
 #![no_std]
 
 pub mod mine;
 pub mod row;
+mod slot;
 pub mod trie;
 
-use mine::Owned;
 pub use mine::{Common, Mine, Owner, Taken, Turns};
 pub use row::{Parts, Row};
+pub use slot::Slot;
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -42,24 +44,31 @@ impl<T> Id<T> {
 
     /// Rebuilds an identifier that was taken apart; a wrong one finds nothing.
     pub const fn from_parts(index: u32, generation: u32) -> Self {
+        Self::new(index, Generation::from_number(generation))
+    }
+
+    const fn new(index: u32, generation: Generation) -> Self {
         Self {
             index,
-            generation: Generation::from_number(generation),
+            generation,
             pool: PhantomData,
         }
     }
 }
 
-/// How often a place was given out before, and 1. After 2^32 - 1 times it starts over.
+/// How often a place was given out before, and 1. After 2^31 - 1 times it starts over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Generation(NonZeroU32);
 
 impl Generation {
     const FIRST: Self = Self(NonZeroU32::MIN);
 
+    /// The bits that it consists of.
+    const ALL: u32 = u32::MAX >> 1;
+
     /// The highest number is no generation's; it counts as the first.
     const fn from_number(number: u32) -> Self {
-        match NonZeroU32::new(number.wrapping_add(1)) {
+        match NonZeroU32::new(number.wrapping_add(1) & Self::ALL) {
             Some(count) => Self(count),
             None => Self::FIRST,
         }
@@ -90,65 +99,6 @@ impl<T> Eq for Id<T> {}
 impl<T> fmt::Debug for Id<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}.{}", self.index(), self.generation())
-    }
-}
-
-/// Room for one object.
-pub struct Slot<T> {
-    generation: Generation,
-    /// Whose what is in it is.
-    owned: Owned,
-    state: State<T>,
-}
-
-enum State<T> {
-    Free { next: Option<u32> },
-    Used(T),
-}
-
-impl<T> Slot<T> {
-    /// An empty slot, what providers of memory fill their slices with. It is made where it is to be, which writes a few
-    /// bytes.
-    #[inline]
-    pub const fn empty() -> Self {
-        Self {
-            generation: Generation::FIRST,
-            owned: Owned::by_nobody(),
-            state: State::Free { next: None },
-        }
-    }
-}
-
-impl<T> Slot<T> {
-    /// What names what is in it, at place `index`.
-    const fn id(&self, index: u32) -> Id<T> {
-        Id {
-            index,
-            generation: self.generation,
-            pool: PhantomData,
-        }
-    }
-
-    /// What is in it, unless that is not what `id` named.
-    #[inline]
-    fn named_by(&mut self, id: Id<T>) -> Option<&mut T> {
-        match &mut self.state {
-            State::Used(value) if self.generation == id.generation => Some(value),
-            _ => None,
-        }
-    }
-}
-
-/// What `id` names, if it is there.
-#[inline]
-fn find<T>(slots: &[Slot<T>], id: Id<T>) -> Option<&T> {
-    match slots.get(id.index() as usize) {
-        Some(Slot {
-            generation,
-            state: State::Used(value),
-            ..
-        }) if *generation == id.generation => Some(value),
-        _ => None,
     }
 }
 
@@ -254,50 +204,42 @@ impl<T> Slots<T> {
             return Err(Full);
         }
         let index = self.take_free().ok_or(Full)?;
-        let slot = &mut self.slots[index as usize];
-        slot.state = State::Used(value);
         self.used += 1;
-        Ok(slot.id(index))
+        Ok(self.slots[index as usize].fill(index, value))
     }
 
     /// Takes an object out; its identifier is stale from now on.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
         let next = self.free;
-        match core::mem::replace(self.vacate(id)?, State::Free { next }) {
-            State::Used(value) => Some(value),
-            State::Free { .. } => None,
-        }
+        self.vacate(id)?.empty_out(next)
     }
 
     /// The same for what nobody wants to see any more: it ends where it is, however large it is.
     pub fn discard(&mut self, id: Id<T>) {
         let next = self.free;
-        if let Some(state) = self.vacate(id) {
-            *state = State::Free { next };
+        if let Some(slot) = self.vacate(id) {
+            slot.clear(next);
         }
     }
 
-    /// Counts an object as gone. Its place is to be filled with what leads to the place that was free before.
-    fn vacate(&mut self, id: Id<T>) -> Option<&mut State<T>> {
+    /// Counts an object as gone. Its slot is to be emptied, and to lead to the one that was free before.
+    fn vacate(&mut self, id: Id<T>) -> Option<&mut Slot<T>> {
         self.get(id)?;
-        let slot = &mut self.slots[id.index() as usize];
-        slot.generation = slot.generation.next();
-        slot.owned.set(Owner::NOBODY);
         self.free = Some(id.index());
         self.used -= 1;
-        Some(&mut slot.state)
+        self.slots.get_mut(id.index() as usize)
     }
 
     /// The object, unless `id` is stale.
     #[inline]
     pub fn get(&self, id: Id<T>) -> Option<&T> {
-        find(&self.slots, id)
+        self.slots.get(id.index() as usize)?.named_by(id)
     }
 
     /// The object for change, unless `id` is stale.
     #[inline]
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
-        self.slots.get_mut(id.index() as usize)?.named_by(id)
+        self.slots.get_mut(id.index() as usize)?.named_by_mut(id)
     }
 
     /// Two objects for change, unless one of the identifiers is stale or they are the same.
@@ -305,20 +247,12 @@ impl<T> Slots<T> {
     pub fn pair_mut(&mut self, one: Id<T>, other: Id<T>) -> Option<(&mut T, &mut T)> {
         let places = [one.index() as usize, other.index() as usize];
         let [first, second] = self.slots.get_disjoint_mut(places).ok()?;
-        Some((first.named_by(one)?, second.named_by(other)?))
+        Some((first.named_by_mut(one)?, second.named_by_mut(other)?))
     }
 
     /// The identifier of the object at place `index`, if one is there.
     pub fn id_at(&self, index: u32) -> Option<Id<T>> {
-        match self.slots.get(index as usize) {
-            Some(
-                slot @ Slot {
-                    state: State::Used(_),
-                    ..
-                },
-            ) => Some(slot.id(index)),
-            _ => None,
-        }
+        self.slots.get(index as usize)?.at(index).map(|(id, _)| id)
     }
 
     /// All objects, by place.
@@ -327,18 +261,13 @@ impl<T> Slots<T> {
             .iter()
             .take(self.fresh as usize)
             .zip(0u32..)
-            .filter_map(|(slot, index)| match &slot.state {
-                State::Used(value) => Some((slot.id(index), value)),
-                State::Free { .. } => None,
-            })
+            .filter_map(|(slot, index)| slot.at(index))
     }
 
     #[inline]
     fn take_free(&mut self) -> Option<u32> {
         if let Some(index) = self.free {
-            if let State::Free { next } = self.slots[index as usize].state {
-                self.free = next;
-            }
+            self.free = self.slots[index as usize].emptied_before();
             return Some(index);
         }
         if self.fresh == self.capacity() {
@@ -352,7 +281,7 @@ impl<T> Slots<T> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Full, Id, Slot, Slots};
+    use super::{Full, Id, Owner, Slot, Slots};
     use std::vec::Vec;
 
     fn pool(size: usize) -> Slots<u32> {
@@ -370,6 +299,21 @@ mod tests {
         assert_eq!(pool.get(first), None);
         assert_eq!(pool.remove(first), None);
         assert_eq!(pool.get(second), Some(&8));
+    }
+
+    #[test]
+    fn who_guesses_the_next_identifier_of_a_place_finds_nothing_before_that_is_given_out() {
+        let mut pool = pool(1);
+        let guesses = [0, 1].map(|generation| Id::from_parts(0, generation));
+        for guess in guesses {
+            assert_eq!(pool.get(guess), None);
+            assert_eq!(pool.get_mut(guess), None);
+            assert_eq!(pool.mine(Owner::NOBODY).get_mut(guess), None);
+            assert_eq!(pool.common().get(guess), None);
+            assert!(pool.turns(Owner::new(1)).take(guess).is_none());
+            assert_eq!(pool.insert(7), Ok(guess));
+            assert_eq!(pool.remove(guess), Some(7));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! ([`Turns`]). Or all are looked at by everybody and changed by nobody ([`Common`]).
 
 use crate::row::Parts;
-use crate::{Id, Slot, Slots, State, find};
+use crate::{Id, Slot, Slots};
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
@@ -89,7 +89,7 @@ impl<T> Mine<'_, T> {
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         let slot = self.own(id)?;
         // SAFETY: What is in it is this owner's, and `self` is borrowed.
-        unsafe { named(slot, id) }
+        unsafe { Slot::used_by(slot, id) }
     }
 
     /// Two objects for change, unless they are the same, or one is none that [`Self::get_mut`] would find.
@@ -100,9 +100,9 @@ impl<T> Mine<'_, T> {
         }
         let (first, second) = (self.own(one)?, self.own(other)?);
         // SAFETY: As above, and it is not the next slot.
-        let first = unsafe { named(first, one) }?;
+        let first = unsafe { Slot::used_by(first, one) }?;
         // SAFETY: As above.
-        let second = unsafe { named(second, other) }?;
+        let second = unsafe { Slot::used_by(second, other) }?;
         Some((first, second))
     }
 
@@ -146,7 +146,7 @@ impl<T> Turns<'_, T> {
         owned.take(self.taker);
         let turn = Turn(owned);
         // SAFETY: It was just taken.
-        let object = unsafe { named(slot, id) }?;
+        let object = unsafe { Slot::used_by(slot, id) }?;
         Some(Taken { object, _turn: turn })
     }
 }
@@ -177,27 +177,8 @@ impl Drop for Turn<'_> {
 /// Whose the object in `slot` is.
 #[inline(always)] // into what is to be short
 fn owned<'a, T>(slot: NonNull<Slot<T>>) -> &'a Owned {
-    // SAFETY: `Parts::at` gives the places of slots alone, which are there for ever. While nobody has the pool, there is
-    // no reference for change to a slot, but to the state in it.
-    unsafe { &(*slot.as_ptr()).owned }
-}
-
-/// The object in `slot`, unless `id` is stale.
-///
-/// # Safety
-/// The slot is there, and as long as the answer lives, the caller alone uses what is in it.
-#[inline(always)] // into what is to be short
-unsafe fn named<'a, T>(slot: NonNull<Slot<T>>, id: Id<T>) -> Option<&'a mut T> {
-    // SAFETY: The slot is there, and who has the pool alone changes this.
-    let generation = unsafe { (*slot.as_ptr()).generation };
-    if generation != id.generation {
-        return None;
-    }
-    // SAFETY: The caller vouches for it.
-    match unsafe { &mut (*slot.as_ptr()).state } {
-        State::Used(object) => Some(object),
-        State::Free { .. } => None,
-    }
+    // SAFETY: `Parts::at` gives the places of slots alone, which are there for ever, and nobody has the pool.
+    unsafe { Slot::owned_of(slot) }
 }
 
 /// The objects of a pool, to look at.
@@ -211,7 +192,7 @@ impl<'a, T> Common<'a, T> {
     #[inline(always)] // into what is to be short
     pub fn get(&self, id: Id<T>) -> Option<&'a T> {
         // SAFETY: Nobody changes one for as long.
-        find(unsafe { self.slots.all() }, id)
+        unsafe { self.slots.all() }.get(id.index() as usize)?.named_by(id)
     }
 }
 
@@ -287,7 +268,7 @@ impl<T> Slots<T> {
     /// Who has the object, unless `id` is stale.
     pub fn owner(&self, id: Id<T>) -> Option<Owner> {
         self.get(id)?;
-        self.slots.get(id.index() as usize).map(|slot| slot.owned.by())
+        self.slots.get(id.index() as usize).map(|slot| slot.owned().by())
     }
 
     /// `owner` has the object from now on, if it is there.
@@ -295,7 +276,7 @@ impl<T> Slots<T> {
         if self.get(id).is_some()
             && let Some(slot) = self.slots.get(id.index() as usize)
         {
-            slot.owned.set(owner);
+            slot.owned().set(owner);
         }
     }
 }
