@@ -231,20 +231,13 @@ impl Thread {
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))
     }
-
-    /// Who is behind it in its queue.
-    pub(crate) fn next_in_queue(&self) -> Option<ThreadId> {
-        self.link.next
-    }
-
-    /// Nobody is in front of it in its queue any more.
-    pub(crate) fn comes_first(&mut self) {
-        self.link.previous = None;
-    }
 }
 
+/// Of a thread that is in no queue `next` leads nowhere.
 #[derive(Default)]
 struct Link {
+    /// Says nothing about who comes first: so to take out that one changes nothing of the one behind it, which may be
+    /// another CPU's.
     previous: Option<ThreadId>,
     next: Option<ThreadId>,
 }
@@ -301,12 +294,13 @@ impl Queue {
 
     /// The threads in it, first to last, as far as the links lead. For checks.
     pub(crate) fn members<'a>(&self, threads: &'a Slots<Thread>) -> impl Iterator<Item = ThreadId> + use<'a> {
-        let (mut previous, mut next) = (None, self.first);
+        let first = self.first;
+        let (mut previous, mut next) = (None, first);
         core::iter::from_fn(move || {
             let id = next?;
             let link = threads.get(id).map(|thread| &thread.link)?;
             // So that a ring ends, too.
-            if link.previous != previous {
+            if previous.is_some() && (link.previous != previous || Some(id) == first) {
                 return None;
             }
             (previous, next) = (Some(id), link.next);
@@ -322,9 +316,7 @@ impl Queue {
     /// Appends `thread`, which is in no queue.
     #[inline(always)]
     pub fn push(&mut self, threads: &mut impl Threads, thread: ThreadId) {
-        let previous = self.last.replace(thread);
-        // The links of a thread that is in no queue lead nowhere.
-        match previous {
+        match self.last.replace(thread) {
             Some(previous) => {
                 link(threads, thread).previous = Some(previous);
                 link(threads, previous).next = Some(thread);
@@ -333,21 +325,18 @@ impl Queue {
         }
     }
 
-    /// Takes out the first thread, which is this one. Answers the one behind, which
-    /// [comes first](Thread::comes_first) now.
+    /// Takes out the first thread, which is this one.
     #[inline]
-    pub(crate) fn take_first(&mut self, first: &mut Thread) -> Option<ThreadId> {
+    pub(crate) fn take_first(&mut self, first: &mut Thread) {
         self.first = first.link.next.take();
         if self.first.is_none() {
             self.last = None;
         }
-        self.first
     }
 
     /// Puts `thread`, which is in no queue, before all others.
     pub fn push_first(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
         let next = self.first.replace(thread);
-        link(threads, thread).previous = None;
         link(threads, thread).next = next;
         match next {
             Some(next) => link(threads, next).previous = Some(thread),
@@ -358,16 +347,14 @@ impl Queue {
     /// Takes the first thread out.
     pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
         let first = self.first?;
-        let behind = self.take_first(threads.get_mut(first)?);
-        if let Some(behind) = behind {
-            link(threads, behind).previous = None;
-        }
+        self.take_first(threads.get_mut(first)?);
         Some(first)
     }
 
     /// Takes `thread`, which is in this queue, out.
     pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
         let Link { previous, next } = core::mem::take(link(threads, thread));
+        let previous = previous.filter(|_| self.first != Some(thread));
         match previous {
             Some(previous) => link(threads, previous).next = next,
             None => self.first = next,

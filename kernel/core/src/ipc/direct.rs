@@ -17,7 +17,7 @@ use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{Identify, Pid};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
-use slots::{Id, Mine};
+use slots::Id;
 
 /// What became of a trap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,10 +83,6 @@ impl<L: Local> Here<'_, L> {
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
-        let behind = self.threads.get_mut(receiver)?.next_in_queue();
-        if !is_at_home(&mut self.threads, behind) {
-            return None;
-        }
         let (from, to) = self.threads.pair_mut(caller, receiver)?;
         if !to.may_run_on(self.id) || to.deadline.is_taken() || endpoint.receiving == 0 {
             return None;
@@ -102,12 +98,8 @@ impl<L: Local> Here<'_, L> {
             endpoint: id,
         };
         to.caller = Some(caller);
-        let behind = endpoint.receivers.take_first(to);
-        let goes_on = self.cpu.switch(from, (receiver, to, place), self.local);
-        if let Some(behind) = behind.and_then(|behind| self.threads.get_mut(behind)) {
-            behind.comes_first();
-        }
-        Some(goes_on)
+        endpoint.receivers.take_first(to);
+        Some(self.cpu.switch(from, (receiver, to, place), self.local))
     }
 
     #[inline(always)]
@@ -121,7 +113,12 @@ impl<L: Local> Here<'_, L> {
         if !endpoint.callers.is_empty() || endpoint.signals != 0 {
             return None;
         }
-        if !is_at_home(&mut self.threads, endpoint.receivers.last()) {
+        // Whoever would be in front of the server is to be told so.
+        if endpoint
+            .receivers
+            .last()
+            .is_some_and(|last| !self.threads.has(last))
+        {
             return None;
         }
         let caller = self.threads.get_mut(server)?.caller?;
@@ -165,12 +162,6 @@ impl<L: Local> Here<'_, L> {
 fn of_words(tag: u64, words: &Words6) -> Option<Message<'_>> {
     let tag = Tag::new(Label(u16::try_from(tag).ok()?));
     Some(Message { tag, words })
-}
-
-/// Whether a neighbour in a queue, if there is one, can be changed here.
-#[inline(always)]
-fn is_at_home(threads: &mut Mine<'_, Thread>, neighbour: Option<ThreadId>) -> bool {
-    neighbour.is_none_or(|neighbour| threads.has(neighbour))
 }
 
 impl Cpu {

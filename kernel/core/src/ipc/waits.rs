@@ -73,7 +73,7 @@ impl<P: Platform> Kernel<P> {
         let receivers_rest = to.rest_of_slice.take();
         let endpoint = self.endpoints.get_mut(id)?;
         endpoint.signals_came_last = true;
-        let behind = endpoint.receivers.take_first(to);
+        endpoint.receivers.take_first(to);
         let place = self.platform.place(receiver.index());
         let signals = [bits, 0, 0, 0, 0, 0];
         self.platform
@@ -82,9 +82,6 @@ impl<P: Platform> Kernel<P> {
         let goes_on = cpu.switch(from, (receiver, to, place), &mut self.platform);
         cpu.wait_again(&mut self.threads, current, rest);
         self.done_directly(current);
-        if let Some(behind) = behind {
-            self.thread(behind).comes_first();
-        }
         self.begin_turn(receivers_rest);
         self.share();
         Some(goes_on)
@@ -147,13 +144,10 @@ impl<P: Platform> Kernel<P> {
             return None;
         }
         let cpu = self.cpus.this();
-        let behind = cpu.ready.take_first(to);
+        cpu.ready.take_first(to);
         let rest = to.rest_of_slice.take();
         let place = self.platform.place(next.index());
         let goes_on = cpu.switch(from, (next, to, place), &mut self.platform);
-        if let Some(behind) = behind {
-            self.thread(behind).comes_first();
-        }
         Some((goes_on, rest))
     }
 

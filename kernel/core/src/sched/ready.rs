@@ -77,22 +77,18 @@ impl ReadyQueue {
         self.queues[self.most?.index()].first()
     }
 
-    /// Takes out who goes first, which is this one. Answers who [comes first](Thread::comes_first) of its equals now.
+    /// Takes out who goes first, which is this one.
     #[inline]
-    pub fn take_first(&mut self, first: &mut Thread) -> Option<ThreadId> {
-        let behind = self.queues[first.priority.index()].take_first(first);
+    pub fn take_first(&mut self, first: &mut Thread) {
+        self.queues[first.priority.index()].take_first(first);
         self.forget_one(first.priority);
-        behind
     }
 
     /// Takes out who goes first.
     #[inline]
     pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
         let first = self.first()?;
-        let behind = self.take_first(threads.get_mut(first)?);
-        if let Some(behind) = behind.and_then(|behind| threads.get_mut(behind)) {
-            behind.comes_first();
-        }
+        self.take_first(threads.get_mut(first)?);
         Some(first)
     }
 
