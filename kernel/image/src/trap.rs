@@ -10,7 +10,7 @@ use crate::exit;
 use crate::machine::{self, Machine, Memory, MemoryLock, Place, Threads};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
-use aarch64::exception::{self, Kind, system_error};
+use aarch64::exception::{self, Kind, TrapEnd, system_error};
 use aarch64::mmu::direct_map;
 use aarch64::sync::{Held, Meanwhile, Shared, Sharing, Whole, level};
 use abi::process::{End, FaultKind};
@@ -110,10 +110,9 @@ fn begin(first: impl FnOnce(&mut Kernel<Machine>)) -> ! {
 }
 
 /// Called by the vectors for a trap whose x8 is [`Operation::Call`], with x0 to x7 as they came.
-/// Returns the registers of the thread that goes on if that is clear at once, else null.
 ///
-/// If that is not the caller, most of whose registers are still in this CPU alone, the kernel goes on being shared, so
-/// that nobody has the whole. The vectors save them, and call [`kernel_leave`] or [`kernel_continue`].
+/// If the caller, most of whose registers are still in this CPU alone, does not go on, the kernel goes on being shared, so
+/// that nobody has the whole. The vectors save them, and give the turn back or call [`kernel_continue`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_call(
     handle: u64,
@@ -124,7 +123,7 @@ extern "C" fn kernel_call(
     word3: u64,
     word4: u64,
     word5: u64,
-) -> *mut Registers {
+) -> TrapEnd {
     let words = [word0, word1, word2, word3, word4, word5];
     serve_in_place(Operation::Call, handle, tag, words)
 }
@@ -140,58 +139,46 @@ extern "C" fn kernel_reply_receive(
     word3: u64,
     word4: u64,
     word5: u64,
-) -> *mut Registers {
+) -> TrapEnd {
     let words = [word0, word1, word2, word3, word4, word5];
     serve_in_place(Operation::ReplyReceive, handle, tag, words)
 }
 
 /// The same for [`Operation::Receive`], which has no message.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_receive(handle: u64) -> *mut Registers {
+extern "C" fn kernel_receive(handle: u64) -> TrapEnd {
     serve_with_whole(Operation::Receive, handle, 0)
 }
 
 /// The same for [`Operation::Yield`].
 #[unsafe(no_mangle)]
-extern "C" fn kernel_yield() -> *mut Registers {
+extern "C" fn kernel_yield() -> TrapEnd {
     serve_with_whole(Operation::Yield, 0, 0)
 }
 
 /// The same for [`Operation::Signal`].
 #[unsafe(no_mangle)]
-extern "C" fn kernel_signal(handle: u64, bits: u64) -> *mut Registers {
+extern "C" fn kernel_signal(handle: u64, bits: u64) -> TrapEnd {
     serve_with_whole(Operation::Signal, handle, bits)
-}
-
-/// Called by the vectors when all registers are saved and it was clear who goes on, with the registers of that one,
-/// which it returns.
-#[unsafe(no_mangle)]
-extern "C" fn kernel_leave(next: *mut Registers) -> *mut Registers {
-    let mut held = Held::nothing();
-    // SAFETY: The function that the vectors have called for this trap has kept it, and answered who goes on.
-    let (sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
-    cpu::synchronise_context();
-    drop(sharing);
-    next
 }
 
 /// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
-    // SAFETY: The function that the vectors have called for this trap has kept it, and answered null.
+    // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody.
     let (sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
     some_thread(decide(sharing.into_whole().0)).as_ptr()
 }
 
 #[inline(always)] // each operation by itself
-fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> *mut Registers {
+fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> TrapEnd {
     let mut held = Held::nothing();
     let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
     // SAFETY: This CPU shares the kernel, and uses this in `serve` alone.
     let mut threads = unsafe { sharing.common().threads.again() };
     match here(&mut sharing, &mut threads).serve(operation, handle, tag, &words) {
-        Direct::Stays(place) => place.registers().as_ptr(),
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
         Direct::Enters => kept(sharing, core::ptr::null_mut()),
         // A copy, so that the words are not in memory before they have to be.
@@ -225,9 +212,11 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>, local: &'a mut Threads) -> Here<'
 
 /// The vectors are told of another thread than the one that trapped, or of none yet.
 #[inline(always)] // as above
-fn kept(sharing: SharedKernel<'_>, next: *mut Registers) -> *mut Registers {
-    sharing.keep();
-    next
+fn kept(sharing: SharedKernel<'_>, next: *mut Registers) -> TrapEnd {
+    TrapEnd {
+        next,
+        turn: sharing.keep(),
+    }
 }
 
 #[inline(always)] // what a call has in registers is handed on in registers
@@ -237,7 +226,7 @@ fn ask(
     handle: u64,
     tag: u64,
     words: &Words6,
-) -> *mut Registers {
+) -> TrapEnd {
     let (mut whole, meanwhile) = sharing.into_whole();
     let kernel = kernel(&mut whole);
     let goes_on = match (meanwhile, Message::decode(tag, words)) {
@@ -255,7 +244,7 @@ fn serve_at_length(
     handle: u64,
     tag: u64,
     words: &Words6,
-) -> *mut Registers {
+) -> TrapEnd {
     serve_whole_at_length(sharing.into_whole().0, operation, handle, tag, words)
 }
 
@@ -266,13 +255,13 @@ fn serve_whole_at_length(
     handle: u64,
     tag: u64,
     words: &Words6,
-) -> *mut Registers {
+) -> TrapEnd {
     let goes_on = kernel(&mut whole).serve_at_length(operation, handle, tag, words);
     resumed(whole, goes_on)
 }
 
 #[inline(always)] // each operation by itself
-fn serve_with_whole(operation: Operation, handle: u64, bits: u64) -> *mut Registers {
+fn serve_with_whole(operation: Operation, handle: u64, bits: u64) -> TrapEnd {
     let mut held = Held::nothing();
     let (mut whole, _) = KERNEL.whole(&mut held);
     match kernel(&mut whole).serve_directly(operation, handle, bits) {
@@ -283,9 +272,9 @@ fn serve_with_whole(operation: Operation, handle: u64, bits: u64) -> *mut Regist
 
 /// What the vectors are told of who goes on.
 #[inline]
-fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> *mut Registers {
+fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
     let next = match goes_on {
-        Direct::Stays(place) => return place.registers().as_ptr(),
+        Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
         Direct::Enters | Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
     };

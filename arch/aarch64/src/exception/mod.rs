@@ -19,4 +19,4 @@ mod vectors;
 #[cfg(target_os = "none")]
 pub(crate) use vectors::install as install_vectors;
 #[cfg(target_os = "none")]
-pub use vectors::{Kind, cause, resume, take_no_shortcuts};
+pub use vectors::{Kind, TrapEnd, cause, resume, take_no_shortcuts};

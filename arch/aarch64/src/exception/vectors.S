@@ -150,6 +150,13 @@
     str     x5, [x19, #{TPIDR}]
     .endm
 
+    // x1 = the turn that was kept. Whoever has it next finds all registers in memory, and may take the address space apart
+    // that was in TTBR0_EL1 until now.
+    .macro give_turn_back
+    isb
+    stlrb   wzr, [x1]
+    .endm
+
     .macro trap_in_place function
     stp     x18, x19, [sp, #{X} + 8 * 18]
     str     x30, [sp, #{X} + 8 * 30]
@@ -182,7 +189,7 @@ trap_done_anywhere:
     b.eq    trap_goes_on
     store_others
     cbz     x0, trap_undecided
-    bl      kernel_leave
+    give_turn_back
     b       exception_return
 
 trap_signal:
@@ -192,7 +199,8 @@ trap_signal:
 trap_call:
     trap_in_place kernel_call
 
-// x0 = Registers of the thread that goes on, if that is clear. x19 = those of the thread that trapped.
+// x0 = Registers of the thread that goes on, if that is clear, x1 = the turn that was kept if it is another one. x19 = those
+// of the thread that trapped.
 trap_done:
     cmp     x0, x19
     b.ne    trap_elsewhere
@@ -218,7 +226,7 @@ trap_unwound:
 trap_elsewhere:
     store_others
     cbz     x0, trap_undecided
-    bl      kernel_leave
+    give_turn_back
     // Whoever goes on waited in a trap: x9 to x17 are zero already.
     mov     sp, x0
     load_others

@@ -3,6 +3,7 @@
 use crate::cpu::PerCpu;
 use crate::exception::kernel::{self, Frame, Origin};
 use crate::exception::syndrome::{Cause, ESR_TRAP};
+use crate::sync::Turn;
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, VBAR_EL1};
 use abi::Operation;
@@ -25,6 +26,27 @@ pub enum Kind {
     SError = 3,
 }
 
+/// How a trap ends that was served while most registers of its thread were still in the CPU.
+#[repr(C)] // returned in x0 and x1
+pub struct TrapEnd {
+    /// Whose registers are resumed; null if it takes more to find that out.
+    pub next: *mut Registers,
+    /// What the vectors give back when the registers of the thread that trapped are in memory: a turn that was
+    /// [kept](crate::sync::Sharing::keep), if another thread is resumed.
+    pub turn: *const Turn,
+}
+
+impl TrapEnd {
+    /// The thread that trapped goes on, and everything is given back.
+    #[inline(always)] // into what is to be short
+    pub const fn goes_on(registers: *mut Registers) -> Self {
+        Self {
+            next: registers,
+            turn: core::ptr::null(),
+        }
+    }
+}
+
 unsafe extern "C" {
     /// The image's side. Called on this CPU's kernel stack, from its top, with interrupts masked:
     ///
@@ -38,11 +60,9 @@ unsafe extern "C" {
     /// For a trap whose x8 is [`Operation::Call`]. Called like `kernel_trap`, but with the message in x0
     /// to x7, as it came:
     ///
-    /// `extern "C" fn kernel_call(x0: u64, ..., x7: u64) -> *mut Registers`
+    /// `extern "C" fn kernel_call(x0: u64, ..., x7: u64) -> TrapEnd`
     ///
-    /// Of the running thread's `Registers` it may use x0 to x8 alone. It returns those of the thread to
-    /// be resumed. If that is another thread, `kernel_leave` follows when all registers are saved; if it is null,
-    /// `kernel_continue`.
+    /// Of the running thread's `Registers` it may use x0 to x8 alone. If it names no thread, `kernel_continue` follows.
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_call();
 
@@ -62,15 +82,7 @@ unsafe extern "C" {
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_signal();
 
-    /// Called when `kernel_call` returned the registers of another thread, with all of the first one's saved:
-    ///
-    /// `extern "C" fn kernel_leave(next: *mut Registers) -> *mut Registers`
-    ///
-    /// It is given what `kernel_call` returned, and returns that.
-    #[expect(dead_code, reason = "called by vectors.S")]
-    fn kernel_leave();
-
-    /// Called when `kernel_call` returned null, with all registers saved:
+    /// Called when `kernel_call` named no thread, with all registers saved and the turn still kept:
     ///
     /// `extern "C" fn kernel_continue() -> *mut Registers`
     #[expect(dead_code, reason = "called by vectors.S")]

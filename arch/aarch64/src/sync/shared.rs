@@ -9,9 +9,8 @@ use super::{Before, Held, Level};
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use kcore::{CpuId, MAX_CPUS};
-use spin::mutex::Mutex;
 
 /// Data that CPUs share, at a level: a whole, and what leads each to its part of that.
 pub struct Shared<T, S, L: Level> {
@@ -25,9 +24,9 @@ pub struct Shared<T, S, L: Level> {
     level: PhantomData<L>,
 }
 
-/// On a cache line of its own. Who takes it forgets the guard, and gives it back by [`Turn::give_back`].
-#[repr(align(64))]
-struct Turn(Mutex<()>);
+/// The right of one CPU to share data, on a cache line of its own: a byte that is not 0 while it is taken.
+#[repr(C, align(64))]
+pub struct Turn(AtomicBool);
 
 /// On a cache line that is written only where there is a wait anyway.
 #[repr(align(64))]
@@ -62,17 +61,33 @@ pub enum Meanwhile {
 }
 
 impl Turn {
+    const FREE: Self = Self(AtomicBool::new(false));
+
     #[inline(always)] // into what is to be short
     fn take(&self) {
-        core::mem::forget(self.0.lock());
+        while self.try_take().is_err() {
+            self.wait();
+        }
     }
 
-    /// # Safety
-    /// It was taken, and is given back once.
     #[inline(always)] // as above
-    unsafe fn give_back(&self) {
-        // SAFETY: The caller vouches for it.
-        unsafe { self.0.force_unlock() };
+    fn try_take(&self) -> Result<bool, bool> {
+        self.0
+            .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    /// Looks until there is a chance, so that the holder keeps the cache line to itself.
+    #[cold]
+    fn wait(&self) {
+        while self.0.load(Ordering::Relaxed) {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Whoever has it gives it back, and does nothing to the data any more.
+    #[inline(always)] // as above
+    fn give_back(&self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -80,7 +95,7 @@ impl<T, S, L: Level> Shared<T, S, L> {
     /// A whole, and what leads to parts of it, which nobody has.
     pub const fn new(whole: T, common: S) -> Self {
         Self {
-            turns: [const { Turn(Mutex::new(())) }; MAX_CPUS],
+            turns: [Turn::FREE; MAX_CPUS],
             cpus: AtomicUsize::new(MAX_CPUS),
             wanted: Wanted(AtomicUsize::new(0)),
             whole: UnsafeCell::new(whole),
@@ -201,10 +216,13 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
         unsafe { &*self.shared.common.get() }
     }
 
-    /// The turn is not given back, so nobody has the whole before [`Shared::kept`] has gone on with it.
+    /// The turn is not given back, so nobody has the whole before [`Shared::kept`] has gone on with it, or the vectors
+    /// have given it back.
     #[inline(always)] // as above
-    pub fn keep(self) {
+    pub fn keep(self) -> &'a Turn {
+        let turn = &self.shared.turns[self.cpu.index()];
         core::mem::forget(self);
+        turn
     }
 
     /// Takes the whole in place of sharing it.
@@ -223,8 +241,7 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
 impl<T, S, L: Level> Drop for Sharing<'_, T, S, L> {
     #[inline(always)] // into what is to be short
     fn drop(&mut self) {
-        // SAFETY: Whoever made this took it.
-        unsafe { self.shared.turns[self.cpu.index()].give_back() };
+        self.shared.turns[self.cpu.index()].give_back();
     }
 }
 
@@ -240,8 +257,7 @@ impl<'a, T, S, L: Level> Whole<'a, T, S, L> {
         core::mem::forget(self);
         for (turn, other) in shared.turns[..shared.cpus()].iter().zip(0..) {
             if other != cpu.index() {
-                // SAFETY: Whoever made this took it.
-                unsafe { turn.give_back() };
+                turn.give_back();
             }
         }
         Sharing { shared, cpu }
@@ -280,11 +296,9 @@ impl<T, S, L: Level> Drop for Whole<'_, T, S, L> {
     fn drop(&mut self) {
         let [first, ..] = &self.shared.turns;
         for other in self.shared.other_turns() {
-            // SAFETY: Whoever made this took it.
-            unsafe { other.give_back() };
+            other.give_back();
         }
-        // SAFETY: As above.
-        unsafe { first.give_back() };
+        first.give_back();
     }
 }
 
@@ -347,11 +361,11 @@ mod tests {
         let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
         let (whole, _) = data.whole(&mut held);
         whole.into_sharing(cpu(1)).keep();
-        assert!(data.turns[1].0.is_locked());
+        assert!(data.turns[1].0.load(Ordering::Relaxed));
         assert_eq!(data.share(cpu(0), &mut elsewhere).0.cpu(), cpu(0));
         // SAFETY: It was just kept.
         drop(unsafe { data.kept(cpu(1), &mut held) });
-        assert!(data.turns.iter().all(|turn| !turn.0.is_locked()));
+        assert!(data.turns.iter().all(|turn| !turn.0.load(Ordering::Relaxed)));
     }
 
     #[test]
