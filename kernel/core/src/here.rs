@@ -29,12 +29,12 @@ pub struct Here<'a, L: Local> {
     pub endpoints: Turns<'a, Endpoint>,
 }
 
-/// Where all of it is, for whoever makes a [`Here`] of it, which is the image's business: there it is known which CPU
+/// Where all of a CPU's is, for whoever makes a [`Here`] of it, which is the image's business: there it is known which CPU
 /// this is, and that nobody has the kernel.
 #[derive(Clone, Copy)]
 pub struct Parts {
-    /// CPUs, by number.
-    pub cpus: slots::Parts<[Cpu]>,
+    /// What is kept for it.
+    pub cpu: slots::Parts<Cpu>,
     /// Threads, each owned by its home.
     pub threads: slots::Parts<[Slot<Thread>]>,
     /// Processes, which are common.
@@ -43,21 +43,11 @@ pub struct Parts {
     pub endpoints: slots::Parts<[Slot<Endpoint>]>,
 }
 
-impl Parts {
-    /// Of no kernel.
-    pub const NONE: Self = Self {
-        cpus: slots::Parts::NONE,
-        threads: slots::Parts::NONE,
-        processes: slots::Parts::NONE,
-        endpoints: slots::Parts::NONE,
-    };
-}
-
 impl<P: Platform> Kernel<P> {
-    /// Where what CPUs share is.
-    pub fn parts(&self) -> Parts {
+    /// Where `cpu` finds what it needs to share the kernel.
+    pub fn parts(&self, cpu: CpuId) -> Parts {
         Parts {
-            cpus: self.cpus.parts(),
+            cpu: self.cpus.part(cpu),
             threads: self.threads.parts(),
             processes: self.processes.parts(),
             endpoints: self.endpoints.parts(),

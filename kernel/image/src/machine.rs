@@ -222,13 +222,6 @@ impl Machine {
 }
 
 impl Threads {
-    /// Of none.
-    pub const NONE: Self = Self {
-        kept: NonNull::dangling(),
-        count: 0,
-        fp: FpUnit::NONE,
-    };
-
     /// The same once more.
     ///
     /// # Safety

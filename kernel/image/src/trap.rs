@@ -32,7 +32,7 @@ use mm::{Access, Ahead, Job, Seconds};
 use spin::Once;
 
 /// All of the kernel's state but the memory manager: one CPU's as a whole, or shared by all (docs/concurrency.md).
-static KERNEL: Shared<TheKernel, Parts, level::Kernel> = Shared::new(None, Parts::NONE);
+static KERNEL: Shared<TheKernel, Parts, level::Kernel> = Shared::new(None);
 
 /// The kernel, when there is one.
 type TheKernel = Option<&'static mut Kernel<Machine>>;
@@ -41,17 +41,10 @@ type WholeKernel<'a> = Whole<'a, TheKernel, Parts, level::Kernel>;
 /// A CPU's share of it.
 type SharedKernel<'a> = Sharing<'a, TheKernel, Parts, level::Kernel>;
 
-/// What leads CPUs that share the kernel to their parts of it.
+/// What leads a CPU that shares the kernel to its part of it.
 struct Parts {
     kernel: here::Parts,
     threads: Threads,
-}
-
-impl Parts {
-    const NONE: Self = Self {
-        kernel: here::Parts::NONE,
-        threads: Threads::NONE,
-    };
 }
 
 /// The memory manager, when there are programs.
@@ -79,9 +72,9 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
     }
     MEMORY.call_once(|| memory);
     with_memory(|memory| memory.give_spares(cpus::spares()));
-    let parts = Parts {
-        kernel: kernel.parts(),
-        // SAFETY: It is used to make copies, and those while a CPU shares the kernel.
+    let parts = |cpu| Parts {
+        kernel: kernel.parts(cpu),
+        // SAFETY: It is used to make copies, and those while the CPU shares the kernel.
         threads: unsafe { kernel.platform.threads().again() },
     };
     let mut held = Held::nothing();
@@ -176,7 +169,7 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
     let mut held = Held::nothing();
     let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
     // SAFETY: This CPU shares the kernel, and uses this in `serve` alone.
-    let mut threads = unsafe { sharing.common().threads.again() };
+    let mut threads = unsafe { sharing.part().threads.again() };
     match here(&mut sharing, &mut threads).serve(operation, handle, tag, &words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
@@ -190,10 +183,10 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
 /// This CPU's part of the kernel.
 #[inline(always)] // as above
 fn here<'a>(sharing: &'a mut SharedKernel<'_>, local: &'a mut Threads) -> Here<'a, Threads> {
-    let (id, parts) = (sharing.cpu(), sharing.common());
+    let (id, parts) = (sharing.cpu(), sharing.part());
     // SAFETY: As long as `sharing`, which is borrowed, is there, nobody has the whole kernel. Others who share it come
     // here, too, each as another CPU, so these are the only ones for this CPU.
-    let cpu = unsafe { parts.kernel.cpus.element(id.index()) };
+    let cpu = unsafe { parts.kernel.cpu.only() };
     // SAFETY: As above.
     let threads = unsafe { parts.kernel.threads.mine(id.owner()) };
     // SAFETY: As above.

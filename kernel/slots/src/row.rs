@@ -59,22 +59,27 @@ impl<T, const N: usize> Parts<[T; N]> {
     }
 }
 
-impl<T> Parts<[T]> {
-    /// No elements.
-    pub const NONE: Self = Self(NonNull::from_mut(&mut []));
-
-    /// The element at `index`, for change.
+impl<T> Parts<T> {
+    /// The element, for change.
     ///
     /// # Safety
-    /// As long as the answer lives, nobody else uses that element, or has the row.
+    /// As long as the answer lives, nobody else uses it, or has the row.
+    #[inline]
+    pub unsafe fn only<'a>(mut self) -> &'a mut T {
+        // SAFETY: It lives for ever; the caller vouches for the rest.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl<T> Parts<[T]> {
+    /// Where the element at `index` is.
     ///
     /// # Panics
     /// If there is none.
     #[inline]
-    pub unsafe fn element<'a>(self, index: usize) -> &'a mut T {
+    pub fn element(self, index: usize) -> Parts<T> {
         match self.at(index) {
-            // SAFETY: It is an element of a slice that lives for ever; the caller vouches for the rest.
-            Some(mut element) => unsafe { element.as_mut() },
+            Some(element) => Parts(element),
             None => panic!("there is no element {index}"),
         }
     }

@@ -82,9 +82,6 @@ impl FpOwner {
 }
 
 impl FpUnit {
-    /// That of no thread.
-    pub const NONE: Self = Self { states: Parts::NONE };
-
     /// Closed to programs on every CPU, as they are when it starts; `states` has an entry for each thread.
     pub fn new(states: &'static mut [FpState]) -> Self {
         Self {
@@ -180,7 +177,7 @@ impl FpUnit {
     fn state(&mut self, thread: u32) -> &mut FpState {
         // SAFETY: No other CPU uses what is kept for a thread that is this one's, and `self`, the only way to it
         // here, is borrowed.
-        unsafe { self.states.element(thread as usize) }
+        unsafe { self.states.element(thread as usize).only() }
     }
 }
 

@@ -12,20 +12,27 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use kcore::{CpuId, MAX_CPUS};
 
-/// Data that CPUs share, at a level: a whole, and what leads each to its part of that.
+/// Data that CPUs share, at a level: a whole, and for each what leads to its part of that.
 pub struct Shared<T, S, L: Level> {
-    turns: [Turn; MAX_CPUS],
+    seats: [Seat<S>; MAX_CPUS],
     /// How many CPUs there are, as far as this is concerned. Changed by whoever has the whole.
     cpus: AtomicUsize,
     /// How many wait for the whole. A courtesy: nothing is safe because of it.
     wanted: Wanted,
     whole: UnsafeCell<T>,
-    common: UnsafeCell<S>,
     level: PhantomData<L>,
 }
 
-/// The right of one CPU to share data, on a cache line of its own: a byte that is not 0 while it is taken.
-#[repr(C, align(64))]
+/// What one CPU needs to share data, on cache lines of its own.
+#[repr(align(64))]
+struct Seat<S> {
+    turn: Turn,
+    /// Changed by whoever has the whole.
+    part: UnsafeCell<Option<S>>,
+}
+
+/// The right of one CPU to share data: a byte that is not 0 while it is taken.
+#[repr(transparent)]
 pub struct Turn(AtomicBool);
 
 /// On a cache line that is written only where there is a wait anyway.
@@ -35,8 +42,8 @@ struct Wanted(AtomicUsize);
 /// For how many looks a CPU lets others go first.
 const COURTESY: u32 = 256;
 
-// SAFETY: Whoever has the whole has it alone. Those who share get no reference to it from here, but to what is common,
-// which nobody changes then.
+// SAFETY: Whoever has the whole has it alone. Those who share get no reference to it from here, but to what leads to their
+// parts, which nobody changes then.
 unsafe impl<T: Send, S: Send + Sync, L: Level> Sync for Shared<T, S, L> {}
 
 /// A CPU shares the data until this is dropped: nobody has the whole.
@@ -60,9 +67,14 @@ pub enum Meanwhile {
     Anything,
 }
 
-impl Turn {
-    const FREE: Self = Self(AtomicBool::new(false));
+impl<S> Seat<S> {
+    const EMPTY: Self = Self {
+        turn: Turn(AtomicBool::new(false)),
+        part: UnsafeCell::new(None),
+    };
+}
 
+impl Turn {
     #[inline(always)] // into what is to be short
     fn take(&self) {
         while self.try_take().is_err() {
@@ -92,14 +104,13 @@ impl Turn {
 }
 
 impl<T, S, L: Level> Shared<T, S, L> {
-    /// A whole, and what leads to parts of it, which nobody has.
-    pub const fn new(whole: T, common: S) -> Self {
+    /// A whole, which nobody has.
+    pub const fn new(whole: T) -> Self {
         Self {
-            turns: [Turn::FREE; MAX_CPUS],
+            seats: [Seat::EMPTY; MAX_CPUS],
             cpus: AtomicUsize::new(MAX_CPUS),
             wanted: Wanted(AtomicUsize::new(0)),
             whole: UnsafeCell::new(whole),
-            common: UnsafeCell::new(common),
             level: PhantomData,
         }
     }
@@ -115,7 +126,7 @@ impl<T, S, L: Level> Shared<T, S, L> {
         if self.is_wanted() {
             self.let_others_go_first();
         }
-        self.turns[cpu.index()].take();
+        self.seats[cpu.index()].turn.take();
         (Sharing { shared: self, cpu }, Held(PhantomData))
     }
 
@@ -143,20 +154,20 @@ impl<T, S, L: Level> Shared<T, S, L> {
 
     #[inline(always)] // as above
     fn take_whole(&self) -> Whole<'_, T, S, L> {
-        let [first, ..] = &self.turns;
-        match self.other_turns() {
-            [] => first.take(),
+        let [first, ..] = &self.seats;
+        match self.other_seats() {
+            [] => first.turn.take(),
             others => self.take_all(first, others),
         }
         self.have_whole()
     }
 
     #[inline(never)] // so that a CPU that is alone does not pay for it
-    fn take_all(&self, first: &Turn, others: &[Turn]) {
+    fn take_all(&self, first: &Seat<S>, others: &[Seat<S>]) {
         self.wanted.0.fetch_add(1, Ordering::Relaxed);
-        first.take();
+        first.turn.take();
         for other in others {
-            other.take();
+            other.turn.take();
         }
         self.wanted.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -188,10 +199,10 @@ impl<T, S, L: Level> Shared<T, S, L> {
 
     /// All but that of the first CPU, which is always there.
     #[inline(always)] // as above
-    fn other_turns(&self) -> &[Turn] {
+    fn other_seats(&self) -> &[Seat<S>] {
         match self.cpus() {
             1 => &[],
-            count => &self.turns[1..count],
+            count => &self.seats[1..count],
         }
     }
 
@@ -210,17 +221,28 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
     }
 
     /// What leads to this CPU's part.
+    ///
+    /// # Panics
+    /// If the data was not [narrowed](Whole::narrow) yet.
     #[inline(always)] // as above
-    pub fn common(&self) -> &S {
+    pub fn part(&self) -> &S {
         // SAFETY: Nobody has the whole, without which nobody changes this.
-        unsafe { &*self.shared.common.get() }
+        match unsafe { &*self.seat().part.get() } {
+            Some(part) => part,
+            None => nothing_shared(self.cpu),
+        }
+    }
+
+    #[inline(always)] // as above
+    fn seat(&self) -> &'a Seat<S> {
+        &self.shared.seats[self.cpu.index()]
     }
 
     /// The turn is not given back, so nobody has the whole before [`Shared::kept`] has gone on with it, or the vectors
     /// have given it back.
     #[inline(always)] // as above
     pub fn keep(self) -> &'a Turn {
-        let turn = &self.shared.turns[self.cpu.index()];
+        let turn = &self.seat().turn;
         core::mem::forget(self);
         turn
     }
@@ -229,7 +251,7 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
     #[inline]
     pub fn into_whole(self) -> (Whole<'a, T, S, L>, Meanwhile) {
         let shared = self.shared;
-        if shared.other_turns().is_empty() {
+        if shared.other_seats().is_empty() {
             core::mem::forget(self);
             return (shared.have_whole(), Meanwhile::Nothing);
         }
@@ -241,7 +263,7 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
 impl<T, S, L: Level> Drop for Sharing<'_, T, S, L> {
     #[inline(always)] // into what is to be short
     fn drop(&mut self) {
-        self.shared.turns[self.cpu.index()].give_back();
+        self.seat().turn.give_back();
     }
 }
 
@@ -255,21 +277,23 @@ impl<'a, T, S, L: Level> Whole<'a, T, S, L> {
         let shared = self.shared;
         assert!(cpu.index() < shared.cpus(), "{cpu:?} does not share this");
         core::mem::forget(self);
-        for (turn, other) in shared.turns[..shared.cpus()].iter().zip(0..) {
+        for (seat, other) in shared.seats[..shared.cpus()].iter().zip(0..) {
             if other != cpu.index() {
-                turn.give_back();
+                seat.turn.give_back();
             }
         }
         Sharing { shared, cpu }
     }
 
-    /// From now on only the first `cpus` CPUs, one at least, share the data or take it, and `common` leads to it.
-    pub fn narrow(&mut self, cpus: usize, common: S) {
-        let before = 1 + self.shared.other_turns().len();
+    /// From now on only the first `cpus` CPUs, one at least, share the data or take it, and this leads them to their parts.
+    pub fn narrow(&mut self, cpus: usize, mut part: impl FnMut(CpuId) -> S) {
+        let before = 1 + self.shared.other_seats().len();
         // The turns of others stay taken.
         self.shared.cpus.store(cpus.clamp(1, before), Ordering::Relaxed);
-        // SAFETY: Nobody shares the data.
-        unsafe { *self.shared.common.get() = common };
+        for (seat, cpu) in self.shared.seats.iter().zip((0..cpus).filter_map(CpuId::new)) {
+            // SAFETY: Nobody shares the data.
+            unsafe { *seat.part.get() = Some(part(cpu)) };
+        }
     }
 }
 
@@ -294,12 +318,18 @@ impl<T, S, L: Level> DerefMut for Whole<'_, T, S, L> {
 impl<T, S, L: Level> Drop for Whole<'_, T, S, L> {
     #[inline(always)] // into what is to be short
     fn drop(&mut self) {
-        let [first, ..] = &self.shared.turns;
-        for other in self.shared.other_turns() {
-            other.give_back();
+        let [first, ..] = &self.shared.seats;
+        for other in self.shared.other_seats() {
+            other.turn.give_back();
         }
-        first.give_back();
+        first.turn.give_back();
     }
+}
+
+/// Somewhere else, so that no register is needed for it.
+#[cold]
+fn nothing_shared(cpu: CpuId) -> ! {
+    panic!("nothing leads {cpu:?} to its part yet")
 }
 
 #[cfg(test)]
@@ -318,8 +348,10 @@ mod tests {
     fn all_share_at_a_time_and_who_has_the_whole_has_it_alone() {
         const CPUS: u32 = 4;
         const TIMES: u32 = 2000;
-        let data: Shared<u32, u32, level::Kernel> = Shared::new(0, 1);
-        data.whole(&mut Held::nothing()).0.narrow(CPUS as usize, 2);
+        let data: Shared<u32, usize, level::Kernel> = Shared::new(0);
+        data.whole(&mut Held::nothing())
+            .0
+            .narrow(CPUS as usize, |cpu| cpu.index());
         let sharing = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for number in 0..CPUS {
@@ -328,7 +360,7 @@ mod tests {
                     for time in 0..TIMES {
                         let mut held = Held::nothing();
                         let (share, _) = data.share(cpu(number as usize), &mut held);
-                        assert_eq!(*share.common(), 2);
+                        assert_eq!(*share.part(), number as usize);
                         sharing.fetch_add(1, Ordering::Relaxed);
                         sharing.fetch_sub(1, Ordering::Relaxed);
                         if time % 4 == 0 {
@@ -348,7 +380,7 @@ mod tests {
 
     #[test]
     fn two_share_without_waiting_for_each_other() {
-        let data: Shared<(), (), level::Kernel> = Shared::new((), ());
+        let data: Shared<(), (), level::Kernel> = Shared::new(());
         let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
         let (first, _) = data.share(cpu(0), &mut held);
         let (second, _) = data.share(cpu(1), &mut elsewhere);
@@ -357,22 +389,22 @@ mod tests {
 
     #[test]
     fn a_turn_that_is_kept_keeps_others_from_the_whole_and_not_from_sharing() {
-        let data: Shared<(), (), level::Kernel> = Shared::new((), ());
+        let data: Shared<(), (), level::Kernel> = Shared::new(());
         let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
         let (whole, _) = data.whole(&mut held);
         whole.into_sharing(cpu(1)).keep();
-        assert!(data.turns[1].0.load(Ordering::Relaxed));
+        assert!(data.seats[1].turn.0.load(Ordering::Relaxed));
         assert_eq!(data.share(cpu(0), &mut elsewhere).0.cpu(), cpu(0));
         // SAFETY: It was just kept.
         drop(unsafe { data.kept(cpu(1), &mut held) });
-        assert!(data.turns.iter().all(|turn| !turn.0.load(Ordering::Relaxed)));
+        assert!(data.seats.iter().all(|seat| !seat.turn.0.load(Ordering::Relaxed)));
     }
 
     #[test]
     fn a_cpu_that_is_alone_has_the_whole_at_once() {
-        let data: Shared<u32, u32, level::Kernel> = Shared::new(7, 1);
+        let data: Shared<u32, (), level::Kernel> = Shared::new(7);
         let mut held = Held::nothing();
-        data.whole(&mut held).0.narrow(1, 2);
+        data.whole(&mut held).0.narrow(1, |_| ());
         let (share, _) = data.share(cpu(0), &mut held);
         let (whole, meanwhile) = share.into_whole();
         assert_eq!((*whole, meanwhile), (7, Meanwhile::Nothing));

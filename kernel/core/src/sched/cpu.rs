@@ -184,9 +184,9 @@ impl Cpus {
         self.count == 1
     }
 
-    /// Where each of them is.
-    pub fn parts(&self) -> Parts<[Cpu]> {
-        self.all.parts().as_slice()
+    /// Where `cpu` is.
+    pub fn part(&self, cpu: CpuId) -> Parts<Cpu> {
+        self.all.parts().as_slice().element(cpu.index())
     }
 
     pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {
