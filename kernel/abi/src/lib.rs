@@ -82,7 +82,7 @@ pub use errno::Errno;
 pub use handle::{Badge, Handle, Rights};
 pub use message::{Arrival, BUFFER_BYTES, Label, MAX_HANDLES, MessagePage, Tag, WORDS, Words6};
 pub use operation::{IpcError, Operation};
-pub use request::{Field, Request, Row, Server, Word, Words};
+pub use request::{About, Field, Request, Row, Server, Word, Words};
 
 /// Version of everything this crate says. Checked when a program is loaded.
 pub const VERSION: u32 = 1;

@@ -349,6 +349,7 @@ numbered!(
 );
 
 impl Words for End {
+    const NAMES: &'static [&'static str] = &["how", "what", "address"];
     const FIELDS: &'static [Field] = &[
         Field {
             name: "how",

@@ -59,7 +59,9 @@ impl Word for i32 {
 
 /// Values that fill up to six words, in order.
 pub trait Words: Sized {
-    /// What the words are, word 0 first; none for values that have no names for them.
+    /// Names of the words, word 0 first; none for values that have no names for them.
+    const NAMES: &'static [&'static str] = &[];
+    /// The same with types and meanings, for documentation.
     const FIELDS: &'static [Field] = &[];
 
     /// Into registers; unused ones are 0.
@@ -134,7 +136,7 @@ pub struct Field {
     pub text: &'static [&'static str],
 }
 
-/// One row of a table of requests, for documentation and for tests that try everything.
+/// One row of a table of requests, for whoever prints them, and for tests that try everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Label.
@@ -143,12 +145,20 @@ pub struct Row {
     pub name: &'static str,
     /// Names of the fields, word 0 first.
     pub fields: &'static [&'static str],
+    /// Type of the answer.
+    pub answer_kind: &'static str,
+    /// Names of the answer's fields, if its type has any.
+    pub answer: &'static [&'static str],
+}
+
+/// What there is to say about one row, for documentation. It is apart from the row: the kernel prints rows, and has none
+/// of these sentences in it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
     /// What it does and which errors it answers.
     pub text: &'static [&'static str],
     /// The fields with their types and meanings.
     pub request: &'static [Field],
-    /// Type of the answer.
-    pub answer_kind: &'static str,
     /// The fields of the answer, if its type has names for them.
     pub answer: &'static [Field],
 }
@@ -161,6 +171,7 @@ macro_rules! words {
         pub struct $name { $($(#[doc = $fdoc])* pub $field: $type),* }
 
         impl $crate::Words for $name {
+            const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
             const FIELDS: &'static [$crate::Field] = &[$($crate::Field {
                 name: stringify!($field),
                 kind: stringify!($type),
@@ -236,10 +247,15 @@ macro_rules! requests {
             pub const TABLE: &[$crate::Row] = &[$($crate::Row {
                 label: $crate::Label($label),
                 name: stringify!($name),
-                fields: &[$(stringify!($field)),*],
+                fields: <$name as $crate::Words>::NAMES,
+                answer_kind: stringify!($answer),
+                answer: <$answer as $crate::Words>::NAMES,
+            }),*];
+
+            /// What there is to say about each row, in the same order.
+            pub const MANUAL: &[$crate::About] = &[$($crate::About {
                 text: &[$($doc),*],
                 request: <$name as $crate::Words>::FIELDS,
-                answer_kind: stringify!($answer),
                 answer: <$answer as $crate::Words>::FIELDS,
             }),*];
 
@@ -284,21 +300,30 @@ pub(crate) use requests;
 
 #[cfg(test)]
 mod tests {
-    use super::{Word, Words};
+    use super::{About, Field, Row, Word, Words};
     use crate::{Errno, console, device, fault, memory, process, system, thread};
+
+    /// The kind in each label, and the two tables.
+    fn tables() -> [(u16, &'static [Row], &'static [About]); 7] {
+        use {
+            console::ConsoleRequest, device::DeviceRequest, fault::FaultRequest, memory::MemoryRequest,
+            process::ProcessRequest, system::SystemRequest, thread::ThreadRequest,
+        };
+        [
+            (1, ProcessRequest::TABLE, ProcessRequest::MANUAL),
+            (2, MemoryRequest::TABLE, MemoryRequest::MANUAL),
+            (3, ConsoleRequest::TABLE, ConsoleRequest::MANUAL),
+            (4, SystemRequest::TABLE, SystemRequest::MANUAL),
+            (5, ThreadRequest::TABLE, ThreadRequest::MANUAL),
+            (6, DeviceRequest::TABLE, DeviceRequest::MANUAL),
+            (7, FaultRequest::TABLE, FaultRequest::MANUAL),
+        ]
+    }
 
     #[test]
     fn labels_are_unique_across_all_tables_and_carry_their_kind() {
-        let tables = [
-            (1, process::ProcessRequest::TABLE),
-            (2, memory::MemoryRequest::TABLE),
-            (3, console::ConsoleRequest::TABLE),
-            (4, system::SystemRequest::TABLE),
-            (5, thread::ThreadRequest::TABLE),
-            (6, device::DeviceRequest::TABLE),
-            (7, fault::FaultRequest::TABLE),
-        ];
-        for (kind, table) in tables {
+        for (kind, table, manual) in tables() {
+            assert_eq!(table.len(), manual.len());
             for (place, row) in table.iter().enumerate() {
                 assert_eq!(row.label.0 >> 8, kind, "{}", row.name);
                 assert!(
@@ -306,11 +331,21 @@ mod tests {
                     "{}",
                     row.name
                 );
-                assert!(
-                    !row.text.is_empty() && row.fields.len() <= crate::WORDS,
-                    "{}",
-                    row.name
-                );
+                assert!(row.fields.len() <= crate::WORDS, "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn each_row_has_a_text_and_its_fields_have_the_names_that_the_text_gives_them() {
+        let agree = |fields: &[Field], names: &[&str]| {
+            fields.iter().map(|field| field.name).eq(names.iter().copied())
+        };
+        for (_, table, manual) in tables() {
+            for (row, about) in table.iter().zip(manual) {
+                assert!(!about.text.is_empty(), "{}", row.name);
+                assert!(agree(about.request, row.fields), "{}", row.name);
+                assert!(agree(about.answer, row.answer), "{}", row.name);
             }
         }
     }

@@ -19,7 +19,7 @@ use abi::memory::MemoryRequest;
 use abi::process::{Pid, ProcessRequest};
 use abi::system::SystemRequest;
 use abi::thread::ThreadRequest;
-use abi::{Errno, Field, Handle, IpcError, Label, Operation, Rights, Row, Tag, Words6};
+use abi::{Errno, Handle, IpcError, Label, Operation, Rights, Row, Tag, Words6};
 use core::fmt::{self, Write};
 
 /// Longest line. What is longer ends early.
@@ -135,16 +135,16 @@ impl Asked {
         match self.row {
             Some(row) => {
                 line.write_str(row.name)?;
-                write_fields(line, row.request, &self.words)
+                write_fields(line, row.fields, &self.words)
             }
             None => write!(line, "{:#x}", self.tag.label().0),
         }
     }
 }
 
-fn write_fields(line: &mut Line, fields: &[Field], words: &Words6) -> fmt::Result {
-    for (field, &word) in fields.iter().zip(words) {
-        write!(line, " {}={}", field.name, Number(word))?;
+fn write_fields(line: &mut Line, names: &[&str], words: &Words6) -> fmt::Result {
+    for (name, &word) in names.iter().zip(words) {
+        write!(line, " {name}={}", Number(word))?;
     }
     Ok(())
 }

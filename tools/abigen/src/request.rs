@@ -9,7 +9,7 @@ use abi::memory::MemoryRequest;
 use abi::process::ProcessRequest;
 use abi::system::SystemRequest;
 use abi::thread::ThreadRequest;
-use abi::{Field, Row};
+use abi::{About, Field, Row};
 
 struct Object {
     name: &'static str,
@@ -17,6 +17,7 @@ struct Object {
     /// How the declaration of its requests begins.
     requests: &'static str,
     table: &'static [Row],
+    manual: &'static [About],
 }
 
 const OBJECTS: [Object; 7] = [
@@ -25,42 +26,49 @@ const OBJECTS: [Object; 7] = [
         source: source::PROCESS,
         requests: "ProcessRequest {",
         table: ProcessRequest::TABLE,
+        manual: ProcessRequest::MANUAL,
     },
     Object {
         name: "a memory manager",
         source: source::MEMORY,
         requests: "MemoryRequest {",
         table: MemoryRequest::TABLE,
+        manual: MemoryRequest::MANUAL,
     },
     Object {
         name: "a console",
         source: source::CONSOLE,
         requests: "ConsoleRequest {",
         table: ConsoleRequest::TABLE,
+        manual: ConsoleRequest::MANUAL,
     },
     Object {
         name: "the system",
         source: source::SYSTEM,
         requests: "SystemRequest {",
         table: SystemRequest::TABLE,
+        manual: SystemRequest::MANUAL,
     },
     Object {
         name: "a thread",
         source: source::THREAD,
         requests: "ThreadRequest {",
         table: ThreadRequest::TABLE,
+        manual: ThreadRequest::MANUAL,
     },
     Object {
         name: "a device",
         source: source::DEVICE,
         requests: "DeviceRequest {",
         table: DeviceRequest::TABLE,
+        manual: DeviceRequest::MANUAL,
     },
     Object {
         name: "a handler of faults",
         source: source::FAULT,
         requests: "FaultRequest {",
         table: FaultRequest::TABLE,
+        manual: FaultRequest::MANUAL,
     },
 ];
 
@@ -84,35 +92,29 @@ fn object(object: &Object) -> String {
         ["label", "request", "words in", "words out"],
         object.table.iter().map(summary_row),
     );
-    for row in object.table {
-        chapter += &section(row);
+    for (row, about) in object.table.iter().zip(object.manual) {
+        chapter += &section(row, about);
     }
     chapter
 }
 
 fn summary_row(row: &Row) -> [String; 4] {
-    let names = |fields: &[Field]| {
-        fields
-            .iter()
-            .map(|field| code(field.name))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let names = |names: &[&str]| names.iter().map(|name| code(name)).collect::<Vec<_>>().join(", ");
     let answer = if row.answer.is_empty() {
         code(unnamed(row))
     } else {
         names(row.answer)
     };
-    [label(row), row.name.to_owned(), names(row.request), answer]
+    [label(row), row.name.to_owned(), names(row.fields), answer]
 }
 
-fn section(row: &Row) -> String {
+fn section(row: &Row, about: &About) -> String {
     let mut section = format!("\n### {} {}\n", label(row), row.name);
-    for paragraph in paragraphs(row.text) {
+    for paragraph in paragraphs(about.text) {
         section += &format!("\n{}", paragraph_or_errors(&paragraph));
     }
-    let words = words("in", row.request)
-        .chain(words("out", row.answer))
+    let words = words("in", about.request)
+        .chain(words("out", about.answer))
         .chain(unnamed_word(row));
     let words = table(["", "register", "word", "type", "meaning"], words);
     if !words.is_empty() {
