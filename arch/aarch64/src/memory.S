@@ -1,8 +1,8 @@
 // memcpy and memset, which the compiler calls for copies of structures: many, and 20 to 100 bytes each.
 //
 // They replace those of compiler_builtins, whose way to the first whole word and behind the last is several
-// times as long as such a copy. No access here is unaligned: with the MMU off it would fault (Arm ARM, "Alignment of
-// data accesses"), and boot/early.rs copies then.
+// times as long as such a copy. No access of theirs is unaligned: with the MMU off it would fault (Arm ARM, "Alignment
+// of data accesses"), and boot/early.rs copies then.
 
     .section .text.memory, "ax"
 
@@ -16,7 +16,7 @@ memcpy:
     b.ne    memory_copy_apart       // never both at a whole word
     tst     x0, #7
     b.ne    memory_copy_head
-memory_copy_words:
+memory_copy_words:                  // both at a whole word, or where that does not matter
     subs    x2, x2, #64
     b.lo    9f
 8:  ldp     x4, x5, [x1]
@@ -95,6 +95,13 @@ memory_copy_apart:
     strb    w4, [x3], #1
     b.ne    4b
 5:  ret
+
+// The same with the MMU on, and both in Normal memory, where accesses need not be aligned: what programs have may lie
+// anywhere, and nobody may make the kernel copy much of it byte by byte.
+    .global memory_copy_anywhere
+memory_copy_anywhere:
+    mov     x3, x0
+    b       memory_copy_words
 
 // x0 = to, w1 = byte, x2 = bytes; returns x0.
     .global memset

@@ -64,6 +64,11 @@ impl Map {
     };
 }
 
+impl MapCopy {
+    /// Most pages that the copy of one request reaches into.
+    pub const MOST_PAGES: u64 = 16;
+}
+
 impl Word for Protection {
     fn into_word(self) -> u64 {
         self.bits().into()
@@ -188,6 +193,27 @@ requests! {
             length: u64,
             /// Where they go, in this space.
             destination: u64,
+            /// Access there.
+            protection: Protection,
+        } -> ();
+        /// Maps private pages that begin as a copy of what another address space has, whose memory manager is the
+        /// one handle of the message. What becomes of the source later changes nothing. All bytes of the pages
+        /// before and behind the copy are zero.
+        ///
+        /// `EINVAL` there are no pages, more bytes than the mapping has room for, or the copy reaches into more than 16
+        /// pages; the destination is occupied, outside of user space or begins below `USER_START`, or its
+        /// protection is refused; `EFAULT` the source cannot be read, or is a device; `EBADF` no memory manager came
+        /// along, or its process has ended; `ENOMEM`, `EMFILE` as for `Map`; `ENOMEM` too if the source has no frame
+        /// and there is none; `EAGAIN` it is a block of 2 MiB that is just being zeroed.
+        MapCopy = 0x231 {
+            /// The first byte to be copied, in the other space.
+            source: u64,
+            /// How many bytes are copied.
+            bytes: u64,
+            /// Where the first one goes, in this space.
+            destination: u64,
+            /// Bytes of the mapping from the destination on: all pages that these touch are mapped.
+            length: u64,
             /// Access there.
             protection: Protection,
         } -> ();

@@ -140,6 +140,14 @@ impl PageRange {
         Self::new(start, PageCount(end.0 - start.0))
     }
 
+    /// The pages that `[start, end)` touches. `None` if that is empty.
+    pub const fn touching(start: VirtAddr, end: VirtAddr) -> Option<Self> {
+        if end.raw() <= start.raw() {
+            return None;
+        }
+        Self::between(start.page(), Page(end.raw().div_ceil(GRANULE)))
+    }
+
     /// The first page.
     pub const fn start(self) -> Page {
         self.start
@@ -228,6 +236,15 @@ mod tests {
         assert_eq!(pages(4096), Some(1));
         assert_eq!(pages(4097), Some(2));
         assert_eq!(pages(u64::MAX), Some(1 << 52));
+    }
+
+    #[test]
+    fn bytes_touch_the_pages_that_they_begin_and_end_in() {
+        let touched = |start, end| PageRange::touching(VirtAddr::new(start), VirtAddr::new(end));
+        assert_eq!(touched(0x1fff, 0x2001), Some(range(1, 3)));
+        assert_eq!(touched(0x1000, 0x2000), Some(range(1, 2)));
+        assert_eq!(touched(0x1000, 0x1000), None);
+        assert_eq!(touched(0x1001, 0x1000), None);
     }
 
     #[test]

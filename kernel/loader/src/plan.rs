@@ -3,7 +3,7 @@
 use crate::{LoadError, header, note};
 use abi::layout::{PROGRAM_BASE, USER_END};
 use abi::memory::Protection;
-use addr::{Page, PageRange, VirtAddr};
+use addr::{PageRange, VirtAddr};
 use elf::ElfBytes;
 use elf::abi::{PF_R, PF_W, PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
@@ -107,9 +107,7 @@ fn pages(address: u64, length: u64) -> Option<PageRange> {
     if address < PROGRAM_BASE || end > USER_END {
         return None;
     }
-    let first = VirtAddr::new(address).page();
-    let last = VirtAddr::new(end.checked_sub(1)?).page();
-    PageRange::between(first, Page::from_number(last.number() + 1))
+    PageRange::touching(VirtAddr::new(address), VirtAddr::new(end))
 }
 
 /// Reading is always allowed: the translation tables know no page that can be written or executed

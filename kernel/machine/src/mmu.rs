@@ -31,6 +31,15 @@ impl Mmu for Machine {
         self.counts.dsb_stores += 1;
     }
 
+    fn copy_bytes(&mut self, from: (Frame, u64), to: (Frame, u64), bytes: u64) {
+        self.assert_no_table(from.0);
+        self.assert_free(to.0);
+        let mut copied = vec![0; bytes as usize];
+        self.ram.read(from.0, from.1 as usize, &mut copied);
+        self.ram.write(to.0, to.1 as usize, &copied);
+        self.counts.dsb_stores += 1;
+    }
+
     fn load_word(&self, frame: Frame, offset: usize) -> u32 {
         self.assert_no_table(frame);
         let mut bytes = [0; 4];

@@ -98,6 +98,7 @@ mod limits;
 mod list;
 mod manager;
 mod map;
+mod map_copy;
 mod message;
 mod message_page;
 pub mod mmu;

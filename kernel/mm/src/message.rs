@@ -46,14 +46,6 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The address space whose memory manager came along.
-    pub fn space_passed(&self) -> Result<SpaceId, Errno> {
-        match self.companion {
-            Some(Companion::Space(space)) => Ok(space),
-            _ => Err(Errno::EBADF),
-        }
-    }
-
     /// The region that came along.
     pub fn region_passed(&self) -> Result<Subject, Errno> {
         match self.companion {
@@ -94,6 +86,23 @@ impl Reply {
             bytes,
             region: None,
             job: None,
+        }
+    }
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// The address space whose memory manager came along.
+    ///
+    /// # Errors
+    /// `EBADF` if there is none, or its process has ended; `EAGAIN` if it is being copied or changed.
+    pub(crate) fn living_companion(&self, call: &Call<'_>) -> Result<SpaceId, Errno> {
+        let Some(Companion::Space(space)) = call.companion else {
+            return Err(Errno::EBADF);
+        };
+        match self.alive(space) {
+            Err(Errno::ESRCH) => Err(Errno::EBADF),
+            Err(other) => Err(other),
+            Ok(_) => Ok(space),
         }
     }
 }
@@ -149,6 +158,7 @@ impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
             MemoryRequest::Map(map) => manager.map(call, map),
             MemoryRequest::Unmap(unmap) => manager.unmap(call, unmap),
             MemoryRequest::Move(transfer) => manager.transfer(call, transfer),
+            MemoryRequest::MapCopy(map) => manager.map_copy(call, map),
             MemoryRequest::Protect(protect) => manager.protect(call, protect),
             MemoryRequest::LowerQuota(quota) => manager.lower_quota(call, quota),
             MemoryRequest::RegionCreate(create) => manager.region_create(call, create),

@@ -119,7 +119,12 @@ pub trait Mmu {
     /// [`zero`](Self::zero).
     fn copy(&mut self, from: Frame, to: Frame);
 
-    /// The same for frames in a row.
+    /// Copies `bytes` bytes, each place being a frame and how far into it; neither side reaches behind its frame.
+    /// Programs may write to `from` meanwhile: the copy has that in part or not. Nothing leads to `to`. Visible as after
+    /// [`zero`](Self::zero).
+    fn copy_bytes(&mut self, from: (Frame, u64), to: (Frame, u64), bytes: u64);
+
+    /// As [`zero`](Self::zero), for frames in a row.
     fn zero_run(&mut self, frames: FrameRange) {
         frames.iter().for_each(|frame| self.zero(frame));
     }

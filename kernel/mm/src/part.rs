@@ -153,6 +153,14 @@ impl<T: Copy, const MOST: usize> Batch<T, MOST> {
         self.count
     }
 
+    /// Number `place` of them.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn at(&self, place: usize) -> T {
+        self.things[..self.count][place]
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = T> {
         self.things[..self.count].iter().copied()
     }

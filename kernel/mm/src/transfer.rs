@@ -29,11 +29,7 @@ pub const MOST_MOVED_PAGES: u64 = 1024;
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn transfer(&mut self, call: &mut Call<'_>, request: Move) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
-        let from = call.space_passed()?;
-        self.alive(from).map_err(|errno| match errno {
-            Errno::ESRCH => Errno::EBADF,
-            other => other,
-        })?;
+        let from = self.living_companion(call)?;
         let source = pages_of(request.source, request.length).ok_or(Errno::EINVAL)?;
         let range = pages_of(request.destination, request.length).ok_or(Errno::EINVAL)?;
         if from == call.space || !mappable().contains_range(range) || !self.is_private(from, source)? {

@@ -9,6 +9,7 @@ mod mapping {
     mod edges;
     mod inspect;
     mod map;
+    mod map_copy;
     mod meanwhile;
     mod message_page;
     mod moving;

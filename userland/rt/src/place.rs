@@ -3,7 +3,6 @@
 //!
 //! ```text
 //!   PROGRAM_BASE    program
-//!   STAGE           pages on their way into a child
 //!   HEAP_START      heap, growing up to
 //!   ARCHIVE         the archive of programs, if the parent gave one
 //!   AREA_START      mappings and attachments whose place the kernel chooses
@@ -11,16 +10,12 @@
 
 use abi::layout::{AREA_START, PROGRAM_BASE};
 
-/// Where pages for a child are filled: beside the heap, so that they need no translation tables of their own.
-pub(crate) const STAGE: u64 = 0x1_0000_0000;
-/// Bytes there.
-pub(crate) const STAGE_BYTES: u64 = 1 << 20;
-/// First address of the heap. With a gap before, it is a mapping of its own.
-pub(crate) const HEAP_START: u64 = STAGE + STAGE_BYTES + 0x1_0000;
+/// First address of the heap.
+pub(crate) const HEAP_START: u64 = 0x1_0000_0000;
 /// First address it never reaches.
 pub(crate) const HEAP_END: u64 = ARCHIVE;
 /// Where a child finds the archive.
 pub(crate) const ARCHIVE: u64 = 0x8_0000_0000;
 
-const _: () = assert!(PROGRAM_BASE < STAGE && HEAP_START < HEAP_END);
+const _: () = assert!(PROGRAM_BASE < HEAP_START && HEAP_START < HEAP_END);
 const _: () = assert!(HEAP_END <= ARCHIVE && ARCHIVE < AREA_START);

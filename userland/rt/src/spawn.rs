@@ -1,12 +1,11 @@
 //! Starts programs: loads an ELF file into a new process, as the kernel does for `init`.
 //!
-//! Pages are mapped here, filled, and moved into the child with the access they will have there.
-//! No byte is copied twice, and this program can no longer reach them.
+//! Each program segment is one request to the child's memory manager, which copies it from where it is in the file.
 
+mod copied;
 mod ended;
 mod fork;
 mod process;
-mod staged;
 
 pub use ended::Ended;
 pub use fork::fork;
@@ -257,8 +256,15 @@ impl<'a> Command<'a> {
     fn give_memory(&self, memory: Handle) -> Result<(), SpawnError> {
         call(memory, Map::FIRST_STACK).map_err(during("mapping its stack"))?;
         if let Some(archive) = self.archive {
-            staged::put(memory, place::ARCHIVE, 0, archive.bytes(), Protection::READ)
-                .map_err(during("giving it the archive"))?;
+            let bytes = archive.bytes();
+            copied::map(
+                memory,
+                place::ARCHIVE,
+                bytes,
+                bytes.len() as u64,
+                Protection::READ,
+            )
+            .map_err(during("giving it the archive"))?;
         }
         Ok(())
     }
@@ -281,15 +287,10 @@ impl<'a> Command<'a> {
 
 fn load(plan: &Plan<'_>, memory: Handle) -> Result<(), SpawnError> {
     for segment in plan.segments() {
-        let start = segment.pages.start().start().raw();
-        let end = segment.pages.end().start().raw();
-        let filled = staged::put(memory, start, segment.offset, segment.bytes, segment.protection)
+        let address = segment.pages.start().start().raw() + segment.offset;
+        let length = segment.pages.end().start().raw() - address;
+        copied::map(memory, address, segment.bytes, length, segment.protection)
             .map_err(during("loading its program segments"))?;
-        let address = start + filled;
-        if address < end {
-            let (length, protection) = (end - address, segment.protection);
-            call(memory, Map::new(address, length, protection)).map_err(during("mapping its zeroes"))?;
-        }
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Processes that are no programs: some instructions, given as numbers, and then the end.
 
 use abi::layout::{PAGE_BYTES, PROGRAM_BASE, STACK_TOP};
-use abi::memory::{Move, Protection};
+use abi::memory::Protection;
 use abi::process::{End, Exit, Start};
 use abi::{Handle, Request};
 use alloc::vec::Vec;
 use rt::spawn::{Child, Unstarted};
-use rt::{Error, hazard, sys};
+use rt::{Error, sys};
 
 /// A general-purpose register, x0 to x30 by number.
 pub type General = u32;
@@ -58,18 +58,12 @@ impl Snippet {
     pub fn start(self, status: General, words: [u64; 4]) -> Result<Child, Error> {
         let code = self.exit(status).code;
         let process = Unstarted::create("snippet")?;
-        let page = sys::memory::map(0, PAGE_BYTES, Protection::READ | Protection::WRITE)?;
-        for (pair, address) in code.chunks(2).zip((page..).step_by(8)) {
-            let [first, second] = [pair[0], pair.get(1).copied().unwrap_or(0)];
-            hazard::write(address, u64::from(second) << 32 | u64::from(first));
-        }
-        let moved = Move {
-            source: page,
-            length: PAGE_BYTES,
-            destination: PROGRAM_BASE,
-            protection: Protection::READ | Protection::EXEC,
-        };
-        sys::memory::move_to(process.memory(), moved)?;
+        let bytes: Vec<u8> = code
+            .iter()
+            .flat_map(|instruction| instruction.to_le_bytes())
+            .collect();
+        let protection = Protection::READ | Protection::EXEC;
+        sys::memory::map_copy(process.memory(), &bytes, PROGRAM_BASE, PAGE_BYTES, protection)?;
         let [word0, word1, word2, word3] = words;
         let start = Start {
             entry: PROGRAM_BASE,

@@ -157,6 +157,25 @@ pub(crate) fn copy(from: Frame, to: Frame) {
     barrier::dsb(barrier::ISHST);
 }
 
+/// Copies `bytes` bytes from one frame to another, each so far into it, before every later store for all observers, as in
+/// [`zero`]. What a program writes to the source meanwhile is read in part or not.
+///
+/// # Panics
+/// If that goes beyond a frame.
+pub(crate) fn copy_bytes(from: (Frame, u64), to: (Frame, u64), bytes: u64) {
+    let bytes = bytes as usize;
+    let place = |(frame, offset): (Frame, u64)| frame_at(frame, check(offset as usize, bytes));
+    // SAFETY: Both places are in the direct map, as `place` checks, and the caller owns the second, to which nothing leads
+    // yet. The routine is no Rust code, so what programs do to the first at the same time is no data race for it.
+    unsafe { memory_copy_anywhere(place(to), place(from), bytes) };
+    barrier::dsb(barrier::ISHST);
+}
+
+unsafe extern "C" {
+    /// Copies bytes in Normal memory, aligned or not: `memory.S`.
+    fn memory_copy_anywhere(to: usize, from: usize, bytes: usize);
+}
+
 /// Makes code in `frame` visible to instruction fetches.
 pub(crate) fn publish_code(frame: Frame) {
     cache::publish_code(pointer(frame.start()), GRANULE as usize);

@@ -150,6 +150,10 @@ impl Mmu for Hardware {
         direct_map::copy(from, to);
     }
 
+    fn copy_bytes(&mut self, from: (Frame, u64), to: (Frame, u64), bytes: u64) {
+        direct_map::copy_bytes(from, to, bytes);
+    }
+
     fn zero_run(&mut self, frames: FrameRange) {
         direct_map::zero_run(frames);
     }

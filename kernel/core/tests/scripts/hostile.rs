@@ -1,7 +1,7 @@
 //! What hostile programs try, and do not get.
 
 use super::world;
-use abi::memory::{CountUsage, Map, Move, Protection, Unmap};
+use abi::memory::{CountUsage, Map, MapCopy, Move, Protection, Unmap};
 use abi::process::{Close, Derive, Give, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 use addr::VirtAddr;
@@ -137,7 +137,7 @@ fn whoever_gets_the_cpu_from_the_queue_gets_a_whole_time_slice() {
 }
 
 #[test]
-fn a_memory_manager_that_may_not_be_called_may_not_be_emptied_either() {
+fn a_memory_manager_that_may_not_be_called_may_not_be_read_or_emptied_either() {
     let (mut world, _, memory) = with_child();
     world.until(CHILD);
     let source = map_and_touch(&mut world, 1);
@@ -159,6 +159,19 @@ fn a_memory_manager_that_may_not_be_called_may_not_be_emptied_either() {
         world.call_with(Handle::MEMORY, take, &[], &[limited]),
         Err(Errno::EBADF)
     );
+    let mut copy = MapCopy {
+        source,
+        bytes: PAGE,
+        destination: 0x200_0000,
+        length: PAGE,
+        protection: Protection::READ,
+    };
+    assert_eq!(
+        world.call_with(Handle::MEMORY, copy, &[], &[limited]),
+        Err(Errno::EBADF)
+    );
+    copy.destination += PAGE;
+    assert_eq!(world.call_with(Handle::MEMORY, copy, &[], &[memory]), Ok(()));
     take.destination += PAGE;
     assert_eq!(world.call_with(Handle::MEMORY, take, &[], &[memory]), Ok(()));
 }

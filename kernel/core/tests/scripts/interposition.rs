@@ -6,8 +6,8 @@
 use super::world;
 use abi::memory::ShmIdArgument;
 use abi::memory::{
-    CountUsage, Map, MemoryRequest, Move, Protection, RegionAttach, RegionCreate, ShmAttach, ShmControl,
-    ShmGet, Unmap,
+    CountUsage, Map, MapCopy, MemoryRequest, Move, Protection, RegionAttach, RegionCreate, ShmAttach,
+    ShmControl, ShmGet, Unmap,
 };
 use abi::process::{Close, Derive, Exit, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
@@ -293,32 +293,47 @@ fn segments_behave_the_same() {
 
 #[test]
 fn a_handle_that_comes_along_reaches_the_real_memory_manager() {
+    let protection = Protection::READ;
+    let (source, destination) = (0x100_0000, 0x100_0000);
+    // Each from itself, where there is nothing.
+    comes_along(
+        Move {
+            source,
+            length: PAGE,
+            destination,
+            protection,
+        },
+        Errno::EINVAL,
+    );
+    comes_along(
+        MapCopy {
+            source,
+            bytes: 1,
+            destination,
+            length: 1,
+            protection,
+        },
+        Errno::EFAULT,
+    );
+}
+
+fn comes_along<R: Request<Answer = ()>>(request: R, refused: Errno) {
     let mut guard = Guard::new();
-    let take = Move {
-        source: 0x100_0000,
-        length: PAGE,
-        destination: 0x100_0000,
-        protection: Protection::READ,
-    };
-    let words = take.into_words();
-    for handles in [&[][..], &[Handle::SELF], &[Handle::MEMORY, Handle::MEMORY]] {
-        let seen = guard.compare(&Message {
-            label: Move::LABEL,
-            words,
-            bytes: &[],
-            handles,
-        });
-        assert_eq!(answer::<Move>(&seen), Err(Errno::EBADF), "{handles:?}");
-    }
-    // A memory manager that is the parent's endpoint is none to the kernel.
-    let own = Message {
-        label: Move::LABEL,
+    let words = request.into_words();
+    let message = |handles| Message {
+        label: R::LABEL,
         words,
         bytes: &[],
-        handles: &[Handle::MEMORY],
+        handles,
     };
-    assert_eq!(answer::<Move>(&guard.ask(GUARDED, &own)), Err(Errno::EBADF));
-    assert_eq!(answer::<Move>(&guard.ask(PLAIN, &own)), Err(Errno::EINVAL));
+    for handles in [&[][..], &[Handle::SELF], &[Handle::MEMORY, Handle::MEMORY]] {
+        let seen = guard.compare(&message(handles));
+        assert_eq!(answer::<R>(&seen), Err(Errno::EBADF), "{handles:?}");
+    }
+    // A memory manager that is the parent's endpoint is none to the kernel.
+    let own = message(&[Handle::MEMORY]);
+    assert_eq!(answer::<R>(&guard.ask(GUARDED, &own)), Err(Errno::EBADF));
+    assert_eq!(answer::<R>(&guard.ask(PLAIN, &own)), Err(refused));
 }
 
 #[test]

@@ -51,6 +51,8 @@ impl Mmu for Hardware {
 
     fn copy(&mut self, _: Frame, _: Frame) {}
 
+    fn copy_bytes(&mut self, _: (Frame, u64), _: (Frame, u64), _: u64) {}
+
     fn load_word(&self, _: Frame, _: usize) -> u32 {
         0
     }

@@ -8,9 +8,9 @@
 pub mod setup;
 
 use abi::memory::{
-    ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, MemoryRequest, Move, Protect,
-    Protection, ReadShmSetting, Relocate, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap,
-    Usage, UserUsage,
+    ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapCopy, MapFlags, MemoryRequest, Move,
+    Protect, Protection, ReadShmSetting, Relocate, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument,
+    Unmap, Usage, UserUsage,
 };
 use abi::process::Pid;
 use abi::shm::{
@@ -427,6 +427,17 @@ impl World {
         request: Move,
     ) -> Result<(), Errno> {
         self.ask_with(process, MemoryRequest::Move(request), &[], source)
+            .map(|_| ())
+    }
+
+    /// Maps a copy of what `source` has.
+    pub fn map_copy(
+        &mut self,
+        process: SpaceId,
+        source: Option<SpaceId>,
+        request: MapCopy,
+    ) -> Result<(), Errno> {
+        self.ask_with(process, MemoryRequest::MapCopy(request), &[], source)
             .map(|_| ())
     }
 

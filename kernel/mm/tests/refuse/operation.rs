@@ -1,7 +1,7 @@
 //! The scene, and all operations that can lack something.
 
 use crate::common::{CREATE, PAGE, PLAIN, PRIVATE, Size, World};
-use abi::memory::{MapFlags, MemoryRequest, Move, Protection, RegionCreate};
+use abi::memory::{MapCopy, MapFlags, MemoryRequest, Move, Protection, RegionCreate};
 use abi::process::Pid;
 use abi::shm::{AttachFlags, ShmId};
 use abi::{Errno, shm::GetFlags};
@@ -158,6 +158,17 @@ fn transfer(scene: &mut Scene, destination: u64) -> Result<(), Errno> {
     scene.world.transfer(scene.p, Some(scene.other), request)
 }
 
+fn copy(scene: &mut Scene, destination: u64) -> Result<(), Errno> {
+    let request = MapCopy {
+        source: PLACE + 100,
+        bytes: PAGE,
+        destination,
+        length: 2 * PAGE,
+        protection: Protection::READ,
+    };
+    scene.world.map_copy(scene.p, Some(scene.other), request)
+}
+
 fn get(scene: &mut Scene, size: u64, flags: GetFlags) -> Result<(), Errno> {
     scene.world.get(scene.p, PRIVATE, size, flags).map(|_| ())
 }
@@ -253,6 +264,11 @@ pub const OPERATIONS: &[Operation] = &[
     operation("map physical memory", 2, 1, map_physical),
     operation("move nearby", 0, 1, |s| transfer(s, PLACE + 20 * PAGE)),
     operation("move far away", 2, 1, |s| transfer(s, NOWHERE)),
+    operation("copy nearby", 2, 1, |s| copy(s, PLACE + 20 * PAGE)),
+    operation("copy far away", 2 + 2, 1, |s| copy(s, NOWHERE)),
+    operation("copy behind the end of a linked attachment", 2 + 1, 2, |s| {
+        copy(s, LARGE + (LARGE_PAGES + 1) * PAGE)
+    }),
     operation("attach a large segment linked", 1, 1, |s| {
         attach_large(s, NOWHERE)
     }),

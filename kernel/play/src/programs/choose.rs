@@ -5,8 +5,8 @@ use crate::fake::TICKS;
 use abi::console::{ConsoleRequest, SignalInterrupt};
 use abi::device::{DeviceRequest, Listen};
 use abi::memory::{
-    Map, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, ShmAttach, ShmGet,
-    Unmap, WaitWord, WakeAndWait, WakeWord,
+    Map, MapCopy, MemoryRequest, Move, Protection, RegionAttach, RegionControl, RegionPublish, ShmAttach,
+    ShmGet, Unmap, WaitWord, WakeAndWait, WakeWord,
 };
 use abi::process::{
     Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, HandleFaults, Kill,
@@ -338,6 +338,7 @@ impl Trap {
             Give::LABEL
             | Listen::LABEL
             | Move::LABEL
+            | MapCopy::LABEL
             | Become::LABEL
             | RegionAttach::LABEL
             | RegionControl::LABEL

@@ -6,10 +6,10 @@
 use crate::call::{call, call_with, exchange, one_handle};
 use crate::{Error, Incoming, Outgoing};
 use abi::memory::{
-    ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapFlags, Move, Protect, Protection,
-    ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish, Relocate,
-    ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord, WakeAndWait,
-    WakeWord,
+    ChangeShmSetting, CountShmUser, CountUsage, LowerQuota, Map, MapCopy, MapFlags, Move, Protect,
+    Protection, ReadShmSetting, RegionAttach, RegionControl, RegionCreate, RegionOpen, RegionPublish,
+    Relocate, ShmAttach, ShmControl, ShmDetach, ShmGet, ShmIdArgument, Unmap, Usage, UserUsage, WaitWord,
+    WakeAndWait, WakeWord,
 };
 use abi::shm::{AttachFlags, GetFlags, ShmId, ShmKey, ShmSetting};
 use abi::{Handle, Rights};
@@ -78,6 +78,27 @@ pub fn lower_quota(memory: Handle, quota: LowerQuota) -> Result<(), Error> {
 /// As [`Unmap`].
 pub fn unmap(address: u64, length: u64) -> Result<(), Error> {
     call(Handle::MEMORY, Unmap { address, length })
+}
+
+/// As [`MapCopy`], of `bytes` of this program, into the space of `memory`, a memory manager.
+///
+/// # Errors
+/// As [`MapCopy`].
+pub fn map_copy(
+    memory: Handle,
+    bytes: &[u8],
+    destination: u64,
+    length: u64,
+    protection: Protection,
+) -> Result<(), Error> {
+    let request = MapCopy {
+        source: bytes.as_ptr().addr() as u64,
+        bytes: bytes.len() as u64,
+        destination,
+        length,
+        protection,
+    };
+    call_with(memory, request, Outgoing::handles(&[Handle::MEMORY]))
 }
 
 /// As [`Move`], out of this program's space into that of `destination`, a memory manager.
