@@ -5,19 +5,45 @@
 //! data caches, and observers with their caches off.
 
 use aarch64_cpu::asm::barrier;
+use addr::GRANULE;
 use core::arch::asm;
+use core::cmp::min;
 use core::ptr::NonNull;
 use tock_registers::{LocalRegisterCopy, register_bitfields};
 
-/// Makes `bytes` bytes at `start` that were written as data visible to instruction fetches of every
+/// How many lines are maintained in a row: two instructions each, and three more for the loop.
+const UNROLLED: usize = 8;
+
+/// Does `$instruction` to each line of the frame that begins at `$frame`.
+macro_rules! each_line {
+    ($instruction:literal, $frame:expr, $line:expr) => {{
+        let start = $frame.addr().get();
+        asm!(
+            "2:",
+            ".rept {unrolled}",
+            concat!($instruction, ", {at}"),
+            "add {at}, {at}, {line}",
+            ".endr",
+            "cmp {at}, {end}",
+            "b.ne 2b",
+            at = inout(reg) start => _,
+            // A row ends with the frame, however long a line may be.
+            line = in(reg) min($line, GRANULE as usize / UNROLLED),
+            end = in(reg) start + GRANULE as usize,
+            unrolled = const UNROLLED,
+            options(nostack)
+        )
+    }};
+}
+
+/// Makes what was written as data to the frame that begins at `frame` visible to instruction fetches of every
 /// CPU, at whatever address they are fetched (Arm ARM, "Concurrent modification and execution of
 /// instructions").
-pub fn publish_code(start: NonNull<u8>, bytes: usize) {
+#[inline(never)] // once is enough for so long a piece of code
+pub fn publish_code(frame: NonNull<u8>) {
     let cache = CacheType::read();
-    for line in lines_of(start, bytes, cache.data_line()) {
-        // SAFETY: Cleaning writes back what is there already; any mapped address may be cleaned.
-        unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags)) };
-    }
+    // SAFETY: Cleaning writes back what is there already; any mapped address may be cleaned.
+    unsafe { each_line!("dc cvau", frame, cache.data_line()) };
     // The instruction caches refill from where the cleaned lines are now.
     barrier::dsb(barrier::ISH);
     if cache.instruction_cache_has_aliases() {
@@ -25,10 +51,8 @@ pub fn publish_code(start: NonNull<u8>, bytes: usize) {
         // at, which is not this one. SAFETY: Instruction caches hold copies only.
         unsafe { asm!("ic ialluis", options(nostack, preserves_flags)) };
     } else {
-        for line in lines_of(start, bytes, cache.instruction_line()) {
-            // SAFETY: As above; any mapped address may be given.
-            unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack, preserves_flags)) };
-        }
+        // SAFETY: As above; any mapped address may be given.
+        unsafe { each_line!("ic ivau", frame, cache.instruction_line()) };
     }
     barrier::dsb(barrier::ISH);
     barrier::isb(barrier::SY);

@@ -178,7 +178,7 @@ unsafe extern "C" {
 
 /// Makes code in `frame` visible to instruction fetches.
 pub(crate) fn publish_code(frame: Frame) {
-    cache::publish_code(pointer(frame.start()), GRANULE as usize);
+    cache::publish_code(pointer(frame.start()));
 }
 
 /// Translation tables in the direct map.
