@@ -133,9 +133,10 @@ impl Vma {
         }
     }
 
-    /// One like it for another address space, alone so far.
+    /// One like it for another address space, alone so far. Of translations, that gets those of frames that this one owns.
     pub(crate) fn inherited(&self) -> Self {
         Self {
+            is_touched: self.is_touched && self.backing.owns_frames(),
             node: Node::ALONE,
             ring: None,
             ..*self
