@@ -113,7 +113,7 @@ impl<M: Mmu> MemoryManager<M> {
         let hardware = self.mmu.create_space(root);
         let id = self
             .spaces
-            .insert(Space::new(hardware, identity))
+            .insert_with(|| Space::new(hardware, identity))
             .map_err(|_| Errno::ENFILE)?;
         Ok(Id::from_parts(id.index(), id.generation()))
     }

@@ -198,14 +198,23 @@ impl<T> Slots<T> {
     ///
     /// # Errors
     /// [`Full`] when no slot is free; `value` is dropped.
-    #[inline(always)] // so that a large value is made where it is to be
+    #[inline(always)]
     pub fn insert(&mut self, value: T) -> Result<Id<T>, Full> {
+        self.insert_with(|| value)
+    }
+
+    /// Puts what `make` makes into a free slot: a large value is made where it is to be, as the slot is known before.
+    ///
+    /// # Errors
+    /// [`Full`] when no slot is free; nothing is made then.
+    #[inline(always)]
+    pub fn insert_with(&mut self, make: impl FnOnce() -> T) -> Result<Id<T>, Full> {
         if self.available() == 0 {
             return Err(Full);
         }
         let index = self.take_free().ok_or(Full)?;
         self.used += 1;
-        Ok(self.slots[index as usize].fill(index, value))
+        Ok(self.slots[index as usize].fill(index, make()))
     }
 
     /// Takes an object out; its identifier is stale from now on.

@@ -82,9 +82,10 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         (number, page): (u32, Frame),
     ) -> ProcessId {
-        let process = Process {
+        let serial = self.processes_made;
+        let made = self.processes.insert_with(|| Process {
             pid,
-            serial: self.processes_made,
+            serial,
             parent,
             user,
             name,
@@ -99,8 +100,8 @@ impl<P: Platform> Kernel<P> {
             fault_handler: None,
             highest_priority: Priority::USUAL,
             ticks: 0,
-        };
-        let Ok(process) = self.processes.insert(process) else {
+        });
+        let Ok(process) = made else {
             panic!("there is no room for the process that there was room for");
         };
         self.processes_made += 1;

@@ -76,8 +76,9 @@ pub enum Stage {
     Ended(End),
 }
 
-/// A name of up to 32 bytes.
+/// A name of up to 32 bytes. It is aligned so that it is copied by words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(align(8))]
 pub struct Name {
     bytes: [u8; NAME_BYTES],
     length: u8,
