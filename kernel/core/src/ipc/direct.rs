@@ -1,5 +1,5 @@
-//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU, and
-//! questions that a field answers.
+//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU, the word
+//! that a thread that has faulted is to go on, and questions that a field answers.
 //!
 //! Most messages are of this kind, and cost what this costs. CPUs serve them at the same time, each with its [`Here`],
 //! and nothing is locked but the endpoint. Nothing is decided here that [`Kernel::send`],
@@ -27,7 +27,8 @@ pub enum Direct<Place> {
     /// Another one goes on, with this place, as soon as what the first one has left in the CPU is stored. Nobody else
     /// comes to the kernel before.
     Runs(Place),
-    /// The current thread is to go on, for which the CPU has to be prepared first: [`Kernel::run`] does that.
+    /// The current thread is to go on. The CPU has to be prepared for it first, or it did not wait in a trap:
+    /// [`Kernel::run`] sees to both.
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
     Asks(ThreadId, Capability),
@@ -131,18 +132,30 @@ impl<L: Local> Here<'_, L> {
         if from.priority.outranks(Some(to.priority)) {
             return None;
         }
-        let waits = matches!(to.state, State::AwaitingAnswer { server: awaited, .. } if awaited == server);
-        if !waits || !to.may_run_on(self.id) || to.deadline.is_taken() {
+        if !to.may_run_on(self.id) || to.deadline.is_taken() {
             return None;
         }
         let place = self.local.place(caller.index());
-        self.local.registers_at(place).set_answer(0, message, 0);
+        let resolves_fault = match to.state {
+            State::AwaitingAnswer { server: awaited, .. } if awaited == server => {
+                self.local.registers_at(place).set_answer(0, message, 0);
+                false
+            }
+            State::Faulted { server: awaited, .. }
+                if awaited == server && message.tag.label() == Label::DONE =>
+            {
+                to.fault = None;
+                true
+            }
+            _ => return None,
+        };
         from.caller = None;
         from.state = State::Receiving(id);
         endpoint.server = Some(server);
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
-        Some(goes_on)
+        // Unlike who waited in a trap, who has faulted has something in all of its registers.
+        Some(if resolves_fault { Direct::Enters } else { goes_on })
     }
 
     #[inline(always)]

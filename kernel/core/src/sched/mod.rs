@@ -57,11 +57,13 @@ impl<P: Platform> Kernel<P> {
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
         let (alerted, before) = (cpu.alerted, [cpu.current, cpu.prepared]);
+        let is_open = alerted || cpu.chooses;
         (cpu.alerted, cpu.chooses) = (false, false);
         if let Some(stop) = self.stop {
             return Next::Stop(stop);
         }
-        let Some(thread) = self.pick(alerted) else {
+        let clear = if is_open { None } else { self.clear() };
+        let Some(thread) = clear.or_else(|| self.pick(alerted)) else {
             self.keep_nothing();
             return Next::Idle;
         };
@@ -87,6 +89,17 @@ impl<P: Platform> Kernel<P> {
                 Next::Run(thread.index())
             }
         }
+    }
+
+    /// The current thread, if it goes on as it is, on the time slice that it has, or that begins now.
+    #[inline]
+    fn clear(&mut self) -> Option<ThreadId> {
+        let current = self
+            .cpu()
+            .current
+            .filter(|&thread| is_ready(&self.threads, thread))?;
+        self.limit_slice();
+        Some(current)
     }
 
     /// Who goes on after a trap was served, if that is clear without any work: the current thread, ready.

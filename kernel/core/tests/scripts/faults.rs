@@ -3,6 +3,7 @@
 mod own;
 
 use super::{world, world_on};
+use crate::WAY;
 use abi::fault::{FaultAccess, Resolve};
 use abi::layout::AREA_START;
 use abi::memory::{Map, Protection};
@@ -16,7 +17,7 @@ use abi::{Arrival, Badge, Errno, Handle, IpcError, Label, Operation, Request, Ri
 use addr::VirtAddr;
 use kcore::thread::State;
 use mm::Access;
-use play::World;
+use play::{Way, World};
 
 const HANDLER: u32 = 0;
 const CHILD: u32 = 1;
@@ -194,7 +195,10 @@ fn the_handler_is_told_what_has_happened_and_the_thread_goes_on_as_it_was() {
                 Operation::Reply => Handle::NONE,
                 _ => scene.endpoint,
             };
+            let before = scene.world.direct;
             scene.operate(operation, handle, Label::DONE);
+            let direct = WAY == Way::Shorter && operation == Operation::ReplyReceive && handler_waits;
+            assert_eq!(scene.world.direct - before, usize::from(direct));
             scene.assert_untouched(CHILD);
             assert_eq!(scene.world.log(), "");
         }
