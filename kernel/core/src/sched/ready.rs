@@ -10,8 +10,31 @@ pub(crate) struct ReadyQueue {
     queues: [Queue; Priority::COUNT],
     /// A bit for each queue with somebody in it, the lowest of the first word for the least important.
     filled: [u64; WORDS],
-    most: Option<Priority>,
+    most: Rank,
     count: u32,
+}
+
+/// Where somebody stands among those who want a CPU: behind all that have a greater one.
+///
+/// The priority, above a bit that says that there is somebody, and one for those who [are due](ReadyQueue::are_due).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank(u16);
+
+impl Rank {
+    const NOBODY: Self = Self(0);
+    const SOMEBODY: u16 = 0b01;
+    const DUE: u16 = 0b11;
+
+    #[inline]
+    const fn of(priority: Priority) -> Self {
+        Self((priority.0 as u16) << 8 | Self::SOMEBODY)
+    }
+
+    #[inline]
+    fn priority(self) -> Option<Priority> {
+        let [priority, _] = self.0.to_be_bytes();
+        (self != Self::NOBODY).then_some(Priority(priority))
+    }
 }
 
 const BITS: usize = u64::BITS as usize;
@@ -22,7 +45,7 @@ impl ReadyQueue {
     pub const EMPTY: Self = Self {
         queues: [const { Queue::EMPTY }; Priority::COUNT],
         filled: [0; WORDS],
-        most: None,
+        most: Rank::NOBODY,
         count: 0,
     };
 
@@ -39,7 +62,7 @@ impl ReadyQueue {
     /// How important the most important of those are that wait.
     #[inline]
     pub fn most(&self) -> Option<Priority> {
-        self.most
+        self.most.priority()
     }
 
     /// Those who wait with this priority.
@@ -47,16 +70,25 @@ impl ReadyQueue {
         &self.queues[priority.index()]
     }
 
-    /// Whether somebody waits who goes first if `other` does not: nobody is outranked by an equal.
+    /// Whether somebody waits who goes before `other`, whose turn it may be: nobody is outranked by an equal, unless
+    /// that one [is due](Self::are_due).
     #[inline]
     pub fn outranks(&self, other: Option<Priority>) -> bool {
-        self.most.is_some_and(|most| most.outranks(other))
+        self.most > other.map_or(Rank::NOBODY, Rank::of)
     }
 
     /// Whether somebody waits who takes turns with one of this `priority`, or goes first.
     #[inline]
     pub fn rivals(&self, priority: Priority) -> bool {
-        self.most.is_some_and(|most| !priority.outranks(Some(most)))
+        self.most >= Rank::of(priority)
+    }
+
+    /// A time slice has gone by: the most important of those who wait go before their equals, until one of them has its
+    /// turn or somebody more important waits.
+    pub fn are_due(&mut self) {
+        if !self.is_empty() {
+            self.most.0 |= Rank::DUE;
+        }
     }
 
     /// Lets `thread`, which is in no queue, wait behind its equals.
@@ -74,13 +106,14 @@ impl ReadyQueue {
     /// Who goes first.
     #[inline]
     pub fn first(&self) -> Option<ThreadId> {
-        self.queues[self.most?.index()].first()
+        self.queues[self.most()?.index()].first()
     }
 
     /// Takes out who goes first, which is this one.
     #[inline]
     pub fn take_first(&mut self, first: &mut Thread) {
         self.queues[first.priority.index()].take_first(first);
+        self.most = Rank::of(first.priority);
         self.forget_one(first.priority);
     }
 
@@ -105,7 +138,9 @@ impl ReadyQueue {
         self.count -= 1;
         if self.queues[priority.index()].is_empty() {
             self.filled[priority.index() / BITS] &= !(1 << (priority.index() % BITS));
-            self.most = most(&self.filled);
+            if self.most() == Some(priority) {
+                self.most = most(&self.filled).map_or(Rank::NOBODY, Rank::of);
+            }
         }
     }
 
@@ -113,8 +148,8 @@ impl ReadyQueue {
         let priority = priority_of(threads, thread);
         self.filled[priority.index() / BITS] |= 1 << (priority.index() % BITS);
         self.count += 1;
-        if priority.outranks(self.most) {
-            self.most = Some(priority);
+        if self.most < Rank::of(priority) {
+            self.most = Rank::of(priority);
         }
         priority
     }
@@ -139,7 +174,8 @@ impl ReadyQueue {
         });
         queues_are_right
             && self.members(threads).count() == self.count as usize
-            && self.most == most(&self.filled)
+            && self.most() == most(&self.filled)
+            && (self.most() != None || self.most == Rank::NOBODY)
     }
 }
 

@@ -90,7 +90,20 @@ impl<P: Platform> Kernel<P> {
             }
         }
         if self.cpu().slice_end <= now {
-            self.cpu().slice_end = NEVER;
+            self.end_slice();
+        }
+    }
+
+    /// The current thread has had its time slice. If nobody waits who is as important, it goes on, and what it does
+    /// may be what a less important one has asked for: when that one is to go on, those who have waited meanwhile go first.
+    fn end_slice(&mut self) {
+        let current = self.cpu().current;
+        let priority = current.map(|thread| self.thread(thread).priority);
+        let cpu = self.cpu();
+        cpu.slice_end = NEVER;
+        if priority.is_some_and(|priority| !cpu.ready.rivals(priority)) {
+            cpu.ready.are_due();
+        } else {
             self.rotate();
         }
     }

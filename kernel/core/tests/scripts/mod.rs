@@ -23,6 +23,7 @@ mod no_room;
 mod priorities;
 mod regions;
 mod server;
+mod server_slices;
 mod shares;
 mod signals;
 mod sleep;

@@ -3,32 +3,32 @@
 
 use super::{world, world_on};
 use abi::console::Read;
-use abi::process::{Kill, Priority, PriorityFacts, ReadPriority, SetCredential, SetPriority, Sleep};
+use abi::process::{Kill, Priority, PriorityFacts, ReadPriority, SetCpus, SetCredential, SetPriority, Sleep};
 use abi::thread::SetThreadPriority;
-use abi::{Errno, Handle, Operation};
+use abi::{CpuSet, Errno, Handle, Operation};
 use kcore::Interrupt;
 use play::{SLICE, World};
 
-const INIT: u32 = 0;
+pub(super) const INIT: u32 = 0;
 /// The endpoint, in a child.
 const SERVICE: Handle = Handle::PARENT;
 /// Another one.
 const FRONT_SERVICE: Handle = Handle::from_raw(5);
-const LOW: u8 = 10;
-const MIDDLE: u8 = 20;
-const HIGH: u8 = 30;
+pub(super) const LOW: u8 = 10;
+pub(super) const MIDDLE: u8 = 20;
+pub(super) const HIGH: u8 = 30;
 
 /// Processes that are told what to do. `init` goes on when all others wait.
-struct Scene {
-    world: World,
+pub(super) struct Scene {
+    pub(super) world: World,
     endpoint: Handle,
     /// What the next child has besides.
     front_service: Option<Handle>,
-    children: Vec<Handle>,
+    pub(super) children: Vec<Handle>,
 }
 
 impl Scene {
-    fn on(cpus: usize) -> Self {
+    pub(super) fn on(cpus: usize) -> Self {
         let mut world = world_on(cpus);
         let endpoint = world.create_endpoint();
         Self {
@@ -39,12 +39,17 @@ impl Scene {
         }
     }
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::on(1)
     }
 
     /// A child with this priority, started. Its thread's number.
-    fn child(&mut self, priority: u8) -> u32 {
+    pub(super) fn child(&mut self, priority: u8) -> u32 {
+        self.child_on(priority, CpuSet::ALL)
+    }
+
+    /// The same, on these CPUs alone.
+    pub(super) fn child_on(&mut self, priority: u8, cpus: CpuSet) -> u32 {
         let (child, _) = self.world.create("child").expect("room");
         let besides = self
             .front_service
@@ -56,12 +61,15 @@ impl Scene {
             self.world.call_with(child, place, &[], &[handle]).expect("gives");
         }
         self.set_priority(child, priority);
+        self.world
+            .call(child, SetCpus { cpus })
+            .expect("one of them runs");
         self.children.push(child);
         self.world.start(child);
         self.children.len() as u32
     }
 
-    fn set_priority(&mut self, process: Handle, priority: u8) {
+    pub(super) fn set_priority(&mut self, process: Handle, priority: u8) {
         let (priority, highest) = (Priority(priority), Priority::MOST);
         self.world
             .call(process, SetPriority { priority, highest })
@@ -69,56 +77,56 @@ impl Scene {
     }
 
     /// `init` steps back; who goes on?
-    fn init_is_least(&mut self) -> u32 {
+    pub(super) fn init_is_least(&mut self) -> u32 {
         let (priority, highest) = (Priority(1), Priority::MOST);
         self.world
             .send(Handle::SELF, SetPriority { priority, highest }, &[], &[]);
         self.running()
     }
 
-    fn running(&self) -> u32 {
+    pub(super) fn running(&self) -> u32 {
         self.world.running.expect("somebody runs")
     }
 
     /// The running thread sleeps for so long; who goes on?
-    fn sleep(&mut self, ticks: u64) -> u32 {
+    pub(super) fn sleep(&mut self, ticks: u64) -> u32 {
         let deadline = self.world.kernel.platform.now.get() + ticks;
         self.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
         self.running()
     }
 
-    fn pass(&mut self, ticks: u64) -> u32 {
+    pub(super) fn pass(&mut self, ticks: u64) -> u32 {
         self.world.kernel.platform.let_pass(ticks);
         self.world.look_up();
         self.running()
     }
 
     /// The running thread, on a CPU that nobody else runs on then; it is the first CPU's turn.
-    fn operate_alone(&mut self, operation: Operation) {
+    pub(super) fn operate_alone(&mut self, operation: Operation) {
         self.world
             .trap(operation as u64, SERVICE.raw().into(), 0x900, [1; 6]);
         assert_eq!(self.world.running, None);
         self.world.turn_to(0);
     }
 
-    fn receive(&mut self) -> u32 {
+    pub(super) fn receive(&mut self) -> u32 {
         self.operate(Operation::Receive, SERVICE)
     }
 
-    fn call(&mut self) -> u32 {
+    pub(super) fn call(&mut self) -> u32 {
         self.operate(Operation::Call, SERVICE)
     }
 
-    fn reply_receive(&mut self) -> u32 {
+    pub(super) fn reply_receive(&mut self) -> u32 {
         self.operate(Operation::ReplyReceive, SERVICE)
     }
 
-    fn operate(&mut self, operation: Operation, at: Handle) -> u32 {
+    pub(super) fn operate(&mut self, operation: Operation, at: Handle) -> u32 {
         self.world.trap(operation as u64, at.raw().into(), 0x900, [1; 6]);
         self.running()
     }
 
-    fn priority_of(&self, thread: u32) -> u8 {
+    pub(super) fn priority_of(&self, thread: u32) -> u8 {
         let mut threads = self.world.kernel.threads();
         let (_, thread) = threads.find(|(id, _)| id.index() == thread).expect("it is there");
         thread.priority.0
