@@ -10,6 +10,7 @@
 //! up last: while there is a frame outside of every free block, that is taken. So with no more frames
 //! promised than are free beside the promised blocks, a block is broken up only if it is promised to nobody.
 
+mod at_hand;
 mod bits;
 mod buddy;
 mod pool;
@@ -26,6 +27,7 @@ use crate::mmu::{Flushed, FrameSource, Mmu};
 use abi::Errno;
 use abi::system::FrameCounts;
 use addr::{Frame, FrameRange};
+use at_hand::AtHand;
 use buddy::{BLOCK_ORDER, Buddy, ORDERS};
 use pool::Pool;
 use ram::Ram;
@@ -137,7 +139,7 @@ pub(crate) struct Frames {
     ram: Ram,
     buddy: Buddy,
     /// Free frames that the allocator does not have.
-    at_hand: Run,
+    at_hand: AtHand,
     pool: Pool,
     total: u64,
     free: u64,
@@ -173,7 +175,7 @@ impl Frames {
         Ok(Self {
             ram,
             buddy,
-            at_hand: Run::EMPTY,
+            at_hand: AtHand::EMPTY,
             pool: Pool::EMPTY,
             total,
             free: total,
@@ -381,7 +383,8 @@ impl Frames {
             self.pool.pop_run().map(|run| (run.start(), run.count()))
         };
         let (start, count) = block.expect("promises never exceed what is free");
-        self.at_hand = Run::new(start + 1, count - 1);
+        let replaced = self.at_hand.push_run(Run::new(start + 1, count - 1));
+        debug_assert!(replaced.is_none(), "nothing is at hand");
         start
     }
 
@@ -392,9 +395,8 @@ impl Frames {
     pub fn give_back(&mut self, frame: Frame, _: &impl Unreachable) {
         let position = self.position_of(frame);
         debug_assert!(!self.is_position_free(position), "{frame:?} is free already");
-        if !self.at_hand.extend(position) {
-            self.put_away();
-            self.at_hand = Run::new(position, 1);
+        if let Some(run) = self.at_hand.push(position) {
+            self.buddy.give_back_range(run.start(), run.count());
         }
         self.free += 1;
     }
@@ -408,8 +410,9 @@ impl Frames {
 
     /// Gives what is at hand to the allocator.
     fn put_away(&mut self) {
-        let run = core::mem::replace(&mut self.at_hand, Run::EMPTY);
-        self.buddy.give_back_range(run.start(), run.count());
+        while let Some(run) = self.at_hand.pop_run() {
+            self.buddy.give_back_range(run.start(), run.count());
+        }
     }
 
     /// Gives the pool to the allocator.

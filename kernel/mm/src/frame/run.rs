@@ -1,8 +1,4 @@
-//! The frames at hand: a run of neighbours that is taken from, and given back to, one by one.
-//!
-//! Pages are touched and given back in order, more often than not. So the buddy allocator is asked
-//! for a block at a time, and frames that are given back wait until their neighbours are: each
-//! then costs a few instructions, and the blocks that go back need little joining.
+//! Runs of free frames: neighbours that are taken, and put back, one by one.
 
 /// Most frames in a run: what bounds the time it takes to put it away.
 pub(super) const MOST_IN_RUN: usize = 512;
