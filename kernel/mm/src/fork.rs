@@ -1,7 +1,8 @@
 //! `fork`: makes an empty address space a copy of another one.
 //!
 //! Private pages become common to both: neither may write to their frames any more, and who does all
-//! the same gets a copy (`touch.rs`). Attachments become attachments of the child at the same
+//! the same gets a copy (`touch.rs`). A few are copied at once instead, to which the parent has written since the fork
+//! before: both will write to them again, its stack for instance. Attachments become attachments of the child at the same
 //! addresses, and physical mappings mappings; of these it gets no translation, its touches find
 //! what is there. A message page is nobody else's, so the child has one of its own before.
 //!
@@ -21,7 +22,7 @@ use crate::vma::{
     Backing, Neighbours, Vma, VmaId, VmaState, Vmas, existing, join_ring, piece_below, tables_needed,
 };
 use abi::Errno;
-use addr::{Frame, MemoryKind, Page, PageRange, Perms};
+use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
 use slots::Reserved;
 
 /// What a child has not taken over yet.
@@ -32,7 +33,15 @@ pub(crate) struct Birth {
     vmas: Reserved,
     /// For private pages, and for tables.
     pub promise: Promise,
+    /// How many more pages are copied at once.
+    copies: usize,
 }
+
+/// Most pages that are copied at once, since both are about to write to them.
+const MOST_COPIES: usize = 8;
+
+/// A copy takes as long as this many pages that are shared.
+const COPY_COST: usize = 4;
 
 /// What a copy of an address space takes.
 #[derive(Default)]
@@ -60,9 +69,13 @@ impl<M: Mmu> MemoryManager<M> {
                 return Err(out.into());
             }
         };
+        let mut copies = 0;
         for space in [parent, child] {
             if let Some(space) = self.spaces.get_mut(typed(space)) {
                 space.state = SpaceState::Forking;
+                // What parents write to between two forks they write to after the next one, too.
+                copies = if space.is_narrowed { MOST_COPIES } else { copies };
+                space.is_narrowed = true;
             }
         }
         self.inherit_quota(child, parent);
@@ -72,6 +85,7 @@ impl<M: Mmu> MemoryManager<M> {
                 next: Page::from_number(0),
                 vmas,
                 promise,
+                copies,
             });
         }
         Ok(Job::Fork(child))
@@ -194,16 +208,16 @@ impl<M: Mmu> MemoryManager<M> {
         let Some((parent, child)) = spaces.pair_mut(typed(parent), typed(child)) else {
             return (0, rest.end());
         };
-        let Some(first) = mmu.next_held(&parent.hardware, rest) else {
+        let Some(rest) = first_slot_held(mmu, &parent.hardware, rest) else {
             return (0, rest.end());
         };
-        let rest = PageRange::between(first, slot_of(first).end().min(rest.end())).unwrap_or(rest);
         let mut shares = Shares {
             frames,
             lender: &mut parent.pages,
             heir: &mut child.pages,
             tables: &mut child.tables,
             left_out: &mut tray.pages,
+            copies: child.birth.as_mut().map(|birth| &mut birth.copies),
             count: 0,
         };
         let (stale, end) = mmu.share(&mut parent.hardware, &mut child.hardware, rest, most, &mut shares);
@@ -246,7 +260,7 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 impl<H> Space<H> {
-    /// Maps an absent private page to a copy of a frame to which nobody can write.
+    /// Maps an absent private page to a copy of a frame.
     fn copy_page<M: Mmu<Space = H>>(
         &mut self,
         mmu: &mut M,
@@ -256,7 +270,7 @@ impl<H> Space<H> {
         perms: Perms,
     ) {
         let own = self.pages.take(frames);
-        mmu.copy(frame, own);
+        mmu.copy_bytes((frame, 0), (own, 0), GRANULE);
         if perms.contains(Perms::EXECUTE) {
             mmu.publish_code(own);
         }
@@ -279,8 +293,10 @@ struct Shares<'a> {
     heir: &'a mut Stock,
     /// The child's.
     tables: &'a mut Stock,
-    /// Those that have as many sharers as there can be.
+    /// Those that get a copy instead.
     left_out: &'a mut Batch<(Page, Frame), STEP_FRAMES>,
+    /// How many may, although they could be shared.
+    copies: Option<&'a mut usize>,
     count: usize,
 }
 
@@ -291,6 +307,16 @@ impl FrameSource for Shares<'_> {
 }
 
 impl ShareSource for Shares<'_> {
+    fn leaves_out(&mut self, page: Page, frame: Frame) -> bool {
+        match self.copies.as_deref_mut() {
+            Some(copies) if *copies > 0 => *copies -= 1,
+            _ => return false,
+        }
+        self.count += COPY_COST;
+        self.left_out.push((page, frame));
+        true
+    }
+
     fn share(&mut self, page: Page, frame: Frame) -> bool {
         self.count += 1;
         let is_shared = self.lender.share(self.frames, frame, self.heir);
@@ -324,6 +350,17 @@ fn needs<H>(parent: &Space<H>, vmas: &Vmas, present: Option<PageRange>) -> Resul
         }
     }
     Ok(needs)
+}
+
+/// The part of `range` that is in one slot, the first with a table; `None` if there is none.
+fn first_slot_held<M: Mmu>(mmu: &M, space: &M::Space, range: PageRange) -> Option<PageRange> {
+    // Nothing has to be looked for if there is but one.
+    let within_slot = |first| PageRange::between(first, slot_of(first).end().min(range.end()));
+    let part = within_slot(range.start())?;
+    if part == range {
+        return Some(part);
+    }
+    within_slot(mmu.next_held(space, range)?)
 }
 
 /// Whether a child gets one like it.

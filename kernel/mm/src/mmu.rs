@@ -33,6 +33,9 @@ pub trait FrameSource {
 /// What a space needs to share pages with another one ([`Mmu::share`]): frames for its tables, and somebody
 /// who counts.
 pub trait ShareSource: FrameSource {
+    /// Whether `page`, to which programs may write, is left out and stays as it is.
+    fn leaves_out(&mut self, page: Page, frame: Frame) -> bool;
+
     /// Takes note that `page`'s frame gets another sharer. If it answers `false`, it gets none, and the
     /// page is left out.
     fn share(&mut self, page: Page, frame: Frame) -> bool;

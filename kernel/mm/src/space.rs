@@ -54,6 +54,9 @@ pub struct Space<H> {
     pub(crate) arriving: Option<Arriving>,
     /// What it still inherits, if it is being made by a fork.
     pub(crate) birth: Option<Birth>,
+    /// Whether a fork has once taken the right to write away from all private pages, so that what can be written to by now
+    /// has been since.
+    pub(crate) is_narrowed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -206,6 +209,7 @@ impl<H> Space<H> {
             exceeding: None,
             arriving: None,
             birth: None,
+            is_narrowed: false,
         }
     }
 

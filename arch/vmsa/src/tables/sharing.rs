@@ -9,6 +9,8 @@ use addr::{Frame, Page, PageRange};
 pub trait Heir {
     /// A frame for a table.
     fn new_table(&mut self) -> Frame;
+    /// Whether the leaf of `page`, which leads to `frame` and allows writing, stays as it is, and it gets none.
+    fn leaves_out(&mut self, page: Page, frame: Frame) -> bool;
     /// Whether it gets the leaf of `page`, which leads to `frame`. If not, the leaf stays as it is.
     fn takes(&mut self, page: Page, frame: Frame) -> bool;
 }
@@ -60,28 +62,28 @@ impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
                 return;
             }
             self.left -= 1;
-            if self.heir.takes(page, Leaf::frame_of(raw)) {
-                let raw = self.narrow(table, page, raw);
+            let (frame, narrowed) = (Leaf::frame_of(raw), Leaf::without_write(raw));
+            let is_left_out = narrowed != raw && self.heir.leaves_out(page, frame);
+            if !is_left_out && self.heir.takes(page, frame) {
+                if narrowed != raw {
+                    self.narrow(table, page, narrowed);
+                }
                 let theirs = *theirs.get_or_insert_with(|| self.table_for(page));
                 let present = self.memory.load(theirs, index);
                 assert!(
                     Shape::of(present, Level::Three) == Shape::Invalid,
                     "{page:?} is mapped already"
                 );
-                self.memory.store(theirs, index, raw);
+                self.memory.store(theirs, index, narrowed);
             }
         }
     }
 
-    /// Takes the right to write away from a leaf, which lies higher than all before it.
-    fn narrow(&mut self, table: Frame, page: Page, raw: u64) -> u64 {
-        let narrowed = Leaf::without_write(raw);
-        if narrowed != raw {
-            self.memory.store(table, Level::Three.index(page), narrowed);
-            let start = self.hull.map_or(page, PageRange::start);
-            self.hull = PageRange::between(start, Page::from_number(page.number() + 1));
-        }
-        narrowed
+    /// Puts a leaf in place that allows less; it lies higher than all before it.
+    fn narrow(&mut self, table: Frame, page: Page, narrowed: u64) {
+        self.memory.store(table, Level::Three.index(page), narrowed);
+        let start = self.hull.map_or(page, PageRange::start);
+        self.hull = PageRange::between(start, Page::from_number(page.number() + 1));
     }
 
     /// The level-3 table for `page` in the other tree.

@@ -268,6 +268,10 @@ impl<S: ShareSource> vmsa::Heir for Heir<'_, S> {
         self.0.take()
     }
 
+    fn leaves_out(&mut self, page: Page, frame: Frame) -> bool {
+        self.0.leaves_out(page, frame)
+    }
+
     fn takes(&mut self, page: Page, frame: Frame) -> bool {
         self.0.share(page, frame)
     }

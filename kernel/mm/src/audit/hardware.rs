@@ -130,7 +130,9 @@ impl Mmu for Lists {
         source: &mut impl ShareSource,
     ) -> (Stale, Page) {
         for (page, (frame, perms)) in from.pages.range_mut(range.start().number()..range.end().number()) {
-            if source.share(Page::from_number(*page), *frame) {
+            let is_left_out =
+                perms.contains(Perms::WRITE) && source.leaves_out(Page::from_number(*page), *frame);
+            if !is_left_out && source.share(Page::from_number(*page), *frame) {
                 *perms = perms.difference(Perms::WRITE);
                 to.pages.insert(*page, (*frame, *perms));
             }

@@ -40,6 +40,40 @@ fn a_frame_is_copied_only_as_long_as_somebody_else_has_it() {
 }
 
 #[test]
+fn what_a_parent_has_written_to_since_the_last_fork_is_copied_by_the_next() {
+    let mut world = World::new();
+    let parent = world.process();
+    let at = world.map_anywhere(parent, 20 * PAGE);
+    world.fill(parent, at, 20, 1);
+    let taken_by_fork = |world: &mut World, written: u64| {
+        (0..written).for_each(|page| {
+            world
+                .store(parent, at + page * PAGE, 100 + page)
+                .expect("writable")
+        });
+        let before = world.mm.frame_counts().free;
+        let child = world.fork(parent).expect("room");
+        let taken = before - world.mm.frame_counts().free;
+        // Either writes to what it has, and the other one does not see it.
+        world.store(parent, at, 200).expect("writable");
+        world.store(child, at + PAGE, 300).expect("writable");
+        let (first, second) = if written > 0 { (100, 101) } else { (1, 2) };
+        assert_eq!(
+            (world.load(child, at), world.load(parent, at + PAGE)),
+            (Ok(first), Ok(second))
+        );
+        world.store(parent, at, first).expect("writable");
+        world.exit(child);
+        taken
+    };
+    let tables = taken_by_fork(&mut world, 0);
+    // The first one of all knows nothing; then the page counts that was written to meanwhile.
+    assert_eq!(taken_by_fork(&mut world, 0), tables + 1);
+    assert_eq!(taken_by_fork(&mut world, 3), tables + 3);
+    assert_eq!(taken_by_fork(&mut world, 20), tables + 8, "no more than a few");
+}
+
+#[test]
 fn a_child_may_do_with_a_page_what_its_mapping_allows_even_if_its_parent_has_not_yet() {
     let mut world = World::new();
     let parent = world.process();
