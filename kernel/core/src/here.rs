@@ -6,11 +6,11 @@
 //! is enough for most messages ([`ipc`](crate::ipc)). docs/concurrency.md has the whole picture.
 
 use crate::ipc::Endpoint;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, gone};
 use crate::platform::{Local, Platform};
 use crate::process::Process;
 use crate::sched::{Cpu, CpuId};
-use crate::thread::Thread;
+use crate::thread::{Thread, ThreadId};
 use slots::{Common, Mine, Slot, Turns};
 
 /// A CPU's part of the kernel.
@@ -43,6 +43,19 @@ pub struct Parts {
     pub endpoints: slots::Parts<[Slot<Endpoint>]>,
 }
 
+impl<L: Local> Here<'_, L> {
+    /// The thread that runs, or that the kernel works for.
+    ///
+    /// # Panics
+    /// If it is not at home here.
+    pub(crate) fn thread(&mut self, thread: ThreadId) -> &mut Thread {
+        match self.threads.get_mut(thread) {
+            Some(thread) => thread,
+            None => gone(thread),
+        }
+    }
+}
+
 impl<P: Platform> Kernel<P> {
     /// Where `cpu` finds what it needs to share the kernel.
     pub fn parts(&self, cpu: CpuId) -> Parts {
@@ -55,12 +68,12 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// The same for the CPU that has all of the kernel.
-    pub fn here(&mut self) -> Here<'_, P> {
+    pub fn here(&mut self) -> Here<'_, P::Part> {
         let id = self.cpus.here;
         Here {
             id,
             cpu: self.cpus.this(),
-            local: &mut self.platform,
+            local: self.platform.part(),
             threads: self.threads.mine(id.owner()),
             processes: self.processes.common(),
             endpoints: self.endpoints.turns(id.owner()),

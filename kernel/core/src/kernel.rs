@@ -61,9 +61,6 @@ pub struct Kernel<P: Platform> {
     pub(crate) devices: [Option<Device>; MOST_DEVICES],
     pub(crate) facts: Facts,
     pub(crate) first_process: Option<ProcessId>,
-    /// The part of the message being served that is not in registers: a copy, which no program
-    /// can change any more. Only as much of it counts as the message's tag says.
-    pub(crate) message: MessagePage,
     pub(crate) processes_made: u64,
     /// How many calls were taken along as handles.
     pub(crate) calls_taken: u64,
@@ -90,7 +87,6 @@ impl<P: Platform> Kernel<P> {
             devices: [None; MOST_DEVICES],
             facts,
             first_process: None,
-            message: MessagePage::EMPTY,
             processes_made: 0,
             calls_taken: 0,
             last_pid: 0,
@@ -108,6 +104,12 @@ impl<P: Platform> Kernel<P> {
     #[inline]
     pub(crate) fn cpu(&mut self) -> &mut Cpu {
         self.cpus.this()
+    }
+
+    /// What of the message being served is not in registers.
+    #[inline]
+    pub(crate) fn message(&mut self) -> &mut MessagePage {
+        &mut self.cpu().message
     }
 
     /// The thread whose trap is served; `None` if another CPU has ended it on its way here.
@@ -223,6 +225,6 @@ pub(crate) fn existing<T>(slots: &mut Slots<T>, id: Id<T>) -> &mut T {
 
 /// Somewhere else, so that no look-up keeps a name in memory for a message.
 #[cold]
-fn gone<T>(id: Id<T>) -> ! {
+pub(crate) fn gone<T>(id: Id<T>) -> ! {
     panic!("{id:?} is gone")
 }

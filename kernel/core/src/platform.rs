@@ -30,17 +30,31 @@ pub trait Local {
     #[must_use]
     fn activate_again(&mut self, place: Self::Place) -> bool;
 
+    /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
+    /// program may change them meanwhile, so what is looked at is the copy.
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage);
+
+    /// Copies the first `bytes` bytes and `handles` handles of `from` into the message page in
+    /// `frame`.
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage);
+
     /// The system counter as programs read it, or as it was some instructions ago.
     fn rough_ticks(&self) -> u64;
 }
 
 /// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
 pub trait Platform: Local {
+    /// What of it a CPU has that [shares](crate::here) the kernel.
+    type Part: Local<Place = Self::Place>;
+
     /// Its translation tables.
     type Mmu: Mmu;
 
     /// The memory manager, behind a lock of its own: touches are served without the kernel's.
     type Memory: Guarded<MemoryManager<Self::Mmu>>;
+
+    /// What of it this CPU would have.
+    fn part(&mut self) -> &mut Self::Part;
 
     /// The registers of thread number `thread`.
     fn registers(&mut self, thread: u32) -> &mut Registers {
@@ -62,14 +76,6 @@ pub trait Platform: Local {
     /// Gives thread number `to`, which has not started, a copy of what else the machine keeps for thread
     /// number `from` (FP/SIMD registers), wherever that is just now.
     fn copy_thread(&mut self, from: u32, to: u32);
-
-    /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
-    /// program may change them meanwhile, so what is looked at is the copy.
-    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage);
-
-    /// Copies the first `bytes` bytes and `handles` handles of `from` into the message page in
-    /// `frame`.
-    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage);
 
     /// Makes `space`, that of `process`, the one that user addresses are translated in. It is the one of thread
     /// number `thread` for all its life, so this may be kept for [`Local::activate_again`].

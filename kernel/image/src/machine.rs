@@ -297,6 +297,22 @@ impl Local for Threads {
         self.others(place).0.again(PerCpu::current())
     }
 
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
+        direct_map::read(frame, 0, &mut to.bytes[..bytes]);
+        let mut raw = [0; MAX_HANDLES * 4];
+        direct_map::read(frame, BUFFER_BYTES, &mut raw[..handles * 4]);
+        for (handle, raw) in to.handles[..handles].iter_mut().zip(raw.as_chunks().0) {
+            *handle = u32::from_le_bytes(*raw);
+        }
+    }
+
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
+        direct_map::write(frame, 0, &from.bytes[..bytes]);
+        for (handle, offset) in from.handles[..handles].iter().zip((BUFFER_BYTES..).step_by(4)) {
+            direct_map::write(frame, offset, &handle.to_le_bytes());
+        }
+    }
+
     fn rough_ticks(&self) -> u64 {
         timer::rough_count().get()
     }
@@ -326,6 +342,14 @@ impl Local for Machine {
         self.threads.activate_again(place)
     }
 
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
+        self.threads.read_message(frame, bytes, handles, to);
+    }
+
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
+        self.threads.write_message(frame, bytes, handles, from);
+    }
+
     #[inline]
     fn rough_ticks(&self) -> u64 {
         self.threads.rough_ticks()
@@ -333,9 +357,15 @@ impl Local for Machine {
 }
 
 impl Platform for Machine {
+    type Part = Threads;
+
     type Mmu = Hardware;
 
     type Memory = Inside<Memory, level::Memory, level::Kernel>;
+
+    fn part(&mut self) -> &mut Threads {
+        &mut self.threads
+    }
 
     fn new_thread(&mut self, thread: u32, space: SpaceId) {
         self.threads.set_space(thread, Some(space));
@@ -359,22 +389,6 @@ impl Platform for Machine {
         if usage == FpUsage::Used {
             // SAFETY: This CPU has all of the kernel.
             unsafe { self.threads.fp.copy(from, to) };
-        }
-    }
-
-    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
-        direct_map::read(frame, 0, &mut to.bytes[..bytes]);
-        let mut raw = [0; MAX_HANDLES * 4];
-        direct_map::read(frame, BUFFER_BYTES, &mut raw[..handles * 4]);
-        for (handle, raw) in to.handles[..handles].iter_mut().zip(raw.as_chunks().0) {
-            *handle = u32::from_le_bytes(*raw);
-        }
-    }
-
-    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
-        direct_map::write(frame, 0, &from.bytes[..bytes]);
-        for (handle, offset) in from.handles[..handles].iter().zip((BUFFER_BYTES..).step_by(4)) {
-            direct_map::write(frame, offset, &handle.to_le_bytes());
         }
     }
 

@@ -178,15 +178,33 @@ impl Local for Fake {
         kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
     }
 
+    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
+        let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
+        to.bytes[..bytes].copy_from_slice(&page.bytes[..bytes]);
+        to.handles[..handles].copy_from_slice(&page.handles[..handles]);
+    }
+
+    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
+        let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
+        page.bytes[..bytes].copy_from_slice(&from.bytes[..bytes]);
+        page.handles[..handles].copy_from_slice(&from.handles[..handles]);
+    }
+
     fn rough_ticks(&self) -> u64 {
         self.now.get()
     }
 }
 
 impl Platform for Fake {
+    type Part = Self;
+
     type Mmu = machine::Machine;
 
     type Memory = Memory;
+
+    fn part(&mut self) -> &mut Self {
+        self
+    }
 
     fn new_thread(&mut self, thread: u32, space: SpaceId) {
         assert_eq!(self.spaces[thread as usize].replace(space), None);
@@ -208,18 +226,6 @@ impl Platform for Fake {
 
     fn copy_thread(&mut self, from: u32, to: u32) {
         self.copied.push((from, to));
-    }
-
-    fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
-        let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
-        to.bytes[..bytes].copy_from_slice(&page.bytes[..bytes]);
-        to.handles[..handles].copy_from_slice(&page.handles[..handles]);
-    }
-
-    fn write_message(&mut self, frame: Frame, bytes: usize, handles: usize, from: &MessagePage) {
-        let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
-        page.bytes[..bytes].copy_from_slice(&from.bytes[..bytes]);
-        page.handles[..handles].copy_from_slice(&from.handles[..handles]);
     }
 
     fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid, thread: u32) {

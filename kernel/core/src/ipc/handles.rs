@@ -1,13 +1,31 @@
 //! What of a message is not in registers: bytes and handles.
 
-use crate::handle::Capability;
-use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::handle::{Capability, HandleTable};
+use crate::here::Here;
+use crate::kernel::{Kernel, existing};
+use crate::platform::{Local, Platform};
 use crate::thread::ThreadId;
-use abi::{Handle, IpcError, MAX_HANDLES, Rights, Tag};
+use abi::{Handle, IpcError, MAX_HANDLES, MessagePage, Rights, Tag};
 
 /// Capabilities on their way, at most [`MAX_HANDLES`].
 type Passed = [Option<Capability>; MAX_HANDLES];
+
+impl<L: Local> Here<'_, L> {
+    /// Copies what `thread`, which runs, has sent besides words.
+    ///
+    /// # Errors
+    /// One of its handles names nothing, or may not be passed.
+    #[inline(never)] // so that most requests do not pay for its stack frame
+    pub(crate) fn take_in(&mut self, thread: ThreadId, tag: Tag) -> Result<(), IpcError> {
+        let (page, process) = (self.thread(thread).page, self.thread(thread).process);
+        let message = &mut self.cpu.message;
+        self.local.read_message(page, tag.bytes(), tag.handles(), message);
+        match self.processes.get(process) {
+            Some(process) => look_up(&process.handles, message, tag).map(|_| ()),
+            None => Err(IpcError::BadHandle),
+        }
+    }
+}
 
 impl<P: Platform> Kernel<P> {
     /// Checks that `thread` may pass the handles that `tag` announces.
@@ -29,7 +47,7 @@ impl<P: Platform> Kernel<P> {
         if bytes + handles > 0 {
             let frame = self.thread(thread).page;
             self.platform
-                .read_message(frame, bytes, handles, &mut self.message);
+                .read_message(frame, bytes, handles, &mut self.cpus.this().message);
         }
     }
 
@@ -37,7 +55,8 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn write_message(&mut self, thread: ThreadId, bytes: usize, handles: usize) {
         if bytes + handles > 0 {
             let frame = self.thread(thread).page;
-            self.platform.write_message(frame, bytes, handles, &self.message);
+            self.platform
+                .write_message(frame, bytes, handles, &self.cpus.this_one().message);
         }
     }
 
@@ -45,13 +64,10 @@ impl<P: Platform> Kernel<P> {
     ///
     /// # Errors
     /// One of them names nothing, or may not be passed.
-    #[inline(never)] // as for `transfer_page`
-    pub(crate) fn look_up(&mut self, thread: ThreadId, tag: Tag) -> Result<Passed, IpcError> {
-        let mut passed = Passed::default();
-        for (place, raw) in passed.iter_mut().zip(self.message.handles).take(tag.handles()) {
-            *place = Some(self.capability(thread, Handle::from_raw(raw), Rights::PASS)?);
-        }
-        Ok(passed)
+    fn look_up(&mut self, thread: ThreadId, tag: Tag) -> Result<Passed, IpcError> {
+        let process = self.thread(thread).process;
+        let handles = &existing(&mut self.processes, process).handles;
+        look_up(handles, &self.cpus.this_one().message, tag)
     }
 
     /// Copies bytes and handles of a message from one thread to another.
@@ -66,7 +82,7 @@ impl<P: Platform> Kernel<P> {
             return Err(IpcError::PeerFull);
         }
         for (place, capability) in passed.into_iter().flatten().enumerate() {
-            self.message.handles[place] = self.grant(to, capability).raw();
+            self.message().handles[place] = self.grant(to, capability).raw();
         }
         self.write_message(to, tag.bytes(), tag.handles());
         Ok(())
@@ -85,4 +101,14 @@ impl<P: Platform> Kernel<P> {
             None => panic!("a handle was granted without room for it"),
         }
     }
+}
+
+/// What the handles stand for that `message` has, of which `tag` says how many there are.
+#[inline(never)] // as for `transfer_page`
+fn look_up(handles: &HandleTable, message: &MessagePage, tag: Tag) -> Result<Passed, IpcError> {
+    let mut passed = Passed::default();
+    for (place, raw) in passed.iter_mut().zip(message.handles).take(tag.handles()) {
+        *place = Some(handles.find(Handle::from_raw(raw), Rights::PASS)?);
+    }
+    Ok(passed)
 }

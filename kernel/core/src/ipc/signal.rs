@@ -69,7 +69,7 @@ impl<P: Platform> Kernel<P> {
         if call.tag.handles() != 1 {
             return Err(Errno::EINVAL);
         }
-        let handle = Handle::from_raw(self.message.handles[0]);
+        let handle = Handle::from_raw(self.message().handles[0]);
         let passed = self
             .capability(call.thread, handle, Rights::PASS)
             .map_err(|_| Errno::EBADF)?;

@@ -90,7 +90,7 @@ impl<P: Platform> Kernel<P> {
 
     /// Sends until the device is full, so a step is bounded by the device's FIFO.
     fn console_write(&mut self, call: &Call<'_>) -> Result<Outcome, Errno> {
-        let bytes = &self.message.bytes[..call.tag.bytes()];
+        let bytes = &self.cpus.this_one().message.bytes[..call.tag.bytes()];
         if bytes.is_empty() {
             return Err(Errno::EMSGSIZE);
         }
@@ -165,7 +165,7 @@ impl<P: Platform> Kernel<P> {
     /// Answers `thread` with what was typed, up to `most` bytes.
     fn console_take(&mut self, thread: ThreadId, most: usize) -> Outcome {
         let mut count = 0;
-        for place in &mut self.message.bytes[..most] {
+        for place in &mut self.cpus.this().message.bytes[..most] {
             let Some(byte) = self.console.pop() else {
                 break;
             };

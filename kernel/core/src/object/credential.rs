@@ -45,7 +45,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn read_credential(&mut self, thread: ThreadId, target: ProcessId) -> Result<Outcome, Errno> {
         let credential = self.credential_of(target).ok_or(Errno::ESRCH)?;
         let groups = credential.groups();
-        for (place, group) in self.message.bytes.chunks_exact_mut(GROUP_BYTES).zip(groups) {
+        for (place, group) in self.message().bytes.chunks_exact_mut(GROUP_BYTES).zip(groups) {
             place.copy_from_slice(&group.0.to_le_bytes());
         }
         let ids = UserAndGroup {
@@ -57,7 +57,7 @@ impl<P: Platform> Kernel<P> {
 
     /// The credential that a request and the first `bytes` bytes of its message say.
     fn wanted(&self, SetCredential { uid, gid }: SetCredential, bytes: usize) -> Result<Credential, Errno> {
-        let (groups, rest) = self.message.bytes[..bytes].as_chunks::<GROUP_BYTES>();
+        let (groups, rest) = self.cpus.this_one().message.bytes[..bytes].as_chunks::<GROUP_BYTES>();
         let mut list = [Gid(0); MOST_GROUPS];
         let list = list.get_mut(..groups.len()).ok_or(Errno::EINVAL)?;
         for (place, group) in list.iter_mut().zip(groups) {

@@ -25,10 +25,14 @@ impl<P: Platform> Kernel<P> {
         }
         let companion = self.companion(call);
         let (now, bytes) = (self.seconds(), call.tag.bytes());
-        let reply =
-            self.memory
-                .lock()
-                .perform((label, words), space, &mut self.message, bytes, companion, now);
+        let reply = self.memory.lock().perform(
+            (label, words),
+            space,
+            &mut self.cpus.this().message,
+            bytes,
+            companion,
+            now,
+        );
         // Looked at where it is: it is too large to be copied for nothing.
         let reply = reply.as_ref().map_err(|&errno| errno)?;
         let answered = match reply.region {
@@ -49,7 +53,7 @@ impl<P: Platform> Kernel<P> {
         if call.tag.handles() != 1 {
             return None;
         }
-        let handle = Handle::from_raw(self.message.handles[0]);
+        let handle = Handle::from_raw(self.message().handles[0]);
         let passed = self.capability(call.thread, handle, Rights::PASS).ok()?;
         match passed.object {
             Object::Memory(space) if passed.rights.contains(Rights::CALL) => Some(Companion::Space(space)),

@@ -72,7 +72,7 @@ impl<P: Platform> Kernel<P> {
         let Capability { object, rights, .. } = capability;
         let Message { tag, words } = message;
         if !message.is_in_registers()
-            && let Err(error) = self.take_in(thread, tag)
+            && let Err(error) = self.here().take_in(thread, tag)
         {
             self.refuse(thread, error);
             return Outcome::Answered;
@@ -98,17 +98,9 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Copies what is in the message page of the sender.
-    #[inline(never)] // like the next two, so that most requests do not pay for its stack frame
-    fn take_in(&mut self, thread: ThreadId, tag: Tag) -> Result<(), IpcError> {
-        self.check_handles(thread, tag)?;
-        self.read_message(thread, tag.bytes(), tag.handles());
-        Ok(())
-    }
-
     /// Does the first piece of what is to be done before `thread`, whose answer is in place, goes on: mostly that
     /// is all.
-    #[inline(never)]
+    #[inline(never)] // like the next one, so that most requests do not pay for its stack frame
     pub(crate) fn begin_work(&mut self, thread: ThreadId, job: mm::Job) -> Outcome {
         self.begin_job(thread, job);
         match self.thread(thread).state {
@@ -170,7 +162,7 @@ impl<P: Platform> Kernel<P> {
         capabilities: [Capability; N],
     ) -> Outcome {
         for (place, capability) in capabilities.into_iter().enumerate() {
-            self.message.handles[place] = self.add_handle(thread, capability).raw();
+            self.message().handles[place] = self.add_handle(thread, capability).raw();
         }
         self.write_message(thread, 0, N);
         let tag = Tag::new(Label::DONE);

@@ -68,7 +68,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn create(&mut self, call: &Call<'_>, parent: ProcessId, _: Create) -> Result<Outcome, Errno> {
-        let name = Name::new(&self.message.bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
+        let name = Name::new(&self.message().bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
         if self.process(parent).handles.room() < 2 {
             return Err(Errno::EMFILE);
         }
@@ -91,7 +91,7 @@ impl<P: Platform> Kernel<P> {
         if call.tag.handles() != 1 {
             return Err(Errno::EINVAL);
         }
-        let handle = Handle::from_raw(self.message.handles[0]);
+        let handle = Handle::from_raw(self.message().handles[0]);
         let capability = self
             .capability(call.thread, handle, Rights::PASS)
             .map_err(bad_handle)?;

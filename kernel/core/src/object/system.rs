@@ -67,7 +67,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn read_log(&mut self, thread: ThreadId, position: u64) -> Result<Outcome, Errno> {
-        let (end, count) = self.log.read(position, &mut self.message.bytes);
+        let (end, count) = self.log.read(position, &mut self.cpus.this().message.bytes);
         if count == 0 {
             return Err(Errno::EAGAIN);
         }
@@ -76,7 +76,7 @@ impl<P: Platform> Kernel<P> {
 
     fn answer_with_text(&mut self, thread: ThreadId, words: impl Words, text: &[u8]) -> Outcome {
         let count = text.len().min(BUFFER_BYTES);
-        self.message.bytes[..count].copy_from_slice(&text[..count]);
+        self.message().bytes[..count].copy_from_slice(&text[..count]);
         self.answer_with_bytes(thread, words, count)
     }
 }

@@ -40,12 +40,12 @@ impl<P: Platform> Kernel<P> {
 
     fn read_registers(&mut self, call: &Call<'_>, target: ThreadId) -> Result<Outcome, Errno> {
         let bytes = self.stopped_registers(call, target)?.visible().to_bytes();
-        self.message.bytes[..bytes.len()].copy_from_slice(&bytes);
+        self.message().bytes[..bytes.len()].copy_from_slice(&bytes);
         Ok(self.answer_with_bytes(call.thread, (), bytes.len()))
     }
 
     fn write_registers(&mut self, call: &Call<'_>, target: ThreadId) -> Result<Outcome, Errno> {
-        let bytes = &self.message.bytes[..call.tag.bytes()];
+        let bytes = &self.message().bytes[..call.tag.bytes()];
         let new = ThreadRegisters::from_bytes(bytes).ok_or(Errno::EINVAL)?;
         self.stopped_registers(call, target)?.set_visible(&new);
         Ok(self.answer(call.thread, ()))

@@ -152,8 +152,8 @@ impl<P: Platform> Kernel<P> {
         let Some(thread) = self.process(process).threads.first() else {
             return;
         };
-        let count = start.bytes.len().min(self.message.bytes.len());
-        self.message.bytes[..count].copy_from_slice(&start.bytes[..count]);
+        let count = start.bytes.len().min(self.message().bytes.len());
+        self.message().bytes[..count].copy_from_slice(&start.bytes[..count]);
         self.write_message(thread, count, 0);
         self.start_thread(thread, start.entry, start.stack, start.words, count);
     }

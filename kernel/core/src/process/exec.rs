@@ -54,7 +54,7 @@ impl<P: Platform> Kernel<P> {
         if call.tag.handles() != 1 {
             return Err(Errno::EINVAL);
         }
-        let handle = Handle::from_raw(self.message.handles[0]);
+        let handle = Handle::from_raw(self.message().handles[0]);
         let capability = self
             .capability(call.thread, handle, Rights::CALL)
             .map_err(crate::object::process::bad_handle)?;

@@ -6,6 +6,7 @@ use crate::heap::Heap;
 use crate::platform::Local;
 use crate::process::Process;
 use crate::thread::{Thread, ThreadId};
+use abi::MessagePage;
 use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
@@ -71,6 +72,9 @@ pub struct Cpu {
     pub(crate) alerted: bool,
     /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
     pub(crate) chooses: bool,
+    /// What of the message that is served here is not in registers: a copy, which no program can change any more. Only
+    /// as much of it counts as the message's tag says.
+    pub(crate) message: MessagePage,
 }
 
 impl Cpu {
@@ -88,6 +92,7 @@ impl Cpu {
             timer: NEVER,
             alerted: false,
             chooses: false,
+            message: MessagePage::EMPTY,
         }
     }
 
