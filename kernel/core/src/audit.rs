@@ -64,6 +64,7 @@ impl<P: Platform> Kernel<P> {
         }
         for id in self.cpus.ids() {
             self.audit_cpu(id, memory)?;
+            self.audit_waiting(id)?;
         }
         Ok(())
     }
@@ -457,7 +458,7 @@ impl<P: Platform> Kernel<P> {
             let runs = matches!(thread.state, State::Ready | State::Working(_));
             check(runs, "the running thread waits for nothing")?;
             check(
-                !cpu.needs_slice() || cpu.alerted || cpu.chooses,
+                !cpu.needs_slice() || !cpu.is_settled(),
                 "who runs while others wait does so on a time slice, or is told",
             )?;
         }
@@ -477,6 +478,27 @@ impl<P: Platform> Kernel<P> {
         )?;
         cpu.prepared
             .map_or(Ok(()), |thread| self.audit_prepared(id, thread, cpu))
+    }
+
+    /// Whoever waits for a CPU could not go on sooner elsewhere. Those that are to look around may have to see to that.
+    fn audit_waiting(&self, home: CpuId) -> Result<(), Broken> {
+        if !self.cpus[home].is_settled() {
+            return Ok(());
+        }
+        for (thread, priority) in self.first_waiting(home) {
+            check(self.cpus[home].lets_go(thread), "who waits is let go")?;
+            check(
+                self.goes_on_at(thread, home),
+                "who waits for a CPU may go on there",
+            )?;
+            let mut settled = self.cpus.ids().filter(|&id| self.cpus[id].is_settled());
+            check(
+                settled
+                    .all(|id| !self.goes_on_at(thread, id) || !priority.outranks(self.current_priority(id))),
+                "nobody who waits is more important than who runs, on any CPU that it may run on",
+            )?;
+        }
+        Ok(())
     }
 
     /// The heap of those that wait until a time has those of this home, each where it should be.

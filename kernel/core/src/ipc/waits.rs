@@ -58,10 +58,10 @@ impl<P: Platform> Kernel<P> {
         (id, bits): (Id<Endpoint>, u64),
         receiver: ThreadId,
     ) -> Option<Direct<P::Place>> {
-        if self.would_be_taken(current) {
+        let here = self.cpus.here;
+        if self.goes_on_elsewhere(receiver) {
             return None;
         }
-        let here = self.cpus.here;
         let (from, to) = self.threads.pair_mut(current, receiver)?;
         let is_ordinary = to.home == here && to.may_run_on(here) && !to.deadline.is_taken();
         if !is_ordinary || !to.priority.outranks(Some(from.priority)) || bits == 0 {
@@ -83,7 +83,7 @@ impl<P: Platform> Kernel<P> {
         cpu.wait_again(&mut self.threads, current, rest);
         self.done_directly(current);
         self.begin_turn(receivers_rest);
-        self.share();
+        self.offer(Some(current));
         Some(goes_on)
     }
 
@@ -103,6 +103,9 @@ impl<P: Platform> Kernel<P> {
         if thread.caller.is_some() || thread.priority != thread.own_priority {
             return None;
         }
+        if self.is_anybody_wanted_here(self.cpus.this_one().ready.most()) {
+            return None;
+        }
         let (goes_on, rest) = self.go_to_next(server)?;
         self.begin_turn(rest);
         let endpoint = self.endpoints.get_mut(id)?;
@@ -110,7 +113,6 @@ impl<P: Platform> Kernel<P> {
         endpoint.receivers.push(&mut self.threads, server);
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
-        self.share();
         Some(goes_on)
     }
 
@@ -119,14 +121,15 @@ impl<P: Platform> Kernel<P> {
         let thread = self.cpus.this().current?;
         let priority = self.threads.get(thread)?.priority;
         if !self.cpus.this().ready.rivals(priority) {
-            return None;
+            return Some(Direct::Stays(self.done_directly(thread)));
         }
+        // Nobody who could come from elsewhere is more important than this one.
         let (goes_on, rest) = self.go_to_next(thread)?;
         self.done_directly(thread);
         let cpu = self.cpus.this();
         cpu.ready.push(&mut self.threads, thread);
         self.begin_turn(rest);
-        self.share();
+        self.offer(Some(thread));
         Some(goes_on)
     }
 
@@ -136,9 +139,6 @@ impl<P: Platform> Kernel<P> {
     fn go_to_next(&mut self, current: ThreadId) -> Option<(Direct<P::Place>, Option<u64>)> {
         let (here, cpu) = (self.cpus.here, self.cpus.this_one());
         let next = cpu.ready.first()?;
-        if self.is_anybody_wanted_here(cpu.ready.most()) {
-            return None;
-        }
         let (from, to) = self.threads.pair_mut(current, next)?;
         if !matches!(to.state, State::Ready) || !to.may_run_on(here) {
             return None;

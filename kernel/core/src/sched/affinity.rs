@@ -5,7 +5,6 @@
 //! for a thread, its end above all, is done at its home, wherever that is.
 
 use super::CpuId;
-use super::is_ready;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{State, Thread, ThreadId};
@@ -28,30 +27,13 @@ impl<P: Platform> Kernel<P> {
 
     /// Lets `thread` run on `cpus` alone. If it is elsewhere, it goes from there, at once if that is possible.
     pub(crate) fn confine(&mut self, id: ThreadId, cpus: CpuSet) {
-        let here = self.cpus.here;
         let thread = self.thread(id);
         thread.cpus = cpus;
-        let (home, is_ready) = (thread.home, matches!(thread.state, State::Ready));
-        if thread.may_run_on(home) || !is_ready {
-            return;
-        }
-        if self.cpus[home].current != Some(id) {
-            self.wait_elsewhere(id, home);
-        } else if home == here {
-            self.cpu().chooses = true;
-        } else {
-            self.alert(home);
-        }
-    }
-
-    /// Lets `thread`, which waits for `home`, wait for a CPU that it may run on. If it cannot go yet, `home` sends it
-    /// away in its turn.
-    fn wait_elsewhere(&mut self, thread: ThreadId, home: CpuId) {
-        if self.cpus[home].lets_go(thread) {
-            self.cpus[home].ready.remove(&mut self.threads, thread);
-            self.make_ready(thread);
-        } else {
-            self.alert(home);
+        let (home, state) = (thread.home, thread.state);
+        match state {
+            State::Ready | State::Working(_) if self.cpus[home].current != Some(id) => self.place_anew(id),
+            State::Ready if !self.may_run(id, home) => self.alert(home),
+            _ => {}
         }
     }
 
@@ -63,9 +45,12 @@ impl<P: Platform> Kernel<P> {
             .is_some_and(|thread| thread.may_run_on(cpu))
     }
 
-    /// Whether `thread`, which was chosen, goes on here, or the kernel with its work.
-    pub(super) fn goes_on_here(&self, thread: ThreadId) -> bool {
-        !is_ready(&self.threads, thread) || self.may_run(thread, self.cpus.here)
+    /// Whether `thread`, which waits or was chosen, can go on on `cpu`: what the kernel does for it is done at home as well.
+    pub(crate) fn goes_on_at(&self, thread: ThreadId, cpu: CpuId) -> bool {
+        let works_at_home = |it: &Thread| it.home == cpu && !matches!(it.state, State::Ready);
+        self.threads
+            .get(thread)
+            .is_some_and(|it| it.may_run_on(cpu) || works_at_home(it))
     }
 
     /// `thread`, the current one, may not run here: it waits elsewhere, and this CPU keeps nothing of it.

@@ -7,7 +7,6 @@ use crate::platform::Local;
 use crate::process::Process;
 use crate::thread::{Thread, ThreadId};
 use abi::MessagePage;
-use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
 use slots::{Id, Owner, Parts, Row, Slots};
@@ -68,7 +67,7 @@ pub struct Cpu {
     pub(crate) deadlines: Heap<ByDeadline>,
     /// What the timer is set to.
     pub(crate) timer: u64,
-    /// Another CPU has alerted this one, which has not looked around since.
+    /// This CPU is to [look around](crate::Kernel::alert), and has not since: somebody who waits elsewhere may go on here.
     pub(crate) alerted: bool,
     /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
     pub(crate) chooses: bool,
@@ -129,6 +128,11 @@ impl Cpu {
     /// be on the time slice of one of them, for whom it works.
     pub(crate) fn needs_slice(&self) -> bool {
         self.slice_end == NEVER && !self.ready.is_empty()
+    }
+
+    /// Whether it goes on as it is until something happens there.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.alerted && !self.chooses
     }
 
     /// Whether it has nothing to do.
@@ -203,18 +207,6 @@ impl Cpus {
         self.ids()
             .min_by_key(|&id| self[id].load())
             .unwrap_or(CpuId::BOOT)
-    }
-
-    /// The CPUs, other than this one, that somebody more important than `priority` waits for.
-    pub fn wanted(&self, priority: Option<Priority>) -> impl Iterator<Item = CpuId> {
-        let others = self.ids().filter(|&id| id != self.here);
-        others.filter(move |&id| self[id].ready.outranks(priority))
-    }
-
-    /// How much `cpu` is wanted: by whom, and by how many.
-    pub fn demand(&self, cpu: CpuId) -> impl Ord + use<> {
-        let ready = &self[cpu].ready;
-        (ready.most().map(Priority::index), ready.count())
     }
 }
 

@@ -7,6 +7,7 @@
 mod account;
 mod affinity;
 mod cpu;
+mod place;
 mod priority;
 mod ready;
 mod time;
@@ -21,7 +22,7 @@ use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};
 use crate::platform::{Guarded, Interrupt, Platform};
 use crate::thread::{State, Thread, ThreadId, Work};
-use abi::process::{End, Priority};
+use abi::process::End;
 use abi::system::MachineEnd;
 use mm::SpaceId;
 use slots::Slots;
@@ -56,7 +57,7 @@ impl<P: Platform> Kernel<P> {
     /// that ran here are in memory.
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
-        let (alerted, before) = (cpu.alerted, [cpu.current, cpu.prepared]);
+        let (alerted, before) = (cpu.alerted, cpu.prepared);
         let is_open = alerted || cpu.chooses;
         (cpu.alerted, cpu.chooses) = (false, false);
         if let Some(stop) = self.stop {
@@ -67,25 +68,21 @@ impl<P: Platform> Kernel<P> {
             self.keep_nothing();
             return Next::Idle;
         };
-        let may_go = before != [Some(thread); 2];
         match self.thread(thread).state {
             State::Working(work) => {
-                self.charge(thread);
-                if may_go {
-                    self.share();
-                }
+                self.begin_to_work(thread);
+                self.offer(before);
                 if let Some(job) = work.job() {
                     return Next::Step(job, self.seconds());
                 }
                 self.work(thread, work);
                 self.interrupt_if_pending();
+                self.cpu().chooses = true;
                 Next::Again
             }
             _ => {
                 self.enter(thread);
-                if may_go {
-                    self.share();
-                }
+                self.offer(before);
                 Next::Run(thread.index())
             }
         }
@@ -116,6 +113,7 @@ impl<P: Platform> Kernel<P> {
             Some(thread) if trapped == Some(thread) => Direct::Stays(self.platform.place(thread.index())),
             Some(thread) => {
                 self.prepare(thread);
+                self.offer(trapped);
                 Direct::Runs(self.platform.place(thread.index()))
             }
             None => Direct::Not,
@@ -134,6 +132,7 @@ impl<P: Platform> Kernel<P> {
             State::Working(work) => self.go_on_with_work(thread, work, rest),
             state => panic!("a piece was done for a thread that is {state:?}"),
         }
+        self.cpu().chooses = true;
         self.interrupt_if_pending();
     }
 
@@ -158,10 +157,14 @@ impl<P: Platform> Kernel<P> {
         self.restore_timer();
     }
 
-    /// Puts the answer to a yield in place, and lets others run in place of `thread`, which runs.
+    /// Puts the answer to a yield in place, and lets others run in place of `thread`, which runs, if anybody takes turns
+    /// with it.
     pub(crate) fn yield_cpu(&mut self, thread: ThreadId) {
         self.answer(thread, ());
-        self.rotate();
+        let priority = self.thread(thread).priority;
+        if self.cpu().ready.rivals(priority) {
+            self.rotate();
+        }
     }
 
     /// The running thread goes to the end of the queue, so that others run.
@@ -169,6 +172,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         if let Some(thread) = cpu.current.take() {
             cpu.ready.push(&mut self.threads, thread);
+            self.offer(Some(thread));
         }
     }
 
@@ -216,94 +220,10 @@ impl<P: Platform> Kernel<P> {
         self.cpu().current = Some(thread);
     }
 
-    /// Lets `thread`, which is in no queue and does not run, wait for its turn, where that comes soonest.
-    pub(crate) fn make_ready(&mut self, thread: ThreadId) {
-        let to = self.choose_home(thread);
-        self.set_home(thread, to);
-        self.cpus[to].ready.push(&mut self.threads, thread);
-        self.notice(to);
-    }
-
-    /// Where `thread` goes on soonest, of the CPUs that it may run on: at home rather than elsewhere, and where nobody
-    /// runs rather than in place of somebody less important.
-    fn choose_home(&mut self, thread: ThreadId) -> CpuId {
-        if self.cpus.is_alone() {
-            return self.cpus.here;
-        }
-        let (home, priority) = (self.thread(thread).home, self.thread(thread).priority);
-        let may_stay = self.may_run(thread, home);
-        if !self.cpus[home].lets_go(thread) || may_stay && self.cpus[home].is_idle() {
-            return home;
-        }
-        let urgency = |id| self.urgency(id);
-        let possible = self.cpus.ids().filter(|&id| self.may_run(thread, id));
-        let least = possible.min_by_key(|&id| urgency(id).map(Priority::index));
-        let least = least.unwrap_or(home);
-        if !may_stay {
-            return least;
-        }
-        let is_better = urgency(least).is_none() || !priority.outranks(urgency(home));
-        if is_better && priority.outranks(urgency(least)) {
-            least
-        } else {
-            home
-        }
-    }
-
-    /// How important the most important thread is that runs on `cpu` or waits for it; `None` if it is idle.
-    fn urgency(&self, cpu: CpuId) -> Option<Priority> {
-        let (current, waiting) = (self.current_priority(cpu), self.cpus[cpu].ready.most());
-        if self.cpus[cpu].ready.outranks(current) {
-            waiting
-        } else {
-            current
-        }
-    }
-
-    /// How important the thread is that runs on `cpu`; `None` if none does.
-    fn current_priority(&self, cpu: CpuId) -> Option<Priority> {
-        let current = self.cpus[cpu].current?;
-        self.threads.get(current).map(|thread| thread.priority)
-    }
-
-    /// Somebody waits for `cpu` from now on: it looks around if nobody runs there, or somebody less important, or
-    /// somebody who is not going to stop by himself.
-    fn notice(&mut self, id: CpuId) {
-        let current = self.current_priority(id);
-        let cpu = &mut self.cpus[id];
-        let is_outranked = cpu.ready.outranks(current);
-        let needs_slice = cpu.needs_slice();
-        if id != self.cpus.here {
-            if is_outranked || needs_slice {
-                self.alert(id);
-            }
-        } else if is_outranked {
-            self.cpu().chooses = true;
-        } else if needs_slice {
-            self.start_slice(None);
-        }
-    }
-
     /// Whether `thread` is the current one of its home.
     pub(crate) fn is_current(&self, thread: ThreadId) -> bool {
         let home = self.threads.get(thread).map(|thread| thread.home);
         home.is_some_and(|home| self.cpus[home].current == Some(thread))
-    }
-
-    /// Takes `thread`, which runs on `home`, another CPU, and has work to do now, out of its program: that CPU
-    /// is alerted, and does the work in its turn. It does not let the thread go before.
-    pub(crate) fn interrupt_running(&mut self, thread: ThreadId, home: CpuId) {
-        let cpu = &mut self.cpus[home];
-        cpu.current = None;
-        cpu.ready.push(&mut self.threads, thread);
-        self.alert(home);
-    }
-
-    /// Lets `cpu` look around, if it is not this one, which will anyhow.
-    pub(crate) fn alert(&mut self, cpu: CpuId) {
-        if cpu != self.cpus.here && !core::mem::replace(&mut self.cpus[cpu].alerted, true) {
-            self.platform.alert(cpu);
-        }
     }
 
     /// The current thread, unless somebody more important waits, or else the next that waits, on a time slice
@@ -313,7 +233,7 @@ impl<P: Platform> Kernel<P> {
     fn pick(&mut self, alerted: bool) -> Option<ThreadId> {
         loop {
             let chosen = self.choose(alerted)?;
-            if self.goes_on_here(chosen) {
+            if self.goes_on_at(chosen, self.cpus.here) {
                 return Some(chosen);
             }
             self.send_away(chosen);
@@ -342,6 +262,7 @@ impl<P: Platform> Kernel<P> {
         cpu.current = None;
         cpu.wait_again(&mut self.threads, current, rest);
         self.thread(current).rest_of_slice = rest;
+        self.offer(Some(current));
     }
 
     /// A slice begins if somebody waits for this CPU and none runs.
@@ -361,21 +282,6 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Whether another CPU lets somebody wait who goes first if nobody that is more important than `priority` goes on
-    /// here.
-    #[inline]
-    pub(crate) fn is_anybody_wanted_here(&self, priority: Option<Priority>) -> bool {
-        !self.cpus.is_alone() && self.cpus.wanted(priority).next().is_some()
-    }
-
-    /// Whether another CPU has less to do than `thread`, which runs here: it would take whoever waits for this one.
-    #[inline]
-    pub(crate) fn would_be_taken(&self, thread: ThreadId) -> bool {
-        let mut others = self.cpus.ids().filter(|&id| id != self.cpus.here);
-        let priority = || self.threads.get(thread).map(|thread| thread.priority);
-        !self.cpus.is_alone() && others.any(|id| priority().is_some_and(|own| own.outranks(self.urgency(id))))
-    }
-
     fn pick_next(&mut self) -> Option<ThreadId> {
         let next = if self.cpus.is_alone() { None } else { self.steal() };
         let next = next.or_else(|| self.cpus.this().ready.pop(&mut self.threads));
@@ -388,57 +294,12 @@ impl<P: Platform> Kernel<P> {
         next
     }
 
-    /// Takes a thread that waits elsewhere and is more important than all that wait here. If none is let go, this
-    /// CPU has to do without until it is alerted.
-    #[inline(never)]
-    fn steal(&mut self) -> Option<ThreadId> {
-        let here = self.cpus.here;
-        let offers = self
-            .cpus
-            .wanted(self.cpus.this_one().ready.most())
-            .filter_map(|id| {
-                let can_come =
-                    |&thread: &ThreadId| self.cpus[id].lets_go(thread) && self.may_run(thread, here);
-                Some((id, self.first_waiting(id).find(can_come)?))
-            });
-        let (from, thread) = offers.max_by_key(|&(id, _)| self.cpus.demand(id))?;
-        self.cpus[from].ready.remove(&mut self.threads, thread);
-        self.set_home(thread, here);
-        Some(thread)
-    }
-
-    /// Lets the CPU that has least to do take somebody who waits for this one, and whom this one lets go.
-    pub(crate) fn share(&mut self) {
-        if !self.cpus.is_alone()
-            && let Some(taker) = self.taker()
-        {
-            self.alert(taker);
+    /// The kernel works for `thread` here. Whoever this CPU was prepared for meanwhile can go on elsewhere.
+    fn begin_to_work(&mut self, thread: ThreadId) {
+        if !self.cpus.is_alone() && self.cpu().prepared != Some(thread) {
+            self.keep_nothing();
         }
-    }
-
-    /// The CPU with least to do of those for which all that is less important than somebody who waits here, may run
-    /// there, and can go.
-    #[inline(never)] // like `steal`, so that one CPU alone does not pay for its stack frame
-    fn taker(&self) -> Option<CpuId> {
-        let here = self.cpus.here;
-        let waiting = self.cpus[here].ready.most()?;
-        let is_offered = |id| {
-            let mut threads = self.first_waiting(here);
-            threads.any(|thread| self.may_run(thread, id) && self.cpus[here].lets_go(thread))
-        };
-        let others = self.cpus.ids().filter(|&id| id != here);
-        let takers = others.filter(|&id| waiting.outranks(self.urgency(id)) && is_offered(id));
-        takers.min_by_key(|&id| self.urgency(id).map(Priority::index))
-    }
-
-    /// The first of the most important threads that wait for `cpu`: as many as are looked at to find one that can go
-    /// elsewhere.
-    fn first_waiting(&self, cpu: CpuId) -> impl Iterator<Item = ThreadId> {
-        /// One cannot go, as it is prepared. Of others, each may be confined to other CPUs.
-        const MOST: usize = 8;
-        let ready = &self.cpus[cpu].ready;
-        let most = ready.most().map(|most| ready.queue(most).members(&self.threads));
-        most.into_iter().flatten().take(MOST)
+        self.charge(thread);
     }
 
     /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is

@@ -96,12 +96,11 @@ impl<P: Platform> Kernel<P> {
             State::Ready | State::Working(_) if !is_current => {
                 self.cpus[home].ready.remove(&mut self.threads, id);
                 self.thread(id).priority = priority;
-                self.cpus[home].ready.push(&mut self.threads, id);
-                self.notice(home);
+                self.make_ready(id);
             }
             State::Ready | State::Working(_) => {
                 self.thread(id).priority = priority;
-                self.notice(home);
+                self.notice_less(home);
             }
             State::Calling { endpoint, .. } => {
                 self.thread(id).priority = priority;

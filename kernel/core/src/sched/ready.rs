@@ -2,6 +2,7 @@
 
 use crate::thread::{Queue, Thread, ThreadId};
 use abi::process::Priority;
+use core::iter::successors;
 use slots::Slots;
 
 /// A queue for each priority, and which of them have anybody in it: whatever waits, every operation takes the
@@ -152,6 +153,20 @@ impl ReadyQueue {
             self.most = Rank::of(priority);
         }
         priority
+    }
+
+    /// Everybody who waits, as they come one after the other.
+    pub fn in_order<'a>(&'a self, threads: &'a Slots<Thread>) -> impl Iterator<Item = ThreadId> + use<'a> {
+        let priorities = successors(self.most(), |&last| self.next_below(last));
+        priorities.flat_map(|priority| self.queue(priority).members(threads))
+    }
+
+    /// The highest priority below this one that somebody waits with.
+    fn next_below(&self, priority: Priority) -> Option<Priority> {
+        let mut filled = self.filled;
+        filled[priority.index() / BITS] &= (1 << (priority.index() % BITS)) - 1;
+        filled[priority.index() / BITS + 1..].fill(0);
+        most(&filled)
     }
 
     /// Everybody who waits. For checks.

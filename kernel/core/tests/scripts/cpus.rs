@@ -128,8 +128,8 @@ fn a_thread_that_waits_where_another_runs_is_offered_to_a_cpu_that_sleeps() {
     assert_eq!(runs_on(&world, 1), Some(THIRD));
 }
 
-/// The first CPU has two threads: `init`, in the middle of a long unmap, waits, and the other is next.
-fn with_work_that_waits() -> World {
+#[test]
+fn who_makes_way_for_the_kernels_work_for_somebody_else_goes_on_on_a_cpu_that_runs_out_of_threads() {
     let (mut world, endpoint, _) = side_by_side();
     world.turn_to(0);
     start_child(&mut world, endpoint);
@@ -137,38 +137,12 @@ fn with_work_that_waits() -> World {
     world.interleaved = true;
     unmap(&mut world, base, 200);
     world.end_slice();
-    world
-}
-
-#[test]
-fn the_thread_that_a_cpu_is_prepared_for_is_not_taken_from_it() {
-    let mut world = with_work_that_waits();
     assert_eq!(runs_on(&world, 0), Some(OTHER), "`init` waits with its work");
     world.end_slice();
     assert!(world.kernel.platform.cpus[0].works, "now the other waits");
     world.turn_to(1);
-    world.interleaved = false;
-    exit(&mut world, 0);
-    assert_eq!(
-        runs_on(&world, 1),
-        None,
-        "registers of the other may be in the first CPU"
-    );
-    until(&mut world, |world| world.runs_somewhere(OTHER));
-}
-
-#[test]
-fn a_cpu_that_found_nothing_to_take_is_alerted_once_there_is_something() {
-    let mut world = with_work_that_waits();
-    world.end_slice();
-    world.turn_to(1);
     exit_wholly(&mut world);
-    assert!(world.sleeps(1));
-    world.turn_to(0);
-    world.end_slice();
-    assert_eq!(runs_on(&world, 0), Some(OTHER));
-    world.turn_to(1);
-    assert!(world.is_alerted(), "`init` waits, and nothing of it is in a CPU");
+    assert_eq!(runs_on(&world, 1), Some(OTHER));
 }
 
 #[test]

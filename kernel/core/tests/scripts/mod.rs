@@ -2,6 +2,7 @@
 //! `shorter_way` and `long_way` differ in nothing but `WAY`.
 
 mod accounts;
+mod across_cpus;
 mod affinity;
 mod answers;
 mod by_number;

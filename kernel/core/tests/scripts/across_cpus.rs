@@ -1,0 +1,207 @@
+//! Whoever waits goes on where it can soonest, whichever CPU it waits for, and equals take turns.
+
+use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
+use abi::memory::{Map, Protection, Unmap};
+use abi::process::{Priority, SetCpus, SetPriority, Sleep};
+use abi::{CpuSet, Handle};
+use addr::VirtAddr;
+use mm::Access;
+
+const FIRST: CpuSet = CpuSet(0b01);
+const SECOND: CpuSet = CpuSet(0b10);
+const THIRD: CpuSet = CpuSet(0b100);
+
+/// `init` runs on the first of so many CPUs, and nobody is more important.
+fn scene_on(cpus: usize) -> Scene {
+    let mut scene = Scene::on(cpus);
+    scene.set_priority(Handle::SELF, 200);
+    scene
+}
+
+/// Starts a child, and gives the CPUs that are told of it their turn.
+fn child_with(scene: &mut Scene, priority: u8, cpus: CpuSet) -> u32 {
+    let child = scene.child_on(priority, cpus);
+    serve_alerts(scene);
+    child
+}
+
+/// Every CPU that has been told to looks around; it is the first CPU's turn then.
+fn serve_alerts(scene: &mut Scene) {
+    let cpus = scene.world.cpus();
+    for cpu in (0..2 * cpus).map(|turn| turn % cpus) {
+        scene.world.turn_to(cpu);
+        if scene.world.is_alerted() {
+            scene.world.look_up();
+        }
+    }
+    scene.world.turn_to(0);
+}
+
+fn runs_on(scene: &Scene, cpu: usize) -> Option<u32> {
+    scene.world.kernel.platform.cpus[cpu].running
+}
+
+fn confine(scene: &mut Scene, child: u32, cpus: CpuSet) {
+    let handle = scene.children[child as usize - 1];
+    let request = SetCpus { cpus };
+    scene.world.call(handle, request).expect("one of them runs");
+    serve_alerts(scene);
+}
+
+/// The running thread sleeps, on a CPU that may have nobody else.
+fn sleep(scene: &mut Scene) {
+    let deadline = u64::MAX;
+    scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+}
+
+#[test]
+fn who_waits_and_becomes_more_important_goes_where_somebody_less_important_runs() {
+    let mut scene = scene_on(2);
+    let low = child_with(&mut scene, LOW, CpuSet::ALL);
+    let waits = child_with(&mut scene, 1, CpuSet::ALL);
+    assert_eq!((runs_on(&scene, 0), runs_on(&scene, 1)), (Some(INIT), Some(low)));
+    scene.set_priority(scene.children[1], MIDDLE);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(INIT), Some(waits))
+    );
+}
+
+#[test]
+fn who_runs_and_becomes_less_important_makes_way_for_somebody_who_waits_elsewhere() {
+    let mut scene = scene_on(2);
+    let high = child_with(&mut scene, HIGH, CpuSet::ALL);
+    let middle = child_with(&mut scene, MIDDLE, CpuSet::ALL);
+    assert_eq!(runs_on(&scene, 1), Some(high));
+    scene.set_priority(scene.children[0], LOW);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(INIT), Some(middle))
+    );
+}
+
+#[test]
+fn who_makes_itself_less_important_makes_way_for_somebody_who_waits_elsewhere() {
+    let mut scene = scene_on(2);
+    child_with(&mut scene, HIGH, CpuSet::ALL);
+    let middle = child_with(&mut scene, MIDDLE, CpuSet::ALL);
+    scene.world.turn_to(1);
+    let (priority, highest) = (Priority(LOW), Priority(LOW));
+    let request = SetPriority { priority, highest };
+    scene.world.send(Handle::SELF, request, &[], &[]);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(INIT), Some(middle))
+    );
+}
+
+#[test]
+fn who_may_run_on_more_cpus_from_now_on_goes_to_one_that_sleeps() {
+    let mut scene = scene_on(2);
+    let child = child_with(&mut scene, LOW, FIRST);
+    assert_eq!(runs_on(&scene, 1), None);
+    confine(&mut scene, child, CpuSet::ALL);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(INIT), Some(child))
+    );
+}
+
+#[test]
+fn a_cpu_takes_somebody_from_behind_more_important_ones_who_may_not_come() {
+    let mut scene = scene_on(2);
+    let busy = child_with(&mut scene, HIGH, SECOND);
+    child_with(&mut scene, HIGH, SECOND);
+    child_with(&mut scene, MIDDLE, FIRST);
+    let low = child_with(&mut scene, LOW, CpuSet::ALL);
+    assert_eq!(runs_on(&scene, 1), Some(busy));
+    scene.world.turn_to(1);
+    sleep(&mut scene);
+    sleep(&mut scene);
+    assert_eq!(runs_on(&scene, 1), Some(low));
+}
+
+/// The program that runs has mapped and touched many pages, and the kernel gives them back piece by piece from now on.
+fn begin_long_work(scene: &mut Scene) {
+    let length = 300 * 4096;
+    let map = Map::new(0, length, Protection::READ | Protection::WRITE);
+    let (address,) = scene.world.call(Handle::MEMORY, map).expect("room");
+    for page in 0..300 {
+        let address = VirtAddr::new(address + page * 4096);
+        scene.world.kernel().memory_fault(address, Access::Write);
+    }
+    scene.world.run();
+    scene.world.interleaved = true;
+    scene
+        .world
+        .send(Handle::MEMORY, Unmap { address, length }, &[], &[]);
+}
+
+#[test]
+fn the_kernels_work_for_a_thread_goes_where_that_may_run_from_now_on() {
+    let mut scene = scene_on(3);
+    let worker = child_with(&mut scene, LOW, SECOND);
+    scene.world.turn_to(1);
+    begin_long_work(&mut scene);
+    scene.world.turn_to(0);
+    let high = child_with(&mut scene, HIGH, SECOND);
+    assert_eq!(runs_on(&scene, 1), Some(high));
+    confine(&mut scene, worker, THIRD);
+    assert!(scene.world.kernel.platform.cpus[2].works);
+}
+
+#[test]
+fn who_runs_goes_to_another_cpu_when_the_kernel_has_somebody_more_importants_work_to_do_in_its_place() {
+    let mut scene = scene_on(3);
+    let worker = child_with(&mut scene, HIGH, SECOND);
+    scene.world.turn_to(1);
+    begin_long_work(&mut scene);
+    scene.world.turn_to(0);
+    // It makes way for somebody in the middle of its work, who is not important for long.
+    scene.set_priority(scene.children[0], 1);
+    let low = child_with(&mut scene, LOW, SECOND);
+    assert_eq!(runs_on(&scene, 1), Some(low), "{worker} waits");
+    scene.set_priority(scene.children[0], HIGH);
+    serve_alerts(&mut scene);
+    assert!(scene.world.kernel.platform.cpus[1].works);
+    confine(&mut scene, low, THIRD);
+    assert_eq!(runs_on(&scene, 2), Some(low));
+}
+
+/// Somebody who may not come waits for the other CPU, more important than all on this one.
+fn with_confined_neighbours() -> Scene {
+    let mut scene = Scene::on(2);
+    for priority in [HIGH, MIDDLE] {
+        child_with(&mut scene, priority, SECOND);
+    }
+    scene.set_priority(Handle::SELF, 1);
+    scene
+}
+
+#[test]
+fn traps_are_served_directly_while_somebody_waits_elsewhere_who_may_not_come() {
+    let mut scene = with_confined_neighbours();
+    child_with(&mut scene, 1, FIRST);
+    let before = scene.world.direct;
+    for turn in [3, INIT, 3] {
+        scene.world.yield_now();
+        assert_eq!(scene.running(), turn);
+    }
+    let is_shorter = crate::WAY == play::Way::Shorter;
+    assert_eq!(scene.world.direct - before, if is_shorter { 3 } else { 0 });
+}
+
+#[test]
+fn who_yields_to_nobody_goes_on_at_once() {
+    for cpus in [1, 2] {
+        let mut scene = scene_on(cpus);
+        child_with(&mut scene, LOW, FIRST);
+        let before = scene.world.direct;
+        scene.world.yield_now();
+        assert_eq!(scene.running(), INIT);
+        let is_shorter = crate::WAY == play::Way::Shorter;
+        assert_eq!(scene.world.direct - before, usize::from(is_shorter));
+    }
+}
