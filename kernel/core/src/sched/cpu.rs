@@ -146,7 +146,7 @@ impl Cpu {
     }
 
     /// Threads that want this CPU.
-    fn load(&self) -> u32 {
+    pub(crate) fn load(&self) -> u32 {
         self.ready.count() + u32::from(self.current.is_some())
     }
 }

@@ -6,6 +6,9 @@
 //! with whoever runs somebody less important ([`Kernel::make_ready`], [`Kernel::place_anew`]). And a CPU whose thread
 //! stops or becomes less important takes whoever waits elsewhere and is more important than all it has
 //! ([`Kernel::steal`]).
+//!
+//! Equals take turns on the CPU that they wait for. Who waits there behind somebody more important for a time slice, or two, goes
+//! to a CPU where they are the most important ([`Kernel::spread`]).
 
 use super::CpuId;
 use crate::kernel::Kernel;
@@ -200,5 +203,41 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn first_waiting(&self, cpu: CpuId) -> impl Iterator<Item = (ThreadId, Priority)> {
         let waiting = self.cpus[cpu].ready.in_order(&self.threads).take(MOST_LOOKED_AT);
         waiting.filter_map(|id| Some((id, self.threads.get(id)?.priority)))
+    }
+
+    /// Time has passed. If somebody waits here for more important ones, and could take turns with others elsewhere, the
+    /// first such goes there.
+    pub(super) fn spread(&mut self) {
+        if !self.cpus.is_alone()
+            && let Some((thread, taker)) = self.behind_others()
+        {
+            self.cpus.this().ready.remove(&mut self.threads, thread);
+            self.wait_for(thread, taker);
+        }
+    }
+
+    fn behind_others(&self) -> Option<(ThreadId, CpuId)> {
+        let urgency = self.urgency(self.cpus.here)?;
+        let mut waiting = self.first_waiting(self.cpus.here);
+        waiting.find_map(|(thread, priority)| {
+            let taker = urgency
+                .outranks(Some(priority))
+                .then(|| self.taker(thread, priority));
+            Some((thread, taker??))
+        })
+    }
+
+    /// Another CPU that `thread` may run on, and which has nobody more important; of several the one with least to do.
+    fn taker(&self, thread: ThreadId, priority: Priority) -> Option<CpuId> {
+        let here = self.cpus.here;
+        let is_possible = |&id: &CpuId| {
+            let is_outranked = self
+                .urgency(id)
+                .is_some_and(|urgency| urgency.outranks(Some(priority)));
+            id != here && !is_outranked && self.may_run(thread, id)
+        };
+        let possible = self.cpus.ids().filter(is_possible);
+        let possible = possible.filter(|_| self.cpus[here].lets_go(thread));
+        possible.min_by_key(|&id| (self.urgency(id).map(Priority::index), self.cpus[id].load()))
     }
 }

@@ -92,6 +92,7 @@ impl<P: Platform> Kernel<P> {
         if self.cpu().slice_end <= now {
             self.end_slice();
         }
+        self.spread();
     }
 
     /// The current thread has had its time slice. If nobody waits who is as important, it goes on, and what it does

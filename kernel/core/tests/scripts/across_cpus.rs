@@ -6,6 +6,7 @@ use abi::process::{Priority, SetCpus, SetPriority, Sleep};
 use abi::{CpuSet, Handle};
 use addr::VirtAddr;
 use mm::Access;
+use play::SLICE;
 
 const FIRST: CpuSet = CpuSet(0b01);
 const SECOND: CpuSet = CpuSet(0b10);
@@ -168,6 +169,38 @@ fn who_runs_goes_to_another_cpu_when_the_kernel_has_somebody_more_importants_wor
     assert!(scene.world.kernel.platform.cpus[1].works);
     confine(&mut scene, low, THIRD);
     assert_eq!(runs_on(&scene, 2), Some(low));
+}
+
+#[test]
+fn who_waits_for_somebody_more_important_takes_turns_with_an_equal_elsewhere_after_a_time_slice() {
+    let mut scene = scene_on(2);
+    let runs = child_with(&mut scene, LOW, CpuSet::ALL);
+    let waits = child_with(&mut scene, LOW, CpuSet::ALL);
+    let also_waits = child_with(&mut scene, LOW, CpuSet::ALL);
+    assert_eq!((runs_on(&scene, 0), runs_on(&scene, 1)), (Some(INIT), Some(runs)));
+    for _ in 0..2 {
+        scene.pass(SLICE);
+        serve_alerts(&mut scene);
+        assert_eq!(runs_on(&scene, 0), Some(INIT));
+    }
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        scene.world.turn_to(1);
+        turns.push(scene.pass(SLICE));
+    }
+    turns.sort_unstable();
+    assert_eq!(turns, [runs, waits, also_waits]);
+}
+
+#[test]
+fn who_waits_for_somebody_more_important_stays_where_all_others_are_more_important() {
+    let mut scene = scene_on(2);
+    let high = child_with(&mut scene, HIGH, CpuSet::ALL);
+    child_with(&mut scene, LOW, CpuSet::ALL);
+    scene.pass(SLICE);
+    scene.world.turn_to(1);
+    assert!(!scene.world.is_alerted());
+    assert_eq!(scene.pass(SLICE), high);
 }
 
 /// Somebody who may not come waits for the other CPU, more important than all on this one.
