@@ -190,7 +190,7 @@ impl ReadyQueue {
         queues_are_right
             && self.members(threads).count() == self.count as usize
             && self.most() == most(&self.filled)
-            && (self.most() != None || self.most == Rank::NOBODY)
+            && self.is_empty() == (self.most == Rank::NOBODY)
     }
 }
 
