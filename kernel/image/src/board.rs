@@ -5,7 +5,7 @@ use aarch64::boot::{DeviceTree, Handover, NoDeviceTree};
 use aarch64::cpu::PerCpu;
 use abi::device::{DeviceFacts, DeviceKind};
 use abi::system::Machine;
-use addr::{Frame, FrameRange, GRANULE, VirtAddr};
+use addr::{FrameRange, GRANULE};
 use alloc::boxed::Box;
 use boards::{Board, BoardKind, CheckedBlob, ConsoleDevice, ConsoleKind, DevTree, DevTreeError, Irq};
 use core::cell::UnsafeCell;
@@ -49,12 +49,6 @@ fn open(blob: CheckedBlob<'_>) -> Result<DevTree<'_>, DevTreeError> {
     unsafe { DevTree::new(blob.bytes()) }
 }
 
-/// The frames of the scratch memory, which nobody needs any more.
-pub fn scratch_frames(handover: &Handover) -> Option<FrameRange> {
-    let start = handover.physical(VirtAddr::new((&raw const SCRATCH).addr() as u64));
-    FrameRange::new(Frame::starting_at(start)?, boards::SCRATCH_BYTES as u64 / GRANULE)
-}
-
 /// What people call the machine. QEMU's tree has no model worth reading.
 pub fn name(board: &Board) -> &str {
     match board.kind {
@@ -88,7 +82,7 @@ pub fn facts(board: &'static Board, handover: &Handover, clock: Clock) -> Facts 
         cpus: u32::try_from(board.cpus.len().max(1)).unwrap_or(u32::MAX),
         running: u32::try_from(PerCpu::all().count()).unwrap_or(1),
         ram: board.memory.ram_bytes(),
-        image: handover.image().count() * GRANULE,
+        image: handover.kept_image().count() * GRANULE,
         clock_hz: clock.frequency().hertz().into(),
         asid_bits: crate::machine::asid_bits(board).get(),
     };

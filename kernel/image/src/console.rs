@@ -6,14 +6,12 @@ use crate::device::{self, Registers};
 use crate::exit;
 use aarch64::boot::Handover;
 use aarch64::cpu;
-use addr::{Frame, FrameRange, GRANULE, VirtAddr};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use boards::console::{
     AnyConsole, AnyRegisters, Console, Pl011Registers, PrimeCellRegisters, last_words_uarts,
 };
 use boards::{Board, ConsoleDevice, ConsoleKind, RegisterBlock, rpi4};
-use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
@@ -35,27 +33,20 @@ struct LikelyPl011 {
 /// Lets last words go where a console most likely is. On a board that we don't know something else is there, so
 /// nothing is read or written before there are last words; they have nobody to hear of them anyway.
 pub fn guess(handover: &mut Handover) {
-    let mut spare = spare_tables(handover);
-    let mut table = || match spare.next() {
-        Some(frame) => frame,
-        None => panic!("pages of registers in a row take three tables at most"),
-    };
     let image = handover.image().start().start();
     let likely = last_words_uarts(image)
         .iter()
-        .filter_map(|uart| likely_pl011(*uart, handover, &mut table));
+        .filter_map(|uart| likely_pl011(*uart, handover));
     remember(Port::Likely(likely.collect()));
 }
 
-fn likely_pl011(
-    uart: RegisterBlock,
-    handover: &mut Handover,
-    table: &mut dyn FnMut() -> Frame,
-) -> Option<LikelyPl011> {
+fn likely_pl011(uart: RegisterBlock, handover: &mut Handover) -> Option<LikelyPl011> {
+    let Handover { map, spare, .. } = handover;
+    let mut table = || spare.take();
     // SAFETY: On the boards that we know, these are a PL011's registers, or RAM: reading is harmless.
-    let identification = unsafe { device::map_block(uart, &mut handover.map, table) };
+    let identification = unsafe { device::map_block(uart, map, &mut table) };
     // SAFETY: As above, and the last one of the row is written to only where none before it is a PL011.
-    let registers = unsafe { device::map_block(uart, &mut handover.map, table) };
+    let registers = unsafe { device::map_block(uart, map, &mut table) };
     Some(LikelyPl011 {
         identification: identification.ok()?,
         registers: registers.ok()?,
@@ -163,21 +154,4 @@ impl Output<'_> {
             core::hint::spin_loop();
         }
     }
-}
-
-const SPARE_TABLES: usize = 3;
-
-#[repr(C, align(4096))]
-struct SpareTables(UnsafeCell<[u8; SPARE_TABLES * GRANULE as usize]>);
-
-// SAFETY: Reached by physical address only, by the translation table code, once.
-unsafe impl Sync for SpareTables {}
-
-static SPARE: SpareTables = SpareTables(UnsafeCell::new([0; SPARE_TABLES * GRANULE as usize]));
-
-fn spare_tables(handover: &Handover) -> impl Iterator<Item = Frame> + use<> {
-    let start = handover.physical(VirtAddr::new((&raw const SPARE).addr() as u64));
-    FrameRange::new(start.frame(), SPARE_TABLES as u64)
-        .into_iter()
-        .flat_map(FrameRange::iter)
 }

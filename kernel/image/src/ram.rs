@@ -1,6 +1,6 @@
 //! RAM at boot: what there is, and who takes what before the page allocator gets the rest.
 
-use crate::{board, exit, initrd};
+use crate::{exit, initrd};
 use aarch64::boot::Handover;
 use aarch64::cpu;
 use aarch64::mmu::{MapError, direct_map};
@@ -25,10 +25,6 @@ impl Ram {
         let taken = taken(board, handover);
         let usable = board.memory.usable(&taken).filter_map(addressable);
         let mut free: Vec<FrameRange> = usable.collect();
-        if let Some(scratch) = board::scratch_frames(handover) {
-            let place = free.partition_point(|range| range.start() < scratch.start());
-            free.insert(place, scratch);
-        }
         let mapped = free.clone();
         keep_largest(&mut free, mm::MOST_RANGES);
         Self {
@@ -141,7 +137,7 @@ fn taken(board: &Board, handover: &Handover) -> Vec<MemoryRange> {
             taken.push(range);
         }
     };
-    take(range_of(handover.image()));
+    take(range_of(handover.kept_image()));
     take(initrd::place(board));
     for cpu in board.cpus.iter() {
         take(spin_table(cpu));

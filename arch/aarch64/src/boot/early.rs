@@ -6,7 +6,8 @@
 //! memory now, which knows neither unaligned accesses nor exclusives, hence no locks and no atomic
 //! updates.
 //!
-//! The tables lie in the image's own BSS, so that nothing needs to be known about RAM.
+//! The tables lie at the end of the image's own BSS, so that nothing needs to be known about RAM, and those that are not
+//! used can be RAM afterwards.
 
 use crate::boot::device_tree::{self, Found, NoDeviceTree};
 use crate::boot::image::Borders;
@@ -20,9 +21,10 @@ use tock_registers::interfaces::{Readable, Writeable};
 use vmsa::asid::{Asid, AsidBits};
 use vmsa::{Attributes, KernelAccess, KernelTables, TableIndex, TableMemory, control};
 
-/// Tables set aside: three levels for the kernel and one level-3 table per 2 MiB of image and
-/// device tree, four for the identity map. The linker script limits the image accordingly.
-const TABLES: usize = 32;
+/// Tables set aside: three levels for the kernel, two of level 3 each for the image, which the linker script limits to
+/// 4 MiB, and for a device tree; seven for the identity map, if its two pages are the last of one half of the address
+/// space's and the first of another; three for registers that are mapped before it is known where RAM is.
+const TABLES: usize = 17;
 
 #[repr(C, align(4096))]
 pub(crate) struct TableFrame(UnsafeCell<[u64; vmsa::ENTRIES as usize]>);
@@ -43,6 +45,9 @@ impl TableFrame {
     }
 }
 
+/// Used from the lowest on. The linker script puts them at the end of BSS, so what is not used is one piece with what
+/// lies behind.
+#[unsafe(link_section = ".early_tables")]
 static EARLY_TABLES: [TableFrame; TABLES] = [const { TableFrame::empty() }; TABLES];
 static SCRATCH_TABLE: TableFrame = TableFrame::empty();
 /// In BSS, like everything that is written with the cache off.
@@ -55,8 +60,36 @@ pub(crate) struct Prepared {
     pub kernel: KernelTables,
     /// The way across for CPUs that are started later.
     pub identity: KernelTables,
+    /// What is left of the tables set aside.
+    pub spare: SpareTables,
     /// The device tree that was mapped.
     pub device_tree: Result<Found, NoDeviceTree>,
+}
+
+/// Tables that were set aside and that nobody has taken yet.
+#[derive(Clone, Copy)]
+pub struct SpareTables {
+    next: Frame,
+    left: u64,
+}
+
+impl SpareTables {
+    /// Takes one.
+    ///
+    /// # Panics
+    /// If none is left.
+    pub fn take(&mut self) -> Frame {
+        assert!(self.left > 0, "the tables set aside for boot are used up");
+        let table = self.next;
+        self.next = table.offset(1);
+        self.left -= 1;
+        table
+    }
+
+    /// The lowest one that is left: from here on nothing in the image is used any more when boot is over.
+    pub(crate) fn first(self) -> Frame {
+        self.next
+    }
 }
 
 struct PreparedCell(UnsafeCell<MaybeUninit<Prepared>>);
@@ -81,11 +114,12 @@ impl Prepared {
 /// `device_tree` and `image` are physical; `linked` is the address the image is linked for.
 pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linked: u64) {
     let mut memory = MmuOff;
-    let mut pool = EARLY_TABLES.iter();
-    let mut new_table = || match pool.next() {
-        Some(table) => table.frame_with_mmu_off(),
-        None => panic!("the image does not fit the early tables"),
+    let [first, ..] = &EARLY_TABLES;
+    let mut spare = SpareTables {
+        next: first.frame_with_mmu_off(),
+        left: TABLES as u64,
     };
+    let mut new_table = || spare.take();
 
     let kernel = KernelTables::create(&mut memory, new_table());
     let mut map = |at: u64, frames: Option<FrameRange>, access: KernelAccess| {
@@ -125,6 +159,7 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
     let prepared = Prepared {
         kernel,
         identity,
+        spare,
         device_tree,
     };
     // SAFETY: Nobody else runs, so nobody reads it.
@@ -182,7 +217,7 @@ impl MmuOff {
 
 impl TableMemory for MmuOff {
     fn load(&self, table: Frame, index: TableIndex) -> u64 {
-        // SAFETY: All tables are frames of `EARLY_TABLES`, which live for ever, and the MMU is off.
+        // SAFETY: All tables are frames of `EARLY_TABLES` and `SCRATCH_TABLE`, which live for ever, and the MMU is off.
         unsafe { Self::descriptor(table, index).read_volatile() }
     }
 

@@ -49,6 +49,15 @@ impl Handover {
         self.frames(here.start, here.end)
     }
 
+    /// What of it stays: not the tables that were not needed, nor what lies behind them, which boot alone uses.
+    pub fn kept_image(&self) -> FrameRange {
+        let start = self.image().start();
+        match FrameRange::inside(start.start(), self.spare.first().start()) {
+            Some(frames) => frames,
+            None => panic!("the spare tables are not at the end of the image"),
+        }
+    }
+
     /// The frames of code and constants, which nobody may write to.
     pub(crate) fn constant_image(&self) -> FrameRange {
         let here = Borders::here();
@@ -64,7 +73,7 @@ impl Handover {
     }
 
     /// Where the byte of the image at `addr` is in physical memory.
-    pub fn physical(&self, addr: VirtAddr) -> PhysAddr {
+    pub(crate) fn physical(&self, addr: VirtAddr) -> PhysAddr {
         PhysAddr::new(self.image_at.raw() + (addr.raw() - Borders::here().start))
     }
 }

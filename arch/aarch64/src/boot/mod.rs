@@ -16,6 +16,7 @@ pub(crate) mod early;
 pub(crate) mod image;
 
 pub use device_tree::{DeviceTree, NoDeviceTree};
+pub use early::SpareTables;
 
 use crate::boot::early::{Prepared, TableFrame};
 use crate::cpu::stack::{self, STACK_TOP};
@@ -41,6 +42,8 @@ pub struct Handover {
     pub left_error: Option<u64>,
     /// The kernel's own map, to be extended.
     pub map: KernelMap,
+    /// For tables of that map, before it is known where RAM is.
+    pub spare: SpareTables,
     /// Where the image is in physical memory.
     image_at: PhysAddr,
 }
@@ -138,6 +141,7 @@ extern "C" fn start_rust(device_tree: u64, current_el: u64, image_at: u64) -> ! 
         entered_at: entry_level(current_el),
         left_error: None,
         map: KernelMap::new(prepared.kernel),
+        spare: prepared.spare,
         image_at: PhysAddr::new(image_at),
     };
     leave_identity_map(&handover);
