@@ -3,14 +3,18 @@
 //! Two things may be: one CPU has all of the [`Kernel`], or each has its [`Here`]. In the second, nobody begins or ends
 //! anything: no process, thread, endpoint or handle. So a CPU looks things up without asking anybody, changes what it
 //! keeps for itself and the threads at home there, and of all else only an endpoint at a time, which it takes. That
-//! is enough for most messages ([`ipc`](crate::ipc)). docs/concurrency.md has the whole picture.
+//! is enough for most messages ([`ipc`](crate::ipc)), and with the memory manager's lock for most requests to that
+//! ([`object::memory`](crate::object::memory)). docs/concurrency.md has the whole picture.
 
+use crate::clock::Clock;
 use crate::ipc::Endpoint;
 use crate::kernel::{Kernel, gone};
+use crate::message::Message;
 use crate::platform::{Local, Platform};
 use crate::process::Process;
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{Thread, ThreadId};
+use abi::{Label, Tag, Words6};
 use slots::{Common, Mine, Slot, Turns};
 
 /// A CPU's part of the kernel.
@@ -19,6 +23,8 @@ pub struct Here<'a, L: Local> {
     pub id: CpuId,
     /// What is kept for it.
     pub cpu: &'a mut Cpu,
+    /// What time it is, with the machine's counter.
+    pub clock: &'static Clock,
     /// What it has of the machine.
     pub local: &'a mut L,
     /// Threads that have it as their home.
@@ -33,6 +39,8 @@ pub struct Here<'a, L: Local> {
 /// this is, and that nobody has the kernel.
 #[derive(Clone, Copy)]
 pub struct Parts {
+    /// The clock.
+    pub clock: &'static Clock,
     /// What is kept for it.
     pub cpu: slots::Parts<Cpu>,
     /// Threads, each owned by its home.
@@ -54,12 +62,33 @@ impl<L: Local> Here<'_, L> {
             None => gone(thread),
         }
     }
+
+    /// Puts an answer in place for that thread, which has this place.
+    #[inline]
+    pub(crate) fn answer(&mut self, thread: ThreadId, message: Message<'_>) -> L::Place {
+        let place = self.local.place(thread.index());
+        self.local.registers_at(place).set_answer(0, message, 0);
+        place
+    }
+
+    /// The same with the first `bytes` bytes of the CPU's copy.
+    #[inline]
+    pub(crate) fn answer_with_bytes(&mut self, thread: ThreadId, bytes: usize, words: &Words6) {
+        let mut tag = Tag::new(Label::DONE);
+        if bytes > 0 {
+            let page = self.thread(thread).page;
+            self.local.write_message(page, bytes, 0, &self.cpu.message);
+            tag = tag.with_bytes(bytes).unwrap_or(tag);
+        }
+        self.answer(thread, Message { tag, words });
+    }
 }
 
 impl<P: Platform> Kernel<P> {
     /// Where `cpu` finds what it needs to share the kernel.
     pub fn parts(&self, cpu: CpuId) -> Parts {
         Parts {
+            clock: self.facts.clock,
             cpu: self.cpus.part(cpu),
             threads: self.threads.parts(),
             processes: self.processes.parts(),
@@ -69,14 +98,21 @@ impl<P: Platform> Kernel<P> {
 
     /// The same for the CPU that has all of the kernel.
     pub fn here(&mut self) -> Here<'_, P::Part> {
+        self.here_and_memory().0
+    }
+
+    /// The same, and the memory manager.
+    pub fn here_and_memory(&mut self) -> (Here<'_, P::Part>, &mut P::Memory) {
         let id = self.cpus.here;
-        Here {
+        let here = Here {
             id,
             cpu: self.cpus.this(),
+            clock: self.facts.clock,
             local: self.platform.part(),
             threads: self.threads.mine(id.owner()),
             processes: self.processes.common(),
             endpoints: self.endpoints.turns(id.owner()),
-        }
+        };
+        (here, &mut self.memory)
     }
 }

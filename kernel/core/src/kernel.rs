@@ -39,8 +39,8 @@ pub struct Facts {
     pub machine: Machine,
     /// The board's name.
     pub board: &'static str,
-    /// Its clock.
-    pub clock: Clock,
+    /// Its clock, which is set once and read by all CPUs.
+    pub clock: &'static Clock,
 }
 
 /// The kernel. Whoever runs in it holds the lock around it.

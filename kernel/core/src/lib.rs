@@ -13,8 +13,8 @@
 //!    anybody learn of the end.
 //!
 //! The way of a trap: the image calls [`Here::serve`] ([`ipc`]), which has a straight line for what is most
-//! frequent, and finds the object that a call of words is for ([`handle`]), which [`Kernel::ask_directly`] asks
-//! ([`object`]). For the rest the image calls [`Kernel::serve_at_length`] ([`trap`]), which does both or meets another
+//! frequent, and finds the object that a call is for ([`handle`]), which [`Here::ask_memory_directly`] or
+//! [`Kernel::ask_directly`] asks ([`object`]). For the rest the image calls [`Kernel::serve_at_length`] ([`trap`]), which does both or meets another
 //! thread ([`ipc`]). If that does not say which thread goes on, [`Kernel::run`] does ([`sched`]).
 #![no_std]
 #![forbid(unsafe_code)]

@@ -77,7 +77,7 @@ fn drivable(device: ConsoleDevice) -> Option<Device> {
 }
 
 /// What programs may know of the machine.
-pub fn facts(board: &'static Board, handover: &Handover, clock: Clock) -> Facts {
+pub fn facts(board: &'static Board, handover: &Handover, clock: &'static Clock) -> Facts {
     let machine = Machine {
         cpus: u32::try_from(board.cpus.len().max(1)).unwrap_or(u32::MAX),
         running: u32::try_from(PerCpu::all().count()).unwrap_or(1),

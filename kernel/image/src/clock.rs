@@ -9,6 +9,7 @@ use crate::device::Registers;
 use crate::exit;
 use aarch64::timer;
 use abi::time::{ClockSource, Frequency};
+use alloc::boxed::Box;
 use boards::{Board, rtc};
 use core::fmt;
 use kcore::Clock;
@@ -18,15 +19,16 @@ use kcore::Clock;
 const LEAST_HERTZ: u32 = 1_000_000;
 
 /// Sets the clock: by the real-time clock, or else by bootarg `time=`, or else not.
-pub fn set(board: &Board, devices: &mut Registers<'_>) -> Clock {
+pub fn set(board: &Board, devices: &mut Registers<'_>) -> &'static Clock {
     let clock = Clock::without_date(frequency(), timer::count().get());
-    if let Some(seconds) = real_time(board, devices) {
+    let clock = if let Some(seconds) = real_time(board, devices) {
         clock.set_to(seconds, ClockSource::RealTimeClock)
     } else if let Some(seconds) = board.options().time() {
         clock.set_to(seconds, ClockSource::BootArgument)
     } else {
         clock
-    }
+    };
+    Box::leak(Box::new(clock))
 }
 
 /// Without it there is no time and no time slice.

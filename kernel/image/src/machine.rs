@@ -361,7 +361,7 @@ impl Platform for Machine {
 
     type Mmu = Hardware;
 
-    type Memory = Inside<Memory, level::Memory, level::Kernel>;
+    type Memory = Inside<'static, Memory, level::Memory, level::Kernel>;
 
     fn part(&mut self) -> &mut Threads {
         &mut self.threads

@@ -48,7 +48,7 @@ fn kernel_main(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -
     let mut devices = Registers::new(&mut handover.map, &mut ram);
     let gic = machine::interrupt_controller(board, &mut devices);
     let clock = clock::set(board, &mut devices);
-    log.say(format_args!("  {}", clock::About(&clock)));
+    log.say(format_args!("  {}", clock::About(clock)));
     cpus::start(board, &mut handover, &mut ram, &mut log);
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);

@@ -28,7 +28,7 @@ use kcore::message::Message;
 use kcore::sched::Stop;
 use kcore::thread::ThreadId;
 use kcore::{Kernel, Local, Next, Registers};
-use mm::{Access, Ahead, Job, Seconds};
+use mm::{Access, Ahead, Job, Seconds, SpaceId};
 use spin::Once;
 
 /// All of the kernel's state but the memory manager: one CPU's as a whole, or shared by all (docs/concurrency.md).
@@ -167,16 +167,21 @@ extern "C" fn kernel_continue() -> *mut Registers {
 #[inline(always)] // each operation by itself
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> TrapEnd {
     let mut held = Held::nothing();
-    let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
-    // SAFETY: This CPU shares the kernel, and uses this in `serve` alone.
+    let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
+    // SAFETY: This CPU shares the kernel, and uses this in its part of it alone.
     let mut threads = unsafe { sharing.part().threads.again() };
-    match here(&mut sharing, &mut threads).serve(operation, handle, tag, &words) {
+    // Put together where they are needed, so that they are not in memory before they have to be.
+    let [word0, word1, word2, word3, word4, word5] = words;
+    let words = || [word0, word1, word2, word3, word4, word5];
+    match here(&mut sharing, &mut threads).serve(operation, handle, tag, &words()) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
         Direct::Enters => kept(sharing, core::ptr::null_mut()),
-        // A copy, so that the words are not in memory before they have to be.
-        Direct::Asks(thread, asked) => ask(sharing, (thread, asked), handle, tag, &{ words }),
-        Direct::Not => serve_at_length(sharing, operation, handle, tag, &{ words }),
+        Direct::AsksMemory(thread, space) => {
+            ask_memory((sharing, held), (thread, space), handle, tag, &words())
+        }
+        Direct::Asks(thread, asked) => ask(sharing, (thread, asked), handle, tag, &words()),
+        Direct::Not => serve_at_length(sharing, operation, handle, tag, &words()),
     }
 }
 
@@ -196,6 +201,7 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>, local: &'a mut Threads) -> Here<'
     Here {
         id,
         cpu,
+        clock: parts.kernel.clock,
         local,
         threads,
         processes,
@@ -213,6 +219,24 @@ fn kept(sharing: SharedKernel<'_>, next: *mut Registers) -> TrapEnd {
 }
 
 #[inline(always)] // what a call has in registers is handed on in registers
+fn ask_memory(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    found: (ThreadId, SpaceId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    // SAFETY: As in `serve_in_place`, which does not use its own any more.
+    let mut threads = unsafe { sharing.part().threads.again() };
+    let memory = &mut memory_lock().within(held);
+    match here(&mut sharing, &mut threads).ask_memory_directly(memory, found, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+#[inline(always)] // as above
 fn ask(
     sharing: SharedKernel<'_>,
     found: (ThreadId, Capability),
@@ -269,7 +293,7 @@ fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
     let next = match goes_on {
         Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::Not => core::ptr::null_mut(),
+        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Not => core::ptr::null_mut(),
     };
     kept(whole.into_sharing(PerCpu::current().id()), next)
 }
@@ -319,11 +343,16 @@ fn touch(registers: NonNull<Registers>, fault: syndrome::Fault) -> Touched {
 
 /// Does something to the memory manager, with no lock but that one's.
 fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
-    let Some(memory) = MEMORY.get() else {
-        panic!("a program runs, and there is no memory manager yet");
-    };
     let mut held = Held::nothing();
-    act(&mut memory.lock(&mut held).0)
+    act(&mut memory_lock().lock(&mut held).0)
+}
+
+#[inline]
+fn memory_lock() -> &'static MemoryLock {
+    match MEMORY.get() {
+        Some(memory) => memory,
+        None => panic!("a program runs, and there is no memory manager yet"),
+    }
 }
 
 /// Does `first`, then decides who goes on, sleeping while nobody can. The registers returned belong

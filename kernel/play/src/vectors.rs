@@ -57,13 +57,17 @@ impl World {
             Operation::Call | Operation::ReplyReceive => kernel.here().serve(operation, handle, tag, &words),
             _ => kernel.serve_directly(operation, handle, tag),
         };
-        let goes_on = match direct {
-            Direct::Asks(thread, asked) => match Message::decode(tag, &words) {
-                Ok(message) => kernel.ask_directly((thread, asked), message),
-                Err(_) => kernel.serve_at_length(operation, handle, tag, &words),
-            },
-            Direct::Not => kernel.serve_at_length(operation, handle, tag, &words),
-            done => done,
+        let direct = match direct {
+            Direct::AsksMemory(thread, space) => {
+                let (mut here, memory) = kernel.here_and_memory();
+                here.ask_memory_directly(memory, (thread, space), tag, &words)
+            }
+            other => other,
+        };
+        let goes_on = match (direct, Message::decode(tag, &words)) {
+            (Direct::Asks(thread, asked), Ok(message)) => kernel.ask_directly((thread, asked), message),
+            (Direct::Asks(..) | Direct::Not, _) => kernel.serve_at_length(operation, handle, tag, &words),
+            (done, _) => done,
         };
         let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield);
         let goes_on = match goes_on {
@@ -75,10 +79,10 @@ impl World {
                 assert_ne!(other, thread, "it is another thread");
                 Some(other)
             }
-            Direct::Enters | Direct::Asks(..) | Direct::Not => None,
+            Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Not => None,
         };
 
-        self.direct += usize::from(direct != Direct::Not);
+        self.direct += usize::from(!matches!(direct, Direct::Not | Direct::Asks(..)));
 
         assert_eq!(
             self.identity(thread),
@@ -101,6 +105,8 @@ impl World {
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
         match goes_on {
             Some(thread) => self.go_on(Next::Run(thread)),
+            // What shared the kernel is over before the CPU has all of it.
+            None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),
             None => self.run(),
         }
     }

@@ -113,7 +113,10 @@ impl World {
         let facts = Facts {
             machine,
             board: "pretend machine",
-            clock: Clock::without_date(Frequency::new(HERTZ).expect("not zero"), 0),
+            clock: Box::leak(Box::new(Clock::without_date(
+                Frequency::new(HERTZ).expect("not zero"),
+                0,
+            ))),
         };
         let mut kernel = Kernel::new(fake, memory, storage, facts);
         kernel.add_device(device());

@@ -118,10 +118,10 @@ pub struct Held<'a, L: Level>(PhantomData<&'a mut L>);
 /// The data of a lock that is held until this is dropped.
 pub struct Guard<'a, T>(MutexGuard<'a, T>);
 
-/// A lock of level `L` as a part of what a lock of level `P` guards.
-pub struct Inside<T: 'static, L: Level, P: Before<L>> {
+/// A lock of level `L` as a part of what a lock of level `P` guards, for as long as that is held.
+pub struct Inside<'a, T: 'static, L: Level, P: Before<L>> {
     lock: &'static Lock<T, L>,
-    held: Held<'static, P>,
+    held: Held<'a, P>,
 }
 
 impl<'a> Held<'a, level::Nothing> {
@@ -146,11 +146,14 @@ impl<T, L: Level> Lock<T, L> {
     }
 
     /// The lock, for whoever holds one of level `P`: to be put into what that one guards, and nowhere else.
-    pub const fn inside<P: Before<L>>(&'static self) -> Inside<T, L, P> {
-        Inside {
-            lock: self,
-            held: Held(PhantomData),
-        }
+    pub const fn inside<P: Before<L>>(&'static self) -> Inside<'static, T, L, P> {
+        self.within(Held(PhantomData))
+    }
+
+    /// The same, for whoever holds one now.
+    #[inline]
+    pub const fn within<'a, P: Before<L>>(&'static self, held: Held<'a, P>) -> Inside<'a, T, L, P> {
+        Inside { lock: self, held }
     }
 
     /// Takes the lock if nobody has it, whatever is held: for last words, when order no longer
@@ -160,7 +163,7 @@ impl<T, L: Level> Lock<T, L> {
     }
 }
 
-impl<T, L: Level, P: Before<L>> Guarded<T> for Inside<T, L, P> {
+impl<T, L: Level, P: Before<L>> Guarded<T> for Inside<'_, T, L, P> {
     #[inline]
     fn lock(&mut self) -> impl DerefMut<Target = T> {
         self.lock.lock(&mut self.held).0

@@ -12,11 +12,13 @@ use crate::here::Here;
 #[cfg(doc)]
 use crate::kernel::Kernel;
 use crate::message::Message;
+use crate::object::memory::takes_the_whole;
 use crate::platform::Local;
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{Identify, Pid};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
+use mm::SpaceId;
 use slots::Id;
 
 /// What became of a trap.
@@ -27,11 +29,14 @@ pub enum Direct<Place> {
     /// Another one goes on, with this place, as soon as what the first one has left in the CPU is stored. Nobody else
     /// comes to the kernel before.
     Runs(Place),
-    /// The current thread is to go on. The CPU has to be prepared for it first, or it did not wait in a trap:
-    /// [`Kernel::run`] sees to both.
+    /// The current thread is to go on. The CPU has to be prepared for it first, it did not wait in a trap, or something
+    /// is to be finished before: [`Kernel::run`] sees to that.
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
     Asks(ThreadId, Capability),
+    /// The same, and for the memory manager, which acts for this address space, to
+    /// [answer](Here::ask_memory_directly) while CPUs share the kernel.
+    AsksMemory(ThreadId, SpaceId),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
@@ -69,6 +74,9 @@ impl<L: Local> Here<'_, L> {
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
                 Some(self.identify_directly(caller, pid))
+            }
+            Object::Memory(space) if !takes_the_whole(Label(tag as u16)) => {
+                Some(Direct::AsksMemory(caller, space))
             }
             _ => Some(Direct::Asks(caller, capability)),
         }
@@ -164,9 +172,7 @@ impl<L: Local> Here<'_, L> {
             tag: Tag::new(Label::DONE),
             words: &(own,).into_words(),
         };
-        let place = self.local.place(caller.index());
-        self.local.registers_at(place).set_answer(0, message, 0);
-        Direct::Stays(place)
+        Direct::Stays(self.answer(caller, message))
     }
 }
 

@@ -1,66 +1,148 @@
 //! The memory manager as an object: a message becomes an operation on one address space.
+//!
+//! Most requests need the memory manager, and of the kernel what a CPU has that shares it: the thread that asks, and
+//! what its handles stand for. What is about other threads, brings a handle, or has to wait for a sibling's work, takes
+//! the whole kernel (docs/decisions/0050-requests-share-the-kernel.md).
 
 use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
+use crate::here::Here;
+use crate::ipc::Direct;
 use crate::kernel::Kernel;
-use crate::platform::{Guarded, Platform};
+use crate::message::Message;
+use crate::platform::{Guarded, Local, Platform};
+use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
-use abi::{Errno, Handle, Label, Request, Rights, Words};
-use mm::{Companion, SpaceId};
+use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
+use mm::mmu::Mmu;
+use mm::{Companion, MemoryManager, RegionId, SpaceId};
 
-impl<P: Platform> Kernel<P> {
-    #[inline(never)]
-    pub(crate) fn call_memory(&mut self, call: &Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
-        let (label, words) = (call.tag.label(), call.words);
-        match label {
-            WaitWord::LABEL => return self.wait_word(call.thread, space, WaitWord::from_words(words)?),
-            WakeWord::LABEL => return self.wake_word(call.thread, space, WakeWord::from_words(words)?),
-            WakeAndWait::LABEL => {
-                return self.wake_and_wait(call.thread, space, WakeAndWait::from_words(words)?);
-            }
-            _ => {}
+/// What became of a request that was not refused.
+pub(crate) enum Done {
+    /// It is answered.
+    Answered,
+    /// The same, and there is work to be done before the thread goes on, as its state says.
+    Works,
+    /// It is to be answered with a handle to this region, which is counted already.
+    Opens(RegionId, Rights),
+}
+
+impl<L: Local> Here<'_, L> {
+    /// Hands on the call of the running thread that [`Self::serve`] has found to be for the memory manager, this one, and
+    /// that is done for `space`. [`Direct::Not`] if it is not as most are: then nothing has happened, and it is to be
+    /// [served](Kernel::serve_at_length) at length.
+    #[inline(always)] // what a call has in registers is handed on in registers
+    pub fn ask_memory_directly<M: Mmu>(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<M>>,
+        (thread, space): (ThreadId, SpaceId),
+        tag: u64,
+        words: &Words6,
+    ) -> Direct<L::Place> {
+        let Ok(message) = Message::decode(tag, words) else {
+            return Direct::Not;
+        };
+        if !message.is_in_registers() && self.take_in(thread, message.tag).is_err() {
+            return Direct::Not;
         }
-        if is_answered_with_a_handle(label) && self.process_of(call.thread).1.handles.room() < 1 {
-            return Err(Errno::EMFILE);
+        match self.ask_memory(memory, thread, space, message) {
+            Ok(Done::Answered) => Direct::Stays(self.local.place(thread.index())),
+            Ok(Done::Works) => Direct::Enters,
+            Ok(Done::Opens(..)) => panic!("a handle is made while CPUs share the kernel"),
+            // It may have to wait for a sibling.
+            Err(Errno::EAGAIN | Errno::ESRCH) => Direct::Not,
+            Err(errno) => Direct::Stays(self.answer(thread, Message::empty(Label(errno.number())))),
         }
-        let companion = self.companion(call);
-        let (now, bytes) = (self.seconds(), call.tag.bytes());
-        let reply = self.memory.lock().perform(
-            (label, words),
-            space,
-            &mut self.cpus.this().message,
-            bytes,
-            companion,
-            now,
-        );
+    }
+
+    /// Has the memory manager do what a call of the running thread asks of it for `space`, and the first piece of what
+    /// is to be done before that goes on: mostly that is all.
+    ///
+    /// # Errors
+    /// Why it is refused: then nothing has changed.
+    #[inline(never)] // one for all who ask
+    pub(crate) fn ask_memory<M: Mmu>(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<M>>,
+        thread: ThreadId,
+        space: SpaceId,
+        message: Message<'_>,
+    ) -> Result<Done, Errno> {
+        let Message { tag, words } = message;
+        let companion = self.companion(thread, tag);
+        let now = self.clock.seconds(self.local.rough_ticks());
+        let mut memory = memory.lock();
+        let copy = &mut self.cpu.message;
+        let reply = memory.perform((tag.label(), words), space, copy, tag.bytes(), companion, now);
         // Looked at where it is: it is too large to be copied for nothing.
         let reply = reply.as_ref().map_err(|&errno| errno)?;
-        let answered = match reply.region {
-            None => self.answer_with_bytes(call.thread, reply.words, reply.bytes),
-            Some((region, rights)) => {
-                let capability = Capability::to_region(region, rights);
-                self.answer_with_counted(call.thread, reply.words, [capability])
+        if let Some((region, rights)) = reply.region {
+            return Ok(Done::Opens(region, rights));
+        }
+        let rest = reply.job.and_then(|job| memory.step(job, now));
+        drop(memory);
+        self.answer_with_bytes(thread, reply.bytes, &reply.words);
+        match rest {
+            None => Ok(Done::Answered),
+            Some(rest) => {
+                self.thread(thread).state = State::Working(Work::Memory(rest));
+                Ok(Done::Works)
             }
-        };
-        Ok(reply
-            .job
-            .map_or(answered, |job| self.begin_work(call.thread, job)))
+        }
     }
 
     /// What came along with the message, if it is something that a request can be about. A memory
     /// manager is acted upon, so the right to pass it on is not enough.
-    fn companion(&mut self, call: &Call<'_>) -> Option<Companion> {
-        if call.tag.handles() != 1 {
+    fn companion(&mut self, thread: ThreadId, tag: Tag) -> Option<Companion> {
+        if tag.handles() != 1 {
             return None;
         }
-        let handle = Handle::from_raw(self.message().handles[0]);
-        let passed = self.capability(call.thread, handle, Rights::PASS).ok()?;
+        let process = self.thread(thread).process;
+        let handle = Handle::from_raw(self.cpu.message.handles[0]);
+        let handles = &self.processes.get(process)?.handles;
+        let passed = handles.find(handle, Rights::PASS).ok()?;
         match passed.object {
             Object::Memory(space) if passed.rights.contains(Rights::CALL) => Some(Companion::Space(space)),
             Object::Region(region) => Some(Companion::Region(region, passed.rights)),
             _ => None,
         }
     }
+}
+
+impl<P: Platform> Kernel<P> {
+    #[inline(never)]
+    pub(crate) fn call_memory(&mut self, call: &Call<'_>, space: SpaceId) -> Result<Outcome, Errno> {
+        let &Call {
+            thread, tag, words, ..
+        } = call;
+        match tag.label() {
+            WaitWord::LABEL => return self.wait_word(thread, space, WaitWord::from_words(words)?),
+            WakeWord::LABEL => return self.wake_word(thread, space, WakeWord::from_words(words)?),
+            WakeAndWait::LABEL => return self.wake_and_wait(thread, space, WakeAndWait::from_words(words)?),
+            _ => {}
+        }
+        if is_answered_with_a_handle(tag.label()) && self.process_of(thread).1.handles.room() < 1 {
+            return Err(Errno::EMFILE);
+        }
+        let (mut here, memory) = self.here_and_memory();
+        Ok(
+            match here.ask_memory(memory, thread, space, Message { tag, words })? {
+                Done::Answered => Outcome::Answered,
+                Done::Works => Outcome::Waits,
+                Done::Opens(region, rights) => {
+                    let capability = Capability::to_region(region, rights);
+                    self.answer_with_counted(thread, (), [capability])
+                }
+            },
+        )
+    }
+}
+
+/// Whether a request is about threads, or adds a handle to what the process has.
+#[inline(always)] // into what is to be short
+pub(crate) fn takes_the_whole(label: Label) -> bool {
+    [WaitWord::LABEL, WakeWord::LABEL, WakeAndWait::LABEL].contains(&label)
+        || is_answered_with_a_handle(label)
 }
 
 fn is_answered_with_a_handle(label: Label) -> bool {

@@ -45,9 +45,13 @@ impl CpuId {
     }
 }
 
-/// What the kernel keeps for one CPU. On cache lines of its own.
-#[repr(align(64))]
+/// What the kernel keeps for one CPU. On cache lines of its own: what most traps look at is on the first.
+#[repr(C, align(64))]
 pub struct Cpu {
+    /// This CPU is to [look around](crate::Kernel::alert), and has not since: somebody who waits elsewhere may go on here.
+    pub(crate) alerted: bool,
+    /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
+    pub(crate) chooses: bool,
     /// The thread that runs here, or that the kernel works for. This CPU is its home.
     pub(crate) current: Option<ThreadId>,
     /// The thread that the machine is prepared for: all that is left is to load its registers.
@@ -58,19 +62,15 @@ pub struct Cpu {
     pub(crate) process: Option<Id<Process>>,
     /// The space user addresses are translated in.
     pub(crate) active: Option<SpaceId>,
-    /// Threads that are ready and have this home.
-    pub(crate) ready: ReadyQueue,
     /// When the time slice of the current thread ends, in ticks of the system counter; [`NEVER`] while nobody
     /// waits for this CPU.
     pub(crate) slice_end: u64,
-    /// Threads that have this home and wait until some time.
-    pub(crate) deadlines: Heap<ByDeadline>,
     /// What the timer is set to.
     pub(crate) timer: u64,
-    /// This CPU is to [look around](crate::Kernel::alert), and has not since: somebody who waits elsewhere may go on here.
-    pub(crate) alerted: bool,
-    /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
-    pub(crate) chooses: bool,
+    /// Threads that are ready and have this home.
+    pub(crate) ready: ReadyQueue,
+    /// Threads that have this home and wait until some time.
+    pub(crate) deadlines: Heap<ByDeadline>,
     /// What of the message that is served here is not in registers: a copy, which no program can change any more. Only
     /// as much of it counts as the message's tag says.
     pub(crate) message: MessagePage,

@@ -7,12 +7,13 @@ use slots::Slots;
 
 /// A queue for each priority, and which of them have anybody in it: whatever waits, every operation takes the
 /// same few steps.
+#[repr(C)] // what is looked at most comes first
 pub(crate) struct ReadyQueue {
-    queues: [Queue; Priority::COUNT],
-    /// A bit for each queue with somebody in it, the lowest of the first word for the least important.
-    filled: [u64; WORDS],
     most: Rank,
     count: u32,
+    /// A bit for each queue with somebody in it, the lowest of the first word for the least important.
+    filled: [u64; WORDS],
+    queues: [Queue; Priority::COUNT],
 }
 
 /// Where somebody stands among those who want a CPU: behind all that have a greater one.

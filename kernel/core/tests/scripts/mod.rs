@@ -23,6 +23,7 @@ mod messages;
 mod no_room;
 mod priorities;
 mod regions;
+mod requests;
 mod server;
 mod server_slices;
 mod shares;

@@ -13,7 +13,7 @@ use std::iter::{once, repeat_n};
 
 /// Threads by number: `init`, and two of one process, each on a CPU of its own.
 const INIT: u32 = 0;
-const ASKS: u32 = 1;
+pub(super) const ASKS: u32 = 1;
 const TOUCHES: u32 = 2;
 
 /// Pages that are mapped, of which the first one has been touched.
@@ -132,7 +132,7 @@ fn in_every_order(request: Request) {
 }
 
 /// A thread that asks, on the second CPU, one that touches, on the first, and where the pages are.
-fn side_by_side() -> (World, u64) {
+pub(super) fn side_by_side() -> (World, u64) {
     let mut world = world_on(2);
     let (child, memory) = world.create("child").expect("room");
     world
@@ -152,7 +152,7 @@ fn side_by_side() -> (World, u64) {
 }
 
 /// Ends all processes but the first one; nothing of them is left.
-fn end_all(mut world: World) {
+pub(super) fn end_all(mut world: World) {
     let others = world.kernel.processes().filter(|(_, process)| process.pid.0 != 1);
     let others: Vec<_> = others.map(|(id, _)| id).collect();
     for process in others {
