@@ -145,8 +145,10 @@ impl<T> Slot<T> {
         if !mark.is_of(id) {
             return None;
         }
-        // SAFETY: The caller vouches for the reference; the mark was just compared.
-        Some(unsafe { (*slot.as_ptr()).state.used_mut() })
+        // SAFETY: The caller vouches for it.
+        let state = unsafe { &mut (*slot.as_ptr()).state };
+        // SAFETY: The mark was just compared.
+        Some(unsafe { state.used_mut() })
     }
 }
 
