@@ -5,22 +5,24 @@ use elf::ElfBytes;
 use elf::abi::PT_NOTE;
 use elf::endian::LittleEndian;
 use elf::note::{Note, NoteAny};
+use elf::segment::ProgramHeader;
 
-/// Checks that the program was built for the version this system speaks.
-pub(crate) fn check_version(elf: &ElfBytes<'_, LittleEndian>) -> Result<(), LoadError> {
-    match find_version(elf) {
+/// Checks that this version, which a program was built for, is the one that this system speaks.
+pub(crate) fn check_version(found: Option<u32>) -> Result<(), LoadError> {
+    match found {
         Some(abi::VERSION) => Ok(()),
         Some(found) => Err(LoadError::WrongVersion { found }),
         None => Err(LoadError::NoVersion),
     }
 }
 
-fn find_version(elf: &ElfBytes<'_, LittleEndian>) -> Option<u32> {
-    elf.segments()?
-        .iter()
-        .filter(|header| header.p_type == PT_NOTE)
-        .filter_map(|header| elf.segment_data_as_notes(&header).ok())
-        .flatten()
+/// The version that is said by a program segment, if it consists of notes and one of them says it.
+pub(crate) fn find_version(elf: &ElfBytes<'_, LittleEndian>, header: &ProgramHeader) -> Option<u32> {
+    if header.p_type != PT_NOTE {
+        return None;
+    }
+    elf.segment_data_as_notes(header)
+        .ok()?
         .find_map(|note| match note {
             Note::Unknown(note) => version(&note),
             _ => None,

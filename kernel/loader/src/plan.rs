@@ -15,7 +15,6 @@ use elf::segment::ProgramHeader;
 /// The first reason why it cannot be loaded.
 pub fn plan(file: &[u8]) -> Result<Plan<'_>, LoadError> {
     let elf = header::read(file)?;
-    note::check_version(&elf)?;
     let plan = Plan { file, elf };
     plan.check()?;
     Ok(plan)
@@ -56,11 +55,13 @@ impl<'file> Plan<'file> {
             .filter_map(|header| read_segment(self.file, &header).ok())
     }
 
+    /// Looks at each program header once: to read one takes hundreds of instructions.
     fn check(&self) -> Result<(), LoadError> {
         let entry = self.elf.ehdr.e_entry;
-        let (mut below, mut is_entered) = (None, false);
+        let (mut version, mut below, mut is_entered) = (None, None, false);
         for header in self.elf.segments().ok_or(LoadError::Empty)? {
             header::check_needs(&header)?;
+            version = version.or_else(|| note::find_version(&self.elf, &header));
             if !needs_memory(&header) {
                 continue;
             }
@@ -72,6 +73,7 @@ impl<'file> Plan<'file> {
             below = Some(segment.pages.end());
             is_entered |= has_instruction(&header, entry);
         }
+        note::check_version(version)?;
         below.ok_or(LoadError::Empty)?;
         is_entered.then_some(()).ok_or(LoadError::BadEntry { entry })
     }
