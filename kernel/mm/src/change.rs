@@ -20,8 +20,9 @@ pub(crate) struct Change {
     pub fate: Fate,
 }
 
-/// What becomes of a VMA.
+/// What becomes of a VMA. The wide tag is for copies, as that of a backing.
 #[derive(Clone, Copy)]
+#[repr(u64)]
 pub(crate) enum Fate {
     /// It leaves.
     Leave,

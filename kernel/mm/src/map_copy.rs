@@ -24,10 +24,13 @@ impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn map_copy(&mut self, call: &mut Call<'_>, request: MapCopy) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let from = self.living_companion(call)?;
-        let plan = Plan::of(request).ok_or(Errno::EINVAL)?;
+        let Some(plan) = Plan::of(request) else {
+            return Err(Errno::EINVAL);
+        };
         self.find_sources(from, &plan)?;
-        let space = self.alive(call.space)?;
-        let fit = space.fit_at(&self.vmas, plan.range).ok_or(Errno::EINVAL)?;
+        let Some(fit) = self.alive(call.space)?.fit_at(&self.vmas, plan.range) else {
+            return Err(Errno::EINVAL);
+        };
         let vma = self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Live)?;
         if let Some(pages) = plan.copied {
             existing_mut(&mut self.vmas, vma).is_touched = true;

@@ -27,7 +27,9 @@ impl<M: Mmu> MemoryManager<M> {
         if let Some((frame, _)) = self.mmu.lookup(&owner.hardware, range.start()) {
             return Ok(frame);
         }
-        let fit = self.alive(space)?.fit_at(&self.vmas, range).ok_or(Errno::EBUSY)?;
+        let Some(fit) = self.alive(space)?.fit_at(&self.vmas, range) else {
+            return Err(Errno::EBUSY);
+        };
         let perms = Perms::READ_WRITE;
         self.add_vma(space, fit, perms, Backing::MessagePage, VmaState::Live)?;
         let Self {

@@ -214,7 +214,7 @@ impl<T> Slots<T> {
         }
         let index = self.take_free().ok_or(Full)?;
         self.used += 1;
-        Ok(self.slots[index as usize].fill(index, make()))
+        Ok(self.slots[index as usize].fill(index, make))
     }
 
     /// Takes an object out; its identifier is stale from now on.

@@ -84,10 +84,10 @@ impl<T> Slot<T> {
         self.mark.is_of(id).then(|| unsafe { self.state.used_mut() })
     }
 
-    /// Puts `value` into it, which is empty and at place `index`.
+    /// Puts what `make` makes into it, which is empty and at place `index`.
     #[inline(always)] // so that a large value is made where it is to be
-    pub(crate) fn fill(&mut self, index: u32, value: T) -> Id<T> {
-        self.state = State::Used(value);
+    pub(crate) fn fill(&mut self, index: u32, make: impl FnOnce() -> T) -> Id<T> {
+        self.state = State::Used(make());
         let id = Id::new(index, self.mark.generation());
         self.mark = Mark(id.generation.0.get());
         id

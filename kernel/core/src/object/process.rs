@@ -68,7 +68,9 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn create(&mut self, call: &Call<'_>, parent: ProcessId, _: Create) -> Result<Outcome, Errno> {
-        let name = Name::new(&self.message().bytes[..call.tag.bytes()]).ok_or(Errno::EINVAL)?;
+        let Some(name) = Name::new(&self.message().bytes[..call.tag.bytes()]) else {
+            return Err(Errno::EINVAL);
+        };
         if self.process(parent).handles.room() < 2 {
             return Err(Errno::EMFILE);
         }

@@ -76,12 +76,12 @@ pub enum Stage {
     Ended(End),
 }
 
-/// A name of up to 32 bytes. It is aligned so that it is copied by words.
+/// A name of up to 32 bytes. It consists of words, so that it is copied by words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(align(8))]
 pub struct Name {
     bytes: [u8; NAME_BYTES],
-    length: u8,
+    length: usize,
 }
 
 impl Name {
@@ -94,7 +94,7 @@ impl Name {
         }
         let mut name = Self {
             bytes: [0; NAME_BYTES],
-            length: u8::try_from(bytes.len()).ok()?,
+            length: bytes.len(),
         };
         name.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(name)
@@ -102,7 +102,7 @@ impl Name {
 
     /// As text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or("?")
+        core::str::from_utf8(&self.bytes[..self.length]).unwrap_or("?")
     }
 }
 
