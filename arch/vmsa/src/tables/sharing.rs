@@ -2,7 +2,7 @@
 
 use super::Tables;
 use crate::descriptor::Shape;
-use crate::{Leaf, Level, Table, TableMemory};
+use crate::{ENTRIES, Leaf, Level, Table, TableMemory};
 use addr::{Frame, Page, PageRange};
 
 /// Who gets leaves of another tree ([`Tables::share`]).
@@ -50,13 +50,14 @@ impl<M: TableMemory, H: Heir> Sharing<'_, M, H> {
     }
 
     fn lowest_table(&mut self, table: Frame, range: PageRange) {
+        let first_of_table = range.start().number() & !(ENTRIES - 1);
         let mut theirs = None;
         let mut scan = Level::Three.scan(range);
         while let Some((index, raw)) = scan.next_valid(self.memory, table) {
             if Shape::of(raw, Level::Three) == Shape::Invalid {
                 continue;
             }
-            let page = Level::Three.part(range, index).start();
+            let page = Page::from_number(first_of_table + index.get() as u64);
             if self.left == 0 {
                 self.stopped_at = Some(page);
                 return;
