@@ -113,7 +113,6 @@ impl<P: Platform> Kernel<P> {
             Some(thread) if trapped == Some(thread) => Direct::Stays(self.platform.place(thread.index())),
             Some(thread) => {
                 self.prepare(thread);
-                self.offer(trapped);
                 Direct::Runs(self.platform.place(thread.index()))
             }
             None => Direct::Not,

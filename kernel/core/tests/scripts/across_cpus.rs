@@ -154,6 +154,86 @@ fn the_kernels_work_for_a_thread_goes_where_that_may_run_from_now_on() {
 }
 
 #[test]
+fn who_may_not_run_any_more_where_the_kernel_works_for_it_goes_on_elsewhere_afterwards() {
+    let mut scene = scene_on(3);
+    let worker = child_with(&mut scene, LOW, SECOND);
+    scene.world.turn_to(1);
+    begin_long_work(&mut scene);
+    scene.world.turn_to(0);
+    confine(&mut scene, worker, THIRD);
+    scene.world.turn_to(1);
+    while scene.world.kernel.platform.cpus[1].works {
+        scene.world.run();
+    }
+    serve_alerts(&mut scene);
+    assert_eq!((runs_on(&scene, 1), runs_on(&scene, 2)), (None, Some(worker)));
+}
+
+/// The kernel works for somebody on the second CPU, which is prepared for nobody, and the first one sleeps. An equal waits
+/// for the second CPU, and somebody more important sleeps there.
+fn with_work_that_may_go_elsewhere() -> Scene {
+    let mut scene = scene_on(2);
+    let [worker, equal] = [LOW, LOW].map(|priority| child_with(&mut scene, priority, SECOND));
+    child_with(&mut scene, HIGH, SECOND);
+    scene.world.turn_to(1);
+    let deadline = scene.world.kernel.platform.now.get() + 2 * SLICE + 1;
+    scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+    assert_eq!(runs_on(&scene, 1), Some(worker));
+    begin_long_work(&mut scene);
+    assert_eq!(scene.pass(SLICE), equal);
+    scene.world.kernel.platform.let_pass(SLICE);
+    scene.world.look_up();
+    assert!(scene.world.kernel.platform.cpus[1].works);
+    scene.world.turn_to(0);
+    confine(&mut scene, worker, CpuSet::ALL);
+    sleep(&mut scene);
+    assert!(scene.world.sleeps(0), "nobody waits who may come");
+    scene.world.turn_to(1);
+    scene
+}
+
+#[test]
+fn the_kernels_work_for_a_thread_goes_on_on_a_cpu_that_sleeps_when_its_time_slice_ends() {
+    let mut scene = with_work_that_may_go_elsewhere();
+    scene.world.end_slice();
+    serve_alerts(&mut scene);
+    assert!(scene.world.kernel.platform.cpus[0].works);
+}
+
+#[test]
+fn the_kernels_work_for_a_thread_goes_on_on_a_cpu_that_sleeps_when_somebody_more_important_wakes() {
+    let mut scene = with_work_that_may_go_elsewhere();
+    scene.world.kernel.platform.let_pass(1);
+    scene.world.look_up();
+    assert_eq!(runs_on(&scene, 1), Some(3));
+    serve_alerts(&mut scene);
+    assert!(scene.world.kernel.platform.cpus[0].works);
+}
+
+#[test]
+fn who_wakes_somebody_more_important_goes_where_somebody_less_important_runs() {
+    let mut scene = Scene::on(2);
+    let server = child_with(&mut scene, HIGH, FIRST);
+    let middle = child_with(&mut scene, MIDDLE, FIRST);
+    assert_eq!(scene.init_is_least(), server);
+    assert_eq!(scene.receive(), middle);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(middle), Some(INIT))
+    );
+    scene.world.turn_to(1);
+    confine(&mut scene, middle, CpuSet::ALL);
+    scene.world.turn_to(0);
+    assert_eq!(scene.signal(), server);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(server), Some(middle))
+    );
+}
+
+#[test]
 fn who_runs_goes_to_another_cpu_when_the_kernel_has_somebody_more_importants_work_to_do_in_its_place() {
     let mut scene = scene_on(3);
     let worker = child_with(&mut scene, HIGH, SECOND);

@@ -113,6 +113,10 @@ impl Scene {
         self.operate(Operation::Receive, SERVICE)
     }
 
+    pub(super) fn signal(&mut self) -> u32 {
+        self.operate(Operation::Signal, SERVICE)
+    }
+
     pub(super) fn call(&mut self) -> u32 {
         self.operate(Operation::Call, SERVICE)
     }
@@ -188,7 +192,7 @@ fn who_signals_somebody_more_important_keeps_the_rest_of_the_time_slice() {
     assert_eq!(scene.init_is_least(), high);
     assert_eq!(scene.receive(), low);
     assert_eq!(scene.pass(SLICE / 2), low);
-    assert_eq!(scene.operate(Operation::Signal, SERVICE), high);
+    assert_eq!(scene.signal(), high);
     assert_eq!(scene.receive(), low, "not behind its equal");
     assert_eq!(scene.pass(SLICE - SLICE / 2 - 1), low);
     assert_eq!(
@@ -197,7 +201,7 @@ fn who_signals_somebody_more_important_keeps_the_rest_of_the_time_slice() {
         "no longer than if nobody had been woken"
     );
     scene.world.kernel.platform.let_pass(SLICE);
-    assert_eq!(scene.operate(Operation::Signal, SERVICE), high);
+    assert_eq!(scene.signal(), high);
     assert_eq!(scene.receive(), low, "nothing was left of it");
 }
 
