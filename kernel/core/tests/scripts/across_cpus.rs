@@ -170,13 +170,13 @@ fn who_may_not_run_any_more_where_the_kernel_works_for_it_goes_on_elsewhere_afte
 }
 
 /// The kernel works for somebody on the second CPU, which is prepared for nobody, and the first one sleeps. An equal waits
-/// for the second CPU, and somebody more important sleeps there.
-fn with_work_that_may_go_elsewhere() -> Scene {
+/// for the second CPU, and somebody more important sleeps there for so long after that.
+fn with_work_that_may_go_elsewhere(ticks: u64) -> Scene {
     let mut scene = scene_on(2);
     let [worker, equal] = [LOW, LOW].map(|priority| child_with(&mut scene, priority, SECOND));
     child_with(&mut scene, HIGH, SECOND);
     scene.world.turn_to(1);
-    let deadline = scene.world.kernel.platform.now.get() + 2 * SLICE + 1;
+    let deadline = scene.world.kernel.platform.now.get() + 2 * SLICE + ticks;
     scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
     assert_eq!(runs_on(&scene, 1), Some(worker));
     begin_long_work(&mut scene);
@@ -194,7 +194,7 @@ fn with_work_that_may_go_elsewhere() -> Scene {
 
 #[test]
 fn the_kernels_work_for_a_thread_goes_on_on_a_cpu_that_sleeps_when_its_time_slice_ends() {
-    let mut scene = with_work_that_may_go_elsewhere();
+    let mut scene = with_work_that_may_go_elsewhere(100 * SLICE);
     scene.world.end_slice();
     serve_alerts(&mut scene);
     assert!(scene.world.kernel.platform.cpus[0].works);
@@ -202,12 +202,58 @@ fn the_kernels_work_for_a_thread_goes_on_on_a_cpu_that_sleeps_when_its_time_slic
 
 #[test]
 fn the_kernels_work_for_a_thread_goes_on_on_a_cpu_that_sleeps_when_somebody_more_important_wakes() {
-    let mut scene = with_work_that_may_go_elsewhere();
+    let mut scene = with_work_that_may_go_elsewhere(1);
     scene.world.kernel.platform.let_pass(1);
     scene.world.look_up();
     assert_eq!(runs_on(&scene, 1), Some(3));
     serve_alerts(&mut scene);
     assert!(scene.world.kernel.platform.cpus[0].works);
+}
+
+#[test]
+fn who_is_signalled_where_somebody_less_important_runs_goes_to_a_cpu_that_sleeps() {
+    let mut scene = Scene::on(2);
+    let server = child_with(&mut scene, HIGH, FIRST);
+    let signals = child_with(&mut scene, MIDDLE, FIRST);
+    assert_eq!(scene.init_is_least(), server);
+    assert_eq!(scene.receive(), signals);
+    serve_alerts(&mut scene);
+    scene.world.turn_to(1);
+    confine(&mut scene, server, CpuSet::ALL);
+    scene.world.turn_to(1);
+    sleep(&mut scene);
+    scene.world.turn_to(0);
+    assert_eq!(scene.signal(), signals);
+    serve_alerts(&mut scene);
+    assert_eq!(runs_on(&scene, 1), Some(server));
+}
+
+#[test]
+fn who_waits_elsewhere_goes_on_before_less_important_ones_in_place_of_one_that_waits_for_a_message() {
+    let mut scene = scene_on(2);
+    let receives = child_with(&mut scene, HIGH, FIRST);
+    child_with(&mut scene, HIGH, SECOND);
+    child_with(&mut scene, LOW, FIRST);
+    let middle = child_with(&mut scene, MIDDLE, SECOND);
+    confine(&mut scene, middle, CpuSet::ALL);
+    sleep(&mut scene);
+    assert_eq!(scene.running(), receives);
+    assert_eq!(scene.receive(), middle);
+}
+
+#[test]
+fn a_cpu_takes_the_most_important_of_those_who_wait_elsewhere() {
+    let mut scene = scene_on(3);
+    for cpus in [SECOND, THIRD] {
+        child_with(&mut scene, HIGH, cpus);
+    }
+    let middle = child_with(&mut scene, MIDDLE, SECOND);
+    let low = child_with(&mut scene, LOW, THIRD);
+    for waits in [middle, low] {
+        confine(&mut scene, waits, CpuSet::ALL);
+    }
+    sleep(&mut scene);
+    assert_eq!(runs_on(&scene, 0), Some(middle));
 }
 
 #[test]

@@ -82,10 +82,15 @@ fn a_cpu_that_sleeps_does_not_take_who_may_not_run_there() {
 fn who_yields_to_one_who_may_run_nowhere_else_goes_on_on_a_cpu_that_sleeps() {
     for way in [Way::Shorter, Way::Long] {
         let mut world = init_on(2);
+        let own = |cpus| SetCpus { cpus };
+        world.call(Handle::SELF, own(FIRST)).expect("it runs");
         start_child(&mut world, FIRST);
         assert_eq!(world.give_turn(1), None, "the child may not come");
         world.turn_to(0);
         world.way = way;
+        world.yield_now();
+        world.yield_now();
+        world.call(Handle::SELF, own(CpuSet::ALL)).expect("they run");
         world.yield_now();
         assert_eq!(runs_on(&world, 0), Some(CHILD));
         assert_eq!(world.give_turn(1), Some(Next::Run(INIT)));
