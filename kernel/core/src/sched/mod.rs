@@ -130,7 +130,7 @@ impl<P: Platform> Kernel<P> {
         };
         match self.thread(thread).state {
             State::Working(work) => self.go_on_with_work(thread, work, rest),
-            state => panic!("a piece was done for a thread that is {state:?}"),
+            _ => panic!("a piece was done for a thread that has nothing to finish"),
         }
         self.cpu().chooses = true;
         self.interrupt_if_pending();
