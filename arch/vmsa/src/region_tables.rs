@@ -7,7 +7,7 @@
 
 use crate::descriptor::{INVALID, Shape};
 use crate::tables::{Held, descend, first_held, put};
-use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableMemory};
+use crate::{Attributes, Descriptor, ENTRIES, Leaf, Level, SLOT_PAGES, Table, TableIndex, TableMemory};
 use addr::{Frame, Page, PageRange};
 
 /// A region's tree of tables, named by its root.
@@ -264,10 +264,10 @@ fn empty(
     visit: &mut impl FnMut(Piece),
 ) -> Option<Page> {
     let first_of_table = range.start().number() & !(level.pages() * ENTRIES - 1);
+    let first_of = |index: TableIndex| first_of_table + index.get() as u64 * level.pages();
     for index in level.indices(range) {
-        let first = first_of_table + index.get() as u64 * level.pages();
         let Some(entries) = left.entries.checked_sub(1) else {
-            return Some(Page::from_number(first));
+            return Some(Page::from_number(first_of(index)));
         };
         left.entries = entries;
         let raw = memory.load(table, index);
@@ -275,10 +275,8 @@ fn empty(
             (Shape::Leaf, None) => Piece::Frame(Leaf::frame_of(raw)),
             (Shape::Leaf, Some(_)) => Piece::Block(Leaf::frame_of(raw)),
             (Shape::Table, Some(below)) => {
-                let entry = level.extent(Page::from_number(first));
-                let part = range.intersection(entry).unwrap_or(entry);
                 let frame = Table::decode(raw).frame;
-                let stopped = empty(memory, frame, below, part, left, visit);
+                let stopped = empty(memory, frame, below, level.part(range, index), left, visit);
                 if stopped.is_some() {
                     return stopped;
                 }
@@ -288,7 +286,7 @@ fn empty(
         };
         if left.frames == 0 {
             // A table whose pages have gone is come back to by the last of them.
-            return Some(Page::from_number(first + level.pages() - 1));
+            return Some(Page::from_number(first_of(index) + level.pages() - 1));
         }
         memory.store(table, index, INVALID);
         visit(piece);

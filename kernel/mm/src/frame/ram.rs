@@ -71,7 +71,8 @@ impl Ram {
     /// The position of `frame`, `None` if it is in no window.
     pub fn position(&self, frame: Frame) -> Option<usize> {
         let number = frame.number();
-        let window = self.windows().iter().find(|window| number < window.end)?;
+        // Those behind the last are as the first: what that has not got they have not either.
+        let window = self.windows.iter().find(|window| number < window.end)?;
         (window.start <= number).then(|| window.position_of(number))
     }
 
