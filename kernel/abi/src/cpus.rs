@@ -35,6 +35,11 @@ impl CpuSet {
         Self(self.0 | other.0)
     }
 
+    /// Whether it has all of `others`.
+    pub const fn contains_all(self, others: Self) -> bool {
+        others.0 & !self.0 == 0
+    }
+
     /// Whether it has none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -21,6 +21,8 @@ use slots::{Common, Mine, Slot, Turns};
 pub struct Here<'a, L: Local> {
     /// Which CPU it is.
     pub id: CpuId,
+    /// Whether there is no other.
+    pub is_alone: bool,
     /// What is kept for it.
     pub cpu: &'a mut Cpu,
     /// What time it is, with the machine's counter.
@@ -39,6 +41,8 @@ pub struct Here<'a, L: Local> {
 /// this is, and that nobody has the kernel.
 #[derive(Clone, Copy)]
 pub struct Parts {
+    /// Whether there is no other CPU.
+    pub is_alone: bool,
     /// The clock.
     pub clock: &'static Clock,
     /// What is kept for it.
@@ -88,6 +92,7 @@ impl<P: Platform> Kernel<P> {
     /// Where `cpu` finds what it needs to share the kernel.
     pub fn parts(&self, cpu: CpuId) -> Parts {
         Parts {
+            is_alone: self.cpus.is_alone(),
             clock: self.facts.clock,
             cpu: self.cpus.part(cpu),
             threads: self.threads.parts(),
@@ -106,6 +111,7 @@ impl<P: Platform> Kernel<P> {
         let id = self.cpus.here;
         let here = Here {
             id,
+            is_alone: self.cpus.is_alone(),
             cpu: self.cpus.this(),
             clock: self.facts.clock,
             local: self.platform.part(),

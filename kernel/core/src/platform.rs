@@ -40,6 +40,13 @@ pub trait Local {
 
     /// The system counter as programs read it, or as it was some instructions ago.
     fn rough_ticks(&self) -> u64;
+
+    /// The system counter as programs read it.
+    fn ticks(&self) -> u64;
+
+    /// Lets [`Interrupt::Timer`] come on this CPU when [`Self::ticks`] says `time`, which may have passed. What
+    /// was set before is forgotten, and so is its interrupt if nobody has taken that yet.
+    fn set_timer(&mut self, time: u64);
 }
 
 /// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
@@ -93,10 +100,6 @@ pub trait Platform: Local {
     /// Leaves whatever space is active on this CPU.
     fn deactivate(&mut self);
 
-    /// Lets [`Interrupt::Timer`] come on this CPU when [`Self::ticks`] says `time`, which may have passed. What
-    /// was set before is forgotten, and so is its interrupt if nobody has taken that yet.
-    fn set_timer(&mut self, time: u64);
-
     /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
     fn alert(&mut self, cpu: CpuId);
 
@@ -112,9 +115,6 @@ pub trait Platform: Local {
 
     /// Lets it not come any more. One of the kernel's own is that again.
     fn take_interrupt_back(&mut self, interrupt: u32);
-
-    /// The system counter as programs read it.
-    fn ticks(&self) -> u64;
 
     /// Sends a byte to the console's device; `false` if it cannot take one just now.
     fn console_put(&mut self, byte: u8) -> bool;

@@ -335,7 +335,7 @@ impl Queue {
     }
 
     /// Puts `thread`, which is in no queue, before all others.
-    pub fn push_first(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn push_first(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let next = self.first.replace(thread);
         link(threads, thread).next = next;
         match next {

@@ -136,6 +136,8 @@ pub struct Threads {
     kept: NonNull<Kept>,
     count: u32,
     fp: FpUnit,
+    /// How far the count that timers go by is ahead of the one that programs read.
+    timer_ahead: u64,
 }
 
 // SAFETY: It is addresses of what lives for ever, and CPUs use different parts of that, as said.
@@ -152,8 +154,6 @@ pub struct Machine {
     console_interrupt: Option<Intid>,
     /// Whether a program drives the console's device.
     console_is_lent: bool,
-    /// How far the count that the timer goes by is ahead of the one that programs read.
-    timer_ahead: u64,
 }
 
 // SAFETY: Everything else in it is device registers that any CPU may use, one at a time: whoever has all of the kernel.
@@ -182,13 +182,13 @@ impl Machine {
                 count: u32::try_from(kept.len()).unwrap_or(u32::MAX),
                 kept: NonNull::from_mut(kept).cast(),
                 fp: FpUnit::new(ram.take_slice(counts.threads, || FpState::UNUSED)),
+                timer_ahead: timer::ahead(),
             },
             console,
             gic,
             timer,
             console_interrupt,
             console_is_lent: false,
-            timer_ahead: timer::ahead(),
         }
     }
 
@@ -225,8 +225,7 @@ impl Threads {
     /// The same once more.
     ///
     /// # Safety
-    /// It is used while the CPU that runs this code shares the kernel, for threads at home there, and no other copy is
-    /// meanwhile.
+    /// It is used by one CPU while that shares the kernel, for threads at home there.
     #[inline]
     pub unsafe fn again(&self) -> Self {
         Self { ..*self }
@@ -316,6 +315,14 @@ impl Local for Threads {
     fn rough_ticks(&self) -> u64 {
         timer::rough_count().get()
     }
+
+    fn ticks(&self) -> u64 {
+        timer::count().get()
+    }
+
+    fn set_timer(&mut self, time: u64) {
+        timer::arm(Ticks::new(time).after(self.timer_ahead));
+    }
 }
 
 /// Its threads' part of it.
@@ -353,6 +360,16 @@ impl Local for Machine {
     #[inline]
     fn rough_ticks(&self) -> u64 {
         self.threads.rough_ticks()
+    }
+
+    #[inline]
+    fn ticks(&self) -> u64 {
+        self.threads.ticks()
+    }
+
+    #[inline]
+    fn set_timer(&mut self, time: u64) {
+        self.threads.set_timer(time);
     }
 }
 
@@ -404,10 +421,6 @@ impl Platform for Machine {
         mmu::activate_none(PerCpu::current());
     }
 
-    fn set_timer(&mut self, time: u64) {
-        timer::arm(Ticks::new(time).after(self.timer_ahead));
-    }
-
     fn alert(&mut self, cpu: CpuId) {
         self.gic.alert(cpu);
     }
@@ -453,10 +466,6 @@ impl Platform for Machine {
         } else {
             self.gic.disable(intid);
         }
-    }
-
-    fn ticks(&self) -> u64 {
-        timer::count().get()
     }
 
     fn console_put(&mut self, byte: u8) -> bool {

@@ -22,7 +22,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
 use kcore::here::{self, Here};
-use kcore::ipc::Direct;
+use kcore::ipc::{Direct, Signal};
 use kcore::log::Log;
 use kcore::message::Message;
 use kcore::sched::Stop;
@@ -74,7 +74,7 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
     with_memory(|memory| memory.give_spares(cpus::spares()));
     let parts = |cpu| Parts {
         kernel: kernel.parts(cpu),
-        // SAFETY: It is used to make copies, and those while the CPU shares the kernel.
+        // SAFETY: The CPU uses it while it shares the kernel.
         threads: unsafe { kernel.platform.threads().again() },
     };
     let mut held = Held::nothing();
@@ -140,19 +140,19 @@ extern "C" fn kernel_reply_receive(
 /// The same for [`Operation::Receive`], which has no message.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_receive(handle: u64) -> TrapEnd {
-    serve_with_whole(Operation::Receive, handle, 0)
+    serve_in_place(Operation::Receive, handle, 0, [0; 6])
 }
 
 /// The same for [`Operation::Yield`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_yield() -> TrapEnd {
-    serve_with_whole(Operation::Yield, 0, 0)
+    serve_in_place(Operation::Yield, 0, 0, [0; 6])
 }
 
 /// The same for [`Operation::Signal`].
 #[unsafe(no_mangle)]
 extern "C" fn kernel_signal(handle: u64, bits: u64) -> TrapEnd {
-    serve_with_whole(Operation::Signal, handle, bits)
+    serve_in_place(Operation::Signal, handle, bits, [0; 6])
 }
 
 /// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
@@ -168,40 +168,48 @@ extern "C" fn kernel_continue() -> *mut Registers {
 fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> TrapEnd {
     let mut held = Held::nothing();
     let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
-    // SAFETY: This CPU shares the kernel, and uses this in its part of it alone.
-    let mut threads = unsafe { sharing.part().threads.again() };
     // Put together where they are needed, so that they are not in memory before they have to be.
     let [word0, word1, word2, word3, word4, word5] = words;
     let words = || [word0, word1, word2, word3, word4, word5];
-    match here(&mut sharing, &mut threads).serve(operation, handle, tag, &words()) {
+    match here(&mut sharing).serve(operation, handle, tag, &words()) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
         Direct::Enters => kept(sharing, core::ptr::null_mut()),
-        Direct::AsksMemory(thread, space) => {
+        Direct::AsksMemory(thread, space) if operation == Operation::Call => {
             ask_memory((sharing, held), (thread, space), handle, tag, &words())
         }
-        Direct::Asks(thread, asked) => ask(sharing, (thread, asked), handle, tag, &words()),
-        Direct::Not => serve_at_length(sharing, operation, handle, tag, &words()),
+        Direct::Asks(thread, asked) if operation == Operation::Call => {
+            ask(sharing, (thread, asked), handle, tag, &words())
+        }
+        Direct::Wakes(signal, receiver) if operation == Operation::Signal => {
+            wake(sharing, (signal, receiver), handle, tag)
+        }
+        _ => serve_at_length(sharing, operation, handle, tag, &words()),
     }
 }
 
 /// This CPU's part of the kernel.
 #[inline(always)] // as above
-fn here<'a>(sharing: &'a mut SharedKernel<'_>, local: &'a mut Threads) -> Here<'a, Threads> {
-    let (id, parts) = (sharing.cpu(), sharing.part());
+fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
+    let id = sharing.cpu();
+    let Parts {
+        kernel,
+        threads: local,
+    } = sharing.part();
     // SAFETY: As long as `sharing`, which is borrowed, is there, nobody has the whole kernel. Others who share it come
     // here, too, each as another CPU, so these are the only ones for this CPU.
-    let cpu = unsafe { parts.kernel.cpu.only() };
+    let cpu = unsafe { kernel.cpu.only() };
     // SAFETY: As above.
-    let threads = unsafe { parts.kernel.threads.mine(id.owner()) };
+    let threads = unsafe { kernel.threads.mine(id.owner()) };
     // SAFETY: As above.
-    let processes = unsafe { parts.kernel.processes.common() };
+    let processes = unsafe { kernel.processes.common() };
     // SAFETY: As above.
-    let endpoints = unsafe { parts.kernel.endpoints.turns(id.owner()) };
+    let endpoints = unsafe { kernel.endpoints.turns(id.owner()) };
     Here {
         id,
+        is_alone: kernel.is_alone,
         cpu,
-        clock: parts.kernel.clock,
+        clock: kernel.clock,
         local,
         threads,
         processes,
@@ -226,10 +234,8 @@ fn ask_memory(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    // SAFETY: As in `serve_in_place`, which does not use its own any more.
-    let mut threads = unsafe { sharing.part().threads.again() };
     let memory = &mut memory_lock().within(held);
-    match here(&mut sharing, &mut threads).ask_memory_directly(memory, found, tag, words) {
+    match here(&mut sharing).ask_memory_directly(memory, found, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => kept(sharing, core::ptr::null_mut()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
@@ -252,6 +258,25 @@ fn ask(
         _ => kernel.serve_at_length(Operation::Call, handle, tag, words),
     };
     resumed(whole, goes_on)
+}
+
+#[inline(always)] // as above
+fn wake(sharing: SharedKernel<'_>, found: (Signal, ThreadId), handle: u64, bits: u64) -> TrapEnd {
+    let (mut whole, meanwhile) = sharing.into_whole();
+    let kernel = kernel(&mut whole);
+    let found = match meanwhile {
+        Meanwhile::Nothing => Direct::Wakes(found.0, found.1),
+        // As it is now.
+        Meanwhile::Anything => kernel.here().serve(Operation::Signal, handle, bits, &[0; 6]),
+    };
+    let goes_on = match found {
+        Direct::Wakes(signal, receiver) => kernel.wake_directly(signal, receiver),
+        other => other,
+    };
+    match goes_on {
+        Direct::Not => serve_whole_at_length(whole, Operation::Signal, handle, bits, &[0; 6]),
+        goes_on => resumed(whole, goes_on),
+    }
 }
 
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
@@ -277,23 +302,15 @@ fn serve_whole_at_length(
     resumed(whole, goes_on)
 }
 
-#[inline(always)] // each operation by itself
-fn serve_with_whole(operation: Operation, handle: u64, bits: u64) -> TrapEnd {
-    let mut held = Held::nothing();
-    let (mut whole, _) = KERNEL.whole(&mut held);
-    match kernel(&mut whole).serve_directly(operation, handle, bits) {
-        Direct::Not => serve_whole_at_length(whole, operation, handle, bits, &[0; 6]),
-        goes_on => resumed(whole, goes_on),
-    }
-}
-
 /// What the vectors are told of who goes on.
 #[inline]
 fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
     let next = match goes_on {
         Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Not => core::ptr::null_mut(),
+        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Wakes(..) | Direct::Not => {
+            core::ptr::null_mut()
+        }
     };
     kept(whole.into_sharing(PerCpu::current().id()), next)
 }

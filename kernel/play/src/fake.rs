@@ -193,6 +193,14 @@ impl Local for Fake {
     fn rough_ticks(&self) -> u64 {
         self.now.get()
     }
+
+    fn ticks(&self) -> u64 {
+        self.now.get()
+    }
+
+    fn set_timer(&mut self, time: u64) {
+        self.cpu().timer = Some(time);
+    }
 }
 
 impl Platform for Fake {
@@ -240,10 +248,6 @@ impl Platform for Fake {
         self.memory.manager.borrow_mut().mmu_mut().park(self.here);
     }
 
-    fn set_timer(&mut self, time: u64) {
-        self.cpu().timer = Some(time);
-    }
-
     fn alert(&mut self, cpu: CpuId) {
         self.cpus[cpu.index()].interrupts.push_back(Interrupt::Alert);
     }
@@ -271,10 +275,6 @@ impl Platform for Fake {
 
     fn take_interrupt_back(&mut self, interrupt: u32) {
         self.device_interrupts.remove(&interrupt);
-    }
-
-    fn ticks(&self) -> u64 {
-        self.now.get()
     }
 
     fn console_put(&mut self, byte: u8) -> bool {

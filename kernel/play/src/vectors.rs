@@ -53,15 +53,13 @@ impl World {
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
         let words = in_cpu.words();
-        let direct = match operation {
-            Operation::Call | Operation::ReplyReceive => kernel.here().serve(operation, handle, tag, &words),
-            _ => kernel.serve_directly(operation, handle, tag),
-        };
+        let direct = kernel.here().serve(operation, handle, tag, &words);
         let direct = match direct {
             Direct::AsksMemory(thread, space) => {
                 let (mut here, memory) = kernel.here_and_memory();
                 here.ask_memory_directly(memory, (thread, space), tag, &words)
             }
+            Direct::Wakes(signal, receiver) => kernel.wake_directly(signal, receiver),
             other => other,
         };
         let goes_on = match (direct, Message::decode(tag, &words)) {
@@ -79,7 +77,7 @@ impl World {
                 assert_ne!(other, thread, "it is another thread");
                 Some(other)
             }
-            Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Not => None,
+            _ => None,
         };
 
         self.direct += usize::from(!matches!(direct, Direct::Not | Direct::Asks(..)));

@@ -42,9 +42,9 @@ struct Wanted(AtomicUsize);
 /// For how many looks a CPU lets others go first.
 const COURTESY: u32 = 256;
 
-// SAFETY: Whoever has the whole has it alone. Those who share get no reference to it from here, but to what leads to their
-// parts, which nobody changes then.
-unsafe impl<T: Send, S: Send + Sync, L: Level> Sync for Shared<T, S, L> {}
+// SAFETY: Whoever has the whole has it alone. Those who share get no reference to it from here, but each to what leads to
+// its own part.
+unsafe impl<T: Send, S: Send, L: Level> Sync for Shared<T, S, L> {}
 
 /// A CPU shares the data until this is dropped: nobody has the whole.
 pub struct Sharing<'a, T, S, L: Level> {
@@ -220,14 +220,15 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
         self.cpu
     }
 
-    /// What leads to this CPU's part.
+    /// What leads to this CPU's part, which nobody else uses.
     ///
     /// # Panics
     /// If the data was not [narrowed](Whole::narrow) yet.
     #[inline(always)] // as above
-    pub fn part(&self) -> &S {
-        // SAFETY: Nobody has the whole, without which nobody changes this.
-        match unsafe { &*self.seat().part.get() } {
+    pub fn part(&mut self) -> &mut S {
+        // SAFETY: Who shares the data for another CPU uses another one, whoever had this CPU's turn before does so no
+        // longer, and nobody has the whole; `self` is borrowed.
+        match unsafe { &mut *self.seat().part.get() } {
             Some(part) => part,
             None => nothing_shared(self.cpu),
         }
@@ -359,7 +360,7 @@ mod tests {
                 scope.spawn(move || {
                     for time in 0..TIMES {
                         let mut held = Held::nothing();
-                        let (share, _) = data.share(cpu(number as usize), &mut held);
+                        let (mut share, _) = data.share(cpu(number as usize), &mut held);
                         assert_eq!(*share.part(), number as usize);
                         sharing.fetch_add(1, Ordering::Relaxed);
                         sharing.fetch_sub(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
 //! there is to be done or said is left to them. Nothing has happened then.
 
-use super::Endpoint;
+use super::{Endpoint, Signal};
 use crate::handle::{Capability, Object};
 use crate::here::Here;
 #[cfg(doc)]
@@ -37,6 +37,8 @@ pub enum Direct<Place> {
     /// The same, and for the memory manager, which acts for this address space, to
     /// [answer](Here::ask_memory_directly) while CPUs share the kernel.
     AsksMemory(ThreadId, SpaceId),
+    /// Nothing yet: this thread waits for this signal, and is to be [woken](Kernel::wake_directly).
+    Wakes(Signal, ThreadId),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
@@ -47,15 +49,16 @@ impl<L: Local> Here<'_, L> {
     /// saved registers of that thread only x0 to x8 are touched, and none of them is looked at.
     #[inline(always)] // each operation by itself, with the words in registers
     pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) -> Direct<L::Place> {
-        let served = match u32::try_from(handle).map(Handle::from_raw) {
-            Ok(handle) => match operation {
-                Operation::Call => self.call_directly(handle, tag, words),
-                Operation::ReplyReceive => {
-                    of_words(tag, words).and_then(|message| self.reply_directly(handle, message))
-                }
-                _ => None,
-            },
-            Err(_) => None,
+        let served = match (operation, u32::try_from(handle).map(Handle::from_raw)) {
+            // It looks at no other register.
+            (Operation::Yield, _) => self.yield_directly(),
+            (Operation::Call, Ok(handle)) => self.call_directly(handle, tag, words),
+            (Operation::Receive, Ok(handle)) => self.receive_directly(handle),
+            (Operation::ReplyReceive, Ok(handle)) => {
+                of_words(tag, words).and_then(|message| self.reply_directly(handle, message))
+            }
+            (Operation::Signal, Ok(handle)) => self.signal_directly(handle, tag),
+            _ => None,
         };
         served.unwrap_or(Direct::Not)
     }

@@ -52,10 +52,14 @@ impl<P: Platform> Kernel<P> {
         Ok(self.answer(thread, facts))
     }
 
-    /// Those of `cpus` that run.
+    /// Those of `cpus` that run; all if those are all that run, so that whoever may run anywhere has the same set.
     fn running_among(&self, cpus: CpuSet) -> Result<CpuSet, Errno> {
-        let running = cpus.intersection(self.running_cpus());
-        (!running.is_empty()).then_some(running).ok_or(Errno::EINVAL)
+        let running = self.running_cpus();
+        match cpus.intersection(running) {
+            some if some.is_empty() => Err(Errno::EINVAL),
+            some if some == running => Ok(CpuSet::ALL),
+            some => Ok(some),
+        }
     }
 
     fn cpu_facts(&mut self, thread: ThreadId) -> CpuFacts {

@@ -5,11 +5,11 @@ use super::time::{ByDeadline, NEVER};
 use crate::heap::Heap;
 use crate::platform::Local;
 use crate::process::Process;
-use crate::thread::{Thread, ThreadId};
+use crate::thread::{Thread, ThreadId, Threads};
 use abi::MessagePage;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
-use slots::{Id, Owner, Parts, Row, Slots};
+use slots::{Id, Owner, Parts, Row};
 
 /// CPUs that can run the kernel: as many as a GICv2 knows.
 pub const MAX_CPUS: usize = 8;
@@ -117,7 +117,7 @@ impl Cpu {
     /// `thread`, which had to make way for somebody more important with this `rest` of its time slice, waits before its
     /// equals, if there is a rest.
     #[inline]
-    pub(crate) fn wait_again(&mut self, threads: &mut Slots<Thread>, thread: ThreadId, rest: Option<u64>) {
+    pub(crate) fn wait_again(&mut self, threads: &mut impl Threads, thread: ThreadId, rest: Option<u64>) {
         match rest {
             Some(0) => self.ready.push(threads, thread),
             _ => self.ready.push_first(threads, thread),

@@ -268,17 +268,7 @@ impl<P: Platform> Kernel<P> {
     /// A slice begins if somebody waits for this CPU and none runs.
     fn limit_slice(&mut self) {
         if self.cpu().needs_slice() {
-            self.start_slice(None);
-        }
-    }
-
-    /// The current thread is one that has waited until now, with this `rest` of an earlier slice.
-    #[inline]
-    pub(crate) fn begin_turn(&mut self, rest: Option<u64>) {
-        let cpu = self.cpu();
-        (cpu.slice_end, cpu.chooses) = (NEVER, false);
-        if cpu.needs_slice() {
-            self.start_slice(rest);
+            self.here().start_slice(None);
         }
     }
 
@@ -289,7 +279,7 @@ impl<P: Platform> Kernel<P> {
         (cpu.current, cpu.slice_end, cpu.chooses) = (next, NEVER, false);
         if let Some(thread) = next {
             let rest = self.thread(thread).rest_of_slice.take();
-            self.begin_turn(rest);
+            self.here().begin_turn(rest);
         }
         next
     }

@@ -126,7 +126,7 @@ impl<P: Platform> Kernel<P> {
         } else if is_outranked {
             self.cpu().chooses = true;
         } else if needs_slice {
-            self.start_slice(None);
+            self.here().start_slice(None);
         }
     }
 

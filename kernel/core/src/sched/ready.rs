@@ -1,6 +1,6 @@
 //! The threads that wait for one CPU: the most important first, and of equals who came first.
 
-use crate::thread::{Queue, Thread, ThreadId};
+use crate::thread::{Queue, Thread, ThreadId, Threads};
 use abi::process::Priority;
 use core::iter::successors;
 use slots::Slots;
@@ -94,13 +94,13 @@ impl ReadyQueue {
     }
 
     /// Lets `thread`, which is in no queue, wait behind its equals.
-    pub fn push(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn push(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let priority = self.fill(threads, thread);
         self.queues[priority.index()].push(threads, thread);
     }
 
     /// The same before its equals.
-    pub fn push_first(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn push_first(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let priority = self.fill(threads, thread);
         self.queues[priority.index()].push_first(threads, thread);
     }
@@ -146,7 +146,7 @@ impl ReadyQueue {
         }
     }
 
-    fn fill(&mut self, threads: &Slots<Thread>, thread: ThreadId) -> Priority {
+    fn fill(&mut self, threads: &mut impl Threads, thread: ThreadId) -> Priority {
         let priority = priority_of(threads, thread);
         self.filled[priority.index() / BITS] |= 1 << (priority.index() % BITS);
         self.count += 1;
@@ -202,8 +202,8 @@ fn most(filled: &[u64; WORDS]) -> Option<Priority> {
     u8::try_from(word * BITS + bit).ok().map(Priority)
 }
 
-fn priority_of(threads: &Slots<Thread>, thread: ThreadId) -> Priority {
-    match threads.get(thread) {
+fn priority_of(threads: &mut impl Threads, thread: ThreadId) -> Priority {
+    match threads.find(thread) {
         Some(thread) => thread.priority,
         None => panic!("a thread waits that is gone: {thread:?}"),
     }

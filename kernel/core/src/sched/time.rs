@@ -5,8 +5,9 @@
 //! nobody else wants the CPU no slice runs, and while nobody waits for a time either, no timer.
 
 use crate::heap::{Kind, Place};
+use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Local, Platform};
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
 use abi::IpcError;
@@ -37,8 +38,37 @@ impl Kind for ByDeadline {
 impl Cpu {
     /// How many ticks are left of the slice of the running thread; `None` if it has no slice, since nobody waits.
     #[inline]
-    pub(crate) fn rest_of_slice(&self, platform: &impl Platform) -> Option<u64> {
-        (self.slice_end != NEVER).then(|| self.slice_end.saturating_sub(platform.ticks()))
+    pub(crate) fn rest_of_slice(&self, local: &impl Local) -> Option<u64> {
+        (self.slice_end != NEVER).then(|| self.slice_end.saturating_sub(local.ticks()))
+    }
+}
+
+impl<L: Local> Here<'_, L> {
+    /// The current thread is one that has waited until now, with this `rest` of an earlier slice.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self, rest: Option<u64>) {
+        (self.cpu.slice_end, self.cpu.chooses) = (NEVER, false);
+        if self.cpu.needs_slice() {
+            self.start_slice(rest);
+        }
+    }
+
+    /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
+    /// want it, too.
+    pub(super) fn start_slice(&mut self, rest: Option<u64>) {
+        let whole = || u64::from(self.clock.frequency().hertz()) / SLICES_PER_SECOND;
+        let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
+        let end = self.local.ticks().saturating_add(slice);
+        self.cpu.slice_end = end;
+        self.set_timer(end);
+    }
+
+    /// The timer of this CPU comes at `time` at the latest.
+    fn set_timer(&mut self, time: u64) {
+        if time < self.cpu.timer {
+            self.cpu.timer = time;
+            self.local.set_timer(time);
+        }
     }
 }
 
@@ -49,7 +79,7 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
         let cpu = self.cpus.this();
         cpu.deadlines.insert(&mut self.threads, thread, deadline);
-        self.set_timer(deadline);
+        self.here().set_timer(deadline);
     }
 
     /// `thread`, whose home has not changed since, does not wait any longer: its deadline, if it has one, does
@@ -114,25 +144,6 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
         let next = deadline.min(cpu.slice_end);
-        self.set_timer(next);
-    }
-
-    /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
-    /// want it, too.
-    pub(super) fn start_slice(&mut self, rest: Option<u64>) {
-        let whole = || u64::from(self.facts.clock.frequency().hertz()) / SLICES_PER_SECOND;
-        let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
-        let end = self.platform.ticks().saturating_add(slice);
-        self.cpu().slice_end = end;
-        self.set_timer(end);
-    }
-
-    /// The timer of this CPU comes at `time` at the latest.
-    fn set_timer(&mut self, time: u64) {
-        let cpu = self.cpus.this();
-        if time < cpu.timer {
-            cpu.timer = time;
-            self.platform.set_timer(time);
-        }
+        self.here().set_timer(next);
     }
 }

@@ -340,16 +340,18 @@ fn with_confined_neighbours() -> Scene {
 }
 
 #[test]
-fn traps_are_served_directly_while_somebody_waits_elsewhere_who_may_not_come() {
-    let mut scene = with_confined_neighbours();
-    child_with(&mut scene, 1, FIRST);
-    let before = scene.world.direct;
-    for turn in [3, INIT, 3] {
-        scene.world.yield_now();
-        assert_eq!(scene.running(), turn);
+fn who_yields_to_an_equal_need_not_look_elsewhere_unless_that_one_may_run_on_fewer_cpus() {
+    for (cpus, direct) in [(CpuSet::ALL, 3), (FIRST, 1)] {
+        let mut scene = with_confined_neighbours();
+        child_with(&mut scene, 1, cpus);
+        let before = scene.world.direct;
+        for turn in [3, INIT, 3] {
+            scene.world.yield_now();
+            assert_eq!(scene.running(), turn);
+        }
+        let is_shorter = crate::WAY == play::Way::Shorter;
+        assert_eq!(scene.world.direct - before, if is_shorter { direct } else { 0 });
     }
-    let is_shorter = crate::WAY == play::Way::Shorter;
-    assert_eq!(scene.world.direct - before, if is_shorter { 3 } else { 0 });
 }
 
 #[test]

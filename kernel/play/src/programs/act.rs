@@ -10,7 +10,7 @@ use abi::{Handle, Operation};
 use addr::{Perms, VirtAddr};
 use kcore::handle::Object;
 use kcore::thread::{State, ThreadId};
-use kcore::{Interrupt, Platform};
+use kcore::{Interrupt, Local};
 use mm::{Access, VmaKind};
 
 const PAGE: u64 = 4096;
