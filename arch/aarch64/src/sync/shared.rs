@@ -68,10 +68,12 @@ pub enum Meanwhile {
 }
 
 impl<S> Seat<S> {
-    const EMPTY: Self = Self {
-        turn: Turn(AtomicBool::new(false)),
-        part: UnsafeCell::new(None),
-    };
+    const fn empty() -> Self {
+        Self {
+            turn: Turn(AtomicBool::new(false)),
+            part: UnsafeCell::new(None),
+        }
+    }
 }
 
 impl Turn {
@@ -107,7 +109,7 @@ impl<T, S, L: Level> Shared<T, S, L> {
     /// A whole, which nobody has.
     pub const fn new(whole: T) -> Self {
         Self {
-            seats: [Seat::EMPTY; MAX_CPUS],
+            seats: [const { Seat::empty() }; MAX_CPUS],
             cpus: AtomicUsize::new(MAX_CPUS),
             wanted: Wanted(AtomicUsize::new(0)),
             whole: UnsafeCell::new(whole),
