@@ -57,17 +57,19 @@ impl<P: Platform> Kernel<P> {
     /// that ran here are in memory.
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
-        let (alerted, before) = (cpu.alerted, cpu.prepared);
-        let is_open = alerted || cpu.chooses;
+        let (is_open, before) = (!cpu.is_settled(), cpu.prepared);
         (cpu.alerted, cpu.chooses) = (false, false);
         if let Some(stop) = self.stop {
             return Next::Stop(stop);
         }
         let clear = if is_open { None } else { self.clear() };
-        let Some(thread) = clear.or_else(|| self.pick(alerted)) else {
+        let Some(thread) = clear.or_else(|| self.pick(is_open)) else {
             self.keep_nothing();
             return Next::Idle;
         };
+        if is_open {
+            self.offer_passed_over();
+        }
         match self.thread(thread).state {
             State::Working(work) => {
                 self.begin_to_work(thread);
@@ -228,11 +230,11 @@ impl<P: Platform> Kernel<P> {
 
     /// The current thread, unless somebody more important waits, or else the next that waits, on a time slice
     /// of its own: what its predecessor left might be next to nothing, and on purpose. The kernel's work for a
-    /// thread takes turns with other threads in the same way. Who has `alerted` this CPU may have somebody more
-    /// important for it.
-    fn pick(&mut self, alerted: bool) -> Option<ThreadId> {
+    /// thread takes turns with other threads in the same way. While the choice `is_open`, somebody who waits elsewhere may
+    /// be more important.
+    fn pick(&mut self, is_open: bool) -> Option<ThreadId> {
         loop {
-            let chosen = self.choose(alerted)?;
+            let chosen = self.choose(is_open)?;
             if self.goes_on_at(chosen, self.cpus.here) {
                 return Some(chosen);
             }
@@ -241,13 +243,13 @@ impl<P: Platform> Kernel<P> {
     }
 
     #[inline]
-    fn choose(&mut self, alerted: bool) -> Option<ThreadId> {
+    fn choose(&mut self, is_open: bool) -> Option<ThreadId> {
         let Some(current) = self.cpu().current else {
             return self.pick_next();
         };
         let priority = self.thread(current).priority;
         let is_outranked = self.cpu().ready.outranks(Some(priority));
-        if is_outranked || alerted && self.is_anybody_wanted_here(Some(priority)) {
+        if is_outranked || is_open && self.is_anybody_wanted_here(Some(priority)) {
             self.make_way(current);
             return self.pick_next();
         }

@@ -7,6 +7,9 @@
 //! stops or becomes less important takes whoever waits elsewhere and is more important than all it has
 //! ([`Kernel::steal`]).
 //!
+//! Until a CPU has chosen, who is next there may change. So it looks at whoever waits elsewhere then as well, and who waits
+//! for it and is not next any more is placed anew ([`Kernel::offer_passed_over`]).
+//!
 //! Equals take turns on the CPU that they wait for. Who waits there behind somebody more important for a time slice, or two, goes
 //! to a CPU where they are the most important ([`Kernel::spread`]).
 
@@ -60,6 +63,29 @@ impl<P: Platform> Kernel<P> {
         if waits && cpu.current != Some(id) {
             self.place_anew(id);
         }
+    }
+
+    /// This CPU has chosen. Who was to be next here may not be: somebody more important has come meanwhile, or who runs
+    /// has become as important. Each such goes where it goes on sooner.
+    pub(super) fn offer_passed_over(&mut self) {
+        if !self.cpus.is_alone() {
+            while let Some(thread) = self.passed_over() {
+                self.place_anew(thread);
+            }
+        }
+    }
+
+    fn passed_over(&self) -> Option<ThreadId> {
+        let here = self.cpus.here;
+        let others = self.cpus.ids().filter(|&id| id != here);
+        let least = others
+            .map(|id| self.urgency(id))
+            .min_by_key(|it| it.map(Priority::index))?;
+        let waiting = self.first_waiting(here);
+        let mut wanted = waiting.take_while(|(_, priority)| priority.outranks(least));
+        wanted
+            .find(|&(thread, _)| self.goes_on_elsewhere(thread))
+            .map(|(thread, _)| thread)
     }
 
     /// Whether `thread`, which is at home here, goes on sooner on another CPU.

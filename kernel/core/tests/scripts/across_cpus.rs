@@ -2,7 +2,7 @@
 
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use abi::memory::{Map, Protection, Unmap};
-use abi::process::{Priority, SetCpus, SetPriority, Sleep};
+use abi::process::{CreateThread, Exit, Priority, SetCpus, SetPriority, Sleep};
 use abi::{CpuSet, Handle};
 use addr::VirtAddr;
 use mm::Access;
@@ -126,6 +126,15 @@ fn a_cpu_takes_somebody_from_behind_more_important_ones_who_may_not_come() {
 
 /// The program that runs has mapped and touched many pages, and the kernel gives them back piece by piece from now on.
 fn begin_long_work(scene: &mut Scene) {
+    let (address, length) = touch_many_pages(scene);
+    scene.world.interleaved = true;
+    scene
+        .world
+        .send(Handle::MEMORY, Unmap { address, length }, &[], &[]);
+}
+
+/// Where they are, and how many bytes.
+fn touch_many_pages(scene: &mut Scene) -> (u64, u64) {
     let length = 300 * 4096;
     let map = Map::new(0, length, Protection::READ | Protection::WRITE);
     let (address,) = scene.world.call(Handle::MEMORY, map).expect("room");
@@ -134,10 +143,7 @@ fn begin_long_work(scene: &mut Scene) {
         scene.world.kernel().memory_fault(address, Access::Write);
     }
     scene.world.run();
-    scene.world.interleaved = true;
-    scene
-        .world
-        .send(Handle::MEMORY, Unmap { address, length }, &[], &[]);
+    (address, length)
 }
 
 #[test]
@@ -277,6 +283,69 @@ fn who_wakes_somebody_more_important_goes_where_somebody_less_important_runs() {
         (runs_on(&scene, 0), runs_on(&scene, 1)),
         (Some(server), Some(middle))
     );
+}
+
+#[test]
+fn who_was_to_go_on_next_goes_elsewhere_when_who_runs_becomes_as_important() {
+    let mut scene = Scene::on(2);
+    let equal = child_with(&mut scene, 128, SECOND);
+    let create = CreateThread {
+        entry: 0x40_1000,
+        stack: 0x9000,
+        word: 0,
+        pointer: 0,
+    };
+    scene.world.call(Handle::SELF, create).expect("room");
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(INIT), Some(equal))
+    );
+    // First the other thread, which waits, becomes more important, and then the one that runs.
+    scene.set_priority(Handle::SELF, 150);
+    serve_alerts(&mut scene);
+    assert_eq!((runs_on(&scene, 0), runs_on(&scene, 1)), (Some(INIT), Some(2)));
+}
+
+#[test]
+fn who_was_to_go_on_next_goes_elsewhere_when_somebody_more_important_comes_before() {
+    let mut scene = Scene::on(2);
+    scene.set_priority(Handle::SELF, LOW);
+    let [_, middle, high] = [1; 3].map(|priority| child_with(&mut scene, priority, SECOND));
+    confine(&mut scene, middle, CpuSet::ALL);
+    scene.set_priority(scene.children[1], MIDDLE);
+    scene.set_priority(scene.children[2], HIGH);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(middle), Some(high))
+    );
+}
+
+#[test]
+fn who_waits_elsewhere_goes_on_in_place_of_one_that_was_to_be_next_and_is_less_important_now() {
+    let mut scene = Scene::on(2);
+    scene.set_priority(Handle::SELF, HIGH);
+    let ends = child_with(&mut scene, LOW, SECOND);
+    child_with(&mut scene, HIGH, SECOND);
+    child_with(&mut scene, 1, SECOND);
+    scene.world.turn_to(1);
+    assert_eq!(scene.sleep(SLICE / 2), ends);
+    touch_many_pages(&mut scene);
+    scene.world.turn_to(0);
+    let waits = child_with(&mut scene, 1, FIRST);
+    confine(&mut scene, waits, CpuSet::ALL);
+    scene.world.turn_to(1);
+    // The time comes between two pieces of the kernel's work for the one that ends.
+    scene.world.interleaved = true;
+    scene.world.kernel.platform.let_pass(SLICE / 2);
+    scene.world.send(Handle::SELF, Exit { status: 0 }, &[], &[]);
+    scene.world.turn_to(0);
+    scene.set_priority(scene.children[3], MIDDLE);
+    scene.set_priority(scene.children[1], 1);
+    scene.world.turn_to(1);
+    scene.world.run();
+    assert_eq!(runs_on(&scene, 1), Some(waits));
 }
 
 #[test]
