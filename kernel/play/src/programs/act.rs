@@ -315,7 +315,7 @@ impl Play {
             }
         }
         self.go_on();
-        if picks.next().is_multiple_of(2) {
+        if self.world.running.is_some() && picks.next().is_multiple_of(2) {
             // Others run before all of it is back.
             self.world
                 .kernel
