@@ -100,6 +100,11 @@ impl World {
             }
             _ => {}
         }
+        assert!(
+            self.home(thread)
+                .is_none_or(|home| home == self.kernel.platform.here),
+            "no other CPU has a thread whose registers are not stored"
+        );
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
         match goes_on {
             Some(thread) => self.go_on(Next::Run(thread)),
@@ -107,6 +112,13 @@ impl World {
             None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),
             None => self.run(),
         }
+    }
+
+    /// The CPU that the thread with this number is at home on.
+    fn home(&self, thread: u32) -> Option<usize> {
+        let mut living = self.kernel.threads();
+        let found = living.find(|(id, _)| id.index() == thread);
+        found.map(|(_, thread)| thread.home.index())
     }
 
     /// Who has this number now.

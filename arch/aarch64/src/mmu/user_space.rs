@@ -112,7 +112,7 @@ impl Activation {
 
     /// Without an ISB: the kernel touches no user address, and the return to EL0 synchronises the context (Arm
     /// ARM, "Context synchronization event"). Nor can others take the space apart meanwhile that was active before:
-    /// [`crate::cpu::synchronise_context`] comes before they get the kernel's lock.
+    /// [`crate::cpu::synchronise_context`], or the vectors' ISB, comes before they get the kernel's lock.
     #[inline]
     fn enter(&self) {
         set_registers(self.ttbr0, self.process);

@@ -90,12 +90,13 @@ impl<L: Local> Here<'_, L> {
         if !self.cpu.ready.rivals(priority) {
             return Some(Direct::Stays(self.answer(thread, done)));
         }
-        let is_alone = self.is_alone;
+        let (is_alone, here) = (self.is_alone, self.id);
         let (goes_on, rest) =
             self.cpu
-                .go_to_next((self.id, thread), &mut self.threads, self.local, |from, to| {
+                .go_to_next((here, thread), &mut self.threads, self.local, |from, to| {
                     // Then it waits for this CPU as well as that one does, which could not go on sooner elsewhere.
-                    is_alone || from.priority == to.priority && to.cpus.contains_all(from.cpus)
+                    let waits_here = from.may_run_on(here) && to.cpus.contains_all(from.cpus);
+                    is_alone || waits_here && from.priority == to.priority
                 })?;
         self.answer(thread, done);
         self.cpu.ready.push(&mut self.threads, thread);
@@ -139,7 +140,8 @@ impl<P: Platform> Kernel<P> {
 
     #[inline(always)]
     fn try_to_wake(&mut self, signal: Signal, receiver: ThreadId) -> Option<Direct<P::Place>> {
-        if self.goes_on_elsewhere(receiver) {
+        // Who made way would be another CPU's before its registers are stored.
+        if self.goes_on_elsewhere(receiver) || self.would_go_elsewhere(signal.from) {
             return None;
         }
         let here = self.cpus.here;
@@ -164,7 +166,6 @@ impl<P: Platform> Kernel<P> {
         let mut here = self.here();
         here.answer(signal.from, Message::empty(Label::DONE));
         here.begin_turn(receivers_rest);
-        self.offer(Some(signal.from));
         Some(goes_on)
     }
 }

@@ -140,7 +140,8 @@ impl Cpu {
         self.current.is_none() && self.ready.is_empty()
     }
 
-    /// Whether `thread`, which does not run here, may run elsewhere: all of its registers are in memory.
+    /// Whether `thread`, which does not run here, may run elsewhere: all of its registers are in memory. Of who has just
+    /// made way in a straight line they are not, so that one is not [offered](crate::Kernel::offer) before.
     pub(crate) fn lets_go(&self, thread: ThreadId) -> bool {
         self.prepared != Some(thread)
     }

@@ -435,3 +435,59 @@ fn who_yields_to_nobody_goes_on_at_once() {
         assert_eq!(scene.world.direct - before, usize::from(is_shorter));
     }
 }
+
+#[test]
+fn who_has_woken_somebody_and_may_not_stay_goes_elsewhere_only_when_its_registers_are_stored() {
+    let mut scene = Scene::on(2);
+    let server = child_with(&mut scene, HIGH, FIRST);
+    let middle = child_with(&mut scene, MIDDLE, FIRST);
+    assert_eq!(scene.init_is_least(), server);
+    assert_eq!(scene.receive(), middle);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        (runs_on(&scene, 0), runs_on(&scene, 1)),
+        (Some(middle), Some(INIT))
+    );
+    scene.world.turn_to(1);
+    scene.set_priority(Handle::SELF, MIDDLE);
+    scene
+        .world
+        .call(Handle::SELF, SetCpus { cpus: SECOND })
+        .expect("runs");
+    serve_alerts(&mut scene);
+    scene.world.turn_to(1);
+    let handle = scene.children[middle as usize - 1];
+    scene.world.call(handle, SetCpus { cpus: SECOND }).expect("runs");
+    scene.world.turn_to(0);
+    // The world looks at whose home it is before it stores the rest.
+    assert_eq!(scene.signal(), server);
+    serve_alerts(&mut scene);
+    assert_eq!(home_of(&scene, middle), Some(1));
+}
+
+#[test]
+fn who_yields_where_it_may_not_run_any_more_does_not_wait_there() {
+    let mut scene = scene_on(2);
+    let [first, second] = [SECOND; 2].map(|cpus| child_with(&mut scene, LOW, cpus));
+    confine(&mut scene, second, CpuSet::ALL);
+    scene.world.turn_to(1);
+    // Both have run, so the CPU need not be prepared anew for the one that goes on.
+    for _ in 0..2 {
+        scene.world.yield_now();
+    }
+    serve_alerts(&mut scene);
+    assert_eq!(runs_on(&scene, 1), Some(first));
+    let handle = scene.children[first as usize - 1];
+    scene.world.call(handle, SetCpus { cpus: FIRST }).expect("runs");
+    scene.world.turn_to(1);
+    scene.world.yield_now();
+    assert_eq!(runs_on(&scene, 1), Some(second));
+    assert_eq!(home_of(&scene, first), Some(0));
+}
+
+/// The CPU that a thread is at home on.
+fn home_of(scene: &Scene, index: u32) -> Option<usize> {
+    let mut threads = scene.world.kernel.threads();
+    let found = threads.find(|(id, _)| id.index() == index);
+    found.map(|(_, thread)| thread.home.index())
+}
