@@ -72,11 +72,12 @@ impl AtHand {
         Some(oldest).filter(|oldest| oldest.count() > 0)
     }
 
-    /// Takes a run out.
+    /// Takes a run out; `None` if there is no frame.
     pub fn pop_run(&mut self) -> Option<Run> {
-        let below = self.pop_other();
-        let top = replace(&mut self.top, below);
-        Some(top).filter(|top| top.count() > 0)
+        if self.top.count() == 0 {
+            self.top = self.pop_other();
+        }
+        Some(replace(&mut self.top, Run::EMPTY)).filter(|run| run.count() > 0)
     }
 
     /// The latest of the others, which may be empty.
@@ -124,6 +125,18 @@ mod tests {
             all(&mut hand),
             (kept..runs - 1).map(|run| 10 * run).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn runs_are_taken_whole_after_the_last_frame_of_the_latest_one_was() {
+        let mut hand = AtHand::EMPTY;
+        for position in [10, 20, 30] {
+            assert!(hand.push(position).is_none());
+        }
+        assert_eq!(hand.pop(), Some(30));
+        let taken: Vec<Run> = core::iter::from_fn(|| hand.pop_run()).collect();
+        let starts: Vec<usize> = taken.iter().map(Run::start).collect();
+        assert_eq!(starts, [20, 10]);
     }
 
     #[test]
