@@ -204,7 +204,8 @@ requests! {
         /// pages; the destination is occupied, outside of user space or begins below `USER_START`, or its
         /// protection is refused; `EFAULT` the source cannot be read, or is a device; `EBADF` no memory manager came
         /// along, or its process has ended; `ENOMEM`, `EMFILE` as for `Map`; `ENOMEM` too if the source has no frame
-        /// and there is none; `EAGAIN` it is a block of 2 MiB that is just being zeroed.
+        /// and there is none; `EAGAIN` a part of the source has its frame and no translation yet, as with a block of
+        /// 2 MiB that is just being zeroed (to read it helps), or one of the address spaces is being copied or changed.
         MapCopy = 0x231 {
             /// The first byte to be copied, in the other space.
             source: u64,

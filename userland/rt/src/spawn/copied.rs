@@ -1,9 +1,9 @@
 //! Bytes of this program that a child begins with.
 
 use crate::{Error, sys};
-use abi::Handle;
 use abi::layout::PAGE_BYTES;
 use abi::memory::{MapCopy, Protection};
+use abi::{Errno, Handle};
 
 /// Most bytes of a request whose copy begins with a page.
 const MOST_BYTES: u64 = MapCopy::MOST_PAGES * PAGE_BYTES;
@@ -23,10 +23,32 @@ pub(super) fn map(
     loop {
         let most = (MOST_BYTES - address % PAGE_BYTES) as usize;
         let Some((piece, rest)) = bytes.split_at_checked(most).filter(|(_, rest)| !rest.is_empty()) else {
-            return sys::memory::map_copy(memory, bytes, address, length, protection);
+            return map_piece(memory, bytes, address, length, protection);
         };
-        sys::memory::map_copy(memory, piece, address, most as u64, protection)?;
+        map_piece(memory, piece, address, most as u64, protection)?;
         (address, bytes, length) = (address + most as u64, rest, length - most as u64);
+    }
+}
+
+/// One request, again until it can be done: bytes that this program has not looked at yet may have no translation, which
+/// one look gives them.
+fn map_piece(
+    memory: Handle,
+    bytes: &[u8],
+    address: u64,
+    length: u64,
+    protection: Protection,
+) -> Result<(), Error> {
+    loop {
+        match sys::memory::map_copy(memory, bytes, address, length, protection) {
+            Err(Error::Refused(Errno::EAGAIN)) => {
+                let pages = bytes.iter().step_by(PAGE_BYTES as usize).chain(bytes.last());
+                pages.for_each(|byte| {
+                    core::hint::black_box(*byte);
+                });
+            }
+            done => return done,
+        }
     }
 }
 
@@ -103,6 +125,23 @@ mod tests {
             Ok(())
         );
         assert_eq!(*asked.borrow(), [[0, MOST_BYTES, 0x40_0000, MOST_BYTES]]);
+    }
+
+    #[test]
+    fn what_is_to_be_asked_again_is() {
+        let asked = Rc::new(RefCell::new(0));
+        let count = Rc::clone(&asked);
+        fake::install(move |_, _| {
+            *count.borrow_mut() += 1;
+            let errno = if *count.borrow() < 4 {
+                Errno::EAGAIN.number()
+            } else {
+                0
+            };
+            [0, errno.into(), 0, 0, 0, 0, 0, 0, 0]
+        });
+        assert_eq!(map(CHILD, 0x40_0000, b"program", 7, Protection::READ), Ok(()));
+        assert_eq!(*asked.borrow(), 4);
     }
 
     #[test]
