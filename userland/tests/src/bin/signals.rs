@@ -6,7 +6,7 @@
 extern crate alloc;
 
 use abi::process::End;
-use abi::{Arrival, Badge, Handle, IpcError, Label};
+use abi::{Arrival, Badge, Errno, Handle, IpcError, Label};
 use alloc::format;
 use alloc::vec::Vec;
 use rt::ipc::{Caller, Endpoint, Notification, ask, ask_until, signal, tell};
@@ -247,8 +247,14 @@ fn too_late(family: &Family) -> Outcome {
     let place = Handle::PARENT.index();
     let child = family.command(["insist"]).give(place, client.get()).spawn()?;
     let mut incoming = Incoming::new();
-    endpoint.receive(&mut incoming)?;
-    let first = endpoint.take_caller()?;
+    // It may have given up before it is taken along, if this process has waited for a CPU; it is more patient then.
+    let first = loop {
+        endpoint.receive(&mut incoming)?;
+        match endpoint.take_caller() {
+            Err(Error::Refused(Errno::ESRCH)) => {}
+            taken => break taken?,
+        }
+    };
     // That it asks again shows that it has given up before.
     endpoint.receive(&mut incoming)?;
     let late = Err(Error::Ipc(IpcError::PeerGone));
