@@ -262,19 +262,22 @@ fn a_cpu_takes_the_most_important_of_those_who_wait_elsewhere() {
     assert_eq!(runs_on(&scene, 0), Some(middle));
 }
 
-#[test]
-fn who_wakes_somebody_more_important_goes_where_somebody_less_important_runs() {
+/// A server waits, the first CPU runs somebody less important, the second `init`, which is the least and whose turn it is.
+fn with_waiting_server() -> (Scene, [u32; 2]) {
     let mut scene = Scene::on(2);
-    let server = child_with(&mut scene, HIGH, FIRST);
-    let middle = child_with(&mut scene, MIDDLE, FIRST);
+    let [server, middle] = [HIGH, MIDDLE].map(|priority| child_with(&mut scene, priority, FIRST));
     assert_eq!(scene.init_is_least(), server);
     assert_eq!(scene.receive(), middle);
     serve_alerts(&mut scene);
-    assert_eq!(
-        (runs_on(&scene, 0), runs_on(&scene, 1)),
-        (Some(middle), Some(INIT))
-    );
+    let run = [0, 1].map(|cpu| runs_on(&scene, cpu));
+    assert_eq!(run, [Some(middle), Some(INIT)]);
     scene.world.turn_to(1);
+    (scene, [server, middle])
+}
+
+#[test]
+fn who_wakes_somebody_more_important_goes_where_somebody_less_important_runs() {
+    let (mut scene, [server, middle]) = with_waiting_server();
     confine(&mut scene, middle, CpuSet::ALL);
     scene.world.turn_to(0);
     assert_eq!(scene.signal(), server);
@@ -438,17 +441,7 @@ fn who_yields_to_nobody_goes_on_at_once() {
 
 #[test]
 fn who_has_woken_somebody_and_may_not_stay_goes_elsewhere_only_when_its_registers_are_stored() {
-    let mut scene = Scene::on(2);
-    let server = child_with(&mut scene, HIGH, FIRST);
-    let middle = child_with(&mut scene, MIDDLE, FIRST);
-    assert_eq!(scene.init_is_least(), server);
-    assert_eq!(scene.receive(), middle);
-    serve_alerts(&mut scene);
-    assert_eq!(
-        (runs_on(&scene, 0), runs_on(&scene, 1)),
-        (Some(middle), Some(INIT))
-    );
-    scene.world.turn_to(1);
+    let (mut scene, [server, middle]) = with_waiting_server();
     scene.set_priority(Handle::SELF, MIDDLE);
     scene
         .world
