@@ -271,6 +271,18 @@ impl<H> Space<H> {
     ) {
         let own = self.pages.take(frames);
         mmu.copy_bytes((frame, 0), (own, 0), GRANULE);
+        self.install_copy(mmu, frames, (page, own), perms);
+    }
+
+    /// Maps an absent private page to a frame of its own, which has its bytes. The entries are to be
+    /// [published](Mmu::publish_entries).
+    pub(crate) fn install_copy<M: Mmu<Space = H>>(
+        &mut self,
+        mmu: &mut M,
+        frames: &mut Frames,
+        (page, own): (Page, Frame),
+        perms: Perms,
+    ) {
         if perms.contains(Perms::EXECUTE) {
             mmu.publish_code(own);
         }

@@ -4,7 +4,7 @@
 //! bytes are in the parent's memory, and where they go. A request copies a few pages at most, so it is done at once, and
 //! nobody sees it half done: all frames of the source are found before anything is mapped.
 
-use crate::fault::{Access, FaultCause};
+use crate::fault::{Access, FaultCause, usable};
 use crate::job::STEP_FRAMES;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
@@ -76,11 +76,12 @@ impl<M: Mmu> MemoryManager<M> {
     /// The frame of a page that has a translation by which a program may read.
     ///
     /// # Errors
-    /// `EFAULT` if nothing is mapped there, or a device.
+    /// `EFAULT` if nothing is mapped there that programs may use, or a device.
     fn mapped_readable(&self, from: SpaceId, page: Page) -> Result<Option<Frame>, Errno> {
         let space = self.spaces.get(typed(from)).ok_or(Errno::EBADF)?;
         let vma = space.set.containing(&self.vmas, page).ok_or(Errno::EFAULT)?;
-        match existing(&self.vmas, vma).backing {
+        let vma = usable(space, existing(&self.vmas, vma), page).ok_or(Errno::EFAULT)?;
+        match vma.backing {
             Backing::Physical(_, kind) if kind != MemoryKind::Normal => return Err(Errno::EFAULT),
             _ => {}
         }
@@ -114,18 +115,7 @@ impl<M: Mmu> MemoryManager<M> {
             mmu.copy_bytes((source, from % GRANULE), (frame, part.offset + done), bytes);
             done += bytes;
         }
-        if perms.contains(Perms::EXECUTE) {
-            mmu.publish_code(frame);
-        }
-        let mut tables = space.tables.source(frames);
-        mmu.install(
-            &mut space.hardware,
-            page,
-            frame,
-            perms,
-            MemoryKind::Normal,
-            &mut tables,
-        );
+        space.install_copy(mmu, frames, (page, frame), perms);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::{CREATE, PAGE, PLAIN, Size, World};
 use abi::Errno;
-use abi::memory::{MapCopy, Protection};
+use abi::memory::{MapCopy, MemoryRequest, Protection, Unmap};
 use addr::{MemoryKind, Perms};
 use mm::{FaultCause, SpaceId};
 
@@ -259,4 +259,22 @@ fn as_many_bytes_as_can_be_may_begin_anywhere() {
     world.map_copy(child, Some(parent), copy).expect("copied");
     assert_eq!(world.load(child, THERE), Ok(512));
     assert_eq!(world.load(child, THERE + MOST * PAGE - 8), Ok(MOST * 512 + 511));
+}
+
+#[test]
+fn what_is_being_unmapped_is_not_copied_any_more_not_even_what_is_still_there() {
+    const MANY: u64 = 300;
+    let mut world = World::new();
+    let (parent, child, at) = pair(&mut world, MANY);
+    let unmap = Unmap {
+        address: at,
+        length: MANY * PAGE,
+    };
+    let (answer, job) = world.begin(parent, MemoryRequest::Unmap(unmap), &[], None);
+    assert!(answer.is_ok() && job.is_some(), "it takes several pieces");
+    let last = at + (MANY - 1) * PAGE;
+    let refused = world.map_copy(child, Some(parent), request(last, PAGE, THERE, PAGE));
+    assert_eq!(refused, Err(Errno::EFAULT));
+    world.finish(job);
+    assert_eq!(world.load(child, THERE), Err(FaultCause::Unmapped));
 }
