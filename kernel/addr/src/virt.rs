@@ -2,6 +2,7 @@
 
 use crate::{GRANULE, GRANULE_SHIFT};
 use core::fmt;
+use core::num::NonZeroU32;
 
 /// A virtual address: what a program or the kernel uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +109,12 @@ impl PageCount {
     /// The count.
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl From<NonZeroU32> for PageCount {
+    fn from(count: NonZeroU32) -> Self {
+        Self(count.get().into())
     }
 }
 

@@ -54,7 +54,7 @@ impl<M: Mmu> MemoryManager<M> {
         if region.attached == u32::MAX {
             return Err(Errno::ENOMEM);
         }
-        let (pages, unit) = (region.pages, region.contents.unit());
+        let (pages, unit) = (region.pages(), region.contents.unit());
         let fit = match wish {
             Wish::Anywhere | Wish::Near(_) => {
                 let fit = space.fit_slots(&self.vmas, pages).or_else(|| match unit {
@@ -132,7 +132,7 @@ impl Region {
         let attachment = Attachment {
             region: id,
             base: range.start(),
-            pages: self.pages.get(),
+            pages: self.pages().get(),
         };
         match self.contents.unit() {
             Unit::Block => Backing::Blocks(attachment),

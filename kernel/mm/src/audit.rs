@@ -52,7 +52,7 @@ impl<M: Mmu> MemoryManager<M> {
             for (_, region) in self.regions.iter() {
                 if region.state != RegionState::Dead && region.ownership.creator_uid == uid {
                     segments += 1;
-                    pages += region.pages.get();
+                    pages += region.pages().get();
                 }
             }
             check(segments > 0, "only who has regions has an account")?;
@@ -336,7 +336,7 @@ impl<M: Mmu> MemoryManager<M> {
             leaving.sum::<usize>() == region.leaving as usize,
             "attachments that cannot be used any more are counted",
         )?;
-        let behind = |tree| self.mmu.shared_next(tree, region.pages.get(), u64::MAX);
+        let behind = |tree| self.mmu.shared_next(tree, region.pages().get(), u64::MAX);
         check(
             contents.tree().and_then(behind).is_none(),
             "no frame stands behind a region's end",
@@ -344,7 +344,7 @@ impl<M: Mmu> MemoryManager<M> {
         let promised = contents.promise().all_frames();
         let expected = match (region.reserve, region.state) {
             (Reserve::Promised, RegionState::Unnamed | RegionState::Live | RegionState::Removed) => {
-                contents.needs(region.pages) - contents.held()
+                contents.needs() - contents.held()
             }
             // The tables that the block will need, while one is coming.
             (Reserve::OnTouch, state) if state != RegionState::Dead && contents.is_block_coming() => {
@@ -465,7 +465,7 @@ impl<M: Mmu> MemoryManager<M> {
                 RegionState::Live | RegionState::Removed => identified += 1,
                 RegionState::Dead => continue,
             }
-            pages += region.pages.get();
+            pages += region.pages().get();
         }
         let (shared, copies) = self.frames.shared();
         check(

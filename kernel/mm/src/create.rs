@@ -9,7 +9,8 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::{
-    Contents, Lock, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Unit, Wanted,
+    Contents, Lock, NOBODY, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Unit,
+    Wanted,
 };
 use crate::slot::SLOT_PAGES;
 use abi::Errno;
@@ -94,7 +95,6 @@ impl<M: Mmu> MemoryManager<M> {
             key,
             ownership: Ownership::of_creator(&identity.credential, flags.mode()),
             bytes: size,
-            pages,
             state,
             lock: Lock::Unlocked,
             reserve,
@@ -105,7 +105,7 @@ impl<M: Mmu> MemoryManager<M> {
             },
             creator: identity.pid,
             created_in: call.space,
-            last_user: None,
+            last_user: NOBODY,
             attached: 0,
             leaving: 0,
             handles: 0,

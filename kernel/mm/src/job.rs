@@ -262,7 +262,7 @@ impl<M: Mmu> MemoryManager<M> {
         region.attached -= 1;
         region.leaving -= 1;
         region.times.detach = now;
-        region.last_user = Some(space.identity.pid);
+        region.last_user = space.identity.pid;
         if !region.is_kept(self.limits.orphans) {
             self.let_go(space_id, id);
         }
@@ -280,7 +280,7 @@ impl<M: Mmu> MemoryManager<M> {
         } = self;
         regions.forget(id);
         if let (Some(space), Some(region)) = (spaces.get_mut(typed(space)), regions.get_mut(id)) {
-            accounts.discharge(region.ownership.creator_uid, region.pages.get());
+            accounts.discharge(region.ownership.creator_uid, region.pages().get());
             region.contents.release_promise(frames);
             region.next_dead = space.dead.replace(id);
         }

@@ -31,7 +31,7 @@ impl<M: Mmu> MemoryManager<M> {
         if region.attached == u32::MAX {
             return Err(Errno::ENOMEM);
         }
-        let range = range_from(to, region.pages, region.contents.unit())?;
+        let range = range_from(to, region.pages(), region.contents.unit())?;
         let fit = fit_from(space, &self.vmas, range).ok_or(Errno::EINVAL)?;
         let backing = region.backing(attachment.region, fit.range);
         let new = self.add_vma(call.space, fit, most, backing, VmaState::Live)?;

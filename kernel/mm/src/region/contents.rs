@@ -13,26 +13,29 @@ use crate::job::STEP_FRAMES;
 use crate::mmu::{Dismantled, FrameSource, Mmu, Piece, SharedTree, TreeHeight};
 use crate::region::Reserve;
 use addr::{Frame, FrameRange, PageCount};
+use core::num::{NonZeroU16, NonZeroU32};
 
 /// Most pages of a region: what three levels of tables hold (512 GiB).
 pub(crate) const MOST_PAGES: u64 = 1 << 27;
 
 /// Frames and tables of a region, and the promise of those that are not there yet.
+///
+/// There are thousands of these, used or not, so what counts no more than [`MOST_PAGES`] has no more bits than it needs.
 pub(crate) struct Contents {
     shape: Shape,
     unit: Unit,
     coming: Option<Coming>,
     promise: Promise,
+    /// Pages of the region, in whole units.
+    pages: NonZeroU32,
     /// Pages that have a frame.
-    present: u64,
+    present: u32,
     /// Tables of the tree.
-    tables: u64,
-    /// Tables of the tree when every page has a frame.
-    all_tables: u64,
+    tables: u32,
     /// Frames of pages below this one can be executed: what is in them is published.
-    published: u64,
+    published: u32,
     /// Pages below this one have gone: it is being taken apart.
-    dismantled: u64,
+    dismantled: u32,
 }
 
 /// What a region's memory comes in.
@@ -43,17 +46,21 @@ pub(crate) enum Unit {
 }
 
 /// A block that is being zeroed. No table leads to it yet.
+#[derive(Clone, Copy)]
 struct Coming {
     /// Page of the region that it will start with.
-    index: u64,
+    index: u32,
     first: Frame,
-    /// How many of its frames are zeroed, and published if they can be executed.
-    zeroed: u64,
+    /// How many of its frames are still to be zeroed, and published if they can be executed: the last ones.
+    left: NonZeroU16,
 }
 
+/// Where frames are kept.
 enum Shape {
-    Page(Option<Frame>),
-    Tree { height: TreeHeight, root: Option<Frame> },
+    /// Nowhere yet: one will be kept as it is, more in a tree of this height.
+    Empty(Option<TreeHeight>),
+    Page(Frame),
+    Tree(SharedTree),
 }
 
 /// How far a region's frames have been published.
@@ -82,19 +89,19 @@ pub(crate) enum Emptied {
 impl Contents {
     /// Without frames, for `pages` pages in whole units. `promise` is what [`promise_of`](Self::promise_of)
     /// answers, or for nothing if touches may fail.
+    ///
+    /// # Panics
+    /// If these are more than [`MOST_PAGES`].
     pub fn new(pages: PageCount, unit: Unit, promise: Promise) -> Self {
-        let shape = match height(pages.get(), unit) {
-            None => Shape::Page(None),
-            Some(height) => Shape::Tree { height, root: None },
-        };
+        let fits = NonZeroU32::new(narrow(pages.get())).filter(|_| pages.get() <= MOST_PAGES);
         Self {
-            shape,
+            shape: Shape::Empty(height(pages.get(), unit)),
             unit,
             coming: None,
             promise,
+            pages: fits.expect("a region has no more pages than its tables"),
             present: 0,
             tables: 0,
-            all_tables: tables(pages.get(), unit),
             published: 0,
             dismantled: 0,
         }
@@ -112,9 +119,19 @@ impl Contents {
         }
     }
 
-    /// Frames that `pages` pages take when all of them are there, tables included.
-    pub fn needs(&self, pages: PageCount) -> u64 {
-        pages.get() + self.all_tables
+    /// Pages of the region.
+    pub fn pages(&self) -> PageCount {
+        self.pages.into()
+    }
+
+    /// Frames that it takes when all of its pages are there, tables included.
+    pub fn needs(&self) -> u64 {
+        self.pages().get() + self.all_tables()
+    }
+
+    /// Tables of the tree when every page has a frame.
+    fn all_tables(&self) -> u64 {
+        tables(self.pages().get(), self.unit)
     }
 
     pub fn unit(&self) -> Unit {
@@ -124,12 +141,12 @@ impl Contents {
     /// Frames it has: those of pages, tables, and a block that is coming.
     pub fn held(&self) -> u64 {
         let coming = u64::from(self.is_block_coming()) * BLOCK_FRAMES;
-        self.present + self.tables + coming
+        self.present() + self.tables() + coming
     }
 
     /// Tables it has.
     pub fn tables(&self) -> u64 {
-        self.tables
+        self.tables.into()
     }
 
     /// Whether a block is being zeroed.
@@ -137,8 +154,9 @@ impl Contents {
         self.coming.is_some()
     }
 
+    /// Pages that have a frame.
     pub fn present(&self) -> u64 {
-        self.present
+        self.present.into()
     }
 
     pub fn promise(&self) -> &Promise {
@@ -148,21 +166,17 @@ impl Contents {
     /// The tree of tables, if there is one.
     pub fn tree(&self) -> Option<SharedTree> {
         match self.shape {
-            Shape::Tree {
-                height,
-                root: Some(root),
-            } => Some(SharedTree { root, height }),
-            Shape::Page(_) | Shape::Tree { root: None, .. } => None,
+            Shape::Tree(tree) => Some(tree),
+            Shape::Page(_) | Shape::Empty(_) => None,
         }
     }
 
     /// The frame of page `index`.
     pub fn lookup<M: Mmu>(&self, mmu: &M, index: u64) -> Option<Frame> {
         match self.shape {
-            Shape::Page(frame) => frame,
-            Shape::Tree { height, root } => {
-                root.and_then(|root| mmu.shared_lookup(SharedTree { root, height }, index))
-            }
+            Shape::Empty(_) => None,
+            Shape::Page(frame) => Some(frame),
+            Shape::Tree(tree) => mmu.shared_lookup(tree, index),
         }
     }
 
@@ -172,23 +186,40 @@ impl Contents {
     /// If the promise is not worth a page and the tables that are missing.
     pub fn fill<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, index: u64) -> Frame {
         let frame = frames.take_zeroed(mmu, &mut self.promise);
-        if index < self.published {
+        if index < self.published.into() {
             mmu.publish_code(frame);
         }
         self.present += 1;
-        match &mut self.shape {
-            Shape::Page(page) => *page = Some(frame),
-            Shape::Tree { height, root } => {
-                let mut source = TableSource {
-                    frames,
-                    promise: &mut self.promise,
-                    taken: &mut self.tables,
-                };
-                let tree = tree_at(root, *height, mmu, &mut source);
-                mmu.shared_install(tree, index, frame, &mut source);
-            }
+        match self.shape {
+            Shape::Empty(None) | Shape::Page(_) => self.shape = Shape::Page(frame),
+            Shape::Empty(Some(_)) | Shape::Tree(_) => self.grow(mmu, frames, |mmu, tree, source| {
+                mmu.shared_install(tree, index, frame, source);
+            }),
         }
         frame
+    }
+
+    /// Has `put` put something into the tree, which is made if it is missing, with tables that were promised.
+    fn grow<M: Mmu>(
+        &mut self,
+        mmu: &mut M,
+        frames: &mut Frames,
+        put: impl FnOnce(&mut M, SharedTree, &mut TableSource<'_>),
+    ) {
+        let mut taken = 0;
+        let mut source = TableSource {
+            frames,
+            promise: &mut self.promise,
+            taken: &mut taken,
+        };
+        let tree = match self.shape {
+            Shape::Tree(tree) => tree,
+            Shape::Empty(Some(height)) => new_tree(height, mmu, &mut source),
+            Shape::Empty(None) | Shape::Page(_) => return,
+        };
+        put(mmu, tree, &mut source);
+        self.shape = Shape::Tree(tree);
+        self.tables += narrow(taken);
     }
 
     /// The same against a promise made just now.
@@ -219,20 +250,19 @@ impl Contents {
         index: u64,
         reserve: Reserve,
     ) -> Result<Filled, OutOfFrames> {
-        let mut coming = match self.coming.take() {
+        let coming = match self.coming {
             Some(coming) => coming,
             None => self.begin_block(frames, index, reserve)?,
         };
-        coming.zero_step(mmu, self.published);
-        if coming.zeroed < BLOCK_FRAMES {
-            self.coming = Some(coming);
+        self.coming = coming.after_step(mmu, self.published);
+        if self.coming.is_some() {
             return Ok(Filled::Partly);
         }
-        self.put_block_in_place(mmu, frames, &coming);
+        self.put_block_in_place(mmu, frames, coming);
         if reserve == Reserve::OnTouch {
             frames.release(self.promise.take_all());
         }
-        Ok(if coming.index == index {
+        Ok(if u64::from(coming.index) == index {
             Filled::Wholly(coming.first)
         } else {
             Filled::Partly
@@ -249,34 +279,27 @@ impl Contents {
             self.promise.merge(frames.promise_blocks(1, self.most_tables())?);
         }
         Ok(Coming {
-            index,
+            index: narrow(index),
             first: frames.take_block(&mut self.promise),
-            zeroed: 0,
+            left: WHOLE_BLOCK,
         })
     }
 
-    fn put_block_in_place<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, block: &Coming) {
-        self.present += BLOCK_FRAMES;
-        let Shape::Tree { height, root } = &mut self.shape else {
-            return;
-        };
-        let mut source = TableSource {
-            frames,
-            promise: &mut self.promise,
-            taken: &mut self.tables,
-        };
-        let tree = tree_at(root, *height, mmu, &mut source);
-        mmu.shared_install_block(tree, block.index, block.first, &mut source);
+    fn put_block_in_place<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, block: Coming) {
+        self.present += narrow(BLOCK_FRAMES);
+        self.grow(mmu, frames, |mmu, tree, source| {
+            mmu.shared_install_block(tree, block.index.into(), block.first, source);
+        });
     }
 
     /// Tables that one touch can take.
     fn most_tables(&self) -> u64 {
-        let levels = match (&self.shape, self.unit) {
-            (Shape::Page(_), _) => 0,
-            (Shape::Tree { height, .. }, Unit::Page) => *height as u64 + 1,
-            (Shape::Tree { height, .. }, Unit::Block) => *height as u64,
+        let levels = match (height(self.pages().get(), self.unit), self.unit) {
+            (None, _) => 0,
+            (Some(height), Unit::Page) => height as u64 + 1,
+            (Some(height), Unit::Block) => height as u64,
         };
-        levels.min(self.all_tables - self.tables)
+        levels.min(self.all_tables() - self.tables())
     }
 
     /// Publishes frames of pages below `end`, as many as one step handles. Frames that come later are
@@ -285,7 +308,8 @@ impl Contents {
     pub fn publish<M: Mmu>(&mut self, mmu: &mut M, end: u64) -> Published {
         let mut left = STEP_FRAMES as u64;
         while left > 0 {
-            let next = |tree| mmu.shared_next(tree, self.published, end);
+            let published = self.published.into();
+            let next = |tree| mmu.shared_next(tree, published, end);
             let Some(index) = self.tree().and_then(next) else {
                 self.note_published(end);
                 return Published::Wholly;
@@ -293,7 +317,7 @@ impl Contents {
             if let Some(frame) = self.lookup(mmu, index) {
                 mmu.publish_code(frame);
             }
-            left = left.saturating_sub(1 + entries_between(self.published, index) / ENTRIES_OF_A_FRAME);
+            left = left.saturating_sub(1 + entries_between(published, index) / ENTRIES_OF_A_FRAME);
             self.note_published(index + 1);
         }
         Published::Partly
@@ -302,13 +326,14 @@ impl Contents {
     /// Notes that all there is below page `end` is published. A block that is coming there begins anew, since
     /// its first frames were not published when they were zeroed.
     fn note_published(&mut self, end: u64) {
+        let end = narrow(end);
         let newly = self.published..end;
         if let Some(coming) = self
             .coming
             .as_mut()
             .filter(|coming| newly.contains(&coming.index))
         {
-            coming.zeroed = 0;
+            coming.left = WHOLE_BLOCK;
         }
         self.published = self.published.max(end);
     }
@@ -329,26 +354,19 @@ impl Contents {
         if let Some(coming) = self.coming.take() {
             frames.give_back_block(coming.first, proof);
         }
-        match &mut self.shape {
-            Shape::Page(page) => {
-                if let Some(frame) = page.take() {
-                    frames.give_back(frame, proof);
-                }
+        match self.shape {
+            Shape::Empty(_) => Emptied::Wholly,
+            Shape::Page(frame) => {
+                frames.give_back(frame, proof);
+                self.shape = Shape::Empty(None);
                 self.present = 0;
                 Emptied::Wholly
             }
-            Shape::Tree { root: None, .. } => Emptied::Wholly,
-            Shape::Tree {
-                height,
-                root: Some(root),
-            } => {
-                let tree = SharedTree {
-                    root: *root,
-                    height: *height,
-                };
+            Shape::Tree(tree) => {
                 // Leaves and tables come mixed; which is which no longer matters to anybody.
                 let (mut single, mut in_blocks) = (0, 0);
-                let dismantled = mmu.shared_dismantle(tree, self.dismantled, limit, |piece| match piece {
+                let gone = self.dismantled.into();
+                let dismantled = mmu.shared_dismantle(tree, gone, limit, |piece| match piece {
                     Piece::Frame(frame) => {
                         frames.give_back(frame, proof);
                         single += 1;
@@ -362,11 +380,11 @@ impl Contents {
                     Unit::Page => self.present.min(single),
                     Unit::Block => 0,
                 };
-                self.present -= leaves + in_blocks;
+                self.present -= leaves + narrow(in_blocks);
                 self.tables -= single - leaves;
                 match dismantled {
                     Dismantled::Partly(page) => {
-                        self.dismantled = page;
+                        self.dismantled = narrow(page);
                         Emptied::Partly
                     }
                     Dismantled::Wholly => Emptied::Wholly,
@@ -377,31 +395,35 @@ impl Contents {
 }
 
 impl Coming {
-    /// Zeroes as many frames as one step handles. Those of pages below `published` are published as well.
-    fn zero_step<M: Mmu>(&mut self, mmu: &mut M, published: u64) {
-        const FRAMES: u64 = STEP_FRAMES as u64;
-        const { assert!(BLOCK_FRAMES.is_multiple_of(FRAMES)) };
-        let part = FrameRange::new(self.first.offset(self.zeroed), FRAMES).expect("a part of a block");
+    /// Zeroes as many frames as one step handles. Those of pages below `published` are published as well. Answers what
+    /// comes then, unless all of it has.
+    fn after_step<M: Mmu>(self, mmu: &mut M, published: u32) -> Option<Self> {
+        const FRAMES: u16 = STEP_FRAMES as u16;
+        const { assert!(WHOLE_BLOCK.get().is_multiple_of(FRAMES)) };
+        let zeroed = WHOLE_BLOCK.get() - self.left.get();
+        let part =
+            FrameRange::new(self.first.offset(zeroed.into()), FRAMES.into()).expect("a part of a block");
         mmu.zero_run(part);
         if self.index < published {
             part.iter().for_each(|frame| mmu.publish_code(frame));
         }
-        self.zeroed += FRAMES;
+        NonZeroU16::new(self.left.get() - FRAMES).map(|left| Self { left, ..self })
     }
 }
 
-/// The tree with this root, which is made if it is missing.
-fn tree_at<M: Mmu>(
-    root: &mut Option<Frame>,
-    height: TreeHeight,
-    mmu: &mut M,
-    source: &mut impl FrameSource,
-) -> SharedTree {
-    let root = *root.get_or_insert_with(|| {
-        let top = source.take();
-        mmu.zero(top);
-        top
-    });
+/// All frames of a block.
+const WHOLE_BLOCK: NonZeroU16 = NonZeroU16::new(BLOCK_FRAMES as u16).expect("some");
+
+/// A number of pages, frames or tables of one region, or of one of its pages, as it is kept.
+fn narrow(number: u64) -> u32 {
+    const { assert!(2 * MOST_PAGES < u32::MAX as u64) };
+    number as u32
+}
+
+/// A tree without a page.
+fn new_tree<M: Mmu>(height: TreeHeight, mmu: &mut M, source: &mut impl FrameSource) -> SharedTree {
+    let root = source.take();
+    mmu.zero(root);
     SharedTree { root, height }
 }
 

@@ -101,7 +101,7 @@ impl RegionTable {
     /// [`Full`] if no slot is free.
     #[inline] // so that it is made where it is to be
     pub fn insert(&mut self, region: Region) -> Result<RegionId, Full> {
-        let (key, pages, state) = (region.key, region.pages.get(), region.state);
+        let (key, pages, state) = (region.key, region.pages().get(), region.state);
         let id = self.slots.insert(region)?;
         self.pages += pages;
         *self.count_of(state) += 1;
@@ -144,7 +144,7 @@ impl RegionTable {
     pub fn forget(&mut self, id: RegionId) {
         self.turn(id, RegionState::Dead);
         if let Some(region) = self.slots.get(id) {
-            self.pages -= region.pages.get();
+            self.pages -= region.pages().get();
         }
     }
 
