@@ -30,7 +30,10 @@ pub struct Counts {
 
 impl Counts {
     /// For a machine with `frames` frames. One with 512 MiB gets 128 processes, 84 threads more, 4096 segments
-    /// and 4096 mappings, or a few more.
+    /// and 2048 mappings, or a few more.
+    ///
+    /// A process takes seven mappings, and a thread more takes two: its stack and its message page. So this is enough
+    /// for all that there can be besides one that has as many mappings as a process may have.
     pub fn for_frames(frames: u64) -> Self {
         let one_in = |share: u64, least: usize, most: usize| {
             usize::try_from(frames / share).map_or(most, |count| count.clamp(least, most))
@@ -41,7 +44,7 @@ impl Counts {
             threads: processes + one_in(1500, 64, 2048),
             endpoints: one_in(1000, 64, 1024),
             regions: one_in(31, 256, 32768),
-            mappings: one_in(31, 1024, 65536),
+            mappings: one_in(62, 1536, 32768),
         }
     }
 
@@ -132,7 +135,7 @@ pub fn memory_manager(
 
 /// What `bootargs` say, within what there is room for.
 fn limits(board: &Board, counts: Counts) -> Limits {
-    let mappings = u32::try_from(counts.mappings / 4).map_or(u32::MAX, |some| some.max(MAPPINGS_PER_PROCESS));
+    let mappings = u32::try_from(counts.mappings / 2).map_or(u32::MAX, |some| some.max(MAPPINGS_PER_PROCESS));
     let options = board.options();
     let number = |name: &str| options.option(name).and_then(|value| value.parse().ok());
     let limits = Limits {
@@ -146,5 +149,5 @@ fn limits(board: &Board, counts: Counts) -> Limits {
     })
 }
 
-/// A quarter of all, so that one process cannot take them away from the others, but not less than this.
+/// Half of all, so that one process cannot take them away from the others, but not less than this.
 const MAPPINGS_PER_PROCESS: u32 = 1024;
