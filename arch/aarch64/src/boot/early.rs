@@ -11,7 +11,7 @@
 
 use crate::boot::device_tree::{self, Found, NoDeviceTree};
 use crate::boot::image::Borders;
-use crate::cpu::stack::{GUARD_BYTES, Stacks};
+use crate::cpu::stack::{self, BOOT_STACKS, StackPlace};
 use crate::mmu::layout::{DEVICE_TREE_WINDOW, SCRATCH_TABLE_PAGE};
 use aarch64_cpu::registers::{ID_AA64MMFR0_EL1, MAIR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1};
 use addr::{Frame, FrameRange, MemoryKind, Page, PhysAddr, VirtAddr};
@@ -142,6 +142,7 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
         KernelAccess::ReadOnly,
     );
     make_scratch_table(kernel, &mut memory);
+    map_stacks(kernel, &mut memory);
 
     let identity = KernelTables::create(&mut memory, new_table());
     let here = Borders::here();
@@ -166,18 +167,15 @@ pub(crate) extern "C" fn prepare_translation(device_tree: u64, image: u64, linke
     unsafe { PREPARED.0.get().write(MaybeUninit::new(prepared)) };
 }
 
-/// Code may be executed, variables written, nothing both; the pages below the stacks are left out.
+/// Code may be executed, variables written, nothing both; the stacks are left out.
 fn map_image(map: &mut impl FnMut(u64, Option<FrameRange>, KernelAccess), up: u64) {
     let here = Borders::here();
     let mut part = |start: u64, end: u64, access| map(start + up, between(start, end), access);
     part(here.start, here.text_end, KernelAccess::ReadExecute);
     part(here.text_end, here.rodata_end, KernelAccess::ReadOnly);
-    let mut start = here.rodata_end;
-    for guard in Stacks::guards() {
-        part(start, guard, KernelAccess::ReadWrite);
-        start = guard + GUARD_BYTES as u64;
-    }
-    part(start, here.end, KernelAccess::ReadWrite);
+    let stacks = BOOT_STACKS.place();
+    part(here.rodata_end, stacks.start, KernelAccess::ReadWrite);
+    part(stacks.end, here.end, KernelAccess::ReadWrite);
 }
 
 fn between(start: u64, end: u64) -> Option<FrameRange> {
@@ -194,6 +192,19 @@ fn make_scratch_table(kernel: KernelTables, memory: &mut MmuOff) {
             Some(table) => table,
             None => panic!("the scratch page is not in the same GiB as the image"),
         });
+    }
+}
+
+/// Maps this CPU's stacks where those of others will be. What they need of tables is there.
+fn map_stacks(kernel: KernelTables, memory: &mut MmuOff) {
+    let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
+    for ((offset, _), frames) in stack::MAPPED.into_iter().zip(BOOT_STACKS.parts()) {
+        let page = VirtAddr::new(StackPlace::BOOT.0 + offset as u64).page();
+        if let Some(frames) = frames {
+            kernel.map(memory, page, frames, attributes, || {
+                panic!("the stacks are not in the same 2 MiB as the scratch page")
+            });
+        }
     }
 }
 

@@ -218,9 +218,9 @@ boot_first:
     b.lo    1b
 
     // Translation tables, and every translation register but the switch itself.
-    adrp    x9, {STACKS}
-    add     x9, x9, :lo12:{STACKS}
-    add     x9, x9, #{STACK_TOP}
+    adrp    x9, {BOOT_STACKS}
+    add     x9, x9, :lo12:{BOOT_STACKS}
+    add     x9, x9, #{BOOT_STACK_TOP}
     mov     sp, x9
     mov     x29, xzr
     mov     x30, xzr
@@ -247,9 +247,7 @@ boot_first:
 boot_high:
     .cfi_startproc
     .cfi_undefined x30              // a backtrace ends here
-    adrp    x9, {STACKS}
-    add     x9, x9, :lo12:{STACKS}
-    add     x9, x9, #{STACK_TOP}
+    ldr     x9, ={STACK_TOP}
     mov     sp, x9
     mov     x29, xzr
     mov     x0, x20

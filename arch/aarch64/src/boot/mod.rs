@@ -19,7 +19,7 @@ pub use device_tree::{DeviceTree, NoDeviceTree};
 pub use early::SpareTables;
 
 use crate::boot::early::{Prepared, TableFrame};
-use crate::cpu::stack::{self, STACK_TOP};
+use crate::cpu::stack::{self, BOOT_STACK_TOP, StackPlace};
 use crate::cpu::start::{self, Start};
 use crate::cpu::{self, PerCpu, control, per_cpu};
 use crate::exception::system_error;
@@ -107,8 +107,9 @@ global_asm!(
     CPTR_EL2 = const CPTR_EL2,
     SCR_EL3 = const SCR_EL3,
     ICC_SRE_ENABLE = const ICC_SRE_ENABLE,
-    STACKS = sym stack::BOOT_STACKS,
-    STACK_TOP = const STACK_TOP,
+    BOOT_STACKS = sym stack::BOOT_STACKS,
+    BOOT_STACK_TOP = const BOOT_STACK_TOP,
+    STACK_TOP = const StackPlace::BOOT.top(),
     START = sym start::START,
     START_WHO = const offset_of!(Start, who),
     START_MAIR = const offset_of!(Start, mair),

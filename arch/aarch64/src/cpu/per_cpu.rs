@@ -1,7 +1,7 @@
 //! What belongs to one CPU, reached through TPIDR_EL1.
 
 use crate::context::FpOwner;
-use crate::cpu::stack::{BOOT_STACKS, StackPlace};
+use crate::cpu::stack::StackPlace;
 use crate::exception::system_error::Taken;
 use aarch64_cpu::registers::{MPIDR_EL1, TPIDR_EL1};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ pub struct PerCpu {
     pub(crate) spare: AtomicU64,
     /// MPIDR_EL1's affinity fields.
     mpidr: AtomicU64,
-    /// Where its [`super::stack::Stacks`] are.
+    /// Where its stacks are ([`StackPlace`]).
     stacks: AtomicU64,
     /// Its TTBR0_EL1 while no process runs.
     no_process: AtomicU64,
@@ -76,11 +76,7 @@ impl PerCpu {
     /// Called once, by the boot CPU, with the MMU on, before anything asks for [`PerCpu::current`].
     pub(crate) unsafe fn install_boot_cpu(no_process: u64) {
         let [boot_cpu, ..] = &CPUS;
-        boot_cpu.prepare(
-            MPIDR_EL1.get() & AFFINITY,
-            StackPlace::of(&BOOT_STACKS),
-            no_process,
-        );
+        boot_cpu.prepare(MPIDR_EL1.get() & AFFINITY, StackPlace::BOOT, no_process);
         // SAFETY: The caller vouches for it.
         unsafe { boot_cpu.install() };
     }

@@ -1,72 +1,75 @@
-//! The two stacks of a CPU, each with pages below it that are not mapped.
+//! The two stacks of a CPU, each with pages below it that are not mapped: there is no memory for these.
 
-use addr::GRANULE;
+use crate::mmu::layout::STACK_WINDOW;
+use addr::{FrameRange, GRANULE, PhysAddr};
 use core::cell::UnsafeCell;
-use core::mem::offset_of;
 use core::ops::Range;
+use kcore::{CpuId, MAX_CPUS};
 
-/// Bytes of the stack that all kernel code runs on.
+/// Bytes of the stack that all kernel code runs on. Boot goes 50 KiB deep, since it makes what is large there; nothing
+/// that a trap does goes 6 KiB.
 const STACK_BYTES: usize = 64 * 1024;
-/// Bytes of the stack for exceptions of the kernel itself: enough to report one.
-const EMERGENCY_BYTES: usize = 32 * 1024;
+/// Bytes of the stack for exceptions of the kernel itself: enough to report one, which takes 2 KiB.
+const EMERGENCY_BYTES: usize = 16 * 1024;
 /// Bytes below each stack that are not mapped: more than the largest frame, so that no function
 /// steps over them.
-pub(crate) const GUARD_BYTES: usize = 4 * GRANULE as usize;
+const GUARD_BYTES: usize = 4 * GRANULE as usize;
 
-/// The stacks of one CPU. They grow down, into the guards.
+/// What the first CPU's stacks are made of, in use before the MMU is on. Afterwards it has them where others have theirs.
 #[repr(C, align(4096))]
-pub(crate) struct Stacks {
-    guard: UnsafeCell<[u8; GUARD_BYTES]>,
-    stack: UnsafeCell<[u8; STACK_BYTES]>,
-    emergency_guard: UnsafeCell<[u8; GUARD_BYTES]>,
-    emergency: UnsafeCell<[u8; EMERGENCY_BYTES]>,
-}
+pub(crate) struct BootStacks(UnsafeCell<[u8; STACK_BYTES + EMERGENCY_BYTES]>);
 
 // SAFETY: Only the stack pointer of one CPU goes there; no reference to the contents is ever made.
-unsafe impl Sync for Stacks {}
+unsafe impl Sync for BootStacks {}
 
-/// Where the stack begins, from the start of [`Stacks`].
-pub(crate) const STACK_TOP: usize = offset_of!(Stacks, emergency_guard);
-const EMERGENCY_TOP: usize = size_of::<Stacks>();
+pub(crate) static BOOT_STACKS: BootStacks = BootStacks(UnsafeCell::new([0; STACK_BYTES + EMERGENCY_BYTES]));
 
-/// The boot CPU's, in use before the MMU is on.
-pub(crate) static BOOT_STACKS: Stacks = Stacks {
-    guard: UnsafeCell::new([0; GUARD_BYTES]),
-    stack: UnsafeCell::new([0; STACK_BYTES]),
-    emergency_guard: UnsafeCell::new([0; GUARD_BYTES]),
-    emergency: UnsafeCell::new([0; EMERGENCY_BYTES]),
-};
+/// Where the stack begins in these.
+pub(crate) const BOOT_STACK_TOP: usize = STACK_BYTES;
 
-impl Stacks {
-    /// Where the pages begin that stay unmapped, ascending; as seen from here, physical with the
-    /// MMU off.
-    pub(crate) fn guards() -> [u64; 2] {
-        let start = StackPlace::of(&BOOT_STACKS).0;
-        [start + GUARD as u64, start + EMERGENCY_GUARD as u64]
+impl BootStacks {
+    /// Where they are, as seen from here: physical with the MMU off.
+    pub(crate) fn place(&'static self) -> Range<u64> {
+        let start = (&raw const *self).addr() as u64;
+        start..start + size_of::<Self>() as u64
+    }
+
+    /// With the MMU off, what each of the parts that are [`MAPPED`] is made of.
+    pub(crate) fn parts(&'static self) -> [Option<FrameRange>; 2] {
+        let Range { start, end } = self.place();
+        let border = start + STACK_BYTES as u64;
+        [(start, border), (border, end)]
+            .map(|(start, end)| FrameRange::inside(PhysAddr::new(start), PhysAddr::new(end)))
     }
 }
 
-const GUARD: usize = offset_of!(Stacks, guard);
-const EMERGENCY_GUARD: usize = offset_of!(Stacks, emergency_guard);
+/// The parts of the place of a CPU's stacks, from its start on. They grow down, into the guards.
+const STACK: usize = GUARD_BYTES;
+const STACK_TOP: usize = STACK + STACK_BYTES;
+const EMERGENCY: usize = STACK_TOP + GUARD_BYTES;
+const EMERGENCY_TOP: usize = EMERGENCY + EMERGENCY_BYTES;
 
-/// The parts of [`Stacks`] that are mapped: where each begins, and how many bytes it has.
-pub(crate) const MAPPED: [(usize, usize); 2] = [
-    (offset_of!(Stacks, stack), STACK_BYTES),
-    (offset_of!(Stacks, emergency), EMERGENCY_BYTES),
-];
+/// Where the parts that are mapped begin, and how many bytes each has.
+pub(crate) const MAPPED: [(usize, usize); 2] = [(STACK, STACK_BYTES), (EMERGENCY, EMERGENCY_BYTES)];
 
-/// The address of the [`Stacks`] of a CPU.
+/// Bytes of all places of stacks.
+pub(crate) const ALL_PLACES: usize = MAX_CPUS * EMERGENCY_TOP;
+
+/// The address of a CPU's stacks.
 #[derive(Clone, Copy)]
 pub(crate) struct StackPlace(pub u64);
 
 impl StackPlace {
-    /// In the image.
-    pub(crate) fn of(stacks: &'static Stacks) -> Self {
-        Self((&raw const *stacks).addr() as u64)
+    /// That of the first CPU.
+    pub(crate) const BOOT: Self = Self::of(CpuId::BOOT);
+
+    /// That of `cpu`.
+    pub(crate) const fn of(cpu: CpuId) -> Self {
+        Self(STACK_WINDOW + (cpu.index() * EMERGENCY_TOP) as u64)
     }
 
     /// Initial stack pointer for kernel code.
-    pub(crate) fn top(self) -> u64 {
+    pub(crate) const fn top(self) -> u64 {
         self.0 + STACK_TOP as u64
     }
 
@@ -83,9 +86,9 @@ impl StackPlace {
     /// What a fault at `address` ran into, if it was one of the guards.
     pub(crate) fn overflown(self, address: u64) -> Option<&'static str> {
         let inside = |guard: usize| (address.wrapping_sub(self.0 + guard as u64) as usize) < GUARD_BYTES;
-        if inside(GUARD) {
+        if inside(0) {
             return Some("kernel stack overflow");
         }
-        inside(EMERGENCY_GUARD).then_some("emergency stack overflow")
+        inside(STACK_TOP).then_some("emergency stack overflow")
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::boot::Handover;
 use crate::cpu::features;
-use crate::cpu::stack::{self, StackPlace, Stacks};
-use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES, STACK_WINDOW};
+use crate::cpu::stack::{self, StackPlace};
+use crate::mmu::layout::{DEVICE_WINDOW, DIRECT_MAP, DIRECT_MAP_BYTES};
 use crate::mmu::scratch::Scratch;
 use crate::mmu::tlb;
 use addr::{Frame, FrameRange, MemoryKind, PhysAddr, VirtAddr};
@@ -154,19 +154,19 @@ impl KernelMap {
     /// # Panics
     /// If that CPU has stacks.
     pub(crate) fn map_stacks(&mut self, cpu: CpuId, frames: &mut dyn FnMut(u64) -> Frame) -> StackPlace {
-        let place = STACK_WINDOW + (cpu.index() * size_of::<Stacks>()) as u64;
+        let place = StackPlace::of(cpu);
         let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
         for (offset, bytes) in stack::MAPPED {
             let count = bytes as u64 / addr::GRANULE;
             if let Some(stack) = FrameRange::new(frames(count), count) {
-                let at = VirtAddr::new(place + offset as u64).page();
+                let at = VirtAddr::new(place.0 + offset as u64).page();
                 let mut table = || frames(1);
                 self.tables
                     .map(&mut self.scratch, at, stack, attributes, &mut table);
             }
         }
         tlb::publish_new_entries();
-        StackPlace(place)
+        place
     }
 }
 
