@@ -4,10 +4,11 @@ use crate::{exit, initrd};
 use aarch64::boot::Handover;
 use aarch64::cpu;
 use aarch64::mmu::{MapError, direct_map};
-use addr::{Frame, FrameRange, GRANULE};
+use addr::{Frame, FrameRange, GRANULE, PhysAddr};
 use alloc::vec::Vec;
 use boards::{Board, Cpu, EnableMethod, MemoryRange};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use slots::Slot;
 
 /// RAM that nobody has taken yet, ascending.
@@ -16,6 +17,8 @@ pub struct Ram {
     /// All of it, for the direct map, and the initrd.
     mapped: Vec<FrameRange>,
     constant: Option<FrameRange>,
+    /// What is left of the lowest frame that slices have taken: the bytes before those in use.
+    room: Range<u64>,
 }
 
 impl Ram {
@@ -31,6 +34,7 @@ impl Ram {
             free,
             mapped,
             constant: initrd::frames(board),
+            room: 0..0,
         }
     }
 
@@ -66,12 +70,7 @@ impl Ram {
     /// large blocks at its start stay whole. If there are none, the machine ends and says so:
     /// [`crate::storage::check_room`] has seen that there is enough, but it may be in pieces.
     pub fn take(&mut self, count: u64) -> Frame {
-        let Some(index) = self.free.iter().rposition(|range| range.count() > count) else {
-            exit::cannot_start(format_args!(
-                "the free RAM is in pieces too small: none has {} KiB in a row",
-                count * GRANULE / 1024
-            ));
-        };
+        let index = self.range_with(count);
         let range = self.free[index];
         let left = range.count() - count;
         if let Some(rest) = FrameRange::new(range.start(), left) {
@@ -80,11 +79,41 @@ impl Ram {
         range.start().offset(left)
     }
 
+    /// The range that [`take`](Self::take) takes `count` frames from.
+    fn range_with(&self, count: u64) -> usize {
+        let Some(index) = self.free.iter().rposition(|range| range.count() > count) else {
+            exit::cannot_start(format_args!(
+                "the free RAM is in pieces too small: none has {} KiB in a row",
+                count * GRANULE / 1024
+            ));
+        };
+        index
+    }
+
+    /// Takes `bytes` bytes that begin a cache line, right before what was taken last if that is possible: so no slice
+    /// leaves a part of a frame unused.
+    #[inline(never)] // however many types of values there are
+    fn take_bytes(&mut self, bytes: u64) -> PhysAddr {
+        let missing = bytes
+            .saturating_sub(self.room.end - self.room.start)
+            .div_ceil(GRANULE);
+        if missing > 0 && self.free[self.range_with(missing)].end().start().raw() == self.room.start {
+            self.room.start = self.take(missing).start().raw();
+        } else if missing > 0 {
+            let count = bytes.div_ceil(GRANULE);
+            let first = self.take(count);
+            self.room = first.start().raw()..first.offset(count).start().raw();
+        }
+        self.room.end = (self.room.end - bytes) & !(CACHE_LINE - 1);
+        PhysAddr::new(self.room.end)
+    }
+
     /// Memory for `count` values, each as `make` makes it, for good. RAM is mapped.
     pub fn take_slice<T>(&mut self, count: usize, make: impl Fn() -> T) -> &'static mut [T] {
-        const { assert!(align_of::<T>() <= GRANULE as usize) };
-        let start = direct_map::pointer(self.take(frames_for::<T>(count)).start()).cast::<MaybeUninit<T>>();
-        // SAFETY: These frames are RAM that nobody else has, in the direct map for good, large
+        const { assert!(align_of::<T>() <= CACHE_LINE as usize) };
+        let bytes = (count * size_of::<T>()) as u64;
+        let start = direct_map::pointer(self.take_bytes(bytes)).cast::<MaybeUninit<T>>();
+        // SAFETY: These bytes are RAM that nobody else has, in the direct map for good, large
         // enough and aligned; uninitialised memory is what `MaybeUninit` stands for.
         let slice = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count) };
         for place in &mut *slice {
@@ -108,7 +137,10 @@ impl Ram {
     }
 }
 
-/// Frames that `count` values take.
+/// No two slices share a line.
+const CACHE_LINE: u64 = 64;
+
+/// Frames that `count` values take at most.
 pub fn frames_for<T>(count: usize) -> u64 {
     ((count * size_of::<T>()) as u64).div_ceil(GRANULE).max(1)
 }
