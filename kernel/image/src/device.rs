@@ -71,6 +71,7 @@ pub unsafe fn map_block<T>(
 /// No register is wider.
 const ALIGNMENT: usize = 8;
 
+#[inline(never)] // however many devices there are
 fn map_bytes(
     base: PhysAddr,
     bytes: u64,

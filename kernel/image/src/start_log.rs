@@ -75,6 +75,7 @@ impl StartLog {
     }
 
     /// Says a line.
+    #[inline(never)] // much is said
     pub fn say(&mut self, line: fmt::Arguments<'_>) {
         // Neither the log nor the console refuses text; the result is that of the trait.
         let said = writeln!(self, "{line}");

@@ -185,13 +185,23 @@ fn between(start: u64, end: u64) -> Option<FrameRange> {
 /// Makes the table above the scratch page, by mapping the table itself behind that page.
 fn make_scratch_table(kernel: KernelTables, memory: &mut MmuOff) {
     let attributes = Attributes::kernel(KernelAccess::ReadWrite, MemoryKind::Normal);
-    let mut table = Some(SCRATCH_TABLE.frame_with_mmu_off());
     let page = VirtAddr::new(SCRATCH_TABLE_PAGE).page();
     if let Some(frames) = FrameRange::new(SCRATCH_TABLE.frame_with_mmu_off(), 1) {
-        kernel.map(memory, page, frames, attributes, || match table.take() {
-            Some(table) => table,
-            None => panic!("the scratch page is not in the same GiB as the image"),
-        });
+        kernel.map(
+            memory,
+            page,
+            frames,
+            attributes,
+            no_more_than(Some(frames.start())),
+        );
+    }
+}
+
+/// A source of tables that has this one at most: the scratch page is in the GiB of the image, and the stacks are in its 2 MiB.
+fn no_more_than(mut table: Option<Frame>) -> impl FnMut() -> Frame {
+    move || match table.take() {
+        Some(table) => table,
+        None => panic!("scratch page and stacks are where one table is enough"),
     }
 }
 
@@ -201,9 +211,7 @@ fn map_stacks(kernel: KernelTables, memory: &mut MmuOff) {
     for ((offset, _), frames) in stack::MAPPED.into_iter().zip(BOOT_STACKS.parts()) {
         let page = VirtAddr::new(StackPlace::BOOT.0 + offset as u64).page();
         if let Some(frames) = frames {
-            kernel.map(memory, page, frames, attributes, || {
-                panic!("the stacks are not in the same 2 MiB as the scratch page")
-            });
+            kernel.map(memory, page, frames, attributes, no_more_than(None));
         }
     }
 }

@@ -160,9 +160,9 @@ impl KernelMap {
             let count = bytes as u64 / addr::GRANULE;
             if let Some(stack) = FrameRange::new(frames(count), count) {
                 let at = VirtAddr::new(place.0 + offset as u64).page();
-                let mut table = || frames(1);
+                let new_table: &mut dyn FnMut() -> Frame = &mut || frames(1);
                 self.tables
-                    .map(&mut self.scratch, at, stack, attributes, &mut table);
+                    .map(&mut self.scratch, at, stack, attributes, new_table);
             }
         }
         tlb::publish_new_entries();
