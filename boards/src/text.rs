@@ -26,8 +26,10 @@ impl<const N: usize> Text<N> {
         if text.len() <= N {
             return Self::copy(text, text.len());
         }
-        let fits = &text[..floor_char_boundary(text, N)];
-        let next_starts_a_word = text[fits.len()..].starts_with(char::is_whitespace);
+        // Not by indices: how they would panic takes along how to print any character, which is 5 KiB of the kernel.
+        let halves = text.split_at_checked(floor_char_boundary(text, N));
+        let (fits, rest) = halves.unwrap_or_default();
+        let next_starts_a_word = rest.starts_with(char::is_whitespace);
         let end = if next_starts_a_word {
             fits.len()
         } else {

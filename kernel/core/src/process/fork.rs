@@ -64,7 +64,7 @@ impl<P: Platform> Kernel<P> {
 
     fn inherit_handles(&mut self, from: (ProcessId, SpaceId), to: (ProcessId, SpaceId)) {
         let Some((parent, child)) = self.processes.pair_mut(from.0, to.0) else {
-            panic!("{to:?} is a new process, and not {from:?}");
+            panic!("{:?} is a new process, and not {:?}", to.0, from.0);
         };
         child
             .handles
