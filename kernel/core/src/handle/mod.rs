@@ -13,12 +13,12 @@ use mm::{RegionId, SpaceId};
 use slots::Id;
 
 /// A kernel object. It has a wide tag so that it is copied by words: there are no unaligned accesses to copy what
-/// is behind a narrow one.
+/// is behind a narrow one, and no tag is 0, so that an empty table of handles is nothing but zeroes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Object {
     /// A process.
-    Process(Id<Process>),
+    Process(Id<Process>) = 1,
     /// The memory manager, acting for one address space.
     Memory(SpaceId),
     /// The kernel's console.

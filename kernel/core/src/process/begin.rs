@@ -1,11 +1,11 @@
 //! How processes begin: the first by the kernel, all others by their parent's messages.
 
-use super::{Name, Process, ProcessId, Stage, Threads};
-use crate::handle::{Capability, HandleTable, Object};
+use super::{Name, Process, ProcessId, Stage};
+use crate::handle::{Capability, Object};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::platform::{Guarded, Platform};
-use crate::thread::{Queue, Thread, ThreadId};
+use crate::thread::{Thread, ThreadId};
 use abi::process::{Pid, Priority};
 use abi::{Badge, Errno, Handle, Label, Tag, Words6, layout};
 use addr::Frame;
@@ -82,29 +82,16 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         (number, page): (u32, Frame),
     ) -> ProcessId {
-        let serial = self.processes_made;
-        let made = self.processes.insert_with(|| Process {
-            pid,
-            serial,
-            parent,
-            user,
-            name,
-            stage: Stage::New,
-            space: Some(space),
-            threads: Threads::NONE,
-            deferred: Queue::EMPTY,
-            handles: HandleTable::EMPTY,
-            references: 0,
-            waiters: Queue::EMPTY,
-            end_signal: None,
-            fault_handler: None,
-            highest_priority: Priority::USUAL,
-            ticks: 0,
-        });
+        let made = self.processes.insert_with(|| Process::BLANK);
         let Ok(process) = made else {
             panic!("there is no room for the process that there was room for");
         };
+        let serial = self.processes_made;
         self.processes_made += 1;
+        let new = self.process(process);
+        (new.pid, new.serial, new.parent) = (pid, serial, parent);
+        (new.user, new.name, new.space) = (user, name, Some(space));
+        new.highest_priority = Priority::USUAL;
         self.insert_thread(process, space, (number, page));
         process
     }

@@ -63,8 +63,32 @@ pub struct Process {
     pub ticks: u64,
 }
 
+impl Process {
+    /// What each is made of: nothing but zeroes, which are written where it is to be. A process with values of its own would be
+    /// made elsewhere and copied, with all places for handles.
+    const BLANK: Self = Self {
+        pid: Pid(0),
+        serial: 0,
+        parent: Pid(0),
+        user: Uid(0),
+        name: Name::NONE,
+        stage: Stage::New,
+        space: None,
+        threads: Threads::NONE,
+        deferred: Queue::EMPTY,
+        handles: HandleTable::EMPTY,
+        references: 0,
+        waiters: Queue::EMPTY,
+        end_signal: None,
+        fault_handler: None,
+        highest_priority: Priority(0),
+        ticks: 0,
+    };
+}
+
 /// The life of a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)] // so that what is new is 0
 pub enum Stage {
     /// Made, not started.
     New,
@@ -85,6 +109,11 @@ pub struct Name {
 }
 
 impl Name {
+    const NONE: Self = Self {
+        bytes: [0; NAME_BYTES],
+        length: 0,
+    };
+
     /// `None` if empty, too long, not UTF-8, or with control characters, which would confuse
     /// whoever reads lists.
     pub fn new(bytes: &[u8]) -> Option<Self> {
