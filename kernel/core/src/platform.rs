@@ -76,8 +76,9 @@ pub trait Platform: Local {
     /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
     fn put_away(&mut self);
 
-    /// Forgets what the machine keeps for thread number `thread` (registers, address space), which will not
-    /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it.
+    /// Forgets what the machine keeps for thread number `thread` (FP/SIMD registers, address space), which will not
+    /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it. Its registers may
+    /// hold anything from now on: the kernel gives those that a thread begins with.
     fn forget_thread(&mut self, thread: u32);
 
     /// Gives thread number `to`, which has not started, a copy of what else the machine keeps for thread

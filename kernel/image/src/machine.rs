@@ -394,7 +394,6 @@ impl Platform for Machine {
 
     fn forget_thread(&mut self, thread: u32) {
         self.threads.fp.forget(thread);
-        *self.registers(thread) = Registers::ZERO;
         let (activation, fp) = self.threads.others_of(thread);
         (*activation, *fp) = (Activation::NONE, FpUsage::Never);
         self.threads.set_space(thread, None);

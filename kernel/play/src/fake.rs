@@ -224,7 +224,6 @@ impl Platform for Fake {
 
     fn forget_thread(&mut self, thread: u32) {
         self.assert_nowhere_else(thread);
-        self.registers[thread as usize] = Registers::ZERO;
         self.kept[thread as usize] = None;
         self.spaces[thread as usize] = None;
         self.marked[thread as usize] = false;

@@ -82,10 +82,10 @@ impl World {
 
         self.direct += usize::from(!matches!(direct, Direct::Not | Direct::Asks(..)));
 
-        assert_eq!(
-            self.identity(thread),
-            identity,
-            "the rest is stored for the thread it belongs to"
+        let is_stored_for = self.identity(thread);
+        assert!(
+            is_stored_for.is_none() || is_stored_for == identity,
+            "the rest is stored for the thread it belongs to, or for nobody"
         );
         let registers = &self.kernel.platform.registers[thread as usize];
         assert_only_message_touched(registers, &in_memory);

@@ -55,7 +55,7 @@ impl<P: Platform> Kernel<P> {
             ProcessRequest::Fork(_) => self.fork(call.thread, target),
             ProcessRequest::Become(request) => self.become_prepared(call, target, request),
             ProcessRequest::Create(create) => self.create(call, target, create),
-            ProcessRequest::Exit(exit) => self.exit(target, exit.status),
+            ProcessRequest::Exit(exit) => self.exit(call.thread, target, exit.status),
             ProcessRequest::CreateThread(create) => self.create_thread(call.thread, target, create),
             ProcessRequest::ExitThread(exit) => self.exit_thread(call.thread, target, exit.status),
             ProcessRequest::CreateEndpoint(_) => self.create_endpoint(call.thread),
@@ -140,11 +140,6 @@ impl<P: Platform> Kernel<P> {
         self.write_message(thread, call.tag.bytes(), 0);
         self.start_thread(thread, start.entry, start.stack, words, call.tag.bytes());
         Ok(self.answer(call.thread, ()))
-    }
-
-    fn exit(&mut self, process: ProcessId, status: i32) -> Result<Outcome, Errno> {
-        self.end_process(process, End::Exited(status));
-        Ok(Outcome::Waits)
     }
 
     fn wait(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {

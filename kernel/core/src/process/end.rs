@@ -7,9 +7,11 @@
 use super::{ProcessId, Stage};
 use crate::handle::Object;
 use crate::kernel::Kernel;
+use crate::object::Outcome;
 use crate::platform::{Guarded, Platform};
 use crate::sched::Stop;
 use crate::thread::{EndAnswer, State, Thread, ThreadId, Work};
+use abi::Errno;
 use abi::process::End;
 
 impl<P: Platform> Kernel<P> {
@@ -23,6 +25,18 @@ impl<P: Platform> Kernel<P> {
         }
         process.stage = Stage::Ending(end);
         self.for_each_thread(id, Self::send_home);
+    }
+
+    /// Ends the process of `thread`, which runs and leaves at once: it is at home.
+    pub(crate) fn exit(
+        &mut self,
+        thread: ThreadId,
+        process: ProcessId,
+        status: i32,
+    ) -> Result<Outcome, Errno> {
+        self.end_process(process, End::Exited(status));
+        self.leave(thread);
+        Ok(Outcome::Waits)
     }
 
     /// Lets a thread of an ending process leave, in its turn at home.
@@ -143,8 +157,14 @@ impl<P: Platform> Kernel<P> {
                 }
                 _ => {}
             }
-            self.wake(waiter);
+            self.follow(waiter);
         }
+    }
+
+    /// Lets `waiter`, which has waited for the end of who ran here, go on: in its place, if nobody else does yet.
+    pub(super) fn follow(&mut self, waiter: ThreadId) {
+        self.forget_deadline(waiter);
+        self.resume(waiter);
     }
 
     /// Takes `thread` out of the queue it is in, and lets its deadline not come.

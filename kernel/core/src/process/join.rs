@@ -30,7 +30,7 @@ impl<P: Platform> Kernel<P> {
     pub(super) fn tell_joining(&mut self, ended: ThreadId, end: End) {
         while let Some(waiter) = self.with_joining(ended, Queue::pop) {
             self.answer(waiter, end);
-            self.wake(waiter);
+            self.follow(waiter);
         }
     }
 

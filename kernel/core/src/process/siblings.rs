@@ -1,6 +1,7 @@
 //! Threads beside others of their process: how they begin and end.
 //!
-//! A thread that ends by itself leaves as one does whose process ends. If it is the last one, its process ends with it.
+//! A thread that ends by itself leaves as one does whose process ends, but at once. If it is the last one, its process ends with
+//! it.
 //! Its message page stays, for the next one with its number.
 
 use super::{ProcessId, Stage};
@@ -9,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Outcome;
 use crate::platform::{Guarded, Platform};
-use crate::thread::{State, ThreadId, Work};
+use crate::thread::{State, ThreadId};
 use abi::process::{CreateThread, End};
 use abi::{Badge, Errno, Label, Tag};
 
@@ -63,12 +64,10 @@ impl<P: Platform> Kernel<P> {
         status: i32,
     ) -> Result<Outcome, Errno> {
         if self.process(process).threads.living() == 1 {
-            self.end_process(process, End::Exited(status));
-        } else {
-            let thread = self.thread(thread);
-            thread.status = Some(status);
-            thread.state = State::Working(Work::Leave);
+            return self.exit(thread, process, status);
         }
+        self.thread(thread).status = Some(status);
+        self.leave(thread);
         Ok(Outcome::Waits)
     }
 

@@ -343,6 +343,7 @@ fn who_waits_elsewhere_goes_on_in_place_of_one_that_was_to_be_next_and_is_less_i
     scene.world.interleaved = true;
     scene.world.kernel.platform.let_pass(SLICE / 2);
     scene.world.send(Handle::SELF, Exit { status: 0 }, &[], &[]);
+    scene.world.run();
     scene.world.turn_to(0);
     scene.set_priority(scene.children[3], MIDDLE);
     scene.set_priority(scene.children[1], 1);

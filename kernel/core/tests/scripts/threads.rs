@@ -121,6 +121,17 @@ fn who_joins_a_thread_is_told_its_status_and_its_message_page_is_there_for_the_n
 }
 
 #[test]
+fn who_joins_a_thread_goes_on_in_its_place_before_equals_that_wait_for_the_cpu() {
+    let mut world = world();
+    let first = create_thread(&mut world);
+    create_thread(&mut world);
+    world.send(first, Join {}, &[], &[]);
+    assert_eq!(world.running, Some(1));
+    exit_thread(&mut world, 9);
+    assert_eq!(world.running, Some(INIT));
+}
+
+#[test]
 fn a_thread_that_nobody_names_is_forgotten_when_it_ends() {
     let mut world = world();
     let thread = create_thread(&mut world);
