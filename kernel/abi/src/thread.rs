@@ -1,8 +1,8 @@
 //! What a thread is asked by those who have a handle of it.
 
-use crate::CpuSet;
 use crate::process::{CpuFacts, End, Pid, Priority};
 use crate::request::{requests, words};
+use crate::{CpuSet, Handle};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 requests! {
@@ -15,6 +15,15 @@ requests! {
         Join = 0x500 {} -> End;
         /// Which one it is.
         IdentifyThread = 0x501 {} -> ThreadFacts;
+        /// Waits as `Join` does, and closes a handle of the caller's that names it: so a thread that nobody else has a handle
+        /// of takes one request when it has done its work. When it has ended, that is; if the wait ends otherwise, the
+        /// handle is still there.
+        ///
+        /// `EBADF` the handle does not name it; `EINVAL` it is the caller itself.
+        JoinAndClose = 0x502 {
+            /// This one.
+            handle: Handle,
+        } -> End;
         /// Sets its own priority. A thread begins with that of who makes it.
         ///
         /// `EPERM` its process may not ask for one that high; `EINVAL` no priority.

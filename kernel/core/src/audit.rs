@@ -141,7 +141,7 @@ impl<P: Platform> Kernel<P> {
                         .waiters,
                 )
             }
-            State::Joining(other) => {
+            State::Joining(other, _) => {
                 let other = self.threads.get(other);
                 Some(
                     &other

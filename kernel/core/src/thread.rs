@@ -8,7 +8,7 @@ use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
 use abi::process::{End, Priority};
-use abi::{Arrival, Badge, CpuSet};
+use abi::{Arrival, Badge, CpuSet, Handle};
 use addr::Frame;
 use mm::SpaceId;
 use slots::{Id, Mine, Slots};
@@ -111,8 +111,8 @@ pub enum State {
     WaitingWord(Id<AwaitedWord>),
     /// Waits in the process's queue for its end.
     WaitingEnd(Id<Process>, EndAnswer),
-    /// Waits in the thread's queue for its end.
-    Joining(ThreadId),
+    /// Waits in the thread's queue for its end, when this handle is closed if it still names it.
+    Joining(ThreadId, Handle),
     /// Waits in its process's queue until another thread's work on the address space is done; then it asks
     /// this object once more, or does once more what has faulted.
     Deferred(Option<Object>),
@@ -181,7 +181,7 @@ impl State {
             | Self::Deferred(_)
             | Self::Ended(_) => false,
             Self::WaitingEnd(_, answer) => !matches!(answer, EndAnswer::Nothing),
-            Self::Joining(_)
+            Self::Joining(..)
             | Self::Calling { .. }
             | Self::AwaitingAnswer { .. }
             | Self::AwaitingReply { .. }

@@ -17,6 +17,11 @@ impl OwnedHandle {
     pub const fn get(&self) -> Handle {
         self.0
     }
+
+    /// Takes care of it no longer: somebody else has closed it.
+    pub(crate) const fn forget(self) {
+        core::mem::forget(self);
+    }
 }
 
 impl Drop for OwnedHandle {

@@ -6,13 +6,14 @@ use crate::platform::Platform;
 use crate::registers::Registers;
 use crate::thread::ThreadId;
 use abi::thread::{ThreadFacts, ThreadRegisters, ThreadRequest};
-use abi::{Errno, IpcError, Rights};
+use abi::{Errno, Handle, IpcError, Rights};
 
 impl<P: Platform> Kernel<P> {
     #[inline(never)]
     pub(crate) fn call_thread(&mut self, call: &Call<'_>, target: ThreadId) -> Result<Outcome, Errno> {
         match ThreadRequest::decode(call.tag.label(), call.words)? {
-            ThreadRequest::Join(_) => self.join(call.thread, target),
+            ThreadRequest::Join(_) => self.join(call.thread, target, Handle::NONE),
+            ThreadRequest::JoinAndClose(join) => self.join_and_close(call.thread, target, join.handle),
             ThreadRequest::SetThreadPriority(set) => {
                 self.set_thread_priority(call.thread, target, set.priority)
             }

@@ -195,7 +195,7 @@ impl<P: Platform> Kernel<P> {
                 }
             }
             State::WaitingWord(word) => self.words.remove(threads, word, id),
-            State::Joining(other) => self.stop_joining(id, other),
+            State::Joining(other, _) => self.stop_joining(id, other),
             State::Deferred(_) => {
                 if let Some(process) = self.processes.get_mut(process) {
                     process.deferred.remove(threads, id);

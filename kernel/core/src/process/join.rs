@@ -1,22 +1,42 @@
 //! Waiting for the end of a thread.
 
+use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::object::Outcome;
 use crate::platform::Platform;
 use crate::thread::{Queue, State, ThreadId};
-use abi::Errno;
 use abi::process::End;
+use abi::{Errno, Handle, Rights};
 
 impl<P: Platform> Kernel<P> {
-    /// Lets `thread`, which runs, wait for the end of `other`.
-    pub(crate) fn join(&mut self, thread: ThreadId, other: ThreadId) -> Result<Outcome, Errno> {
+    /// Lets `thread`, which runs, wait for the end of `other`, and closes `handle`, which names that, then.
+    pub(crate) fn join_and_close(
+        &mut self,
+        thread: ThreadId,
+        other: ThreadId,
+        handle: Handle,
+    ) -> Result<Outcome, Errno> {
+        if !self.names(thread, handle, other) {
+            return Err(Errno::EBADF);
+        }
+        self.join(thread, other, handle)
+    }
+
+    /// The same with a handle that may name nothing.
+    pub(crate) fn join(
+        &mut self,
+        thread: ThreadId,
+        other: ThreadId,
+        handle: Handle,
+    ) -> Result<Outcome, Errno> {
         if thread == other {
             return Err(Errno::EINVAL);
         }
         if let State::Ended(end) = self.thread(other).state {
+            self.close_joined(thread, handle, other);
             return Ok(self.answer(thread, end));
         }
-        self.thread(thread).state = State::Joining(other);
+        self.thread(thread).state = State::Joining(other, handle);
         self.with_joining(other, |queue, threads| queue.push(threads, thread));
         self.cpu().current = None;
         Ok(Outcome::Waits)
@@ -29,9 +49,26 @@ impl<P: Platform> Kernel<P> {
 
     pub(super) fn tell_joining(&mut self, ended: ThreadId, end: End) {
         while let Some(waiter) = self.with_joining(ended, Queue::pop) {
+            if let State::Joining(_, handle) = self.thread(waiter).state {
+                self.close_joined(waiter, handle, ended);
+            }
             self.answer(waiter, end);
             self.follow(waiter);
         }
+    }
+
+    /// Closes that handle of `waiter`'s process, unless a sibling has done so.
+    fn close_joined(&mut self, waiter: ThreadId, handle: Handle, ended: ThreadId) {
+        if self.names(waiter, handle, ended) {
+            self.process_of(waiter).1.handles.remove(handle);
+            self.release_thread(ended);
+        }
+    }
+
+    /// Whether a handle of `holder`'s process names `thread`.
+    fn names(&mut self, holder: ThreadId, handle: Handle, thread: ThreadId) -> bool {
+        let named = self.capability(holder, handle, Rights::empty());
+        named.is_ok_and(|named| named.object == Object::Thread(thread))
     }
 
     /// Does something with the queue of those who wait for the end of `thread`. It is taken out meanwhile, for

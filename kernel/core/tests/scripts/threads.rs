@@ -5,12 +5,12 @@ use super::{world, world_on, write_pages};
 use abi::layout::{MOST_THREADS, message_page};
 use abi::memory::{FOREVER, Map, MapFlags, Move, Protection, Unmap, WaitWord};
 use abi::process::{
-    Become, Close, CreateEndpoint, CreateThread, End, Exit, ExitThread, Fork, Give, Kill, Pid, Priority,
-    SetPriority, Wait,
+    Become, Close, CreateEndpoint, CreateThread, Derive, End, Exit, ExitThread, Fork, Give, Kill, Pid,
+    Priority, SetPriority, Wait,
 };
 use abi::system::{NextProcess, ProcessState};
-use abi::thread::{IdentifyThread, Join, ThreadFacts};
-use abi::{Errno, Handle, IpcError, Operation};
+use abi::thread::{IdentifyThread, Join, JoinAndClose, ThreadFacts};
+use abi::{Badge, Errno, Handle, IpcError, Operation, Request, Rights, Tag};
 use addr::VirtAddr;
 use kcore::Next;
 use kcore::thread::State;
@@ -118,6 +118,69 @@ fn who_joins_a_thread_is_told_its_status_and_its_message_page_is_there_for_the_n
     assert_eq!(world.kernel.population().threads, 1);
     create_thread(&mut world);
     assert_eq!(before - world.free_frames(), 1, "the same page");
+}
+
+#[test]
+fn who_joins_a_thread_and_closes_its_handle_leaves_nothing_of_it() {
+    let mut world = world();
+    let ends = |world: &mut World, thread| {
+        world.send(thread, JoinAndClose { handle: thread }, &[], &[]);
+        exit_thread(world, 9);
+        assert_eq!(world.running, Some(INIT));
+        assert_eq!(world.answer::<JoinAndClose>(), Ok(End::Exited(9)));
+    };
+    let thread = create_thread(&mut world);
+    let derive = Derive {
+        handle: thread,
+        rights: Rights::CALL,
+        badge: Badge(0),
+    };
+    world.call(Handle::SELF, derive).expect("fewer rights");
+    let another = world.handles()[0];
+    ends(&mut world, thread);
+    assert!(
+        matches!(state(&world, 1), Some(State::Ended(_))),
+        "another handle names it"
+    );
+    assert_eq!(
+        world.call(Handle::SELF, Close { handle: thread }),
+        Err(Errno::EBADF)
+    );
+    assert_eq!(
+        world.call(another, JoinAndClose { handle: another }),
+        Ok(End::Exited(9))
+    );
+    assert_eq!(world.kernel.population().threads, 1);
+    let thread = create_thread(&mut world);
+    ends(&mut world, thread);
+    assert_eq!(world.kernel.population().threads, 1);
+}
+
+#[test]
+fn what_is_closed_after_a_join_names_the_thread_and_stays_when_the_wait_ends_otherwise() {
+    let mut world = world();
+    let thread = create_thread(&mut world);
+    let other = create_thread(&mut world);
+    for handle in [other, Handle::SELF, Handle::NONE] {
+        assert_eq!(world.call(thread, JoinAndClose { handle }), Err(Errno::EBADF));
+    }
+    let call = Operation::Call as u64 | Operation::UNTIL;
+    let (word, tag) = (thread.raw().into(), Tag::new(JoinAndClose::LABEL).encode());
+    world.registers().x[9] = 0; // the deadline
+    world.trap(call, word, tag, [word, 0, 0, 0, 0, 0]);
+    assert_eq!(world.registers().x[0], IpcError::TimedOut as u64);
+    world.send(thread, JoinAndClose { handle: thread }, &[], &[]);
+    // A sibling closes it, and its place names something else when the thread ends.
+    world.until(2);
+    close(&mut world, thread);
+    let endpoint = world.create_endpoint();
+    assert_eq!(endpoint.index(), thread.index());
+    world.until(1);
+    exit_thread(&mut world, 3);
+    assert_eq!(world.running, Some(INIT));
+    assert_eq!(world.answer::<JoinAndClose>(), Ok(End::Exited(3)));
+    close(&mut world, endpoint);
+    assert_eq!(world.kernel.population().threads, 2);
 }
 
 #[test]

@@ -165,7 +165,11 @@ impl Play {
             .living()
             == 1;
         match picks.next() % 8 {
-            0..=1 if !threads.is_empty() && !is_alone => self.trap(&Trap::join(picks.of(&threads))),
+            0 if !threads.is_empty() && !is_alone => self.trap(&Trap::join(picks.of(&threads))),
+            1 if !threads.is_empty() && !is_alone => {
+                let [thread, handle] = [(); 2].map(|()| picks.of(&threads));
+                self.trap(&Trap::join_and_close(thread, handle));
+            }
             2 if !is_alone => self.trap(&Trap::exit_thread()),
             3..=4 if !threads.is_empty() => self.trap(&Trap::cancel(picks.of(&threads))),
             5 => self.trap(&Trap::set_cpus(picks)),

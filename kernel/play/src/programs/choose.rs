@@ -15,7 +15,7 @@ use abi::process::{
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
 use abi::thread::{
-    Cancel, Join, ReadRegisters, SetThreadCpus, ThreadRegisters, ThreadRequest, WriteRegisters,
+    Cancel, Join, JoinAndClose, ReadRegisters, SetThreadCpus, ThreadRegisters, ThreadRequest, WriteRegisters,
 };
 use abi::{
     Badge, CpuSet, Handle, Label, MessagePage, Operation, Request, Rights, Row, Words, Words6, layout,
@@ -142,6 +142,11 @@ impl Trap {
 
     pub fn join(thread: Handle) -> Self {
         Self::call(thread, Join::LABEL, [0; 6])
+    }
+
+    pub fn join_and_close(thread: Handle, handle: Handle) -> Self {
+        let request = JoinAndClose { handle };
+        Self::call(thread, JoinAndClose::LABEL, request.into_words())
     }
 
     pub fn set_cpus(picks: &mut Picks<'_>) -> Self {

@@ -4,8 +4,8 @@ use crate::call::{call, call_for_handles, call_with, exchange};
 use crate::{Error, Incoming, Outgoing};
 use abi::process::{CpuFacts, CreateThread, End, ExitThread, Priority};
 use abi::thread::{
-    Cancel, IdentifyThread, Join, ReadRegisters, ReadThreadCpus, SetThreadCpus, SetThreadPriority,
-    ThreadFacts, ThreadRegisters, WriteRegisters,
+    Cancel, IdentifyThread, Join, JoinAndClose, ReadRegisters, ReadThreadCpus, SetThreadCpus,
+    SetThreadPriority, ThreadFacts, ThreadRegisters, WriteRegisters,
 };
 use abi::{CpuSet, Handle};
 
@@ -39,6 +39,14 @@ pub fn exit(status: i32) -> ! {
 /// As [`Join`].
 pub fn join(thread: Handle) -> Result<End, Error> {
     call(thread, Join {})
+}
+
+/// As [`JoinAndClose`] for the handle itself.
+///
+/// # Errors
+/// As [`JoinAndClose`].
+pub fn join_and_close(thread: Handle) -> Result<End, Error> {
+    call(thread, JoinAndClose { handle: thread })
 }
 
 /// As [`Cancel`]. Whether it waited for something.

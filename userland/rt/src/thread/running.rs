@@ -20,7 +20,8 @@ pub(super) type Take<T> = unsafe fn(NonNull<u8>) -> Option<T>;
 /// A thread whose end somebody will wait for: whoever drops this, if nobody has.
 #[derive(Debug)]
 pub(super) struct Running {
-    thread: OwnedHandle,
+    /// Until it has been waited for.
+    thread: Option<OwnedHandle>,
     number: u32,
     /// Until it has been taken apart.
     stack: Option<Stack>,
@@ -57,7 +58,7 @@ impl Running {
         match unsafe { sys::thread::create(request) } {
             Ok((thread, number)) => {
                 let running = Self {
-                    thread: OwnedHandle::new(thread),
+                    thread: Some(OwnedHandle::new(thread)),
                     number,
                     stack: Some(stack),
                     forget: forget::<F, T>,
@@ -74,25 +75,30 @@ impl Running {
     }
 
     pub(super) fn handle(&self) -> Handle {
-        self.thread.get()
+        self.thread.as_ref().map_or(Handle::NONE, OwnedHandle::get)
     }
 
     pub(super) fn number(&self) -> u32 {
         self.number
     }
 
-    /// Waits for the end, however often somebody [cancels](abi::thread::Cancel) that.
+    /// Waits for the end, however often somebody [cancels](abi::thread::Cancel) that. There is no handle any more then.
     ///
     /// # Errors
     /// The thread cannot be waited for, since it is this one, or somebody has closed its handle: it may be running still.
-    pub(super) fn wait(&self) -> Result<(), Error> {
+    pub(super) fn wait(&mut self) -> Result<(), Error> {
         loop {
-            match sys::thread::join(self.handle()) {
+            match sys::thread::join_and_close(self.handle()) {
                 // That says nothing about the thread.
                 Err(Error::Ipc(IpcError::Cancelled)) => {}
-                other => return other.map(|_| ()),
+                Err(error) => return Err(error),
+                Ok(_) => break,
             }
         }
+        if let Some(closed) = self.thread.take() {
+            closed.forget();
+        }
+        Ok(())
     }
 
     /// Takes the thread apart. Returns what `take` finds, unless the thread ended otherwise than by returning.

@@ -5,8 +5,8 @@ use super::{scope, spawn};
 use crate::fake;
 use abi::layout::PAGE_BYTES;
 use abi::memory::{Map, Unmap};
-use abi::process::{CreateThread, ExitThread};
-use abi::thread::Join;
+use abi::process::{Close, CreateThread, ExitThread};
+use abi::thread::JoinAndClose;
 use abi::{Errno, IpcError, Label, MessagePage, Request, Tag};
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::boxed::Box;
@@ -21,6 +21,8 @@ type Entry = extern "C" fn(u64, u64, u64) -> !;
 struct Kernel {
     /// Tells of each thread's end, by the number that is its handle, too.
     ends: Vec<Receiver<()>>,
+    /// The handles of those that were joined.
+    closed: Vec<u64>,
     /// How the next waits for an end fail.
     failures: Vec<IpcError>,
     unmapped: Arc<Mutex<u32>>,
@@ -32,6 +34,7 @@ fn kernel(failures: &[IpcError]) -> Arc<Mutex<u32>> {
     let unmapped = Arc::new(Mutex::new(0));
     let mut kernel = Kernel {
         ends: Vec::new(),
+        closed: Vec::new(),
         failures: failures.to_vec(),
         unmapped: Arc::clone(&unmapped),
     };
@@ -50,11 +53,14 @@ impl Kernel {
                 self.ends.push(begin(sent[2], sent[4]));
                 tag = Tag::new(Label::DONE).with_handles(1).expect("one").encode();
             }
-            Join::LABEL => match self.failures.pop() {
+            JoinAndClose::LABEL => match self.failures.pop() {
                 Some(failure) => return [failure as u64, 0, 0, 0, 0, 0, 0, 0, 0],
-                // One that was joined already has told all.
-                None => drop(self.ends[sent[0] as usize].recv()),
+                None => {
+                    self.ends[sent[0] as usize].recv().ok();
+                    self.closed.push(sent[0]);
+                }
             },
+            Close::LABEL => assert!(!self.closed.contains(&sent[2]), "it is closed once"),
             _ => {}
         }
         [0, tag, word.max(1), 0, 0, 0, 0, 0, 0]
