@@ -44,6 +44,13 @@ impl Level {
         TableIndex(((page.number() >> self.shift()) % ENTRIES) as u16)
     }
 
+    /// Whether all of `range` has the same entry of this level.
+    #[inline]
+    pub(crate) const fn is_one_entry(self, range: PageRange) -> bool {
+        let last = range.end().number() - 1;
+        (range.start().number() ^ last) >> self.shift() == 0
+    }
+
     /// The level below, which the last has not.
     pub const fn next(self) -> Option<Self> {
         match self {

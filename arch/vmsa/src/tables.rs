@@ -317,7 +317,7 @@ impl Tables {
         visit: impl FnMut(Removed),
     ) -> Extent {
         let mut sweep = Sweep::<Leaves, _, _>::new(memory, range, vacant, visit);
-        sweep.table(self.root, Level::Zero, range);
+        sweep.tree(self.root, range);
         match (sweep.hull, sweep.tables_went) {
             (None, _) => Extent::Nothing,
             (Some(hull), false) => Extent::Leaves(hull),
@@ -343,7 +343,7 @@ impl Tables {
     ) -> Extent {
         assert_whole_slots(range);
         let mut sweep = Sweep::<Links, _, _>::new(memory, range, vacant, visit);
-        sweep.table(self.root, Level::Zero, range);
+        sweep.tree(self.root, range);
         if sweep.hull.is_some() {
             Extent::Space
         } else {

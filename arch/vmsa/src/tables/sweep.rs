@@ -72,27 +72,41 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
         }
     }
 
-    /// Sweeps the part `range` of what a table translates.
-    pub fn table(&mut self, table: Frame, level: Level, range: PageRange) {
-        if level == W::LEVEL {
-            return self.lowest_table(table, range);
+    /// Sweeps `range` of what hangs from `root`. Mostly one entry leads there from each table, so none is looked for.
+    pub fn tree(&mut self, root: Frame, range: PageRange) {
+        let mut path = [(root, Level::Zero); 3];
+        let (mut depth, mut level, mut table) = (0, Level::Zero, Some(root));
+        while let Some(at) = table
+            && let Some(below) = level.next()
+            && level < W::LEVEL
+            && level.is_one_entry(range)
+        {
+            path[depth] = (at, level);
+            depth += 1;
+            table = own_table(self.memory.load(at, level.index(range.start())), level, range);
+            level = below;
         }
+        if let Some(table) = table {
+            self.table(table, level, range);
+        }
+        for &(above, level) in path[..depth].iter().rev() {
+            if let Some(below) = table.replace(above) {
+                self.end_table((above, level), range, below);
+            }
+        }
+    }
+
+    /// Sweeps the part `range` of what a table translates.
+    fn table(&mut self, table: Frame, level: Level, range: PageRange) {
+        let Some(level_below) = level.next().filter(|_| level < W::LEVEL) else {
+            return self.lowest_table(table, range);
+        };
         let mut scan = level.scan(range);
         while let Some((index, raw)) = scan.next_valid(self.memory, table) {
             let part = level.part(range, index);
-            match Shape::of(raw, level) {
-                Shape::Invalid => {}
-                Shape::Table => match Table::decode(raw) {
-                    Table {
-                        frame,
-                        link: Link::Own,
-                    } => self.own_table(table, level, part, frame),
-                    Table {
-                        link: Link::Region(_),
-                        ..
-                    } => panic!("{part:?} lie in a linked slot"),
-                },
-                Shape::Leaf => panic!("{part:?} lie in a mapped block"),
+            if let Some(below) = own_table(raw, level, part) {
+                self.table(below, level_below, part);
+                self.end_table((table, level), part, below);
             }
         }
     }
@@ -119,17 +133,16 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
         }
     }
 
-    fn own_table(&mut self, table: Frame, level: Level, part: PageRange, below: Frame) {
-        let Some(level_below) = level.next() else {
-            return;
-        };
-        self.table(below, level_below, part);
+    /// Takes away `below`, which an entry of `table` leads to for `part` and which was swept, if nothing else is there.
+    fn end_table(&mut self, (table, level): (Frame, Level), part: PageRange, below: Frame) {
         let extent = level.extent(part.start());
         if !self.vacant.contains_range(extent) {
             return;
         }
         debug_assert!(
-            is_empty(self.memory, below, level_below),
+            level
+                .next()
+                .is_some_and(|lower| is_empty(self.memory, below, lower)),
             "{extent:?} are not as vacant as {:?}",
             self.vacant
         );
@@ -146,5 +159,27 @@ impl<'a, W: Wanted, M: TableMemory, V: FnMut(Removed)> Sweep<'a, W, M, V> {
     fn widen(&mut self, by: PageRange) {
         let start = self.hull.map_or(by.start(), PageRange::start);
         self.hull = PageRange::between(start, by.end());
+    }
+}
+
+/// The table of this tree that `raw`, an entry of such a level, leads to for `part`.
+///
+/// # Panics
+/// If it leads to something else.
+#[inline]
+fn own_table(raw: u64, level: Level, part: PageRange) -> Option<Frame> {
+    match Shape::of(raw, level) {
+        Shape::Invalid => None,
+        Shape::Table => match Table::decode(raw) {
+            Table {
+                frame,
+                link: Link::Own,
+            } => Some(frame),
+            Table {
+                link: Link::Region(_),
+                ..
+            } => panic!("{part:?} lie in a linked slot"),
+        },
+        Shape::Leaf => panic!("{part:?} lie in a mapped block"),
     }
 }
