@@ -20,16 +20,16 @@ use crate::part::Part;
 use crate::place::all_pages;
 use crate::region::{Emptied, RegionId};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
+use crate::together::Together;
 use crate::vma::{
-    Attachment, Leaving, Remains, VmaId, VmaSet, VmaState, Vmas, existing, existing_mut, leave_ring,
-    tables_needed,
+    Attachment, Leaving, Remains, VmaId, VmaState, Vmas, existing, existing_mut, leave_ring, tables_needed,
 };
 
 /// Most frames that one step handles.
 pub const STEP_FRAMES: usize = 64;
 
 /// What a VMA or region without frames counts as, so that a step has a bound.
-const EMPTY_COST: usize = 8;
+pub(crate) const EMPTY_COST: usize = 8;
 
 /// What looking through a table of 512 entries counts as: there may be next to nothing in it.
 const TABLE_COST: u64 = 32;
@@ -121,7 +121,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Takes up to `most` frames out of a leaving VMA, and the VMA out of its set when nothing
-    /// is left. Answers what that cost.
+    /// is left; if all goes and it is small, the next ones as well. Answers what that cost.
     fn empty_vma(&mut self, space_id: SpaceId, id: VmaId, most: usize, now: Seconds) -> usize {
         let VmaState::Leaving(Leaving { from, heir, .. }) = existing(&self.vmas, id).state else {
             return 0;
@@ -140,10 +140,12 @@ impl<M: Mmu> MemoryManager<M> {
         let Some(space) = spaces.get_mut(typed(space_id)) else {
             return 0;
         };
-        let vma = existing(vmas, id);
-        let (range, reach, backing) = (vma.range(), vma.reach(), vma.backing);
-        let neighbours = VmaSet::spot_of(vmas, id).neighbours;
-        let vacant = neighbours.around(range);
+        let backing = existing(vmas, id).backing;
+        let Together { reach, vacant, count } = match space.state {
+            SpaceState::Ending => Together::from(vmas, id, most),
+            SpaceState::Alive | SpaceState::Forking => Together::alone(vmas, id),
+        };
+        let from = if count > 1 { reach.start() } else { from };
         let part = Part::of(
             mmu,
             &space.hardware,
@@ -156,7 +158,20 @@ impl<M: Mmu> MemoryManager<M> {
         for (_, frame) in tray.pages.iter() {
             space.pages.put_back(frames, frame, &flushed);
         }
-        self.end_part(space_id, id, &part, &flushed, now)
+        let cost = self.end_part(space_id, id, &part, &flushed, now);
+        for _ in 1..count {
+            self.end_next(space_id, now);
+        }
+        cost.max(count * EMPTY_COST)
+    }
+
+    /// Takes the VMA that is the next to be emptied, and is empty, out of its set.
+    fn end_next(&mut self, space_id: SpaceId, now: Seconds) {
+        let space = self.spaces.get(typed(space_id));
+        if let Some(id) = space.and_then(|space| space.leaving) {
+            touch_neighbours(&mut self.vmas, id);
+            self.remove_vma(space_id, id, now);
+        }
     }
 
     /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far

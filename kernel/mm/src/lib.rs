@@ -114,6 +114,7 @@ mod setting;
 mod slot;
 mod space;
 mod subject;
+mod together;
 mod touch;
 mod transfer;
 mod unmap;

@@ -4,6 +4,7 @@ use crate::common::{PAGE, PLAIN, Size, World};
 use abi::Errno;
 use abi::layout::{MESSAGE_PAGES, USER_END, USER_START};
 use abi::memory::Protection;
+use machine::Machine;
 use mm::{FaultCause, Limits};
 
 const FIXED: u64 = 0x20_0000_0000;
@@ -139,4 +140,24 @@ fn pages_unmapped_and_mapped_again_are_zero_and_other_ones() {
         [Ok(9), Ok(0), Ok(11)]
     );
     assert_eq!(world.store(p, FIXED + PAGE, 1), Err(FaultCause::NotPermitted));
+}
+
+#[test]
+fn what_a_small_program_has_mapped_side_by_side_goes_at_once_when_it_ends() {
+    let invalidations = |pages_apart: u64| {
+        let mut world = World::new();
+        let before = world.mm.frame_counts();
+        let p = world.process();
+        for mapping in 0..3 {
+            let at = FIXED + mapping * pages_apart * PAGE;
+            world.map(p, at, PAGE, WRITE).expect("free");
+            world.fill(p, at, 1, 7);
+        }
+        world.mm.mmu_mut().reset_counts();
+        world.exit(p);
+        assert_eq!(world.mm.frame_counts(), before);
+        Machine::counts(world.mm.mmu()).dsb_full
+    };
+    // One is that of the address space.
+    assert_eq!([2, 40, 70].map(invalidations), [2, 3, 4]);
 }
