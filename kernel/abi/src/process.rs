@@ -252,6 +252,14 @@ requests! {
         /// `EINVAL` not one handle, or the caller's own process; `EBADF` no endpoint; `EPERM` the handle is not
         /// one to signal with.
         SignalEnd = 0x128 {} -> ();
+        /// Child: waits as `Wait` does, and closes a handle of the caller's that names it when it has ended. If the wait ends
+        /// otherwise, the handle is still there.
+        ///
+        /// `EBADF` the handle does not name it; `EINVAL` it is the caller itself.
+        WaitAndClose = 0x129 {
+            /// This one.
+            handle: Handle,
+        } -> End;
         /// Own or child: from now on whoever receives at the endpoint whose handle is the one of the message is told
         /// of each fault of one of its threads, and decides what becomes of it ([`fault`](crate::fault)), with the
         /// badge of that handle; without a handle nobody is, and a fault ends the process. The endpoint is not kept:

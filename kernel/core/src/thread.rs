@@ -123,8 +123,8 @@ pub enum State {
 /// What somebody who waits for the end of a process is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EndAnswer {
-    /// How it ended.
-    How,
+    /// How it ended, when this handle is closed if it still names it.
+    How(Handle),
     /// That it ended.
     Done,
     /// Nothing: the thread has not started, and does so then.

@@ -33,7 +33,7 @@ pub fn measure(archive: Archive) -> Result<[Row; 2], Failure> {
     let command = Command::new("nothing", program("nothing")?);
     let spawn = Row::measure("spawn_exit_wait", SPAWNS, || {
         let child = command.spawn().map_err(|_| rt::Error::Garbled)?;
-        match child.wait()? {
+        match child.join()? {
             End::Exited(0) => Ok(()),
             _ => Err(rt::Error::Garbled),
         }
@@ -73,7 +73,7 @@ pub fn fork_many() -> Result<[Row; 2], Failure> {
 }
 
 fn fork_exit_wait() -> Result<(), Error> {
-    match fork(|| Ok(()))?.wait()? {
+    match fork(|| Ok(()))?.join()? {
         End::Exited(0) => Ok(()),
         _ => Err(Error::Garbled),
     }

@@ -147,6 +147,12 @@ impl HandleTable {
         self.remove_at(handle.index() as usize)
     }
 
+    /// Takes a handle out if it names `object`.
+    pub(crate) fn remove_named(&mut self, handle: Handle, object: Object) -> Option<Capability> {
+        let named = self.find(handle, Rights::empty()).ok()?;
+        (named.object == object).then(|| self.remove_at(handle.index() as usize))?
+    }
+
     /// Takes any handle out, until there is none.
     pub fn remove_any(&mut self) -> Option<Capability> {
         let index = places_in(self.held).next()?;

@@ -26,13 +26,17 @@ impl<P: Platform> Kernel<P> {
         match request {
             ProcessRequest::Give(give) => self.give(call, target, give),
             ProcessRequest::Start(start) => self.start(call, target, start),
-            ProcessRequest::Wait(_) if !own => self.wait(call.thread, target),
+            ProcessRequest::Wait(_) if !own => self.wait(call.thread, target, Handle::NONE),
+            ProcessRequest::WaitAndClose(wait) if !own => {
+                self.wait_and_close(call.thread, target, wait.handle)
+            }
             ProcessRequest::Kill(_) if !own => self.kill(call.thread, target),
             ProcessRequest::SignalEnd(_) if !own => self.signal_end(call, target),
             ProcessRequest::HandleFaults(_) => self.handle_faults(call, target),
-            ProcessRequest::Wait(_) | ProcessRequest::Kill(_) | ProcessRequest::SignalEnd(_) => {
-                Err(Errno::EINVAL)
-            }
+            ProcessRequest::Wait(_)
+            | ProcessRequest::WaitAndClose(_)
+            | ProcessRequest::Kill(_)
+            | ProcessRequest::SignalEnd(_) => Err(Errno::EINVAL),
             ProcessRequest::ReadClock(_) => {
                 let reading = self.facts.clock.read(self.platform.ticks());
                 Ok(self.answer(call.thread, reading))
@@ -142,11 +146,26 @@ impl<P: Platform> Kernel<P> {
         Ok(self.answer(call.thread, ()))
     }
 
-    fn wait(&mut self, thread: ThreadId, child: ProcessId) -> Result<Outcome, Errno> {
+    fn wait(&mut self, thread: ThreadId, child: ProcessId, handle: Handle) -> Result<Outcome, Errno> {
         match self.process(child).stage {
-            Stage::Ended(end) => Ok(self.answer(thread, end)),
-            _ => Ok(self.wait_for_end(thread, child, EndAnswer::How)),
+            Stage::Ended(end) => {
+                self.close_awaited(thread, handle, Object::Process(child));
+                Ok(self.answer(thread, end))
+            }
+            _ => Ok(self.wait_for_end(thread, child, EndAnswer::How(handle))),
         }
+    }
+
+    fn wait_and_close(
+        &mut self,
+        thread: ThreadId,
+        child: ProcessId,
+        handle: Handle,
+    ) -> Result<Outcome, Errno> {
+        if !self.names(thread, handle, Object::Process(child)) {
+            return Err(Errno::EBADF);
+        }
+        self.wait(thread, child, handle)
     }
 
     fn signal_end(&mut self, call: &Call<'_>, child: ProcessId) -> Result<Outcome, Errno> {

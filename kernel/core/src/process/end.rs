@@ -149,7 +149,8 @@ impl<P: Platform> Kernel<P> {
             .and_then(|process| process.waiters.pop(&mut self.threads))
         {
             match self.thread(waiter).state {
-                State::WaitingEnd(_, EndAnswer::How) => {
+                State::WaitingEnd(_, EndAnswer::How(handle)) => {
+                    self.close_awaited(waiter, handle, Object::Process(id));
                     self.answer(waiter, end);
                 }
                 State::WaitingEnd(_, EndAnswer::Done) => {

@@ -16,7 +16,7 @@ impl<P: Platform> Kernel<P> {
         other: ThreadId,
         handle: Handle,
     ) -> Result<Outcome, Errno> {
-        if !self.names(thread, handle, other) {
+        if !self.names(thread, handle, Object::Thread(other)) {
             return Err(Errno::EBADF);
         }
         self.join(thread, other, handle)
@@ -33,7 +33,7 @@ impl<P: Platform> Kernel<P> {
             return Err(Errno::EINVAL);
         }
         if let State::Ended(end) = self.thread(other).state {
-            self.close_joined(thread, handle, other);
+            self.close_awaited(thread, handle, Object::Thread(other));
             return Ok(self.answer(thread, end));
         }
         self.thread(thread).state = State::Joining(other, handle);
@@ -50,25 +50,25 @@ impl<P: Platform> Kernel<P> {
     pub(super) fn tell_joining(&mut self, ended: ThreadId, end: End) {
         while let Some(waiter) = self.with_joining(ended, Queue::pop) {
             if let State::Joining(_, handle) = self.thread(waiter).state {
-                self.close_joined(waiter, handle, ended);
+                self.close_awaited(waiter, handle, Object::Thread(ended));
             }
             self.answer(waiter, end);
             self.follow(waiter);
         }
     }
 
-    /// Closes that handle of `waiter`'s process, unless a sibling has done so.
-    fn close_joined(&mut self, waiter: ThreadId, handle: Handle, ended: ThreadId) {
-        if self.names(waiter, handle, ended) {
-            self.process_of(waiter).1.handles.remove(handle);
-            self.release_thread(ended);
+    /// Closes a handle of `waiter`'s process if it names `ended`: it may name nothing, and siblings may have closed it.
+    pub(crate) fn close_awaited(&mut self, waiter: ThreadId, handle: Handle, ended: Object) {
+        let (holder, process) = self.process_of(waiter);
+        if let Some(capability) = process.handles.remove_named(handle, ended) {
+            self.release(holder, capability);
         }
     }
 
-    /// Whether a handle of `holder`'s process names `thread`.
-    fn names(&mut self, holder: ThreadId, handle: Handle, thread: ThreadId) -> bool {
+    /// Whether a handle of `holder`'s process names `object`.
+    pub(crate) fn names(&mut self, holder: ThreadId, handle: Handle, object: Object) -> bool {
         let named = self.capability(holder, handle, Rights::empty());
-        named.is_ok_and(|named| named.object == Object::Thread(thread))
+        named.is_ok_and(|named| named.object == object)
     }
 
     /// Does something with the queue of those who wait for the end of `thread`. It is taken out meanwhile, for

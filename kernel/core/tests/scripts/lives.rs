@@ -3,7 +3,7 @@
 use super::world;
 use abi::console::Read;
 use abi::memory::{Map, ShmControl, ShmGet, ShmIdArgument};
-use abi::process::{Close, Create, End, FaultKind, Give, Kill, ReadClock, Wait};
+use abi::process::{Close, Create, End, Exit, FaultKind, Give, Kill, ReadClock, Wait, WaitAndClose};
 use abi::shm::{GetFlags, ShmCommand, ShmKey, ShmidDs};
 use abi::system::{MachineEnd, NextProcess, ShutDown};
 use abi::time::ClockSource;
@@ -91,6 +91,37 @@ fn processes_run_out_with_an_error_and_come_back() {
     }
     assert_eq!(world.free_frames(), before);
     assert!(world.create("again").is_ok());
+}
+
+#[test]
+fn who_waits_for_a_child_and_closes_its_handle_leaves_nothing_of_it() {
+    let mut world = world();
+    let own = WaitAndClose { handle: Handle::SELF };
+    assert_eq!(world.call(Handle::SELF, own), Err(Errno::EINVAL));
+    for ends_before in [false, true] {
+        let (child, memory) = world.create("child").expect("room");
+        world.start(child);
+        for handle in [memory, Handle::SELF, Handle::NONE] {
+            assert_eq!(world.call(child, WaitAndClose { handle }), Err(Errno::EBADF));
+        }
+        if ends_before {
+            world.until(1);
+        } else {
+            world.send(child, WaitAndClose { handle: child }, &[], &[]);
+        }
+        assert_eq!(world.running, Some(1));
+        world.send(Handle::SELF, Exit { status: 5 }, &[], &[]);
+        assert_eq!(world.running, Some(0));
+        let end = if ends_before {
+            world.call(child, WaitAndClose { handle: child })
+        } else {
+            world.answer::<WaitAndClose>()
+        };
+        assert_eq!(end, Ok(End::Exited(5)));
+        assert_eq!(world.kernel.population().processes, 1);
+        let close = Close { handle: child };
+        assert_eq!(world.call(Handle::SELF, close), Err(Errno::EBADF));
+    }
 }
 
 #[test]

@@ -233,6 +233,7 @@ impl Play {
         let trap = match picks.next() % 10 {
             0 => Trap::kill(other),
             1 if !self.first_runs() => Trap::wait(other),
+            7 if !self.first_runs() => Trap::wait_and_close(other, picks.of(&others)),
             8 if !self.first_runs() => Trap::become_prepared(other),
             9 => Trap::fork(),
             2 => Trap::give(other, 1 + picks.next() % 12, picks.of(&others)),

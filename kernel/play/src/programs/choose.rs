@@ -10,7 +10,7 @@ use abi::memory::{
 };
 use abi::process::{
     Become, Create, CreateEndpoint, CreateThread, Derive, Exit, ExitThread, Fork, Give, HandleFaults, Kill,
-    OpenFaulted, ProcessRequest, SetCpus, SignalEnd, Start, TakeCaller, Wait,
+    OpenFaulted, ProcessRequest, SetCpus, SignalEnd, Start, TakeCaller, Wait, WaitAndClose,
 };
 use abi::shm::{GetFlags, Mode, ShmId, ShmKey};
 use abi::system::{ShutDown, SystemRequest};
@@ -229,6 +229,11 @@ impl Trap {
 
     pub fn wait(child: Handle) -> Self {
         Self::call(child, Wait::LABEL, [0; 6])
+    }
+
+    pub fn wait_and_close(child: Handle, handle: Handle) -> Self {
+        let request = WaitAndClose { handle };
+        Self::call(child, WaitAndClose::LABEL, request.into_words())
     }
 
     /// Waits for a word that nobody has written to.

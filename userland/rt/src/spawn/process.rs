@@ -92,6 +92,16 @@ impl Child {
         process::wait(self.handle())
     }
 
+    /// The same for who has no other use for it then.
+    ///
+    /// # Errors
+    /// As [`abi::process::WaitAndClose`].
+    pub fn join(self) -> Result<End, Error> {
+        let end = process::wait_and_close(self.handle())?;
+        self.process.forget();
+        Ok(end)
+    }
+
     /// How long it has had a CPU, the kernel's work for it included; also when it has ended.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use abi::process::{
     Become, Close, CountTicks, CpuFacts, Create, CreateEndpoint, Derive, End, Exit, Fork, Give, HandleFaults,
     Identify, Kill, OpenFaulted, Pid, Priority, PriorityFacts, ReadClock, ReadCpus, ReadCredential,
     ReadPriority, SetCpus, SetCredential, SetPriority, SignalEnd, Sleep, Start, TakeCaller, UserAndGroup,
-    Wait,
+    Wait, WaitAndClose,
 };
 use abi::time::ClockReading;
 use abi::{Badge, CpuSet, Handle, Operation, Rights};
@@ -80,6 +80,14 @@ pub fn exit(status: i32) -> ! {
 /// As [`Wait`].
 pub fn wait(child: Handle) -> Result<End, Error> {
     call(child, Wait {})
+}
+
+/// As [`WaitAndClose`] for the handle itself.
+///
+/// # Errors
+/// As [`WaitAndClose`].
+pub fn wait_and_close(child: Handle) -> Result<End, Error> {
+    call(child, WaitAndClose { handle: child })
 }
 
 /// As [`SignalEnd`], through `signaller`, which has the right to signal and to be passed on.

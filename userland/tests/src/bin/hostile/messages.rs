@@ -9,7 +9,9 @@ use abi::layout::{AREA_END, AREA_START};
 use abi::memory::{
     LowerQuota, Map, MapFlags, MemoryRequest, Protect, RegionAttach, ShmAttach, Unmap, WaitWord, WakeAndWait,
 };
-use abi::process::{Become, Close, CreateThread, Exit, ExitThread, Fork, ProcessRequest, Sleep, Wait};
+use abi::process::{
+    Become, Close, CreateThread, Exit, ExitThread, Fork, ProcessRequest, Sleep, Wait, WaitAndClose,
+};
 use abi::shm::AttachFlags;
 use abi::system::{ShutDown, SystemRequest};
 use abi::thread::ThreadRequest;
@@ -154,7 +156,7 @@ fn is_suicide(registers: &Registers, victim: &Unstarted) -> bool {
         | Become::LABEL
         | Sleep::LABEL => is(Handle::SELF),
         // Of a child that never ends.
-        Wait::LABEL => is(victim.handle()),
+        Wait::LABEL | WaitAndClose::LABEL => is(victim.handle()),
         Close::LABEL => is(Handle::SELF) && kept.iter().any(|kept| word0 == u64::from(kept.raw())),
         // Waits for somebody to type; prints what is not worth reading.
         Read::LABEL | Write::LABEL => is(Handle::CONSOLE),
