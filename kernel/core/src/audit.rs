@@ -442,6 +442,10 @@ impl<P: Platform> Kernel<P> {
 
     fn audit_cpu(&self, id: CpuId, memory: &Memory<P>) -> Result<(), Broken> {
         let cpu = &self.cpus[id];
+        check(
+            self.is_as_shown(id),
+            "each CPU shows how important is who runs and who waits",
+        )?;
         let waiting = cpu.ready.members(&self.threads);
         check(
             waiting

@@ -12,7 +12,7 @@ use crate::kernel::{Kernel, gone};
 use crate::message::Message;
 use crate::platform::{Local, Platform};
 use crate::process::Process;
-use crate::sched::{Cpu, CpuId};
+use crate::sched::{Cpu, CpuId, Shown};
 use crate::thread::{Thread, ThreadId};
 use abi::{Label, Tag, Words6};
 use slots::{Common, Mine, Slot, Turns};
@@ -21,8 +21,8 @@ use slots::{Common, Mine, Slot, Turns};
 pub struct Here<'a, L: Local> {
     /// Which CPU it is.
     pub id: CpuId,
-    /// Whether there is no other.
-    pub is_alone: bool,
+    /// What each CPU shows.
+    pub shown: &'static [Shown],
     /// What is kept for it.
     pub cpu: &'a mut Cpu,
     /// What time it is, with the machine's counter.
@@ -41,8 +41,8 @@ pub struct Here<'a, L: Local> {
 /// this is, and that nobody has the kernel.
 #[derive(Clone, Copy)]
 pub struct Parts {
-    /// Whether there is no other CPU.
-    pub is_alone: bool,
+    /// What each CPU shows.
+    pub shown: &'static [Shown],
     /// The clock.
     pub clock: &'static Clock,
     /// What is kept for it.
@@ -56,6 +56,12 @@ pub struct Parts {
 }
 
 impl<L: Local> Here<'_, L> {
+    /// Whether there is no other CPU.
+    #[inline(always)] // into what is to be short
+    pub(crate) fn is_alone(&self) -> bool {
+        self.others().are_none()
+    }
+
     /// The thread that runs, or that the kernel works for.
     ///
     /// # Panics
@@ -92,7 +98,7 @@ impl<P: Platform> Kernel<P> {
     /// Where `cpu` finds what it needs to share the kernel.
     pub fn parts(&self, cpu: CpuId) -> Parts {
         Parts {
-            is_alone: self.cpus.is_alone(),
+            shown: self.cpus.shown,
             clock: self.facts.clock,
             cpu: self.cpus.part(cpu),
             threads: self.threads.parts(),
@@ -111,7 +117,7 @@ impl<P: Platform> Kernel<P> {
         let id = self.cpus.here;
         let here = Here {
             id,
-            is_alone: self.cpus.is_alone(),
+            shown: self.cpus.shown,
             cpu: self.cpus.this(),
             clock: self.facts.clock,
             local: self.platform.part(),

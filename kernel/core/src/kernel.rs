@@ -10,7 +10,7 @@ use crate::object::device::{Device, MOST_DEVICES};
 use crate::object::word::{AwaitedWord, AwaitedWords};
 use crate::platform::{Guarded, Platform};
 use crate::process::{Process, ProcessId};
-use crate::sched::{Cpu, CpuId, Cpus, Stop};
+use crate::sched::{Cpu, CpuId, Cpus, Shown, Stop};
 use crate::thread::{Thread, ThreadId};
 use abi::MessagePage;
 use abi::process::Pid;
@@ -24,6 +24,8 @@ pub struct Storage {
     pub processes: &'static mut [Slot<Process>],
     /// For CPUs: [`MAX_CPUS`](crate::MAX_CPUS) of them, [idle](Cpu::idle).
     pub cpus: &'static mut [Cpu],
+    /// For what they show each other, as many.
+    pub shown: &'static [Shown],
     /// For threads, at least as many; the platform has registers for each. What are more than processes, those
     /// can have that have a thread already.
     pub threads: &'static mut [Slot<Thread>],
@@ -81,7 +83,7 @@ impl<P: Platform> Kernel<P> {
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
             words: AwaitedWords::new(storage.words),
-            cpus: Cpus::new(storage.cpus, facts.machine.running),
+            cpus: Cpus::new(storage.cpus, storage.shown, facts.machine.running),
             stop: None,
             console: Console::EMPTY,
             devices: [None; MOST_DEVICES],

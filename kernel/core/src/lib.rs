@@ -45,4 +45,4 @@ pub use here::Here;
 pub use kernel::{Kernel, Storage};
 pub use platform::{Guarded, Interrupt, Local, Platform};
 pub use registers::Registers;
-pub use sched::{Cpu, CpuId, MAX_CPUS, Next};
+pub use sched::{Cpu, CpuId, MAX_CPUS, Next, Shown};

@@ -30,6 +30,12 @@ pub trait Local {
     #[must_use]
     fn activate_again(&mut self, place: Self::Place) -> bool;
 
+    /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
+    fn put_away(&mut self);
+
+    /// Leaves whatever space is active on this CPU.
+    fn deactivate(&mut self);
+
     /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
     /// program may change them meanwhile, so what is looked at is the copy.
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage);
@@ -73,9 +79,6 @@ pub trait Platform: Local {
     /// served without asking the kernel which one that is.
     fn new_thread(&mut self, thread: u32, space: SpaceId);
 
-    /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
-    fn put_away(&mut self);
-
     /// Forgets what the machine keeps for thread number `thread` (FP/SIMD registers, address space), which will not
     /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it. Its registers may
     /// hold anything from now on: the kernel gives those that a thread begins with.
@@ -97,9 +100,6 @@ pub trait Platform: Local {
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
-
-    /// Leaves whatever space is active on this CPU.
-    fn deactivate(&mut self);
 
     /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
     fn alert(&mut self, cpu: CpuId);

@@ -296,6 +296,14 @@ impl Local for Threads {
         self.others(place).0.again(PerCpu::current())
     }
 
+    fn put_away(&mut self) {
+        self.fp.put_away();
+    }
+
+    fn deactivate(&mut self) {
+        mmu::activate_none(PerCpu::current());
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         direct_map::read(frame, 0, &mut to.bytes[..bytes]);
         let mut raw = [0; MAX_HANDLES * 4];
@@ -349,6 +357,14 @@ impl Local for Machine {
         self.threads.activate_again(place)
     }
 
+    fn put_away(&mut self) {
+        self.threads.put_away();
+    }
+
+    fn deactivate(&mut self) {
+        self.threads.deactivate();
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         self.threads.read_message(frame, bytes, handles, to);
     }
@@ -388,10 +404,6 @@ impl Platform for Machine {
         self.threads.set_space(thread, Some(space));
     }
 
-    fn put_away(&mut self) {
-        self.threads.fp.put_away();
-    }
-
     fn forget_thread(&mut self, thread: u32) {
         self.threads.fp.forget(thread);
         let (activation, fp) = self.threads.others_of(thread);
@@ -414,10 +426,6 @@ impl Platform for Machine {
 
     fn asid(&self, space: &Space) -> u32 {
         space.asid().map_or(0, u32::from)
-    }
-
-    fn deactivate(&mut self) {
-        mmu::activate_none(PerCpu::current());
     }
 
     fn alert(&mut self, cpu: CpuId) {

@@ -12,7 +12,7 @@ use kcore::ipc::Endpoint;
 use kcore::object::word::AwaitedWord;
 use kcore::process::Process;
 use kcore::thread::Thread;
-use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Storage};
+use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Shown, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
 
@@ -100,6 +100,7 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     Storage {
         processes: ram.take_slots(counts.processes),
         cpus: ram.take_slice(MAX_CPUS, Cpu::idle),
+        shown: ram.take_slice(MAX_CPUS, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
         words: ram.take_slots(counts.threads),

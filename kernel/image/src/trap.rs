@@ -22,10 +22,10 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
 use kcore::here::{self, Here};
-use kcore::ipc::{Direct, Signal};
+use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::message::Message;
-use kcore::sched::Stop;
+use kcore::sched::{self, Stop};
 use kcore::thread::ThreadId;
 use kcore::{Kernel, Local, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds, SpaceId};
@@ -160,8 +160,13 @@ extern "C" fn kernel_signal(handle: u64, bits: u64) -> TrapEnd {
 extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
     // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody.
-    let (sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
-    some_thread(decide(sharing.into_whole().0)).as_ptr()
+    let (mut sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
+    let goes_on = match here(&mut sharing).go_on() {
+        Some(sched::GoesOn::Thread(place)) => GoesOn::Thread(place.registers()),
+        Some(sched::GoesOn::Nobody) => GoesOn::Nobody,
+        None => decide(sharing.into_whole().0),
+    };
+    some_thread(goes_on).as_ptr()
 }
 
 #[inline(always)] // each operation by itself
@@ -180,9 +185,6 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         }
         Direct::Asks(thread, asked) if operation == Operation::Call => {
             ask(sharing, (thread, asked), handle, tag, &words())
-        }
-        Direct::Wakes(signal, receiver) if operation == Operation::Signal => {
-            wake(sharing, (signal, receiver), handle, tag)
         }
         _ => serve_at_length(sharing, operation, handle, tag, &words()),
     }
@@ -207,7 +209,7 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
     let endpoints = unsafe { kernel.endpoints.turns(id.owner()) };
     Here {
         id,
-        is_alone: kernel.is_alone,
+        shown: kernel.shown,
         cpu,
         clock: kernel.clock,
         local,
@@ -260,25 +262,6 @@ fn ask(
     resumed(whole, goes_on)
 }
 
-#[inline(always)] // as above
-fn wake(sharing: SharedKernel<'_>, found: (Signal, ThreadId), handle: u64, bits: u64) -> TrapEnd {
-    let (mut whole, meanwhile) = sharing.into_whole();
-    let kernel = kernel(&mut whole);
-    let found = match meanwhile {
-        Meanwhile::Nothing => Direct::Wakes(found.0, found.1),
-        // As it is now.
-        Meanwhile::Anything => kernel.here().serve(Operation::Signal, handle, bits, &[0; 6]),
-    };
-    let goes_on = match found {
-        Direct::Wakes(signal, receiver) => kernel.wake_directly(signal, receiver),
-        other => other,
-    };
-    match goes_on {
-        Direct::Not => serve_whole_at_length(whole, Operation::Signal, handle, bits, &[0; 6]),
-        goes_on => resumed(whole, goes_on),
-    }
-}
-
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
 fn serve_at_length(
     sharing: SharedKernel<'_>,
@@ -304,13 +287,12 @@ fn serve_whole_at_length(
 
 /// What the vectors are told of who goes on.
 #[inline]
-fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
+fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
+    kernel(&mut whole).show();
     let next = match goes_on {
         Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Wakes(..) | Direct::Not => {
-            core::ptr::null_mut()
-        }
+        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Not => core::ptr::null_mut(),
     };
     kept(whole.into_sharing(PerCpu::current().id()), next)
 }
@@ -435,7 +417,9 @@ fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
 #[inline]
 fn decide(mut whole: WholeKernel<'_>) -> GoesOn {
     let kernel = kernel(&mut whole);
-    match kernel.run() {
+    let next = kernel.run();
+    kernel.show();
+    match next {
         Next::Run(thread) => {
             cpu::synchronise_context();
             GoesOn::Thread(kernel.platform.place(thread).registers())

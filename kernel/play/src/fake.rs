@@ -178,6 +178,14 @@ impl Local for Fake {
         kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
     }
 
+    fn put_away(&mut self) {
+        self.cpu().prepared = None;
+    }
+
+    fn deactivate(&mut self) {
+        self.memory.manager.borrow_mut().mmu_mut().park(self.here);
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
         to.bytes[..bytes].copy_from_slice(&page.bytes[..bytes]);
@@ -218,10 +226,6 @@ impl Platform for Fake {
         assert_eq!(self.spaces[thread as usize].replace(space), None);
     }
 
-    fn put_away(&mut self) {
-        self.cpu().prepared = None;
-    }
-
     fn forget_thread(&mut self, thread: u32) {
         self.assert_nowhere_else(thread);
         self.kept[thread as usize] = None;
@@ -241,10 +245,6 @@ impl Platform for Fake {
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
         1
-    }
-
-    fn deactivate(&mut self) {
-        self.memory.manager.borrow_mut().mmu_mut().park(self.here);
     }
 
     fn alert(&mut self, cpu: CpuId) {

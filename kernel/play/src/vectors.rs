@@ -4,6 +4,7 @@ use crate::world::World;
 use abi::Operation;
 use kcore::ipc::Direct;
 use kcore::message::Message;
+use kcore::sched::GoesOn;
 use kcore::thread::ThreadId;
 use kcore::{Next, Registers};
 
@@ -59,7 +60,6 @@ impl World {
                 let (mut here, memory) = kernel.here_and_memory();
                 here.ask_memory_directly(memory, (thread, space), tag, &words)
             }
-            Direct::Wakes(signal, receiver) => kernel.wake_directly(signal, receiver),
             other => other,
         };
         let goes_on = match (direct, Message::decode(tag, &words)) {
@@ -67,6 +67,9 @@ impl World {
             (Direct::Asks(..) | Direct::Not, _) => kernel.serve_at_length(operation, handle, tag, &words),
             (done, _) => done,
         };
+        if matches!(direct, Direct::Asks(..) | Direct::Not) {
+            kernel.show();
+        }
         let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield);
         let goes_on = match goes_on {
             Direct::Stays(same) => {
@@ -106,8 +109,13 @@ impl World {
             "no other CPU has a thread whose registers are not stored"
         );
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
+        let goes_on = match goes_on {
+            Some(thread) => Some(Next::Run(thread)),
+            None if direct == Direct::Enters => self.kernel().here().go_on().map(next),
+            None => None,
+        };
         match goes_on {
-            Some(thread) => self.go_on(Next::Run(thread)),
+            Some(next) => self.go_on(next),
             // What shared the kernel is over before the CPU has all of it.
             None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),
             None => self.run(),
@@ -125,6 +133,14 @@ impl World {
     fn identity(&self, thread: u32) -> Option<ThreadId> {
         let mut living = self.kernel.threads().map(|(id, _)| id);
         living.find(|id| id.index() == thread)
+    }
+}
+
+/// The same, as the whole kernel says it.
+fn next(goes_on: GoesOn<u32>) -> Next {
+    match goes_on {
+        GoesOn::Thread(thread) => Next::Run(thread),
+        GoesOn::Nobody => Next::Idle,
     }
 }
 

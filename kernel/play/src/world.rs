@@ -12,7 +12,9 @@ use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::object::device::Device;
 use kcore::process::{FirstStart, Name};
-use kcore::{Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
+use kcore::{
+    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Shown, Storage,
+};
 use mm::{Access, MemoryManager, SpaceId};
 use slots::Slot;
 use std::cell::{Cell, RefCell, RefMut};
@@ -97,6 +99,7 @@ impl World {
         };
         let storage = Storage {
             cpus: (0..MAX_CPUS).map(|_| Cpu::idle()).collect::<Vec<_>>().leak(),
+            shown: (0..MAX_CPUS).map(|_| Shown::idle()).collect::<Vec<_>>().leak(),
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
@@ -178,7 +181,9 @@ impl World {
             return self.go_on(Next::Again);
         }
         loop {
-            let next = self.kernel().run();
+            let kernel = self.kernel();
+            let next = kernel.run();
+            kernel.show();
             if let Next::Step(job, now) = next {
                 self.kernel.platform.cpu().step = Some(Step::Before(job, now));
             }

@@ -6,7 +6,7 @@
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
 //! there is to be done or said is left to them. Nothing has happened then.
 
-use super::{Endpoint, Signal};
+use super::Endpoint;
 use crate::handle::{Capability, Object};
 use crate::here::Here;
 #[cfg(doc)]
@@ -16,7 +16,7 @@ use crate::object::memory::takes_the_whole;
 use crate::platform::Local;
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
-use abi::process::{Identify, Pid};
+use abi::process::{Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
 use mm::SpaceId;
 use slots::Id;
@@ -37,8 +37,6 @@ pub enum Direct<Place> {
     /// The same, and for the memory manager, which acts for this address space, to
     /// [answer](Here::ask_memory_directly) while CPUs share the kernel.
     AsksMemory(ThreadId, SpaceId),
-    /// Nothing yet: this thread waits for this signal, and is to be [woken](Kernel::wake_directly).
-    Wakes(Signal, ThreadId),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
@@ -111,7 +109,10 @@ impl<L: Local> Here<'_, L> {
         };
         to.caller = Some(caller);
         endpoint.receivers.take_first(to);
-        Some(self.cpu.switch(from, (receiver, to, place), self.local))
+        let priorities = [from.priority, to.priority];
+        let goes_on = self.cpu.switch(from, (receiver, to, place), self.local);
+        drop(endpoint);
+        Some(self.switched(priorities, goes_on))
     }
 
     #[inline(always)]
@@ -139,10 +140,6 @@ impl<L: Local> Here<'_, L> {
         if !keeps_priority || self.cpu.ready.outranks(Some(to.priority)) {
             return None;
         }
-        // Nobody who waits for another CPU is more important than the server.
-        if from.priority.outranks(Some(to.priority)) {
-            return None;
-        }
         if !to.may_run_on(self.id) || to.deadline.is_taken() {
             return None;
         }
@@ -163,10 +160,23 @@ impl<L: Local> Here<'_, L> {
         from.caller = None;
         from.state = State::Receiving(id);
         endpoint.server = Some(server);
+        let priorities = [from.priority, to.priority];
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
+        drop(endpoint);
         // Unlike who waited in a trap, who has faulted has something in all of its registers.
-        Some(if resolves_fault { Direct::Enters } else { goes_on })
+        let goes_on = if resolves_fault { Direct::Enters } else { goes_on };
+        Some(self.switched(priorities, goes_on))
+    }
+
+    /// `goes_on`, when who waits and who runs now have these priorities. Of equals there is nothing to be shown.
+    #[inline(always)]
+    fn switched(&mut self, priorities: [Priority; 2], goes_on: Direct<L::Place>) -> Direct<L::Place> {
+        let [before, runs] = priorities;
+        if before == runs || self.is_alone() {
+            return goes_on;
+        }
+        self.unless_others_wait(priorities, goes_on)
     }
 
     #[inline(always)]

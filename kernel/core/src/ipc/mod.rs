@@ -19,4 +19,3 @@ mod waits;
 pub use direct::Direct;
 pub use endpoint::Endpoint;
 pub use signal::SignalTarget;
-pub use waits::Signal;

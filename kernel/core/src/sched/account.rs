@@ -4,8 +4,9 @@
 //! one or the CPU goes idle. While a thread is charged, its account holds what it had used before, less what the
 //! counter said as that began: a switch costs one look at the counter and a sum on each side.
 
+use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Local, Platform};
 use crate::process::ProcessId;
 use crate::thread::{Thread, ThreadId};
 
@@ -23,6 +24,19 @@ impl Thread {
     }
 }
 
+impl<L: Local> Here<'_, L> {
+    /// This CPU charges nobody from now on. Answers what the counter says.
+    pub(super) fn charge_nobody(&mut self) -> u64 {
+        let now = self.local.rough_ticks();
+        // It is at home here, or has ended since.
+        let before = self.cpu.charged.take();
+        if let Some(thread) = before.and_then(|thread| self.threads.get_mut(thread)) {
+            thread.stop_charging(now);
+        }
+        now
+    }
+}
+
 impl<P: Platform> Kernel<P> {
     /// This CPU charges `thread` from now on.
     #[inline]
@@ -36,13 +50,7 @@ impl<P: Platform> Kernel<P> {
 
     /// This CPU charges nobody from now on. Answers what the counter says.
     pub(super) fn charge_nobody(&mut self) -> u64 {
-        let now = self.platform.rough_ticks();
-        let before = self.cpu().charged.take();
-        // It may have ended since.
-        if let Some(thread) = before.and_then(|thread| self.threads.get_mut(thread)) {
-            thread.stop_charging(now);
-        }
-        now
+        self.here().charge_nobody()
     }
 
     /// How many ticks of the system counter the threads of `process` have had a CPU, those that have ended

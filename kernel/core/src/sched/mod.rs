@@ -7,13 +7,17 @@
 mod account;
 mod affinity;
 mod cpu;
+mod next;
 mod place;
 mod priority;
 mod ready;
+mod shown;
 mod time;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
+pub use next::GoesOn;
+pub use shown::Shown;
 #[cfg(test)]
 pub(crate) use time::ByDeadline;
 pub(crate) use time::NEVER;
@@ -64,7 +68,7 @@ impl<P: Platform> Kernel<P> {
         }
         let clear = if is_open { None } else { self.clear() };
         let Some(thread) = clear.or_else(|| self.pick(is_open)) else {
-            self.keep_nothing();
+            self.here().keep_nothing();
             return Next::Idle;
         };
         if is_open {
@@ -289,23 +293,9 @@ impl<P: Platform> Kernel<P> {
     /// The kernel works for `thread` here. Whoever this CPU was prepared for meanwhile can go on elsewhere.
     fn begin_to_work(&mut self, thread: ThreadId) {
         if !self.cpus.is_alone() && self.cpu().prepared != Some(thread) {
-            self.keep_nothing();
+            self.here().keep_nothing();
         }
         self.charge(thread);
-    }
-
-    /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is
-    /// active nowhere but where its thread takes it apart.
-    fn keep_nothing(&mut self) {
-        let cpu = self.cpu();
-        let (active, prepared) = (cpu.active.take(), cpu.prepared.take());
-        if active.is_some() {
-            self.platform.deactivate();
-        }
-        if prepared.is_some() {
-            self.platform.put_away();
-        }
-        self.charge_nobody();
     }
 
     /// Prepares the machine for `thread`: address space, FP/SIMD.

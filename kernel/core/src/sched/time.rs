@@ -55,7 +55,7 @@ impl<L: Local> Here<'_, L> {
 
     /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
     /// want it, too.
-    pub(super) fn start_slice(&mut self, rest: Option<u64>) {
+    pub(crate) fn start_slice(&mut self, rest: Option<u64>) {
         let whole = || u64::from(self.clock.frequency().hertz()) / SLICES_PER_SECOND;
         let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
         let end = self.local.ticks().saturating_add(slice);
