@@ -37,6 +37,16 @@ pub struct Here<'a, L: Local> {
     pub endpoints: Turns<'a, Endpoint>,
 }
 
+/// What another CPU has of the kernel, whose turn this one has taken as well: so nothing happens there meanwhile.
+pub struct There<'a> {
+    /// Which CPU it is.
+    pub id: CpuId,
+    /// What is kept for it.
+    pub cpu: &'a mut Cpu,
+    /// Threads that have it as their home.
+    pub threads: Mine<'a, Thread>,
+}
+
 /// Where all of a CPU's is, for whoever makes a [`Here`] of it, which is the image's business: there it is known which CPU
 /// this is, and that nobody has the kernel.
 #[derive(Clone, Copy)]
@@ -112,7 +122,31 @@ impl<P: Platform> Kernel<P> {
         self.here_and_memory().0
     }
 
-    /// The same, and the memory manager.
+    /// The same, and what `other`, another CPU, has.
+    pub fn here_and_there(&mut self, other: CpuId) -> (Here<'_, P::Part>, There<'_>) {
+        let id = self.cpus.here;
+        let shown = self.cpus.shown;
+        let (cpu, theirs) = self.cpus.this_and(other);
+        let [threads, others] = self.threads.both([id, other].map(CpuId::owner));
+        let here = Here {
+            id,
+            shown,
+            cpu,
+            clock: self.facts.clock,
+            local: self.platform.part(),
+            threads,
+            processes: self.processes.common(),
+            endpoints: self.endpoints.turns(id.owner()),
+        };
+        let there = There {
+            id: other,
+            cpu: theirs,
+            threads: others,
+        };
+        (here, there)
+    }
+
+    /// What this CPU has, and the memory manager.
     pub fn here_and_memory(&mut self) -> (Here<'_, P::Part>, &mut P::Memory) {
         let id = self.cpus.here;
         let here = Here {

@@ -41,7 +41,7 @@ mod trace;
 pub mod trap;
 
 pub use clock::Clock;
-pub use here::Here;
+pub use here::{Here, There};
 pub use kernel::{Kernel, Storage};
 pub use platform::{Guarded, Interrupt, Local, Platform};
 pub use registers::Registers;

@@ -36,6 +36,9 @@ pub trait Local {
     /// Leaves whatever space is active on this CPU.
     fn deactivate(&mut self);
 
+    /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
+    fn alert(&mut self, cpu: CpuId);
+
     /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
     /// program may change them meanwhile, so what is looked at is the copy.
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage);
@@ -100,9 +103,6 @@ pub trait Platform: Local {
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
-
-    /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
-    fn alert(&mut self, cpu: CpuId);
 
     /// Whether an interrupt waits to be taken. Cheap.
     fn interrupt_pending(&self) -> bool;

@@ -29,7 +29,7 @@ pub struct Thread {
     pub state: State,
     /// The frame of its message page.
     pub page: Frame,
-    /// The CPU that it runs on, or waits for; changed by `Kernel::set_home` alone.
+    /// The CPU that it runs on, or waits for; changed together with whose it is, `Kernel::set_home`, `There::give`.
     pub home: CpuId,
     /// The CPUs that it may run on.
     pub cpus: CpuSet,
@@ -168,6 +168,11 @@ impl Work {
 }
 
 impl State {
+    /// Whether it waits for what `awaited` says to its message, or to what it has done.
+    pub(crate) fn awaits(self, awaited: ThreadId) -> bool {
+        matches!(self, Self::AwaitingAnswer { server, .. } | Self::Faulted { server, .. } if server == awaited)
+    }
+
     /// Whether it waits for somebody else, which may last for ever unless the thread gives up. Who waits for a
     /// word has said until when in the request.
     pub(crate) const fn can_give_up(self) -> bool {

@@ -168,7 +168,7 @@ impl Machine {
         if let Err(error) = gic.join(CpuId::BOOT) {
             unusable(error);
         }
-        cpus::remember(&gic);
+        cpus::remember(&gic, CpuId::BOOT);
         timer::disarm();
         gic.enable(timer);
         let console_interrupt = board.console.and_then(|device| Intid::new(device.irq?.intid()));
@@ -198,6 +198,7 @@ impl Machine {
         if let Err(error) = self.gic.join(this) {
             panic!("{this:?} cannot use the interrupt controller: {error}");
         }
+        cpus::remember(&self.gic, this);
         timer::disarm();
         self.gic.enable(self.timer);
     }
@@ -304,6 +305,10 @@ impl Local for Threads {
         mmu::activate_none(PerCpu::current());
     }
 
+    fn alert(&mut self, cpu: CpuId) {
+        cpus::alert(cpu);
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         direct_map::read(frame, 0, &mut to.bytes[..bytes]);
         let mut raw = [0; MAX_HANDLES * 4];
@@ -363,6 +368,10 @@ impl Local for Machine {
 
     fn deactivate(&mut self) {
         self.threads.deactivate();
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        self.threads.alert(cpu);
     }
 
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
@@ -426,10 +435,6 @@ impl Platform for Machine {
 
     fn asid(&self, space: &Space) -> u32 {
         space.asid().map_or(0, u32::from)
-    }
-
-    fn alert(&mut self, cpu: CpuId) {
-        self.gic.alert(cpu);
     }
 
     fn interrupt_pending(&self) -> bool {

@@ -12,7 +12,7 @@ use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, TrapEnd, system_error};
 use aarch64::mmu::direct_map;
-use aarch64::sync::{Held, Meanwhile, Shared, Sharing, Whole, level};
+use aarch64::sync::{Also, Held, Meanwhile, Shared, Sharing, Whole, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Words6};
 use addr::VirtAddr;
@@ -21,13 +21,13 @@ use core::fmt::Write;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
-use kcore::here::{self, Here};
+use kcore::here::{self, Here, There};
 use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::message::Message;
 use kcore::sched::{self, Stop};
 use kcore::thread::ThreadId;
-use kcore::{Kernel, Local, Next, Registers};
+use kcore::{CpuId, Kernel, Local, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds, SpaceId};
 use spin::Once;
 
@@ -40,6 +40,8 @@ type TheKernel = Option<&'static mut Kernel<Machine>>;
 type WholeKernel<'a> = Whole<'a, TheKernel, Parts, level::Kernel>;
 /// A CPU's share of it.
 type SharedKernel<'a> = Sharing<'a, TheKernel, Parts, level::Kernel>;
+/// Another one's turn.
+type OtherTurn<'a> = Also<'a, TheKernel, Parts, level::Kernel>;
 
 /// What leads a CPU that shares the kernel to its part of it.
 struct Parts {
@@ -183,6 +185,7 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::AsksMemory(thread, space) if operation == Operation::Call => {
             ask_memory((sharing, held), (thread, space), handle, tag, &words())
         }
+        Direct::At(other) => serve_with(sharing, other, operation, handle, tag, &words()),
         Direct::Asks(thread, asked) if operation == Operation::Call => {
             ask(sharing, (thread, asked), handle, tag, &words())
         }
@@ -217,6 +220,17 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
         processes,
         endpoints,
     }
+}
+
+/// The part of another CPU.
+fn there<'a>(also: &'a mut OtherTurn<'_>) -> There<'a> {
+    let id = also.cpu();
+    let kernel = &also.part().kernel;
+    // SAFETY: As long as `also`, which is borrowed, is there, nobody has the whole kernel, and that CPU does not share it.
+    let cpu = unsafe { kernel.cpu.only() };
+    // SAFETY: As above.
+    let threads = unsafe { kernel.threads.mine(id.owner()) };
+    There { id, cpu, threads }
 }
 
 /// The vectors are told of another thread than the one that trapped, or of none yet.
@@ -262,6 +276,30 @@ fn ask(
     resumed(whole, goes_on)
 }
 
+/// Serves what is about a thread of another CPU, with that one's turn besides its own.
+#[inline(never)]
+fn serve_with(
+    mut sharing: SharedKernel<'_>,
+    other: CpuId,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let also = sharing.also(other);
+    let direct = also.map(|mut also| {
+        let there = &mut there(&mut also);
+        here(&mut sharing).serve_with(Some(there), operation, handle, tag, words)
+    });
+    match direct {
+        Some(Direct::Stays(place)) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Some(Direct::Runs(place)) => kept(sharing, place.registers().as_ptr()),
+        Some(Direct::Enters) => kept(sharing, core::ptr::null_mut()),
+        // It is about yet another one, or as few are.
+        _ => serve_at_length(sharing, operation, handle, tag, words),
+    }
+}
+
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
 fn serve_at_length(
     sharing: SharedKernel<'_>,
@@ -292,7 +330,9 @@ fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
     let next = match goes_on {
         Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Not => core::ptr::null_mut(),
+        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::At(_) | Direct::Not => {
+            core::ptr::null_mut()
+        }
     };
     kept(whole.into_sharing(PerCpu::current().id()), next)
 }

@@ -186,6 +186,10 @@ impl Local for Fake {
         self.memory.manager.borrow_mut().mmu_mut().park(self.here);
     }
 
+    fn alert(&mut self, cpu: CpuId) {
+        self.cpus[cpu.index()].interrupts.push_back(Interrupt::Alert);
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         let page = self.pages.entry(frame).or_insert(MessagePage::EMPTY);
         to.bytes[..bytes].copy_from_slice(&page.bytes[..bytes]);
@@ -245,10 +249,6 @@ impl Platform for Fake {
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
         1
-    }
-
-    fn alert(&mut self, cpu: CpuId) {
-        self.cpus[cpu.index()].interrupts.push_back(Interrupt::Alert);
     }
 
     fn interrupt_pending(&self) -> bool {

@@ -60,6 +60,14 @@ impl World {
                 let (mut here, memory) = kernel.here_and_memory();
                 here.ask_memory_directly(memory, (thread, space), tag, &words)
             }
+            // That CPU is not in the kernel.
+            Direct::At(cpu) => {
+                let (mut here, mut there) = kernel.here_and_there(cpu);
+                match here.serve_with(Some(&mut there), operation, handle, tag, &words) {
+                    Direct::At(_) | Direct::Asks(..) | Direct::AsksMemory(..) => Direct::Not,
+                    served => served,
+                }
+            }
             other => other,
         };
         let goes_on = match (direct, Message::decode(tag, &words)) {

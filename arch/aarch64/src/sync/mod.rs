@@ -99,7 +99,7 @@ pub mod level;
 mod shared;
 
 pub use level::{Before, Level};
-pub use shared::{Meanwhile, Shared, Sharing, Turn, Whole};
+pub use shared::{Also, Meanwhile, Shared, Sharing, Turn, Whole};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};

@@ -8,13 +8,13 @@
 
 use super::Endpoint;
 use crate::handle::{Capability, Object};
-use crate::here::Here;
+use crate::here::{Here, There};
 #[cfg(doc)]
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::memory::takes_the_whole;
 use crate::platform::Local;
-use crate::sched::Cpu;
+use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
@@ -37,6 +37,9 @@ pub enum Direct<Place> {
     /// The same, and for the memory manager, which acts for this address space, to
     /// [answer](Here::ask_memory_directly) while CPUs share the kernel.
     AsksMemory(ThreadId, SpaceId),
+    /// Nothing yet: it is about a thread that is at home on this other CPU, and to be [served](Here::serve_with) with that
+    /// one's turn.
+    At(CpuId),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
@@ -47,22 +50,41 @@ impl<L: Local> Here<'_, L> {
     /// saved registers of that thread only x0 to x8 are touched, and none of them is looked at.
     #[inline(always)] // each operation by itself, with the words in registers
     pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) -> Direct<L::Place> {
+        self.serve_with(None, operation, handle, tag, words)
+    }
+
+    /// The same with the turn of another CPU.
+    #[inline(always)] // as above
+    pub fn serve_with(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        operation: Operation,
+        handle: u64,
+        tag: u64,
+        words: &Words6,
+    ) -> Direct<L::Place> {
         let served = match (operation, u32::try_from(handle).map(Handle::from_raw)) {
             // It looks at no other register.
             (Operation::Yield, _) => self.yield_directly(),
-            (Operation::Call, Ok(handle)) => self.call_directly(handle, tag, words),
+            (Operation::Call, Ok(handle)) => self.call_directly(there, handle, tag, words),
             (Operation::Receive, Ok(handle)) => self.receive_directly(handle),
             (Operation::ReplyReceive, Ok(handle)) => {
-                of_words(tag, words).and_then(|message| self.reply_directly(handle, message))
+                of_words(tag, words).and_then(|message| self.reply_directly(there, handle, message))
             }
-            (Operation::Signal, Ok(handle)) => self.signal_directly(handle, tag),
+            (Operation::Signal, Ok(handle)) => self.signal_directly(there, handle, tag),
             _ => None,
         };
         served.unwrap_or(Direct::Not)
     }
 
     #[inline(always)]
-    fn call_directly(&mut self, handle: Handle, tag: u64, words: &Words6) -> Option<Direct<L::Place>> {
+    fn call_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        tag: u64,
+        words: &Words6,
+    ) -> Option<Direct<L::Place>> {
         let cpu = &*self.cpu;
         let (caller, process) = (cpu.current?, cpu.process?);
         let own = self.processes.get(process)?;
@@ -70,7 +92,7 @@ impl<L: Local> Here<'_, L> {
         match capability.object {
             Object::Endpoint(endpoint) => {
                 let message = of_words(tag, words)?;
-                self.send_directly(caller, endpoint, capability.badge, message)
+                self.send_directly(there, caller, (endpoint, capability.badge), message)
             }
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
@@ -86,15 +108,25 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     fn send_directly(
         &mut self,
+        there: Option<&mut There<'_>>,
         caller: ThreadId,
-        id: Id<Endpoint>,
-        badge: Badge,
+        (id, badge): (Id<Endpoint>, Badge),
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
-        let (from, to) = self.threads.pair_mut(caller, receiver)?;
-        if !to.may_run_on(self.id) || to.deadline.is_taken() || endpoint.receiving == 0 {
+        if endpoint.receiving == 0 {
+            return None;
+        }
+        if let Some(there) = there {
+            let priority = self.threads.get_mut(caller)?.priority;
+            there.give(receiver, self.id, |to| !priority.outranks(Some(to.priority)))?;
+        }
+        let Some((from, to)) = self.threads.pair_mut(caller, receiver) else {
+            drop(endpoint);
+            return self.elsewhere(receiver);
+        };
+        if !to.may_run_on(self.id) || to.deadline.is_taken() {
             return None;
         }
         // Nobody who waits for this CPU is more important than the caller.
@@ -116,7 +148,12 @@ impl<L: Local> Here<'_, L> {
     }
 
     #[inline(always)]
-    fn reply_directly(&mut self, handle: Handle, message: Message<'_>) -> Option<Direct<L::Place>> {
+    fn reply_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        message: Message<'_>,
+    ) -> Option<Direct<L::Place>> {
         let (server, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
@@ -134,10 +171,22 @@ impl<L: Local> Here<'_, L> {
         {
             return None;
         }
-        let caller = self.threads.get_mut(server)?.caller?;
-        let (from, to) = self.threads.pair_mut(server, caller)?;
-        let keeps_priority = from.priority == from.own_priority && from.serves == Some(id);
-        if !keeps_priority || self.cpu.ready.outranks(Some(to.priority)) {
+        let from = self.threads.get_mut(server)?;
+        let caller = from.caller?;
+        if from.priority != from.own_priority || from.serves != Some(id) {
+            return None;
+        }
+        if let Some(there) = there {
+            let ready = &self.cpu.ready;
+            there.give(caller, self.id, |to| {
+                !ready.outranks(Some(to.priority)) && to.state.awaits(server)
+            })?;
+        }
+        let Some((from, to)) = self.threads.pair_mut(server, caller) else {
+            drop(endpoint);
+            return self.elsewhere(caller);
+        };
+        if self.cpu.ready.outranks(Some(to.priority)) {
             return None;
         }
         if !to.may_run_on(self.id) || to.deadline.is_taken() {

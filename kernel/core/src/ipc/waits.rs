@@ -5,9 +5,9 @@
 //! elsewhere, it chooses anew, with the whole kernel. As in [`direct`](super::direct), nothing is decided here that the long way does
 //! not decide in the same way: all checks come first, and nothing has happened if one of them says no.
 
-use super::Direct;
+use super::{Direct, Endpoint};
 use crate::handle::Object;
-use crate::here::Here;
+use crate::here::{Here, There};
 use crate::kernel::gone;
 use crate::message::Message;
 use crate::platform::Local;
@@ -19,7 +19,12 @@ use slots::Mine;
 
 impl<L: Local> Here<'_, L> {
     #[inline(always)]
-    pub(super) fn signal_directly(&mut self, handle: Handle, bits: u64) -> Option<Direct<L::Place>> {
+    pub(super) fn signal_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        bits: u64,
+    ) -> Option<Direct<L::Place>> {
         let (from, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let capability = handles.find(handle, Rights::SIGNAL).ok()?;
@@ -37,21 +42,41 @@ impl<L: Local> Here<'_, L> {
             drop(endpoint);
             return Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))));
         };
-        let (sender, to) = self.threads.pair_mut(from, receiver)?;
-        let is_ordinary = to.may_run_on(self.id) && !to.deadline.is_taken() && bits != 0;
+        if bits == 0 {
+            return None;
+        }
+        if let Some(there) = there {
+            let to = there.who_stays(receiver, self.shown)?;
+            endpoint.signals_go_to(to);
+            drop(endpoint);
+            self.deliver_signals(receiver, bits);
+            self.wake_there(there, receiver);
+            return Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))));
+        }
+        let Some((sender, to)) = self.threads.pair_mut(from, receiver) else {
+            drop(endpoint);
+            return self.elsewhere(receiver);
+        };
         let goes_first = to.priority.outranks(Some(sender.priority));
         let can_wait = sender.may_run_on(self.id) && !others.would_take(sender);
+        let is_ordinary = to.may_run_on(self.id) && !to.deadline.is_taken();
         if !is_ordinary || goes_first && !can_wait || others.would_take(to) {
             return None;
         }
-        endpoint.signals_came_last = true;
-        endpoint.receivers.take_first(to);
+        endpoint.signals_go_to(to);
         drop(endpoint);
+        let place = self.deliver_signals(receiver, bits);
+        Some(self.wake(from, (receiver, place)))
+    }
+
+    /// Puts signals into the registers of `receiver`.
+    #[inline(always)]
+    fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) -> L::Place {
         let place = self.local.place(receiver.index());
         let signals = [bits, 0, 0, 0, 0, 0];
         let registers = self.local.registers_at(place);
         registers.set_answer(0, Message::signals(&signals), 0);
-        Some(self.wake(from, (receiver, place)))
+        place
     }
 
     /// Lets `woken`, whose answer is in place, go on: in place of `current`, which is answered, if it is more important than
@@ -194,6 +219,15 @@ impl<L: Local> Here<'_, L> {
     fn chooses(&mut self) -> Direct<L::Place> {
         self.cpu.chooses = true;
         Direct::Enters
+    }
+}
+
+impl Endpoint {
+    /// The first who waits for a message does not any more: it receives signals.
+    #[inline(always)]
+    fn signals_go_to(&mut self, first: &mut Thread) {
+        self.signals_came_last = true;
+        self.receivers.take_first(first);
     }
 }
 

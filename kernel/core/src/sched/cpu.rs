@@ -190,6 +190,18 @@ impl Cpus {
         &self[self.here]
     }
 
+    /// The same, and another one.
+    ///
+    /// # Panics
+    /// If that is the same.
+    pub fn this_and(&mut self, other: CpuId) -> (&mut Cpu, &mut Cpu) {
+        let here = self.here.index();
+        match self.all.get_disjoint_mut([here, other.index()]) {
+            Ok([this, other]) => (this, other),
+            Err(_) => panic!("{other:?} is to be another CPU"),
+        }
+    }
+
     /// Whether the one that runs this code is the only one.
     #[inline]
     pub fn is_alone(&self) -> bool {

@@ -12,6 +12,7 @@ mod place;
 mod priority;
 mod ready;
 mod shown;
+mod there;
 mod time;
 
 pub(crate) use cpu::Cpus;

@@ -4,7 +4,7 @@
 //! what others show then. Of two CPUs that do so at a time one at least sees the other, so nobody waits unseen whom another
 //! CPU could go on with. Nothing is done because of what is seen but to choose with the whole kernel, which knows.
 
-use super::CpuId;
+use super::{Cpu, CpuId};
 use crate::here::Here;
 use crate::kernel::Kernel;
 use crate::platform::{Local, Platform};
@@ -71,6 +71,12 @@ pub(crate) struct Others {
 }
 
 impl Others {
+    /// What `here` sees of the others.
+    #[inline(always)] // into what is to be short
+    pub const fn of(here: CpuId, all: &'static [Shown]) -> Self {
+        Self { all, here }
+    }
+
     /// Whether there are none.
     #[inline(always)] // into what is to be short
     pub fn are_none(self) -> bool {
@@ -103,18 +109,13 @@ impl<L: Local> Here<'_, L> {
     /// What this CPU sees of others.
     #[inline(always)] // as above
     pub(crate) fn others(&self) -> Others {
-        Others {
-            all: self.shown,
-            here: self.id,
-        }
+        Others::of(self.id, self.shown)
     }
 
     /// Shows that somebody of this importance `runs` here, and who waits.
     #[inline(always)] // as above
     pub(crate) fn show(&self, runs: Option<Priority>) {
-        if !self.others().are_none() {
-            self.shown[self.id.index()].show(runs, self.cpu.ready.most());
-        }
+        self.cpu.show(runs, self.others());
     }
 
     /// The same, if somebody waits from now on who did not, or goes on who is less important than who did before: then
@@ -122,12 +123,28 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)] // as above
     pub(crate) fn show_and_look(&self, runs: Option<Priority>) -> Others {
         let others = self.others();
+        self.cpu.show_and_look(runs, others);
+        others
+    }
+}
+
+impl Cpu {
+    /// Shows that somebody of this importance `runs` here, and who waits.
+    #[inline(always)] // as above
+    fn show(&self, runs: Option<Priority>, others: Others) {
         if !others.are_none() {
-            self.shown[self.id.index()].show(runs, self.cpu.ready.most());
+            others.all[others.here.index()].show(runs, self.ready.most());
+        }
+    }
+
+    /// The same, before others are looked at.
+    #[inline(always)] // as above
+    pub(super) fn show_and_look(&self, runs: Option<Priority>, others: Others) {
+        if !others.are_none() {
+            self.show(runs, others);
             // What is stored before it is seen by whoever's stores are not seen behind it.
             fence(Ordering::SeqCst);
         }
-        others
     }
 }
 
