@@ -27,6 +27,7 @@ mod requests;
 mod server;
 mod server_slices;
 mod shares;
+mod sharing;
 mod signals;
 mod sleep;
 mod threads;
