@@ -8,6 +8,7 @@ mod account;
 mod affinity;
 mod cpu;
 mod next;
+mod others;
 mod place;
 mod priority;
 mod ready;

@@ -1,6 +1,7 @@
 //! Threads of another CPU, for one that has taken that one's turn besides its own: they come here, or go on there.
 
-use super::shown::{Others, Shown};
+use super::others::Others;
+use super::shown::Shown;
 use crate::here::{Here, There};
 use crate::ipc::Direct;
 use crate::platform::Local;

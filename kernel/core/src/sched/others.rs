@@ -1,0 +1,117 @@
+//! Other CPUs as a CPU sees them that shares the kernel with them, and what it [shows](Shown) them.
+
+use super::shown::{Shown, before_looking};
+use super::{Cpu, CpuId};
+use crate::here::Here;
+use crate::kernel::Kernel;
+use crate::platform::{Local, Platform};
+use crate::thread::Thread;
+use abi::process::Priority;
+
+/// What a CPU sees of the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Others {
+    all: &'static [Shown],
+    here: CpuId,
+}
+
+impl Others {
+    /// What `here` sees of the others.
+    #[inline(always)] // into what is to be short
+    pub const fn of(here: CpuId, all: &'static [Shown]) -> Self {
+        Self { all, here }
+    }
+
+    /// Whether there are none.
+    #[inline(always)] // into what is to be short
+    pub fn are_none(self) -> bool {
+        self.all.len() == 1
+    }
+
+    /// Whether somebody who is more important than `above` waits for one of them.
+    #[inline(always)] // as above
+    pub fn have(self, above: Option<Priority>) -> bool {
+        !self.are_none() && self.any(|_, shown| shown.has(above))
+    }
+
+    /// Whether one of them would go on with `thread`, if that waited, sooner than with anybody else.
+    #[inline(always)] // as above
+    pub fn would_take(self, thread: &Thread) -> bool {
+        let (cpus, priority) = (thread.cpus, thread.priority);
+        !self.are_none() && self.any(|cpu, shown| cpus.contains(cpu) && shown.would_take(priority))
+    }
+
+    #[inline(never)] // so that a CPU that is alone does not pay for it
+    fn any(self, is_one: impl Fn(u32, &Shown) -> bool) -> bool {
+        let here = self.here.index() as u32;
+        (0..)
+            .zip(self.all)
+            .any(|(cpu, shown)| cpu != here && is_one(cpu, shown))
+    }
+}
+
+impl<L: Local> Here<'_, L> {
+    /// What this CPU sees of others.
+    #[inline(always)] // as above
+    pub(crate) fn others(&self) -> Others {
+        Others::of(self.id, self.shown)
+    }
+
+    /// Shows that somebody of this importance `runs` here, and who waits.
+    #[inline(always)] // as above
+    pub(crate) fn show(&self, runs: Option<Priority>) {
+        self.cpu.show(runs, self.others());
+    }
+
+    /// The same, if somebody waits from now on who did not, or goes on who is less important than who did before: then
+    /// others are to be looked at as they are from now on.
+    #[inline(always)] // as above
+    pub(crate) fn show_and_look(&self, runs: Option<Priority>) -> Others {
+        let others = self.others();
+        self.cpu.show_and_look(runs, others);
+        others
+    }
+}
+
+impl Cpu {
+    /// Shows that somebody of this importance `runs` here, and who waits.
+    #[inline(always)] // as above
+    fn show(&self, runs: Option<Priority>, others: Others) {
+        if !others.are_none() {
+            others.all[others.here.index()].show(runs, self.ready.most());
+        }
+    }
+
+    /// The same, before others are looked at.
+    #[inline(always)] // as above
+    pub(super) fn show_and_look(&self, runs: Option<Priority>, others: Others) {
+        if !others.are_none() {
+            self.show(runs, others);
+            before_looking();
+        }
+    }
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Shows what is so on each CPU now, before others share the kernel again.
+    #[inline]
+    pub fn show(&mut self) {
+        if !self.cpus.is_alone() {
+            self.show_all();
+        }
+    }
+
+    #[inline(never)] // as above
+    fn show_all(&self) {
+        for (cpu, shown) in self.cpus.ids().zip(self.cpus.shown) {
+            shown.show(self.current_priority(cpu), self.cpus[cpu].ready.most());
+        }
+    }
+
+    /// Whether a CPU shows what is so. For checks.
+    pub(crate) fn is_as_shown(&self, cpu: CpuId) -> bool {
+        let so = Shown::idle();
+        so.show(self.current_priority(cpu), self.cpus[cpu].ready.most());
+        self.cpus.is_alone() || so.is_as(&self.cpus.shown[cpu.index()])
+    }
+}
