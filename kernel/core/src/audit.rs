@@ -466,6 +466,11 @@ impl<P: Platform> Kernel<P> {
                 "who runs while others wait does so on a time slice, or is told",
             )?;
         }
+        let charged = cpu.charged.and_then(|thread| self.threads.get(thread));
+        check(
+            charged.is_none_or(|thread| thread.home == id),
+            "a CPU's time is charged to somebody who is at home there",
+        )?;
         let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
         check(
             cpu.timer <= deadline.min(cpu.slice_end),

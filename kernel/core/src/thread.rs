@@ -8,7 +8,7 @@ use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
 use abi::process::{End, Priority};
-use abi::{Arrival, Badge, CpuSet, Handle};
+use abi::{Arrival, Badge, CpuSet, Handle, Label};
 use addr::Frame;
 use mm::SpaceId;
 use slots::{Id, Mine, Slots};
@@ -168,9 +168,13 @@ impl Work {
 }
 
 impl State {
-    /// Whether it waits for what `awaited` says to its message, or to what it has done.
-    pub(crate) fn awaits(self, awaited: ThreadId) -> bool {
-        matches!(self, Self::AwaitingAnswer { server, .. } | Self::Faulted { server, .. } if server == awaited)
+    /// Whether it waits for an answer of `awaited` and has it with this label: who has faulted waits for one that lets it go on.
+    pub(crate) fn is_answered_by(self, awaited: ThreadId, label: Label) -> bool {
+        match self {
+            Self::AwaitingAnswer { server, .. } => server == awaited,
+            Self::Faulted { server, .. } => server == awaited && label == Label::DONE,
+            _ => false,
+        }
     }
 
     /// Whether it waits for somebody else, which may last for ever unless the thread gives up. Who waits for a

@@ -25,7 +25,7 @@ use kcore::here::{self, Here, There};
 use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::message::Message;
-use kcore::sched::{self, Stop};
+use kcore::sched::Stop;
 use kcore::thread::ThreadId;
 use kcore::{CpuId, Kernel, Local, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds, SpaceId};
@@ -163,10 +163,14 @@ extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
     // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody.
     let (mut sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
-    let goes_on = match here(&mut sharing).go_on() {
-        Some(sched::GoesOn::Thread(place)) => GoesOn::Thread(place.registers()),
-        Some(sched::GoesOn::Nobody) => GoesOn::Nobody,
-        None => decide(sharing.into_whole().0),
+    let goes_on = if here(&mut sharing).sleeps() {
+        // Not with its turn.
+        drop(sharing);
+        GoesOn::Nobody
+    } else {
+        // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
+        cpu::synchronise_context();
+        decide(sharing.into_whole().0)
     };
     some_thread(goes_on).as_ptr()
 }

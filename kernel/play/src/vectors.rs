@@ -4,7 +4,6 @@ use crate::world::World;
 use abi::Operation;
 use kcore::ipc::Direct;
 use kcore::message::Message;
-use kcore::sched::GoesOn;
 use kcore::thread::ThreadId;
 use kcore::{Next, Registers};
 
@@ -52,6 +51,7 @@ impl World {
         let identity = self.identity(thread);
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
+        let busy = self.busy;
         let kernel = self.kernel();
         let words = in_cpu.words();
         let direct = kernel.here().serve(operation, handle, tag, &words);
@@ -60,7 +60,8 @@ impl World {
                 let (mut here, memory) = kernel.here_and_memory();
                 here.ask_memory_directly(memory, (thread, space), tag, &words)
             }
-            // That CPU is not in the kernel.
+            // Its turn cannot be had.
+            Direct::At(_) if busy => Direct::Not,
             Direct::At(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
                 match here.serve_with(Some(&mut there), operation, handle, tag, &words) {
@@ -117,13 +118,9 @@ impl World {
             "no other CPU has a thread whose registers are not stored"
         );
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
-        let goes_on = match goes_on {
-            Some(thread) => Some(Next::Run(thread)),
-            None if direct == Direct::Enters => self.kernel().here().go_on().map(next),
-            None => None,
-        };
         match goes_on {
-            Some(next) => self.go_on(next),
+            Some(thread) => self.go_on(Next::Run(thread)),
+            None if self.kernel().here().sleeps() => self.go_on(Next::Idle),
             // What shared the kernel is over before the CPU has all of it.
             None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),
             None => self.run(),
@@ -141,14 +138,6 @@ impl World {
     fn identity(&self, thread: u32) -> Option<ThreadId> {
         let mut living = self.kernel.threads().map(|(id, _)| id);
         living.find(|id| id.index() == thread)
-    }
-}
-
-/// The same, as the whole kernel says it.
-fn next(goes_on: GoesOn<u32>) -> Next {
-    match goes_on {
-        GoesOn::Thread(thread) => Next::Run(thread),
-        GoesOn::Nobody => Next::Idle,
     }
 }
 

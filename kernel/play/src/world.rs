@@ -42,6 +42,8 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
+    /// Whether all other CPUs are in the kernel whenever their turns are wanted.
+    pub busy: bool,
     /// How the next trap comes in.
     pub way: Way,
     /// How many traps were served directly, in a straight line.
@@ -141,6 +143,7 @@ impl World {
             kernel,
             running: None,
             interleaved: false,
+            busy: false,
             way,
             direct: 0,
         };

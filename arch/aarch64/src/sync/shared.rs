@@ -1,7 +1,7 @@
 //! Data that one CPU has as a whole, or that CPUs share: each uses a part that is no other one's.
 //!
-//! Each CPU has a turn, a lock of its own. To share it takes that one, which no other wants but for the whole. Who wants
-//! the whole takes the turns of all CPUs, lowest first. So CPUs that share do not wait for each other here, and touch no
+//! Each CPU has a turn, a lock of its own. To share it takes that one, which others seldom want. It may try to take one more,
+//! for something that is another CPU's, and does not wait for that. Who wants the whole takes the turns of all CPUs, lowest first. So CPUs that share do not wait for each other here, and touch no
 //! memory that another writes. As one that shares again and again would have its turn back before anybody from afar gets
 //! it, it lets those go first who want the whole, for a while.
 

@@ -1,4 +1,4 @@
-//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU, the word
+//! Messages that are served in one straight line: words that go to a thread that waits for them, the word
 //! that a thread that has faulted is to go on, and questions that a field answers.
 //!
 //! Most messages are of this kind, and cost what this costs. CPUs serve them at the same time, each with its [`Here`],
@@ -179,7 +179,7 @@ impl<L: Local> Here<'_, L> {
         if let Some(there) = there {
             let ready = &self.cpu.ready;
             there.give(caller, self.id, |to| {
-                !ready.outranks(Some(to.priority)) && to.state.awaits(server)
+                !ready.outranks(Some(to.priority)) && to.state.is_answered_by(server, message.tag.label())
             })?;
         }
         let Some((from, to)) = self.threads.pair_mut(server, caller) else {
@@ -193,19 +193,16 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let place = self.local.place(caller.index());
-        let resolves_fault = match to.state {
-            State::AwaitingAnswer { server: awaited, .. } if awaited == server => {
-                self.local.registers_at(place).set_answer(0, message, 0);
-                false
-            }
-            State::Faulted { server: awaited, .. }
-                if awaited == server && message.tag.label() == Label::DONE =>
-            {
-                to.fault = None;
-                true
-            }
-            _ => return None,
-        };
+        if !to.state.is_answered_by(server, message.tag.label()) {
+            return None;
+        }
+        // Unlike who waited in a trap, who has faulted has something in all of its registers.
+        let resolves_fault = matches!(to.state, State::Faulted { .. });
+        if resolves_fault {
+            to.fault = None;
+        } else {
+            self.local.registers_at(place).set_answer(0, message, 0);
+        }
         from.caller = None;
         from.state = State::Receiving(id);
         endpoint.server = Some(server);
@@ -213,7 +210,6 @@ impl<L: Local> Here<'_, L> {
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
         drop(endpoint);
-        // Unlike who waited in a trap, who has faulted has something in all of its registers.
         let goes_on = if resolves_fault { Direct::Enters } else { goes_on };
         Some(self.switched(priorities, goes_on))
     }

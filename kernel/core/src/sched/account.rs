@@ -4,11 +4,11 @@
 //! one or the CPU goes idle. While a thread is charged, its account holds what it had used before, less what the
 //! counter said as that began: a switch costs one look at the counter and a sum on each side.
 
-use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::platform::{Local, Platform};
+use crate::platform::Platform;
 use crate::process::ProcessId;
-use crate::thread::{Thread, ThreadId};
+use crate::sched::Cpu;
+use crate::thread::{Thread, ThreadId, Threads};
 
 impl Thread {
     /// A CPU does not charge it any more, from when the counter said `now`.
@@ -24,16 +24,13 @@ impl Thread {
     }
 }
 
-impl<L: Local> Here<'_, L> {
-    /// This CPU charges nobody from now on. Answers what the counter says.
-    pub(super) fn charge_nobody(&mut self) -> u64 {
-        let now = self.local.rough_ticks();
-        // It is at home here, or has ended since.
-        let before = self.cpu.charged.take();
-        if let Some(thread) = before.and_then(|thread| self.threads.get_mut(thread)) {
+impl Cpu {
+    /// It charges nobody from now on, when the counter says `now`.
+    pub(super) fn charge_nobody(&mut self, threads: &mut impl Threads, now: u64) {
+        // It may have ended since.
+        if let Some(thread) = self.charged.take().and_then(|thread| threads.find(thread)) {
             thread.stop_charging(now);
         }
-        now
     }
 }
 
@@ -50,7 +47,9 @@ impl<P: Platform> Kernel<P> {
 
     /// This CPU charges nobody from now on. Answers what the counter says.
     pub(super) fn charge_nobody(&mut self) -> u64 {
-        self.here().charge_nobody()
+        let now = self.platform.rough_ticks();
+        self.cpus.this().charge_nobody(&mut self.threads, now);
+        now
     }
 
     /// How many ticks of the system counter the threads of `process` have had a CPU, those that have ended

@@ -59,7 +59,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpu();
         cpu.current = None;
         if cpu.prepared == Some(thread) {
-            self.here().keep_nothing();
+            self.keep_nothing();
         }
         self.make_ready(thread);
     }

@@ -7,18 +7,17 @@
 mod account;
 mod affinity;
 mod cpu;
-mod next;
 mod others;
 mod place;
 mod priority;
 mod ready;
 mod shown;
+mod sleep;
 mod there;
 mod time;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
-pub use next::GoesOn;
 pub use shown::Shown;
 #[cfg(test)]
 pub(crate) use time::ByDeadline;
@@ -70,7 +69,7 @@ impl<P: Platform> Kernel<P> {
         }
         let clear = if is_open { None } else { self.clear() };
         let Some(thread) = clear.or_else(|| self.pick(is_open)) else {
-            self.here().keep_nothing();
+            self.keep_nothing();
             return Next::Idle;
         };
         if is_open {
@@ -295,7 +294,7 @@ impl<P: Platform> Kernel<P> {
     /// The kernel works for `thread` here. Whoever this CPU was prepared for meanwhile can go on elsewhere.
     fn begin_to_work(&mut self, thread: ThreadId) {
         if !self.cpus.is_alone() && self.cpu().prepared != Some(thread) {
-            self.here().keep_nothing();
+            self.keep_nothing();
         }
         self.charge(thread);
     }
