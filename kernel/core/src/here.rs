@@ -77,6 +77,7 @@ impl<L: Local> Here<'_, L> {
     ///
     /// # Panics
     /// If it is not at home here.
+    #[inline(always)] // so that this is not in memory for it
     pub(crate) fn thread(&mut self, thread: ThreadId) -> &mut Thread {
         match self.threads.get_mut(thread) {
             Some(thread) => thread,

@@ -4,6 +4,7 @@ use crate::fault::Fault;
 use crate::handle::Object;
 use crate::heap::Place;
 use crate::ipc::Endpoint;
+use crate::kernel::gone;
 use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
@@ -376,9 +377,10 @@ impl Queue {
 }
 
 /// Threads leave their queue before their slot is freed, so a linked thread exists.
+#[inline(always)] // into what is to be short
 fn link(threads: &mut impl Threads, thread: ThreadId) -> &mut Link {
     match threads.find(thread) {
         Some(thread) => &mut thread.link,
-        None => panic!("a queue holds a thread that is gone: {thread:?}"),
+        None => gone(thread),
     }
 }

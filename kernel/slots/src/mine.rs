@@ -116,6 +116,7 @@ impl<T> Mine<'_, T> {
     }
 
     /// Whose the object is in the place that `id` names, of which nothing else is looked at.
+    #[inline(always)] // as above
     pub fn owner(&self, id: Id<T>) -> Owner {
         let slot = self.slots.at(id.index() as usize);
         slot.map_or(Owner::NOBODY, |slot| owned(slot).by())

@@ -65,9 +65,9 @@ impl<L: Local> Here<'_, L> {
     ) -> Direct<L::Place> {
         let served = match (operation, u32::try_from(handle).map(Handle::from_raw)) {
             // It looks at no other register.
-            (Operation::Yield, _) => self.yield_directly(),
+            (Operation::Yield, _) if there.is_none() => self.yield_directly(),
             (Operation::Call, Ok(handle)) => self.call_directly(there, handle, tag, words),
-            (Operation::Receive, Ok(handle)) => self.receive_directly(handle),
+            (Operation::Receive, Ok(handle)) if there.is_none() => self.receive_directly(handle),
             (Operation::ReplyReceive, Ok(handle)) => {
                 of_words(tag, words).and_then(|message| self.reply_directly(there, handle, message))
             }

@@ -173,6 +173,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// The current thread, which waits now, leaves this CPU to nobody.
+    #[inline(always)]
     fn stop(&mut self, current: ThreadId) -> Direct<L::Place> {
         let now = self.local.rough_ticks();
         self.thread(current).stop_charging(now);
@@ -215,7 +216,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// All that was done stays so, and who goes on is to be found out with the whole kernel.
-    #[cold]
+    #[inline(always)]
     fn chooses(&mut self) -> Direct<L::Place> {
         self.cpu.chooses = true;
         Direct::Enters

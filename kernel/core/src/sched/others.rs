@@ -6,6 +6,7 @@ use crate::here::Here;
 use crate::kernel::Kernel;
 use crate::platform::{Local, Platform};
 use crate::thread::Thread;
+use abi::CpuSet;
 use abi::process::Priority;
 
 /// What a CPU sees of the others.
@@ -31,23 +32,28 @@ impl Others {
     /// Whether somebody who is more important than `above` waits for one of them.
     #[inline(always)] // as above
     pub fn have(self, above: Option<Priority>) -> bool {
-        !self.are_none() && self.any(|_, shown| shown.has(above))
+        !self.are_none() && others_have(self.all, self.here, above)
     }
 
     /// Whether one of them would go on with `thread`, if that waited, sooner than with anybody else.
     #[inline(always)] // as above
     pub fn would_take(self, thread: &Thread) -> bool {
-        let (cpus, priority) = (thread.cpus, thread.priority);
-        !self.are_none() && self.any(|cpu, shown| cpus.contains(cpu) && shown.would_take(priority))
+        !self.are_none() && others_would_take(self.all, self.here, thread.cpus, thread.priority)
     }
+}
 
-    #[inline(never)] // so that a CPU that is alone does not pay for it
-    fn any(self, is_one: impl Fn(u32, &Shown) -> bool) -> bool {
-        let here = self.here.index() as u32;
-        (0..)
-            .zip(self.all)
-            .any(|(cpu, shown)| cpu != here && is_one(cpu, shown))
-    }
+#[inline(never)] // this and the next, so that a CPU that is alone does not pay for it
+fn others_have(all: &[Shown], here: CpuId, above: Option<Priority>) -> bool {
+    others(all, here).any(|(_, shown)| shown.has(above))
+}
+
+#[inline(never)]
+fn others_would_take(all: &[Shown], here: CpuId, cpus: CpuSet, priority: Priority) -> bool {
+    others(all, here).any(|(cpu, shown)| cpus.contains(cpu) && shown.would_take(priority))
+}
+
+fn others(all: &[Shown], here: CpuId) -> impl Iterator<Item = (u32, &Shown)> {
+    (0..).zip(all).filter(move |&(cpu, _)| cpu != here.index() as u32)
 }
 
 impl<L: Local> Here<'_, L> {

@@ -64,11 +64,9 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// What is asked for is about `thread`, which is none of this CPU's.
-    #[cold]
+    #[inline(always)] // so that this CPU's part is not in memory for it
     pub(crate) fn elsewhere(&self, thread: ThreadId) -> Option<Direct<L::Place>> {
-        let owner = self.threads.owner(thread);
-        CpuId::new(owner.number().into())
-            .filter(|&cpu| cpu != self.id)
-            .map(Direct::At)
+        let cpu = CpuId::new(self.threads.owner(thread).number().into())?;
+        (cpu != self.id).then_some(Direct::At(cpu))
     }
 }
