@@ -468,8 +468,8 @@ impl<P: Platform> Kernel<P> {
         }
         let charged = cpu.charged.and_then(|thread| self.threads.get(thread));
         check(
-            charged.is_none_or(|thread| thread.home == id),
-            "a CPU's time is charged to somebody who is at home there",
+            !cpu.is_settled() || charged.is_none_or(|thread| thread.home == id),
+            "a CPU's time is charged to somebody who is at home there, or it is to choose",
         )?;
         let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
         check(

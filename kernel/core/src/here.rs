@@ -22,8 +22,8 @@ use slots::{Common, Mine, Slot, Turns};
 pub struct Here<'a, L: Local> {
     /// Which CPU it is.
     pub id: CpuId,
-    /// What each CPU shows.
-    pub shown: &'static [Shown],
+    /// What each CPU shows. Not the slice itself, so that what is to be short has it in registers no longer than it needs it.
+    pub shown: &'a &'static [Shown],
     /// What is kept for it.
     pub cpu: &'a mut Cpu,
     /// What time it is, with the machine's counter.
@@ -127,8 +127,7 @@ impl<P: Platform> Kernel<P> {
     /// The same, and what `other`, another CPU, has.
     pub fn here_and_there(&mut self, other: CpuId) -> (Here<'_, P::Part>, There<'_>) {
         let id = self.cpus.here;
-        let shown = self.cpus.shown;
-        let (cpu, theirs) = self.cpus.this_and(other);
+        let (cpu, theirs, shown) = self.cpus.this_and(other);
         let [threads, others] = self.threads.both([id, other].map(CpuId::owner));
         let here = Here {
             id,
@@ -151,10 +150,11 @@ impl<P: Platform> Kernel<P> {
     /// What this CPU has, and the memory manager.
     pub fn here_and_memory(&mut self) -> (Here<'_, P::Part>, &mut P::Memory) {
         let id = self.cpus.here;
+        let (cpu, shown) = self.cpus.this_and_shown();
         let here = Here {
             id,
-            shown: self.cpus.shown,
-            cpu: self.cpus.this(),
+            shown,
+            cpu,
             clock: self.facts.clock,
             local: self.platform.part(),
             threads: self.threads.mine(id.owner()),

@@ -377,7 +377,6 @@ impl Queue {
 }
 
 /// Threads leave their queue before their slot is freed, so a linked thread exists.
-#[inline(always)] // into what is to be short
 fn link(threads: &mut impl Threads, thread: ThreadId) -> &mut Link {
     match threads.find(thread) {
         Some(thread) => &mut thread.link,

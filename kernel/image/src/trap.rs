@@ -216,7 +216,7 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
     let endpoints = unsafe { kernel.endpoints.turns(id.owner()) };
     Here {
         id,
-        shown: kernel.shown,
+        shown: &kernel.shown,
         cpu,
         clock: kernel.clock,
         local,

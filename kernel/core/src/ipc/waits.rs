@@ -14,7 +14,7 @@ use crate::platform::Local;
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
-use abi::{Handle, Label, Rights};
+use abi::{CpuSet, Handle, Label, Rights};
 use slots::Mine;
 
 impl<L: Local> Here<'_, L> {
@@ -88,6 +88,7 @@ impl<L: Local> Here<'_, L> {
             gone(woken)
         };
         let (runs, waits) = (from.priority, to.priority);
+        let (of_current, of_woken) = ((from.cpus, runs), (to.cpus, waits));
         if waits.outranks(Some(runs)) {
             let rest = self.cpu.rest_of_slice(self.local);
             from.rest_of_slice = rest;
@@ -95,7 +96,7 @@ impl<L: Local> Here<'_, L> {
             let goes_on = self.cpu.switch(from, (woken, to, place), self.local);
             self.cpu.wait_again(&mut self.threads, current, rest);
             self.begin_turn(rest_of_woken);
-            self.unless_taken_elsewhere(current, waits, goes_on)
+            self.unless_taken_elsewhere(of_current, waits, goes_on)
         } else {
             to.state = State::Ready;
             self.cpu.ready.push(&mut self.threads, woken);
@@ -103,7 +104,7 @@ impl<L: Local> Here<'_, L> {
                 self.start_slice(None);
             }
             let stays = Direct::Stays(self.local.place(current.index()));
-            self.unless_taken_elsewhere(woken, runs, stays)
+            self.unless_taken_elsewhere(of_woken, runs, stays)
         }
     }
 
@@ -163,13 +164,14 @@ impl<L: Local> Here<'_, L> {
         if !from.may_run_on(self.id) || others.would_take(from) {
             return None;
         }
+        let waits = (from.cpus, priority);
         let cpu = &mut *self.cpu;
         let next = cpu.go_to_next((self.id, thread), &mut self.threads, self.local)?;
         self.answer(thread, done);
         self.cpu.ready.push(&mut self.threads, thread);
         self.begin_turn(next.rest);
         let [_, runs] = next.priorities;
-        Some(self.unless_taken_elsewhere(thread, runs, next.goes_on))
+        Some(self.unless_taken_elsewhere(waits, runs, next.goes_on))
     }
 
     /// The current thread, which waits now, leaves this CPU to nobody.
@@ -183,43 +185,33 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// `goes_on`, who runs now, in place of somebody with the first of these priorities, with the second one: unless it is less
-    /// important, and somebody who waits elsewhere is not.
+    /// important, and somebody who waits elsewhere is not. Then who goes on is to be found out with the whole kernel.
     #[inline(always)]
     pub(super) fn unless_others_wait(
         &mut self,
-        [before, runs]: [Priority; 2],
+        priorities: [Priority; 2],
         goes_on: Direct<L::Place>,
     ) -> Direct<L::Place> {
-        if !before.outranks(Some(runs)) {
-            self.show(Some(runs));
-            return goes_on;
-        }
-        if self.show_and_look(Some(runs)).have(Some(runs)) {
-            return self.chooses();
+        let others = self.others();
+        if !others.are_none() && self.cpu.has_to_choose_after(priorities, others) {
+            return Direct::Enters;
         }
         goes_on
     }
 
-    /// `goes_on`, who `runs` now, unless another CPU would go on with `thread`, which waits from now on.
+    /// `goes_on`, who `runs` now, unless another CPU would go on with who waits from now on, and may run there.
     #[inline(always)]
     fn unless_taken_elsewhere(
         &mut self,
-        thread: ThreadId,
+        waits: (CpuSet, Priority),
         runs: Priority,
         goes_on: Direct<L::Place>,
     ) -> Direct<L::Place> {
-        let others = self.show_and_look(Some(runs));
-        if !others.are_none() && others.would_take(self.thread(thread)) {
-            return self.chooses();
+        let others = self.others();
+        if !others.are_none() && self.cpu.has_to_choose_for(waits, runs, others) {
+            return Direct::Enters;
         }
         goes_on
-    }
-
-    /// All that was done stays so, and who goes on is to be found out with the whole kernel.
-    #[inline(always)]
-    fn chooses(&mut self) -> Direct<L::Place> {
-        self.cpu.chooses = true;
-        Direct::Enters
     }
 }
 

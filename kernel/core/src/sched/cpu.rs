@@ -190,14 +190,19 @@ impl Cpus {
         &self[self.here]
     }
 
-    /// The same, and another one.
+    /// The same, and what each shows.
+    #[inline]
+    pub fn this_and_shown(&mut self) -> (&mut Cpu, &&'static [Shown]) {
+        (&mut self.all[self.here.index()], &self.shown)
+    }
+
+    /// The same, with another one between the two.
     ///
     /// # Panics
     /// If that is the same.
-    pub fn this_and(&mut self, other: CpuId) -> (&mut Cpu, &mut Cpu) {
-        let here = self.here.index();
-        match self.all.get_disjoint_mut([here, other.index()]) {
-            Ok([this, other]) => (this, other),
+    pub fn this_and(&mut self, other: CpuId) -> (&mut Cpu, &mut Cpu, &&'static [Shown]) {
+        match self.all.get_disjoint_mut([self.here.index(), other.index()]) {
+            Ok([this, other]) => (this, other, &self.shown),
             Err(_) => panic!("{other:?} is to be another CPU"),
         }
     }

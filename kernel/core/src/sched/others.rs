@@ -68,15 +68,6 @@ impl<L: Local> Here<'_, L> {
     pub(crate) fn show(&self, runs: Option<Priority>) {
         self.cpu.show(runs, self.others());
     }
-
-    /// The same, if somebody waits from now on who did not, or goes on who is less important than who did before: then
-    /// others are to be looked at as they are from now on.
-    #[inline(always)] // as above
-    pub(crate) fn show_and_look(&self, runs: Option<Priority>) -> Others {
-        let others = self.others();
-        self.cpu.show_and_look(runs, others);
-        others
-    }
 }
 
 impl Cpu {
@@ -89,12 +80,36 @@ impl Cpu {
     }
 
     /// The same, before others are looked at.
-    #[inline(always)] // as above
     pub(super) fn show_and_look(&self, runs: Option<Priority>, others: Others) {
-        if !others.are_none() {
-            self.show(runs, others);
-            before_looking();
+        self.show(runs, others);
+        before_looking();
+    }
+
+    /// Shows that somebody with the second of these priorities goes on in place of one with the first. Whether this CPU is to
+    /// choose anew: somebody more important waits for another one.
+    #[inline(never)] // so that a CPU that is alone does not pay for it
+    pub(crate) fn has_to_choose_after(&mut self, [before, runs]: [Priority; 2], others: Others) -> bool {
+        if before.outranks(Some(runs)) {
+            self.show_and_look(Some(runs), others);
+            self.chooses = others.have(Some(runs));
+        } else {
+            self.show(Some(runs), others);
         }
+        self.chooses
+    }
+
+    /// Shows that somebody with this priority `runs` while somebody else waits from now on, who may run on these CPUs. Whether
+    /// this CPU is to choose anew: another one would go on with that one.
+    #[inline(never)] // as above
+    pub(crate) fn has_to_choose_for(
+        &mut self,
+        (cpus, waits): (CpuSet, Priority),
+        runs: Priority,
+        others: Others,
+    ) -> bool {
+        self.show_and_look(Some(runs), others);
+        self.chooses |= others_would_take(others.all, others.here, cpus, waits);
+        self.chooses
     }
 }
 

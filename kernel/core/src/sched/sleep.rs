@@ -15,7 +15,11 @@ impl<L: Local> Here<'_, L> {
         }
         self.keep_nothing();
         self.cpu.slice_end = NEVER;
-        self.cpu.chooses = self.show_and_look(None).have(None);
+        let others = self.others();
+        if !others.are_none() {
+            self.cpu.show_and_look(None, others);
+            self.cpu.chooses = others.have(None);
+        }
         !self.cpu.chooses
     }
 
