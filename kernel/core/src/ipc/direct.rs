@@ -210,7 +210,6 @@ impl<L: Local> Here<'_, L> {
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
         drop(endpoint);
-        // Unlike who waited in a trap, who has faulted has something in all of its registers.
         let goes_on = if resolves_fault { Direct::Enters } else { goes_on };
         Some(self.switched(priorities, goes_on))
     }
