@@ -106,6 +106,9 @@ impl<L: Local> Here<'_, L> {
     }
 }
 
+/// What of the kernel has a lock of its own: the words that are waited for, and the memory manager.
+pub type Locks<'a, P> = (&'a mut <P as Platform>::Words, &'a mut <P as Platform>::Memory);
+
 impl<P: Platform> Kernel<P> {
     /// Where `cpu` finds what it needs to share the kernel.
     pub fn parts(&self, cpu: CpuId) -> Parts {
@@ -121,7 +124,7 @@ impl<P: Platform> Kernel<P> {
 
     /// The same for the CPU that has all of the kernel.
     pub fn here(&mut self) -> Here<'_, P::Part> {
-        self.here_and_memory().0
+        self.here_and_locks().0
     }
 
     /// The same, and what `other`, another CPU, has.
@@ -147,8 +150,8 @@ impl<P: Platform> Kernel<P> {
         (here, there)
     }
 
-    /// What this CPU has, and the memory manager.
-    pub fn here_and_memory(&mut self) -> (Here<'_, P::Part>, &mut P::Memory) {
+    /// What this CPU has, and what has a lock of its own.
+    pub fn here_and_locks(&mut self) -> (Here<'_, P::Part>, Locks<'_, P>) {
         let id = self.cpus.here;
         let (cpu, shown) = self.cpus.this_and_shown();
         let here = Here {
@@ -161,6 +164,6 @@ impl<P: Platform> Kernel<P> {
             processes: self.processes.common(),
             endpoints: self.endpoints.turns(id.owner()),
         };
-        (here, &mut self.memory)
+        (here, (&mut self.words, &mut self.memory))
     }
 }

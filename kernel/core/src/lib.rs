@@ -44,6 +44,6 @@ pub mod trap;
 pub use clock::Clock;
 pub use here::{Here, There};
 pub use kernel::{Kernel, Storage};
-pub use platform::{Guarded, Interrupt, Local, Platform};
+pub use platform::{Guarded, Interrupt, Local, Nested, Platform};
 pub use registers::Registers;
 pub use sched::{Cpu, CpuId, MAX_CPUS, Next, Shown};

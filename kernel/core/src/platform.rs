@@ -1,6 +1,7 @@
 //! What the portable kernel asks of the machine it runs on.
 
 use crate::Registers;
+use crate::object::word::AwaitedWords;
 use crate::sched::CpuId;
 use abi::MessagePage;
 use abi::process::Pid;
@@ -69,6 +70,9 @@ pub trait Platform: Local {
     /// The memory manager, behind a lock of its own: touches are served without the kernel's.
     type Memory: Guarded<MemoryManager<Self::Mmu>>;
 
+    /// The words of memory that somebody waits for, behind a lock of their own, which is taken before the memory manager's.
+    type Words: Guarded<AwaitedWords>;
+
     /// What of it this CPU would have.
     fn part(&mut self) -> &mut Self::Part;
 
@@ -129,6 +133,35 @@ pub trait Guarded<T> {
     /// Takes the lock until the answer is dropped, and waits for it if another CPU has it. It is not given back
     /// between two calls of the answer's methods, so what is to be one step takes it once.
     fn lock(&mut self) -> impl DerefMut<Target = T>;
+}
+
+impl<T, G: Guarded<T>> Guarded<T> for &mut G {
+    #[inline]
+    fn lock(&mut self) -> impl DerefMut<Target = T> {
+        G::lock(self)
+    }
+}
+
+/// Two locks of which the second may be taken inside the first, and not the other way round.
+pub trait Nested<Outer, Inner> {
+    /// Takes the first; with it comes the way to the second.
+    fn outer(&mut self) -> (impl DerefMut<Target = Outer>, impl Guarded<Inner>);
+
+    /// The way to the second alone.
+    fn inner(&mut self) -> impl Guarded<Inner>;
+}
+
+/// For whoever has all of the kernel: nobody else has the first lock then, so no order could make anybody wait for ever.
+impl<Outer, Inner, O: Guarded<Outer>, I: Guarded<Inner>> Nested<Outer, Inner> for (&mut O, &mut I) {
+    #[inline]
+    fn outer(&mut self) -> (impl DerefMut<Target = Outer>, impl Guarded<Inner>) {
+        (self.0.lock(), &mut *self.1)
+    }
+
+    #[inline]
+    fn inner(&mut self) -> impl Guarded<Inner> {
+        &mut *self.1
+    }
 }
 
 /// An interrupt the portable kernel knows what to do with.

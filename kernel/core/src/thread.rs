@@ -237,6 +237,11 @@ impl Thread {
         waits && self.fault.is_none()
     }
 
+    /// Who comes next in the queue that it is in.
+    pub(crate) const fn behind(&self) -> Option<ThreadId> {
+        self.link.next
+    }
+
     /// Whether it is only remembered.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))

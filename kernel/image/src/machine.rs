@@ -17,6 +17,7 @@ use addr::Frame;
 use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
+use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Interrupt, Local, Platform, Registers};
 use mm::{MemoryManager, SpaceId};
 use vmsa::asid::AsidBits;
@@ -26,6 +27,9 @@ pub type Memory = MemoryManager<Hardware>;
 
 /// The lock around it.
 pub type MemoryLock = Lock<Memory, level::Memory>;
+
+/// The lock around the words that threads wait for.
+pub type WordsLock = Lock<AwaitedWords, level::Words>;
 
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
@@ -404,6 +408,8 @@ impl Platform for Machine {
     type Mmu = Hardware;
 
     type Memory = Inside<'static, Memory, level::Memory, level::Kernel>;
+
+    type Words = Inside<'static, AwaitedWords, level::Words, level::Kernel>;
 
     fn part(&mut self) -> &mut Threads {
         &mut self.threads

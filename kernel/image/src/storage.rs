@@ -9,7 +9,7 @@ use abi::shm::ShmSetting;
 use addr::GRANULE;
 use boards::Board;
 use kcore::ipc::Endpoint;
-use kcore::object::word::AwaitedWord;
+use kcore::object::word::{AwaitedWord, AwaitedWords};
 use kcore::process::Process;
 use kcore::thread::Thread;
 use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Shown, Storage};
@@ -103,8 +103,12 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
         shown: ram.take_slice(MAX_CPUS, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
-        words: ram.take_slots(counts.threads),
     }
+}
+
+/// The words that threads wait for: no more than there are threads.
+pub fn awaited_words(ram: &mut Ram, counts: Counts) -> AwaitedWords {
+    AwaitedWords::new(ram.take_slots(counts.threads))
 }
 
 /// The memory manager, which owns all RAM that is left when its own storage is taken: nobody can

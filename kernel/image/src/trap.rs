@@ -7,17 +7,18 @@
 use crate::console::say;
 use crate::cpus;
 use crate::exit;
-use crate::machine::{self, Machine, Memory, MemoryLock, Place, Threads};
+use crate::machine::{self, Machine, Memory, MemoryLock, Place, Threads, WordsLock};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, TrapEnd, system_error};
 use aarch64::mmu::direct_map;
-use aarch64::sync::{Also, Held, Meanwhile, Shared, Sharing, Whole, level};
+use aarch64::sync::{Also, Held, Lock, Meanwhile, Shared, Sharing, Whole, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Words6};
 use addr::VirtAddr;
 use boards::Board;
 use core::fmt::Write;
+use core::ops::DerefMut;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
@@ -25,9 +26,10 @@ use kcore::here::{self, Here, There};
 use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::message::Message;
+use kcore::object::word::AwaitedWords;
 use kcore::sched::Stop;
 use kcore::thread::ThreadId;
-use kcore::{CpuId, Kernel, Local, Next, Registers};
+use kcore::{CpuId, Guarded, Kernel, Local, Nested, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds, SpaceId};
 use spin::Once;
 
@@ -52,6 +54,9 @@ struct Parts {
 /// The memory manager, when there are programs.
 static MEMORY: Once<&'static MemoryLock> = Once::new();
 
+/// The words that threads wait for.
+static WORDS: Once<WordsLock> = Once::new();
+
 /// Whether calls are shown as they happen. Set once, before there is a program.
 static SHOWS_CALLS: AtomicBool = AtomicBool::new(false);
 
@@ -65,6 +70,11 @@ pub fn choose_way(board: &Board) {
 }
 
 static NO_SHORTCUTS: AtomicBool = AtomicBool::new(false);
+
+/// Has a lock around the words that threads wait for, the same for all CPUs.
+pub fn guard_words(words: AwaitedWords) -> &'static WordsLock {
+    WORDS.call_once(|| Lock::new(words))
+}
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
 pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) -> ! {
@@ -170,7 +180,10 @@ extern "C" fn kernel_continue() -> *mut Registers {
     } else {
         // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
         cpu::synchronise_context();
-        decide(sharing.into_whole().0)
+        match here(&mut sharing).goes_on() {
+            Some(place) => GoesOn::Thread(place.registers()),
+            None => decide(sharing.into_whole().0),
+        }
     };
     some_thread(goes_on).as_ptr()
 }
@@ -188,6 +201,9 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::Enters => kept(sharing, core::ptr::null_mut()),
         Direct::AsksMemory(thread, space) if operation == Operation::Call => {
             ask_memory((sharing, held), (thread, space), handle, tag, &words())
+        }
+        Direct::AsksAboutWords(thread, space) if operation == Operation::Call => {
+            ask_about_words((sharing, held), (thread, space), handle, tag, &words())
         }
         Direct::At(other) => serve_with(sharing, other, operation, handle, tag, &words()),
         Direct::Asks(thread, asked) if operation == Operation::Call => {
@@ -259,6 +275,38 @@ fn ask_memory(
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => kept(sharing, core::ptr::null_mut()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+#[inline(never)] // so that other calls do not pay for its stack frame
+fn ask_about_words(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    found: (ThreadId, SpaceId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    match here(&mut sharing).ask_about_words(&mut Locks(held), found, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
+        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+/// What a CPU that shares the kernel has locks for.
+struct Locks<'a>(Held<'a, level::Kernel>);
+
+impl Nested<AwaitedWords, Memory> for Locks<'_> {
+    #[inline]
+    fn outer(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl Guarded<Memory>) {
+        let (words, held) = words_lock().lock(&mut self.0);
+        (words, memory_lock().within(held))
+    }
+
+    #[inline]
+    fn inner(&mut self) -> impl Guarded<Memory> {
+        memory_lock().within(self.0.lend())
     }
 }
 
@@ -334,9 +382,12 @@ fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
     let next = match goes_on {
         Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::At(_) | Direct::Not => {
-            core::ptr::null_mut()
-        }
+        Direct::Enters
+        | Direct::Asks(..)
+        | Direct::AsksMemory(..)
+        | Direct::AsksAboutWords(..)
+        | Direct::At(_)
+        | Direct::Not => core::ptr::null_mut(),
     };
     kept(whole.into_sharing(PerCpu::current().id()), next)
 }
@@ -395,6 +446,14 @@ fn memory_lock() -> &'static MemoryLock {
     match MEMORY.get() {
         Some(memory) => memory,
         None => panic!("a program runs, and there is no memory manager yet"),
+    }
+}
+
+#[inline]
+fn words_lock() -> &'static WordsLock {
+    match WORDS.get() {
+        Some(words) => words,
+        None => panic!("a program runs, and there are no words yet that it could wait for"),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::here::{Here, There};
 #[cfg(doc)]
 use crate::kernel::Kernel;
 use crate::message::Message;
-use crate::object::memory::takes_the_whole;
+use crate::object::memory::is_answered_with_a_handle;
+use crate::object::word::is_about_words;
 use crate::platform::Local;
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
@@ -37,6 +38,8 @@ pub enum Direct<Place> {
     /// The same, and for the memory manager, which acts for this address space, to
     /// [answer](Here::ask_memory_directly) while CPUs share the kernel.
     AsksMemory(ThreadId, SpaceId),
+    /// The same, and about words of memory that are waited for, to be [answered](Here::ask_about_words) as well.
+    AsksAboutWords(ThreadId, SpaceId),
     /// Nothing yet: it is about a thread that is at home on this other CPU, and to be [served](Here::serve_with) with that
     /// one's turn.
     At(CpuId),
@@ -98,7 +101,10 @@ impl<L: Local> Here<'_, L> {
                 let pid = own.pid;
                 Some(self.identify_directly(caller, pid))
             }
-            Object::Memory(space) if !takes_the_whole(Label(tag as u16)) => {
+            Object::Memory(space) if is_about_words(Label(tag as u16)) => {
+                Some(Direct::AsksAboutWords(caller, space))
+            }
+            Object::Memory(space) if !is_answered_with_a_handle(Label(tag as u16)) => {
                 Some(Direct::AsksMemory(caller, space))
             }
             _ => Some(Direct::Asks(caller, capability)),
@@ -216,7 +222,11 @@ impl<L: Local> Here<'_, L> {
 
     /// `goes_on`, when who waits and who runs now have these priorities. Of equals there is nothing to be shown.
     #[inline(always)]
-    fn switched(&mut self, priorities: [Priority; 2], goes_on: Direct<L::Place>) -> Direct<L::Place> {
+    pub(crate) fn switched(
+        &mut self,
+        priorities: [Priority; 2],
+        goes_on: Direct<L::Place>,
+    ) -> Direct<L::Place> {
         let [before, runs] = priorities;
         if before == runs || self.is_alone() {
             return goes_on;
@@ -245,7 +255,7 @@ impl Cpu {
     /// `to`, the thread with this place, which has its message, runs in place of `from`, whose registers the vectors
     /// have still to store.
     #[inline(always)]
-    pub(super) fn switch<L: Local>(
+    pub(crate) fn switch<L: Local>(
         &mut self,
         from: &mut Thread,
         (thread, to, place): (ThreadId, &mut Thread, L::Place),

@@ -11,7 +11,7 @@ use crate::here::{Here, There};
 use crate::kernel::gone;
 use crate::message::Message;
 use crate::platform::Local;
-use crate::sched::{Cpu, CpuId};
+use crate::sched::{Cpu, CpuId, Others};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
 use abi::{CpuSet, Handle, Label, Rights};
@@ -57,15 +57,13 @@ impl<L: Local> Here<'_, L> {
             drop(endpoint);
             return self.elsewhere(receiver);
         };
-        let goes_first = to.priority.outranks(Some(sender.priority));
-        let can_wait = sender.may_run_on(self.id) && !others.would_take(sender);
-        let is_ordinary = to.may_run_on(self.id) && !to.deadline.is_taken();
-        if !is_ordinary || goes_first && !can_wait || others.would_take(to) {
+        if to.deadline.is_taken() || !stay_here((self.id, others), sender, to) {
             return None;
         }
         endpoint.signals_go_to(to);
         drop(endpoint);
         let place = self.deliver_signals(receiver, bits);
+        self.answer(from, Message::empty(Label::DONE));
         Some(self.wake(from, (receiver, place)))
     }
 
@@ -79,11 +77,13 @@ impl<L: Local> Here<'_, L> {
         place
     }
 
-    /// Lets `woken`, whose answer is in place, go on: in place of `current`, which is answered, if it is more important than
-    /// that one.
+    /// Lets `woken`, whose answer is in place, as is that of `current`, go on: in place of that one if it is more important.
     #[inline(always)]
-    fn wake(&mut self, current: ThreadId, (woken, place): (ThreadId, L::Place)) -> Direct<L::Place> {
-        self.answer(current, Message::empty(Label::DONE));
+    pub(crate) fn wake(
+        &mut self,
+        current: ThreadId,
+        (woken, place): (ThreadId, L::Place),
+    ) -> Direct<L::Place> {
         let Some((from, to)) = self.threads.pair_mut(current, woken) else {
             gone(woken)
         };
@@ -142,13 +142,32 @@ impl<L: Local> Here<'_, L> {
         drop(endpoint);
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
-        Some(match next {
+        Some(self.made_way(server, next))
+    }
+
+    /// Lets the next one who waits for this CPU go on in place of the `current` thread, which waits for somebody else from
+    /// now on. `None`, and nothing has happened, if that is not to be done in a straight line.
+    #[inline]
+    pub(crate) fn make_way(&mut self, current: ThreadId) -> Option<Direct<L::Place>> {
+        let next = if self.cpu.ready.is_empty() {
+            None
+        } else {
+            let cpu = &mut *self.cpu;
+            Some(cpu.go_to_next((self.id, current), &mut self.threads, self.local)?)
+        };
+        Some(self.made_way(current, next))
+    }
+
+    /// Who goes on, `current` having made way for the `next` one, or for nobody.
+    #[inline(always)]
+    fn made_way(&mut self, current: ThreadId, next: Option<Switched<L::Place>>) -> Direct<L::Place> {
+        match next {
             Some(next) => {
                 self.begin_turn(next.rest);
                 self.unless_others_wait(next.priorities, next.goes_on)
             }
-            None => self.stop(server),
-        })
+            None => self.stop(current),
+        }
     }
 
     #[inline(always)]
@@ -213,6 +232,23 @@ impl<L: Local> Here<'_, L> {
         }
         goes_on
     }
+
+    /// `goes_on`, which is `current`, unless somebody who waits here from now on goes first, or another CPU may go on with one.
+    #[inline(always)]
+    pub(crate) fn unless_outranked(
+        &mut self,
+        current: ThreadId,
+        goes_on: Direct<L::Place>,
+    ) -> Direct<L::Place> {
+        if self.cpu.needs_slice() {
+            self.start_slice(None);
+        }
+        let (runs, others) = (self.thread(current).priority, self.others());
+        if self.cpu.has_to_choose_of_many(runs, others) {
+            return Direct::Enters;
+        }
+        goes_on
+    }
 }
 
 impl Endpoint {
@@ -222,6 +258,19 @@ impl Endpoint {
         self.signals_came_last = true;
         self.receivers.take_first(first);
     }
+}
+
+/// Whether `waker`, which runs `here`, and `woken` can both go on there, as far as what is seen of others says.
+#[inline(always)]
+pub(crate) fn stay_here((here, others): (CpuId, Others), waker: &Thread, woken: &Thread) -> bool {
+    let goes_first = woken.priority.outranks(Some(waker.priority));
+    stays_here((here, others), woken) && (!goes_first || stays_here((here, others), waker))
+}
+
+/// The same of a `thread` that waits from now on.
+#[inline(always)]
+pub(crate) fn stays_here((here, others): (CpuId, Others), thread: &Thread) -> bool {
+    thread.may_run_on(here) && !others.would_take(thread)
 }
 
 /// Another thread of the same CPU goes on.

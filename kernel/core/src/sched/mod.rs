@@ -7,6 +7,7 @@
 mod account;
 mod affinity;
 mod cpu;
+mod next;
 mod others;
 mod place;
 mod priority;
@@ -18,6 +19,7 @@ mod time;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
+pub(crate) use others::Others;
 pub use shown::Shown;
 #[cfg(test)]
 pub(crate) use time::ByDeadline;

@@ -111,6 +111,18 @@ impl Cpu {
         self.chooses |= others_would_take(others.all, others.here, cpus, waits);
         self.chooses
     }
+
+    /// The same when several wait here from now on: whether one of them goes first, or another CPU may go on with one.
+    #[inline(never)] // as above
+    pub(crate) fn has_to_choose_of_many(&mut self, runs: Priority, others: Others) -> bool {
+        self.chooses |= self.ready.outranks(Some(runs));
+        if !others.are_none()
+            && let Some(most) = self.ready.most()
+        {
+            self.has_to_choose_for((CpuSet::ALL, most), runs, others);
+        }
+        self.chooses
+    }
 }
 
 impl<P: Platform> Kernel<P> {

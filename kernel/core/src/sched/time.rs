@@ -61,6 +61,27 @@ impl<L: Local> Here<'_, L> {
         self.cpu.start_slice(self.clock, self.local, rest);
     }
 
+    /// Lets `thread`, which runs here and waits from now on as its state says, wait no longer than until
+    /// `deadline`, in ticks of the system counter as programs read it: then [`Kernel::pass_deadline`] comes,
+    /// soon if that time has passed already. Until then it is to be forgotten when the thread stops waiting.
+    pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
+        self.cpu.deadlines.insert(&mut self.threads, thread, deadline);
+        self.set_timer(deadline);
+    }
+
+    /// `thread`, which is at home here, does not wait any longer: its deadline, if it has one, does not come.
+    #[inline]
+    pub(crate) fn forget_deadline(&mut self, thread: ThreadId) {
+        if self.thread(thread).deadline.is_taken() {
+            self.take_deadline_back(thread);
+        }
+    }
+
+    #[cold]
+    fn take_deadline_back(&mut self, thread: ThreadId) {
+        self.cpu.deadlines.remove(&mut self.threads, thread);
+    }
+
     /// The timer of this CPU comes at `time` at the latest.
     fn set_timer(&mut self, time: u64) {
         self.cpu.set_timer(self.local, time);
@@ -86,13 +107,9 @@ impl Cpu {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Lets `thread`, which runs here and waits from now on as its state says, wait no longer than until
-    /// `deadline`, in ticks of the system counter as programs read it: then [`Self::pass_deadline`] comes,
-    /// soon if that time has passed already. Until then it is to be forgotten when the thread stops waiting.
+    /// Lets `thread`, which runs here, [wait](Here::wait_until) no longer than until `deadline`.
     pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
-        let cpu = self.cpus.this();
-        cpu.deadlines.insert(&mut self.threads, thread, deadline);
-        self.here().set_timer(deadline);
+        self.here().wait_until(thread, deadline);
     }
 
     /// `thread`, whose home has not changed since, does not wait any longer: its deadline, if it has one, does

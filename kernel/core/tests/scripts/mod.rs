@@ -33,6 +33,7 @@ mod sleep;
 mod threads;
 mod touches;
 mod trace;
+mod word_ways;
 mod words;
 
 use abi::Handle;
