@@ -240,10 +240,11 @@ impl<L: Local> Here<'_, L> {
         current: ThreadId,
         goes_on: Direct<L::Place>,
     ) -> Direct<L::Place> {
-        if self.cpu.needs_slice() {
+        let (runs, others) = (self.thread(current).priority, self.others());
+        // Who is outranked makes way, and has its slice when it goes on.
+        if !self.cpu.ready.outranks(Some(runs)) && self.cpu.needs_slice() {
             self.start_slice(None);
         }
-        let (runs, others) = (self.thread(current).priority, self.others());
         if self.cpu.has_to_choose_of_many(runs, others) {
             return Direct::Enters;
         }

@@ -105,11 +105,13 @@ impl<P: Platform> Kernel<P> {
 
     /// Wakes as many as there are, or as many as said. Answers how many.
     fn wake_waiters(&mut self, name: WordName, most: u32) -> u32 {
+        let Some(word) = self.words.lock().find(name) else {
+            return 0;
+        };
         let mut woken = 0;
-        while woken < most
-            && let Some((word, waiter)) = self.first_waiter(name)
-        {
-            self.words.lock().remove(&mut self.threads, word, waiter);
+        while woken < most {
+            let first = self.words.lock().pop(&mut self.threads, word);
+            let Some(waiter) = first else { break };
             self.wake(waiter);
             woken += 1;
         }

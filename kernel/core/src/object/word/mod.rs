@@ -10,6 +10,7 @@
 mod at_length;
 mod direct;
 
+use crate::kernel::gone;
 use crate::thread::{Queue, Thread, ThreadId, Threads};
 use abi::memory::{FOREVER, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Label, Request};
@@ -69,8 +70,9 @@ impl AwaitedWords {
         thread: ThreadId,
     ) -> Id<AwaitedWord> {
         let id = found.unwrap_or_else(|| self.insert(name));
-        if let Some(word) = self.slots.get_mut(id) {
-            word.waiters.push(threads, thread);
+        match self.slots.get_mut(id) {
+            Some(word) => word.waiters.push(threads, thread),
+            None => gone(id),
         }
         id
     }
@@ -112,6 +114,13 @@ impl AwaitedWords {
             word.waiters.remove(threads, thread);
             self.forget_unless_awaited(id);
         }
+    }
+
+    /// The thread that has waited longest for this word, if anybody does, waits no longer.
+    fn pop(&mut self, threads: &mut Slots<Thread>, id: Id<AwaitedWord>) -> Option<ThreadId> {
+        let first = self.slots.get_mut(id)?.waiters.pop(threads)?;
+        self.forget_unless_awaited(id);
+        Some(first)
     }
 
     #[inline]
