@@ -9,10 +9,10 @@ use abi::shm::ShmSetting;
 use addr::GRANULE;
 use boards::Board;
 use kcore::ipc::Endpoint;
-use kcore::object::word::{AwaitedWord, AwaitedWords};
+use kcore::object::word::AwaitedWord;
 use kcore::process::Process;
 use kcore::thread::Thread;
-use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Shown, Storage};
+use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
 
@@ -32,8 +32,8 @@ impl Counts {
     /// For a machine with `frames` frames. One with 512 MiB gets 128 processes, 84 threads more, 4096 segments
     /// and 2048 mappings, or a few more.
     ///
-    /// A process takes seven mappings, and a thread more takes two: its stack and its message page. So this is enough for nearly
-    /// all that there can be, besides one that has as many mappings as a process may have.
+    /// A process takes seven mappings, and a thread more takes two: its stack and its message page. So this is enough
+    /// for all that there can be besides one that has as many mappings as a process may have.
     pub fn for_frames(frames: u64) -> Self {
         let one_in = |share: u64, least: usize, most: usize| {
             usize::try_from(frames / share).map_or(most, |count| count.clamp(least, most))
@@ -100,15 +100,10 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     Storage {
         processes: ram.take_slots(counts.processes),
         cpus: ram.take_slice(MAX_CPUS, Cpu::idle),
-        shown: ram.take_slice(MAX_CPUS, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
+        words: ram.take_slots(counts.threads),
     }
-}
-
-/// The words that threads wait for: no more than there are threads.
-pub fn awaited_words(ram: &mut Ram, counts: Counts) -> AwaitedWords {
-    AwaitedWords::new(ram.take_slots(counts.threads))
 }
 
 /// The memory manager, which owns all RAM that is left when its own storage is taken: nobody can

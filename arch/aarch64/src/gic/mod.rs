@@ -18,7 +18,6 @@ pub use v2::GicV2;
 pub use v3::GicV3;
 
 use core::fmt;
-use core::num::NonZero;
 use kcore::CpuId;
 
 /// An interrupt's number, as device tree and controller agree on it: 16 to 31 private to a CPU, 32
@@ -103,8 +102,8 @@ pub trait InterruptController {
     /// If this CPU has no way to the controller, or it does not answer.
     fn join(&mut self, cpu: CpuId) -> Result<(), GicError>;
 
-    /// How `cpu` is alerted, once it has joined.
-    fn target(&self, cpu: CpuId) -> Option<Target>;
+    /// Lets [`ALERT`] come on `cpu`, once it has joined.
+    fn alert(&mut self, cpu: CpuId);
 
     /// Lets `intid` come, to this CPU.
     fn enable(&mut self, intid: Intid);
@@ -129,46 +128,22 @@ pub enum Gic {
     V3(GicV3),
 }
 
-/// How one CPU is alerted, in the controller's words.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Target(NonZero<u64>);
-
-impl Target {
-    /// What [`Self::raw`] was.
-    pub fn from_raw(raw: u64) -> Option<Self> {
-        NonZero::new(raw).map(Self)
-    }
-
-    /// The same as a number, which is not 0.
-    pub fn raw(self) -> u64 {
-        self.0.get()
-    }
-}
-
-/// What lets [`ALERT`] come on other CPUs, whoever else uses the controller: that takes one store.
+/// What can alert all other CPUs, whatever became of the rest of the kernel.
 #[cfg(target_os = "none")]
 #[derive(Clone, Copy)]
-pub enum Alerts {
+pub enum AlertAll {
     /// By version 2.
-    V2(v2::Alerts),
+    V2(v2::AlertAll),
     /// By version 3.
     V3,
 }
 
 #[cfg(target_os = "none")]
-impl Alerts {
-    /// On this one.
-    pub fn alert(self, target: Target) {
+impl AlertAll {
+    /// Lets [`ALERT`] come on every CPU but this one.
+    pub fn alert(self) {
         match self {
-            Self::V2(distributor) => distributor.alert(target),
-            Self::V3 => cpu_interface::alert(target.raw()),
-        }
-    }
-
-    /// On every CPU but the one that runs this.
-    pub fn alert_all(self) {
-        match self {
-            Self::V2(distributor) => distributor.alert_all(),
+            Self::V2(distributor) => distributor.alert(),
             Self::V3 => cpu_interface::alert_all_others(),
         }
     }
@@ -176,11 +151,11 @@ impl Alerts {
 
 #[cfg(target_os = "none")]
 impl Gic {
-    /// What alerts CPUs.
-    pub fn alerts(&self) -> Alerts {
+    /// For last words.
+    pub fn alert_all(&self) -> AlertAll {
         match self {
-            Self::V2(gic) => Alerts::V2(gic.alerts()),
-            Self::V3(_) => Alerts::V3,
+            Self::V2(gic) => AlertAll::V2(gic.alert_all()),
+            Self::V3(_) => AlertAll::V3,
         }
     }
 }
@@ -194,10 +169,10 @@ impl InterruptController for Gic {
         }
     }
 
-    fn target(&self, cpu: CpuId) -> Option<Target> {
+    fn alert(&mut self, cpu: CpuId) {
         match self {
-            Self::V2(gic) => gic.target(cpu),
-            Self::V3(gic) => gic.target(cpu),
+            Self::V2(gic) => gic.alert(cpu),
+            Self::V3(gic) => gic.alert(cpu),
         }
     }
 

@@ -19,4 +19,4 @@ mod waits;
 pub use direct::Direct;
 pub use endpoint::Endpoint;
 pub use signal::SignalTarget;
-pub(crate) use waits::{stay_here, stays_here};
+pub use waits::Signal;
