@@ -78,7 +78,7 @@ pub trait Platform: Local {
 
     /// Forgets what the machine keeps for thread number `thread` (FP/SIMD registers, address space), which will not
     /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it. Its registers may
-    /// hold anything from now on: the kernel gives those that a thread begins with.
+    /// hold anything from now on, and the vectors may still write to them: the kernel gives those that a thread begins with.
     fn forget_thread(&mut self, thread: u32);
 
     /// Gives thread number `to`, which has not started, a copy of what else the machine keeps for thread

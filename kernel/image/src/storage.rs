@@ -32,8 +32,8 @@ impl Counts {
     /// For a machine with `frames` frames. One with 512 MiB gets 128 processes, 84 threads more, 4096 segments
     /// and 2048 mappings, or a few more.
     ///
-    /// A process takes seven mappings, and a thread more takes two: its stack and its message page. So this is enough
-    /// for all that there can be besides one that has as many mappings as a process may have.
+    /// A process takes seven mappings, and a thread more takes two: its stack and its message page. So this is enough for nearly
+    /// all that there can be, besides one that has as many mappings as a process may have.
     pub fn for_frames(frames: u64) -> Self {
         let one_in = |share: u64, least: usize, most: usize| {
             usize::try_from(frames / share).map_or(most, |count| count.clamp(least, most))

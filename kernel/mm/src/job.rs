@@ -159,6 +159,7 @@ impl<M: Mmu> MemoryManager<M> {
             space.pages.put_back(frames, frame, &flushed);
         }
         let cost = self.end_part(space_id, id, &part, &flushed, now);
+        assert!(count == 1 || part.is_last, "those that go at once go in one part");
         for _ in 1..count {
             self.end_next(space_id, now);
         }

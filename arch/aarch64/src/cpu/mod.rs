@@ -35,7 +35,8 @@ pub fn wait_for_interrupt() {
 
 /// What was written to system registers is in force from here on, for table walks ahead of time, too. A CPU that has
 /// left an address space does that before it gives back the kernel's lock: whose thread ran here may end elsewhere from
-/// then on, and its tables with it. (One whose registers the vectors still store ends on this CPU alone.)
+/// then on, and its tables with it. (One whose registers the vectors still store has its turn kept until they are, and one that
+/// ends in its own trap leaves its address space there, which synchronises as well.)
 pub fn synchronise_context() {
     barrier::isb(barrier::SY);
 }

@@ -143,6 +143,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     fn tell_waiters(&mut self, id: ProcessId, end: End) {
+        let mut goes_on = true;
         while let Some(waiter) = self
             .processes
             .get_mut(id)
@@ -158,14 +159,19 @@ impl<P: Platform> Kernel<P> {
                 }
                 _ => {}
             }
-            self.follow(waiter);
+            self.follow(waiter, core::mem::take(&mut goes_on));
         }
     }
 
-    /// Lets `waiter`, which has waited for the end of who ran here, go on: in its place, if nobody else does yet.
-    pub(super) fn follow(&mut self, waiter: ThreadId) {
-        self.forget_deadline(waiter);
-        self.resume(waiter);
+    /// Lets `waiter`, which has waited for the end of who ran here, go on: the first of them in its place, if nobody else does
+    /// yet. However many there are, one is looked at as carefully.
+    pub(super) fn follow(&mut self, waiter: ThreadId, is_first: bool) {
+        if is_first {
+            self.forget_deadline(waiter);
+            self.resume(waiter);
+        } else {
+            self.wake(waiter);
+        }
     }
 
     /// Takes `thread` out of the queue it is in, and lets its deadline not come.

@@ -48,12 +48,13 @@ impl<P: Platform> Kernel<P> {
     }
 
     pub(super) fn tell_joining(&mut self, ended: ThreadId, end: End) {
+        let mut goes_on = true;
         while let Some(waiter) = self.with_joining(ended, Queue::pop) {
             if let State::Joining(_, handle) = self.thread(waiter).state {
                 self.close_awaited(waiter, handle, Object::Thread(ended));
             }
             self.answer(waiter, end);
-            self.follow(waiter);
+            self.follow(waiter, core::mem::take(&mut goes_on));
         }
     }
 

@@ -113,7 +113,7 @@ impl<P: Platform> Kernel<P> {
         match cpu.current {
             Some(thread) if cpu.chooses || !is_ready(&self.threads, thread) => Direct::Not,
             Some(thread) if trapped == Some(thread) => Direct::Stays(self.platform.place(thread.index())),
-            // Whose trap was served waits for something, and is nobody's to take.
+            // Whose trap was served waits for something, or is gone: it is nobody's to take, nor is its place, before all is stored.
             Some(thread) => {
                 self.prepare(thread);
                 Direct::Runs(self.platform.place(thread.index()))

@@ -4,8 +4,8 @@ use crate::Error;
 use crate::handle::OwnedHandle;
 use crate::sys::process;
 use crate::time::{self, Duration};
-use abi::Handle;
 use abi::process::{End, Pid, Start};
+use abi::{Handle, IpcError};
 
 /// A process that has not started, with nothing mapped. Dropping this ends it.
 #[derive(Debug)]
@@ -92,14 +92,22 @@ impl Child {
         process::wait(self.handle())
     }
 
-    /// The same for who has no other use for it then.
+    /// The same for who has no other use for it then. Nobody cancels it.
     ///
     /// # Errors
     /// As [`abi::process::WaitAndClose`].
     pub fn join(self) -> Result<End, Error> {
-        let end = process::wait_and_close(self.handle())?;
-        self.process.forget();
-        Ok(end)
+        loop {
+            match process::wait_and_close(self.handle()) {
+                // It would be lost.
+                Err(Error::Ipc(IpcError::Cancelled)) => {}
+                Err(error) => return Err(error),
+                Ok(end) => {
+                    self.process.forget();
+                    return Ok(end);
+                }
+            }
+        }
     }
 
     /// How long it has had a CPU, the kernel's work for it included; also when it has ended.
