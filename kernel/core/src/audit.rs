@@ -6,6 +6,7 @@
 use crate::handle::{Capability, Object};
 use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
+use crate::object::word::AwaitedWords;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId, Stage};
 use crate::sched::{Cpu, CpuId, NEVER};
@@ -36,23 +37,23 @@ pub struct Population {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Checks all invariants, those of `memory`, its memory manager, included. To be called when
+    /// Checks all invariants, those of `memory`, its memory manager, and of `words`, which are waited for, included. To be called when
     /// [`Kernel::run`] has said what the CPU does.
     ///
     /// # Errors
     /// The first one that does not hold.
-    pub fn audit(&self, memory: &Memory<P>) -> Result<(), Broken> {
+    pub fn audit(&self, memory: &Memory<P>, words: &AwaitedWords) -> Result<(), Broken> {
         memory.audit()?;
         self.audit_regions(memory)?;
         for (id, thread) in self.threads.iter() {
-            self.audit_place(id, thread)?;
+            self.audit_place(id, thread, words)?;
             self.audit_ties(id, thread, memory)?;
         }
-        self.audit_queues()?;
+        self.audit_queues(words)?;
         self.audit_console()?;
         self.audit_devices()?;
         check(
-            self.words.are_in_order(),
+            words.are_in_order(),
             "a word that somebody waits for is found by its name, and no other is",
         )?;
         for (id, endpoint) in self.endpoints.iter() {
@@ -94,7 +95,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// A thread is once in the queue its state names, or there is none for it.
-    fn audit_place(&self, id: ThreadId, thread: &Thread) -> Result<(), Broken> {
+    fn audit_place(&self, id: ThreadId, thread: &Thread, words: &AwaitedWords) -> Result<(), Broken> {
         check(
             self.threads.owner(id) == Some(thread.home.owner()),
             "a thread is its home's",
@@ -107,7 +108,7 @@ impl<P: Platform> Kernel<P> {
                 "who waits for a message to be received is in its place",
             );
         }
-        let Some(queue) = self.queue_of(id, thread)? else {
+        let Some(queue) = self.queue_of(id, thread, words)? else {
             return Ok(());
         };
         let times = queue
@@ -118,7 +119,12 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// The queue a thread's state names.
-    fn queue_of(&self, id: ThreadId, thread: &Thread) -> Result<Option<&Queue>, Broken> {
+    fn queue_of<'a>(
+        &'a self,
+        id: ThreadId,
+        thread: &Thread,
+        words: &'a AwaitedWords,
+    ) -> Result<Option<&'a Queue>, Broken> {
         let endpoint = |id| {
             self.endpoints
                 .get(id)
@@ -130,7 +136,7 @@ impl<P: Platform> Kernel<P> {
             }
             State::Receiving(at) => Some(&endpoint(at)?.receivers),
             State::WaitingWord(word) => {
-                let word = self.words.get(word).ok_or("the word a thread waits for exists")?;
+                let word = words.get(word).ok_or("the word a thread waits for exists")?;
                 Some(&word.waiters)
             }
             State::WaitingEnd(process, _) => {
@@ -165,7 +171,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// No queue holds anybody else, so that no thread is in two.
-    fn audit_queues(&self) -> Result<(), Broken> {
+    fn audit_queues(&self, words: &AwaitedWords) -> Result<(), Broken> {
         let of_endpoints = self.endpoints.iter().map(|(_, endpoint)| &endpoint.receivers);
         let of_processes = self
             .processes
@@ -173,7 +179,7 @@ impl<P: Platform> Kernel<P> {
             .flat_map(|(_, process)| [&process.waiters, &process.deferred]);
         let of_threads = self.threads.iter().map(|(_, thread)| &thread.waiters);
         let mut members = 0;
-        let of_words = self.words.queues();
+        let of_words = words.queues();
         for id in self.cpus.ids() {
             members += self.cpus[id].ready.members(&self.threads).count();
         }
@@ -188,7 +194,7 @@ impl<P: Platform> Kernel<P> {
         let queued = self
             .threads
             .iter()
-            .filter(|(id, thread)| matches!(self.queue_of(*id, thread), Ok(Some(_))));
+            .filter(|(id, thread)| matches!(self.queue_of(*id, thread, words), Ok(Some(_))));
         check(members == queued.count(), "a thread is in one queue at most")
     }
 
@@ -442,6 +448,10 @@ impl<P: Platform> Kernel<P> {
 
     fn audit_cpu(&self, id: CpuId, memory: &Memory<P>) -> Result<(), Broken> {
         let cpu = &self.cpus[id];
+        check(
+            self.is_as_shown(id),
+            "each CPU shows how important is who runs and who waits",
+        )?;
         let waiting = cpu.ready.members(&self.threads);
         check(
             waiting
@@ -462,6 +472,11 @@ impl<P: Platform> Kernel<P> {
                 "who runs while others wait does so on a time slice, or is told",
             )?;
         }
+        let charged = cpu.charged.and_then(|thread| self.threads.get(thread));
+        check(
+            !cpu.is_settled() || charged.is_none_or(|thread| thread.home == id),
+            "a CPU's time is charged to somebody who is at home there, or it is to choose",
+        )?;
         let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
         check(
             cpu.timer <= deadline.min(cpu.slice_end),

@@ -5,7 +5,7 @@
 //! n threads, and no operation goes any other way: what programs choose cannot make one long. The links are in
 //! the threads, so nothing is allocated.
 
-use crate::thread::{Thread, ThreadId};
+use crate::thread::{Thread, ThreadId, Threads};
 use core::marker::PhantomData;
 use slots::Slots;
 
@@ -72,7 +72,7 @@ impl<K: Kind> Heap<K> {
     }
 
     /// Puts `thread`, which is in no heap of this kind, in its place. O(log n).
-    pub fn insert(&mut self, threads: &mut Slots<Thread>, thread: ThreadId, key: u64) {
+    pub fn insert(&mut self, threads: &mut impl Threads, thread: ThreadId, key: u64) {
         *place::<K>(threads, thread) = Place {
             key,
             rank: 1,
@@ -85,7 +85,7 @@ impl<K: Kind> Heap<K> {
     }
 
     /// Takes `thread`, which is in this heap, out. O(log n).
-    pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn remove(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let Place {
             parent, left, right, ..
         } = core::mem::take(place::<K>(threads, thread));
@@ -138,7 +138,7 @@ impl<K: Kind> Heap<K> {
 
 /// Makes one tree of two. No deeper than the ways to the right of both together.
 fn merge<K: Kind>(
-    threads: &mut Slots<Thread>,
+    threads: &mut impl Threads,
     one: Option<ThreadId>,
     other: Option<ThreadId>,
 ) -> Option<ThreadId> {
@@ -159,7 +159,7 @@ fn merge<K: Kind>(
 
 /// Something below `thread` has changed. Whoever gets another rank passes one on that is higher by one, so
 /// there are not many.
-fn lean_upwards<K: Kind>(threads: &mut Slots<Thread>, thread: ThreadId) {
+fn lean_upwards<K: Kind>(threads: &mut impl Threads, thread: ThreadId) {
     let mut next = Some(thread);
     while let Some(thread) = next
         && lean::<K>(threads, thread)
@@ -169,7 +169,7 @@ fn lean_upwards<K: Kind>(threads: &mut Slots<Thread>, thread: ThreadId) {
 }
 
 /// Has the shorter branch of `thread` on the right. Whether that changes its rank.
-fn lean<K: Kind>(threads: &mut Slots<Thread>, thread: ThreadId) -> bool {
+fn lean<K: Kind>(threads: &mut impl Threads, thread: ThreadId) -> bool {
     let Place { left, right, .. } = *place::<K>(threads, thread);
     let [left_rank, right_rank] = [left, right].map(|id| id.map_or(0, |id| place::<K>(threads, id).rank));
     let place = place::<K>(threads, thread);
@@ -181,8 +181,8 @@ fn lean<K: Kind>(threads: &mut Slots<Thread>, thread: ThreadId) -> bool {
 }
 
 /// Threads leave their heaps before their slot is freed.
-fn place<K: Kind>(threads: &mut Slots<Thread>, thread: ThreadId) -> &mut Place {
-    match threads.get_mut(thread) {
+fn place<K: Kind>(threads: &mut impl Threads, thread: ThreadId) -> &mut Place {
+    match threads.find(thread) {
         Some(thread) => K::place_mut(thread),
         None => panic!("a heap holds a thread that is gone: {thread:?}"),
     }

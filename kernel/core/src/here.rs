@@ -1,10 +1,11 @@
 //! What a CPU uses of the kernel while others use it as well.
 //!
-//! Two things may be: one CPU has all of the [`Kernel`], or each has its [`Here`]. In the second, nobody begins or ends
-//! anything: no process, thread, endpoint or handle. So a CPU looks things up without asking anybody, changes what it
-//! keeps for itself and the threads at home there, and of all else only an endpoint at a time, which it takes. That
-//! is enough for most messages ([`ipc`](crate::ipc)), and with the memory manager's lock for most requests to that
-//! ([`object::memory`](crate::object::memory)). docs/concurrency.md has the whole picture.
+//! Two things may be: one CPU has all of the [`Kernel`], or each has its [`Here`], and one may have another's part as well
+//! ([`There`]) while that one is outside. In the second, nobody begins or ends anything: no process, thread, endpoint or
+//! handle. So a CPU looks things up without asking anybody, changes what it keeps for itself and the threads at home there,
+//! and of all else only an endpoint at a time, which it takes. That is enough for most messages ([`ipc`](crate::ipc)), and
+//! with the memory manager's lock for most requests to that ([`object::memory`](crate::object::memory)).
+//! docs/concurrency.md has the whole picture.
 
 use crate::clock::Clock;
 use crate::ipc::Endpoint;
@@ -12,7 +13,7 @@ use crate::kernel::{Kernel, gone};
 use crate::message::Message;
 use crate::platform::{Local, Platform};
 use crate::process::Process;
-use crate::sched::{Cpu, CpuId};
+use crate::sched::{Cpu, CpuId, Shown};
 use crate::thread::{Thread, ThreadId};
 use abi::{Label, Tag, Words6};
 use slots::{Common, Mine, Slot, Turns};
@@ -21,8 +22,8 @@ use slots::{Common, Mine, Slot, Turns};
 pub struct Here<'a, L: Local> {
     /// Which CPU it is.
     pub id: CpuId,
-    /// Whether there is no other.
-    pub is_alone: bool,
+    /// What each CPU shows. Not the slice itself, so that what is to be short has it in registers no longer than it needs it.
+    pub shown: &'a &'static [Shown],
     /// What is kept for it.
     pub cpu: &'a mut Cpu,
     /// What time it is, with the machine's counter.
@@ -37,12 +38,22 @@ pub struct Here<'a, L: Local> {
     pub endpoints: Turns<'a, Endpoint>,
 }
 
+/// What another CPU has of the kernel, whose turn this one has taken as well: so nothing happens there meanwhile.
+pub struct There<'a> {
+    /// Which CPU it is.
+    pub id: CpuId,
+    /// What is kept for it.
+    pub cpu: &'a mut Cpu,
+    /// Threads that have it as their home.
+    pub threads: Mine<'a, Thread>,
+}
+
 /// Where all of a CPU's is, for whoever makes a [`Here`] of it, which is the image's business: there it is known which CPU
 /// this is, and that nobody has the kernel.
 #[derive(Clone, Copy)]
 pub struct Parts {
-    /// Whether there is no other CPU.
-    pub is_alone: bool,
+    /// What each CPU shows.
+    pub shown: &'static [Shown],
     /// The clock.
     pub clock: &'static Clock,
     /// What is kept for it.
@@ -56,10 +67,17 @@ pub struct Parts {
 }
 
 impl<L: Local> Here<'_, L> {
+    /// Whether there is no other CPU.
+    #[inline(always)] // into what is to be short
+    pub(crate) fn is_alone(&self) -> bool {
+        self.others().are_none()
+    }
+
     /// The thread that runs, or that the kernel works for.
     ///
     /// # Panics
     /// If it is not at home here.
+    #[inline(always)] // so that this is not in memory for it
     pub(crate) fn thread(&mut self, thread: ThreadId) -> &mut Thread {
         match self.threads.get_mut(thread) {
             Some(thread) => thread,
@@ -88,11 +106,14 @@ impl<L: Local> Here<'_, L> {
     }
 }
 
+/// What of the kernel has a lock of its own: the words that are waited for, and the memory manager.
+pub type Locks<'a, P> = (&'a mut <P as Platform>::Words, &'a mut <P as Platform>::Memory);
+
 impl<P: Platform> Kernel<P> {
     /// Where `cpu` finds what it needs to share the kernel.
     pub fn parts(&self, cpu: CpuId) -> Parts {
         Parts {
-            is_alone: self.cpus.is_alone(),
+            shown: self.cpus.shown,
             clock: self.facts.clock,
             cpu: self.cpus.part(cpu),
             threads: self.threads.parts(),
@@ -103,22 +124,46 @@ impl<P: Platform> Kernel<P> {
 
     /// The same for the CPU that has all of the kernel.
     pub fn here(&mut self) -> Here<'_, P::Part> {
-        self.here_and_memory().0
+        self.here_and_locks().0
     }
 
-    /// The same, and the memory manager.
-    pub fn here_and_memory(&mut self) -> (Here<'_, P::Part>, &mut P::Memory) {
+    /// The same, and what `other`, another CPU, has.
+    pub fn here_and_there(&mut self, other: CpuId) -> (Here<'_, P::Part>, There<'_>) {
         let id = self.cpus.here;
+        let (cpu, theirs, shown) = self.cpus.this_and(other);
+        let [threads, others] = self.threads.both([id, other].map(CpuId::owner));
         let here = Here {
             id,
-            is_alone: self.cpus.is_alone(),
-            cpu: self.cpus.this(),
+            shown,
+            cpu,
+            clock: self.facts.clock,
+            local: self.platform.part(),
+            threads,
+            processes: self.processes.common(),
+            endpoints: self.endpoints.turns(id.owner()),
+        };
+        let there = There {
+            id: other,
+            cpu: theirs,
+            threads: others,
+        };
+        (here, there)
+    }
+
+    /// What this CPU has, and what has a lock of its own.
+    pub fn here_and_locks(&mut self) -> (Here<'_, P::Part>, Locks<'_, P>) {
+        let id = self.cpus.here;
+        let (cpu, shown) = self.cpus.this_and_shown();
+        let here = Here {
+            id,
+            shown,
+            cpu,
             clock: self.facts.clock,
             local: self.platform.part(),
             threads: self.threads.mine(id.owner()),
             processes: self.processes.common(),
             endpoints: self.endpoints.turns(id.owner()),
         };
-        (here, &mut self.memory)
+        (here, (&mut self.words, &mut self.memory))
     }
 }

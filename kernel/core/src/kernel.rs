@@ -7,10 +7,9 @@ use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
 use crate::object::device::{Device, MOST_DEVICES};
-use crate::object::word::{AwaitedWord, AwaitedWords};
 use crate::platform::{Guarded, Platform};
 use crate::process::{Process, ProcessId};
-use crate::sched::{Cpu, CpuId, Cpus, Stop};
+use crate::sched::{Cpu, CpuId, Cpus, Shown, Stop};
 use crate::thread::{Thread, ThreadId};
 use abi::MessagePage;
 use abi::process::Pid;
@@ -24,13 +23,13 @@ pub struct Storage {
     pub processes: &'static mut [Slot<Process>],
     /// For CPUs: [`MAX_CPUS`](crate::MAX_CPUS) of them, [idle](Cpu::idle).
     pub cpus: &'static mut [Cpu],
+    /// For what they show each other, as many.
+    pub shown: &'static [Shown],
     /// For threads, at least as many; the platform has registers for each. What are more than processes, those
     /// can have that have a thread already.
     pub threads: &'static mut [Slot<Thread>],
     /// For endpoints.
     pub endpoints: &'static mut [Slot<Endpoint>],
-    /// For words that somebody waits for, as many as threads.
-    pub words: &'static mut [Slot<AwaitedWord>],
 }
 
 /// What the machine is, for those who ask.
@@ -49,12 +48,13 @@ pub struct Kernel<P: Platform> {
     pub platform: P,
     /// The memory manager.
     pub memory: P::Memory,
+    /// The words of memory that threads wait for.
+    pub(crate) words: P::Words,
     /// The log.
     pub log: Log,
     pub(crate) processes: Slots<Process>,
     pub(crate) threads: Slots<Thread>,
     pub(crate) endpoints: Slots<Endpoint>,
-    pub(crate) words: AwaitedWords,
     pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
@@ -71,17 +71,17 @@ pub struct Kernel<P: Platform> {
 
 impl<P: Platform> Kernel<P> {
     /// A kernel without processes, on as many CPUs as `facts` say run.
-    pub fn new(platform: P, memory: P::Memory, storage: Storage, facts: Facts) -> Self {
+    pub fn new(platform: P, (words, memory): (P::Words, P::Memory), storage: Storage, facts: Facts) -> Self {
         Self {
             platform,
             memory,
+            words,
             log: Log::EMPTY,
             more_threads: storage.threads.len().saturating_sub(storage.processes.len()) as u32,
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
-            words: AwaitedWords::new(storage.words),
-            cpus: Cpus::new(storage.cpus, facts.machine.running),
+            cpus: Cpus::new(storage.cpus, storage.shown, facts.machine.running),
             stop: None,
             console: Console::EMPTY,
             devices: [None; MOST_DEVICES],

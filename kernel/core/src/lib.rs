@@ -19,6 +19,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod atomic;
 pub mod audit;
 pub mod clock;
 pub mod fault;
@@ -41,8 +42,8 @@ mod trace;
 pub mod trap;
 
 pub use clock::Clock;
-pub use here::Here;
+pub use here::{Here, There};
 pub use kernel::{Kernel, Storage};
-pub use platform::{Guarded, Interrupt, Local, Platform};
+pub use platform::{Guarded, Interrupt, Local, Nested, Platform};
 pub use registers::Registers;
-pub use sched::{Cpu, CpuId, MAX_CPUS, Next};
+pub use sched::{Cpu, CpuId, MAX_CPUS, Next, Shown};

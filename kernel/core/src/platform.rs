@@ -1,6 +1,7 @@
 //! What the portable kernel asks of the machine it runs on.
 
 use crate::Registers;
+use crate::object::word::AwaitedWords;
 use crate::sched::CpuId;
 use abi::MessagePage;
 use abi::process::Pid;
@@ -29,6 +30,15 @@ pub trait Local {
     /// was kept then still holds; `false` if not, and nothing has happened.
     #[must_use]
     fn activate_again(&mut self, place: Self::Place) -> bool;
+
+    /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
+    fn put_away(&mut self);
+
+    /// Leaves whatever space is active on this CPU.
+    fn deactivate(&mut self);
+
+    /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
+    fn alert(&mut self, cpu: CpuId);
 
     /// Copies the first `bytes` bytes and `handles` handles of the message page in `frame`. The
     /// program may change them meanwhile, so what is looked at is the copy.
@@ -60,6 +70,9 @@ pub trait Platform: Local {
     /// The memory manager, behind a lock of its own: touches are served without the kernel's.
     type Memory: Guarded<MemoryManager<Self::Mmu>>;
 
+    /// The words of memory that somebody waits for, behind a lock of their own, which is taken before the memory manager's.
+    type Words: Guarded<AwaitedWords>;
+
     /// What of it this CPU would have.
     fn part(&mut self) -> &mut Self::Part;
 
@@ -72,9 +85,6 @@ pub trait Platform: Local {
     /// Takes note that thread number `thread` is new, and runs in `space` as long as it lives: so its touches are
     /// served without asking the kernel which one that is.
     fn new_thread(&mut self, thread: u32, space: SpaceId);
-
-    /// Puts what this CPU holds of the thread it was prepared for (FP/SIMD registers) where every CPU finds it.
-    fn put_away(&mut self);
 
     /// Forgets what the machine keeps for thread number `thread` (FP/SIMD registers, address space), which will not
     /// run any more; no other CPU is prepared for it. The next thread of that number must find none of it. Its registers may
@@ -97,12 +107,6 @@ pub trait Platform: Local {
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;
-
-    /// Leaves whatever space is active on this CPU.
-    fn deactivate(&mut self);
-
-    /// Lets [`Interrupt::Alert`] come on `cpu`, which is another one.
-    fn alert(&mut self, cpu: CpuId);
 
     /// Whether an interrupt waits to be taken. Cheap.
     fn interrupt_pending(&self) -> bool;
@@ -129,6 +133,35 @@ pub trait Guarded<T> {
     /// Takes the lock until the answer is dropped, and waits for it if another CPU has it. It is not given back
     /// between two calls of the answer's methods, so what is to be one step takes it once.
     fn lock(&mut self) -> impl DerefMut<Target = T>;
+}
+
+impl<T, G: Guarded<T>> Guarded<T> for &mut G {
+    #[inline]
+    fn lock(&mut self) -> impl DerefMut<Target = T> {
+        G::lock(self)
+    }
+}
+
+/// Two locks of which the second may be taken inside the first, and not the other way round.
+pub trait Nested<Outer, Inner> {
+    /// Takes the first; with it comes the way to the second.
+    fn outer(&mut self) -> (impl DerefMut<Target = Outer>, impl Guarded<Inner>);
+
+    /// The way to the second alone.
+    fn inner(&mut self) -> impl Guarded<Inner>;
+}
+
+/// For whoever has all of the kernel: nobody else has the first lock then, so no order could make anybody wait for ever.
+impl<Outer, Inner, O: Guarded<Outer>, I: Guarded<Inner>> Nested<Outer, Inner> for (&mut O, &mut I) {
+    #[inline]
+    fn outer(&mut self) -> (impl DerefMut<Target = Outer>, impl Guarded<Inner>) {
+        (self.0.lock(), &mut *self.1)
+    }
+
+    #[inline]
+    fn inner(&mut self) -> impl Guarded<Inner> {
+        &mut *self.1
+    }
 }
 
 /// An interrupt the portable kernel knows what to do with.

@@ -4,11 +4,12 @@ use crate::fault::Fault;
 use crate::handle::Object;
 use crate::heap::Place;
 use crate::ipc::Endpoint;
+use crate::kernel::gone;
 use crate::object::word::AwaitedWord;
 use crate::process::Process;
 use crate::sched::CpuId;
 use abi::process::{End, Priority};
-use abi::{Arrival, Badge, CpuSet, Handle};
+use abi::{Arrival, Badge, CpuSet, Handle, Label};
 use addr::Frame;
 use mm::SpaceId;
 use slots::{Id, Mine, Slots};
@@ -29,7 +30,7 @@ pub struct Thread {
     pub state: State,
     /// The frame of its message page.
     pub page: Frame,
-    /// The CPU that it runs on, or waits for; changed by `Kernel::set_home` alone.
+    /// The CPU that it runs on, or waits for; changed together with whose it is, `Kernel::set_home`, `There::give`.
     pub home: CpuId,
     /// The CPUs that it may run on.
     pub cpus: CpuSet,
@@ -168,6 +169,15 @@ impl Work {
 }
 
 impl State {
+    /// Whether it waits for an answer of `awaited` and has it with this label: who has faulted waits for one that lets it go on.
+    pub(crate) fn is_answered_by(self, awaited: ThreadId, label: Label) -> bool {
+        match self {
+            Self::AwaitingAnswer { server, .. } => server == awaited,
+            Self::Faulted { server, .. } => server == awaited && label == Label::DONE,
+            _ => false,
+        }
+    }
+
     /// Whether it waits for somebody else, which may last for ever unless the thread gives up. Who waits for a
     /// word has said until when in the request.
     pub(crate) const fn can_give_up(self) -> bool {
@@ -225,6 +235,11 @@ impl Thread {
     pub(crate) const fn can_be_cancelled(&self) -> bool {
         let waits = self.state.can_give_up() || matches!(self.state, State::Sleeping | State::WaitingWord(_));
         waits && self.fault.is_none()
+    }
+
+    /// Who comes next in the queue that it is in.
+    pub(crate) const fn behind(&self) -> Option<ThreadId> {
+        self.link.next
     }
 
     /// Whether it is only remembered.
@@ -370,6 +385,6 @@ impl Queue {
 fn link(threads: &mut impl Threads, thread: ThreadId) -> &mut Link {
     match threads.find(thread) {
         Some(thread) => &mut thread.link,
-        None => panic!("a queue holds a thread that is gone: {thread:?}"),
+        None => gone(thread),
     }
 }

@@ -8,15 +8,15 @@ use crate::trap;
 use aarch64::boot::Handover;
 use aarch64::cpu::start::{self, NotStarted, Release};
 use aarch64::cpu::{self, PerCpu};
-use aarch64::gic::{AlertAll, Gic};
+use aarch64::gic::{Alerts, Gic, InterruptController, Target};
 use aarch64::timer;
-use alloc::boxed::Box;
 use boards::{Board, Cpu, EnableMethod, RegisterBlock};
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use device::BadRegisters;
-use kcore::MAX_CPUS;
+use kcore::{CpuId, MAX_CPUS};
 use mm::Spare;
+use spin::Once;
 
 /// Seconds that a CPU may take from its firmware to the kernel.
 const PATIENCE: u64 = 2;
@@ -134,8 +134,10 @@ pub fn let_others_in() {
     }
 }
 
-/// What alerts all others in the end.
-static ALERT_ALL: AtomicPtr<AlertAll> = AtomicPtr::new(core::ptr::null_mut());
+/// What alerts other CPUs.
+static ALERTS: Once<Alerts> = Once::new();
+/// How each of them is alerted; 0 before it has joined.
+static TARGETS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 /// The affinity of the CPU that alone goes on, marked as such; 0 as long as all do.
 static ALONE: AtomicU64 = AtomicU64::new(0);
 static STOPPED: AtomicUsize = AtomicUsize::new(0);
@@ -143,9 +145,19 @@ static STOPPED: AtomicUsize = AtomicUsize::new(0);
 /// A bit of MPIDR_EL1 that is no affinity.
 const MARK: u64 = 1 << 31;
 
-/// Remembers how the others are stopped in the end.
-pub fn remember(gic: &Gic) {
-    ALERT_ALL.store(Box::leak(Box::new(gic.alert_all())), Ordering::Release);
+/// Remembers how `cpu`, which has joined, is alerted.
+pub fn remember(gic: &Gic, cpu: CpuId) {
+    ALERTS.call_once(|| gic.alerts());
+    let target = gic.target(cpu).map_or(0, Target::raw);
+    TARGETS[cpu.index()].store(target, Ordering::Relaxed);
+}
+
+/// Alerts `cpu`, whatever others do in the kernel. One that has not joined looks around when it does.
+pub fn alert(cpu: CpuId) {
+    let target = TARGETS[cpu.index()].load(Ordering::Relaxed);
+    if let (Some(alerts), Some(target)) = (ALERTS.get(), Target::from_raw(target)) {
+        alerts.alert(target);
+    }
 }
 
 /// Stops all other CPUs, for the machine's end. Stops this one if another has been faster.
@@ -160,11 +172,10 @@ pub fn stop_others() {
 
 /// One that waits for the kernel's lock, held by this CPU, does not answer; it does nothing else either.
 fn alert_and_wait() {
-    // SAFETY: `remember` stored it, for ever; nobody writes to it.
-    let Some(all) = (unsafe { ALERT_ALL.load(Ordering::Acquire).as_ref() }) else {
+    let Some(alerts) = ALERTS.get() else {
         return;
     };
-    all.alert();
+    alerts.alert_all();
     let others = PerCpu::all().count() - 1;
     let end = timer::count().after(u64::from(timer::frequency()) / 100);
     while STOPPED.load(Ordering::Acquire) < others && timer::count() < end {

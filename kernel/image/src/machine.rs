@@ -17,6 +17,7 @@ use addr::Frame;
 use boards::Board;
 use boards::console::{AnyConsole, Console};
 use core::ptr::NonNull;
+use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Interrupt, Local, Platform, Registers};
 use mm::{MemoryManager, SpaceId};
 use vmsa::asid::AsidBits;
@@ -26,6 +27,9 @@ pub type Memory = MemoryManager<Hardware>;
 
 /// The lock around it.
 pub type MemoryLock = Lock<Memory, level::Memory>;
+
+/// The lock around the words that threads wait for.
+pub type WordsLock = Lock<AwaitedWords, level::Words>;
 
 /// ASIDs that are used: what the CPU has, or fewer with bootarg `asid-bits=N`, for tests.
 pub fn asid_bits(board: &Board) -> AsidBits {
@@ -168,7 +172,7 @@ impl Machine {
         if let Err(error) = gic.join(CpuId::BOOT) {
             unusable(error);
         }
-        cpus::remember(&gic);
+        cpus::remember(&gic, CpuId::BOOT);
         timer::disarm();
         gic.enable(timer);
         let console_interrupt = board.console.and_then(|device| Intid::new(device.irq?.intid()));
@@ -198,6 +202,7 @@ impl Machine {
         if let Err(error) = self.gic.join(this) {
             panic!("{this:?} cannot use the interrupt controller: {error}");
         }
+        cpus::remember(&self.gic, this);
         timer::disarm();
         self.gic.enable(self.timer);
     }
@@ -296,6 +301,18 @@ impl Local for Threads {
         self.others(place).0.again(PerCpu::current())
     }
 
+    fn put_away(&mut self) {
+        self.fp.put_away();
+    }
+
+    fn deactivate(&mut self) {
+        mmu::activate_none(PerCpu::current());
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        cpus::alert(cpu);
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         direct_map::read(frame, 0, &mut to.bytes[..bytes]);
         let mut raw = [0; MAX_HANDLES * 4];
@@ -349,6 +366,18 @@ impl Local for Machine {
         self.threads.activate_again(place)
     }
 
+    fn put_away(&mut self) {
+        self.threads.put_away();
+    }
+
+    fn deactivate(&mut self) {
+        self.threads.deactivate();
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        self.threads.alert(cpu);
+    }
+
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
         self.threads.read_message(frame, bytes, handles, to);
     }
@@ -380,16 +409,14 @@ impl Platform for Machine {
 
     type Memory = Inside<'static, Memory, level::Memory, level::Kernel>;
 
+    type Words = Inside<'static, AwaitedWords, level::Words, level::Kernel>;
+
     fn part(&mut self) -> &mut Threads {
         &mut self.threads
     }
 
     fn new_thread(&mut self, thread: u32, space: SpaceId) {
         self.threads.set_space(thread, Some(space));
-    }
-
-    fn put_away(&mut self) {
-        self.threads.fp.put_away();
     }
 
     fn forget_thread(&mut self, thread: u32) {
@@ -414,14 +441,6 @@ impl Platform for Machine {
 
     fn asid(&self, space: &Space) -> u32 {
         space.asid().map_or(0, u32::from)
-    }
-
-    fn deactivate(&mut self) {
-        mmu::activate_none(PerCpu::current());
-    }
-
-    fn alert(&mut self, cpu: CpuId) {
-        self.gic.alert(cpu);
     }
 
     fn interrupt_pending(&self) -> bool {

@@ -55,11 +55,13 @@ fn kernel_main(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -
     let hardware = machine::hardware(board);
     let facts = board::facts(board, &handover, clock);
     let objects = storage::kernel_storage(&mut ram, counts);
+    let words = trap::guard_words(storage::awaited_words(&mut ram, counts));
     // Made where they stay: with all their tables they are too large to be handed around on the stack.
     let (memory, kernel) = (ram.take_place(), ram.take_place());
     let memory: &machine::MemoryLock =
         memory.write(Lock::new(storage::memory_manager(hardware, ram, counts, board)));
-    let kernel = kernel.write(kcore::Kernel::new(machine, memory.inside(), objects, facts));
+    let locks = (words.inside(), memory.inside());
+    let kernel = kernel.write(kcore::Kernel::new(machine, locks, objects, facts));
     board::devices(board).for_each(|device| kernel.add_device(device));
     first_program::start(kernel, board, &mut log);
     kernel.log = log.into_log();

@@ -9,10 +9,10 @@ use abi::shm::ShmSetting;
 use addr::GRANULE;
 use boards::Board;
 use kcore::ipc::Endpoint;
-use kcore::object::word::AwaitedWord;
+use kcore::object::word::{AwaitedWord, AwaitedWords};
 use kcore::process::Process;
 use kcore::thread::Thread;
-use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Storage};
+use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Shown, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
 
@@ -100,10 +100,15 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     Storage {
         processes: ram.take_slots(counts.processes),
         cpus: ram.take_slice(MAX_CPUS, Cpu::idle),
+        shown: ram.take_slice(MAX_CPUS, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
-        words: ram.take_slots(counts.threads),
     }
+}
+
+/// The words that threads wait for: no more than there are threads.
+pub fn awaited_words(ram: &mut Ram, counts: Counts) -> AwaitedWords {
+    AwaitedWords::new(ram.take_slots(counts.threads))
 }
 
 /// The memory manager, which owns all RAM that is left when its own storage is taken: nobody can

@@ -7,27 +7,29 @@
 use crate::console::say;
 use crate::cpus;
 use crate::exit;
-use crate::machine::{self, Machine, Memory, MemoryLock, Place, Threads};
+use crate::machine::{self, Machine, Memory, MemoryLock, Place, Threads, WordsLock};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, TrapEnd, system_error};
 use aarch64::mmu::direct_map;
-use aarch64::sync::{Held, Meanwhile, Shared, Sharing, Whole, level};
+use aarch64::sync::{Also, Held, Lock, Meanwhile, Shared, Sharing, Whole, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Words6};
 use addr::VirtAddr;
 use boards::Board;
 use core::fmt::Write;
+use core::ops::DerefMut;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::handle::Capability;
-use kcore::here::{self, Here};
-use kcore::ipc::{Direct, Signal};
+use kcore::here::{self, Here, There};
+use kcore::ipc::Direct;
 use kcore::log::Log;
 use kcore::message::Message;
+use kcore::object::word::AwaitedWords;
 use kcore::sched::Stop;
 use kcore::thread::ThreadId;
-use kcore::{Kernel, Local, Next, Registers};
+use kcore::{CpuId, Guarded, Kernel, Local, Nested, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds, SpaceId};
 use spin::Once;
 
@@ -40,6 +42,8 @@ type TheKernel = Option<&'static mut Kernel<Machine>>;
 type WholeKernel<'a> = Whole<'a, TheKernel, Parts, level::Kernel>;
 /// A CPU's share of it.
 type SharedKernel<'a> = Sharing<'a, TheKernel, Parts, level::Kernel>;
+/// Another one's turn.
+type OtherTurn<'a> = Also<'a, TheKernel, Parts, level::Kernel>;
 
 /// What leads a CPU that shares the kernel to its part of it.
 struct Parts {
@@ -49,6 +53,9 @@ struct Parts {
 
 /// The memory manager, when there are programs.
 static MEMORY: Once<&'static MemoryLock> = Once::new();
+
+/// The words that threads wait for.
+static WORDS: Once<WordsLock> = Once::new();
 
 /// Whether calls are shown as they happen. Set once, before there is a program.
 static SHOWS_CALLS: AtomicBool = AtomicBool::new(false);
@@ -63,6 +70,11 @@ pub fn choose_way(board: &Board) {
 }
 
 static NO_SHORTCUTS: AtomicBool = AtomicBool::new(false);
+
+/// Has a lock around the words that threads wait for, the same for all CPUs.
+pub fn guard_words(words: AwaitedWords) -> &'static WordsLock {
+    WORDS.call_once(|| Lock::new(words))
+}
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
 pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) -> ! {
@@ -160,8 +172,20 @@ extern "C" fn kernel_signal(handle: u64, bits: u64) -> TrapEnd {
 extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
     // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody.
-    let (sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
-    some_thread(decide(sharing.into_whole().0)).as_ptr()
+    let (mut sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
+    let goes_on = if here(&mut sharing).sleeps() {
+        // Not with its turn.
+        drop(sharing);
+        GoesOn::Nobody
+    } else {
+        // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
+        cpu::synchronise_context();
+        match here(&mut sharing).goes_on() {
+            Some(place) => GoesOn::Thread(place.registers()),
+            None => decide(sharing.into_whole().0),
+        }
+    };
+    some_thread(goes_on).as_ptr()
 }
 
 #[inline(always)] // each operation by itself
@@ -178,11 +202,12 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::AsksMemory(thread, space) if operation == Operation::Call => {
             ask_memory((sharing, held), (thread, space), handle, tag, &words())
         }
+        Direct::AsksAboutWords(thread, space) if operation == Operation::Call => {
+            ask_about_words((sharing, held), (thread, space), handle, tag, &words())
+        }
+        Direct::At(other) => serve_with(sharing, other, operation, handle, tag, &words()),
         Direct::Asks(thread, asked) if operation == Operation::Call => {
             ask(sharing, (thread, asked), handle, tag, &words())
-        }
-        Direct::Wakes(signal, receiver) if operation == Operation::Signal => {
-            wake(sharing, (signal, receiver), handle, tag)
         }
         _ => serve_at_length(sharing, operation, handle, tag, &words()),
     }
@@ -207,7 +232,7 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
     let endpoints = unsafe { kernel.endpoints.turns(id.owner()) };
     Here {
         id,
-        is_alone: kernel.is_alone,
+        shown: &kernel.shown,
         cpu,
         clock: kernel.clock,
         local,
@@ -215,6 +240,17 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
         processes,
         endpoints,
     }
+}
+
+/// The part of another CPU.
+fn there<'a>(also: &'a mut OtherTurn<'_>) -> There<'a> {
+    let id = also.cpu();
+    let kernel = &also.part().kernel;
+    // SAFETY: As long as `also`, which is borrowed, is there, nobody has the whole kernel, and that CPU does not share it.
+    let cpu = unsafe { kernel.cpu.only() };
+    // SAFETY: As above.
+    let threads = unsafe { kernel.threads.mine(id.owner()) };
+    There { id, cpu, threads }
 }
 
 /// The vectors are told of another thread than the one that trapped, or of none yet.
@@ -242,6 +278,38 @@ fn ask_memory(
     }
 }
 
+#[inline(never)] // so that other calls do not pay for its stack frame
+fn ask_about_words(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    found: (ThreadId, SpaceId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    match here(&mut sharing).ask_about_words(&mut Locks(held), found, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
+        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+/// What a CPU that shares the kernel has locks for.
+struct Locks<'a>(Held<'a, level::Kernel>);
+
+impl Nested<AwaitedWords, Memory> for Locks<'_> {
+    #[inline]
+    fn outer(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl Guarded<Memory>) {
+        let (words, held) = words_lock().lock(&mut self.0);
+        (words, memory_lock().within(held))
+    }
+
+    #[inline]
+    fn inner(&mut self) -> impl Guarded<Memory> {
+        memory_lock().within(self.0.lend())
+    }
+}
+
 #[inline(always)] // as above
 fn ask(
     sharing: SharedKernel<'_>,
@@ -260,22 +328,27 @@ fn ask(
     resumed(whole, goes_on)
 }
 
-#[inline(always)] // as above
-fn wake(sharing: SharedKernel<'_>, found: (Signal, ThreadId), handle: u64, bits: u64) -> TrapEnd {
-    let (mut whole, meanwhile) = sharing.into_whole();
-    let kernel = kernel(&mut whole);
-    let found = match meanwhile {
-        Meanwhile::Nothing => Direct::Wakes(found.0, found.1),
-        // As it is now.
-        Meanwhile::Anything => kernel.here().serve(Operation::Signal, handle, bits, &[0; 6]),
-    };
-    let goes_on = match found {
-        Direct::Wakes(signal, receiver) => kernel.wake_directly(signal, receiver),
-        other => other,
-    };
-    match goes_on {
-        Direct::Not => serve_whole_at_length(whole, Operation::Signal, handle, bits, &[0; 6]),
-        goes_on => resumed(whole, goes_on),
+/// Serves what is about a thread of another CPU, with that one's turn besides its own.
+#[inline(never)]
+fn serve_with(
+    mut sharing: SharedKernel<'_>,
+    other: CpuId,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let also = sharing.also(other);
+    let direct = also.map(|mut also| {
+        let there = &mut there(&mut also);
+        here(&mut sharing).serve_with(Some(there), operation, handle, tag, words)
+    });
+    match direct {
+        Some(Direct::Stays(place)) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Some(Direct::Runs(place)) => kept(sharing, place.registers().as_ptr()),
+        Some(Direct::Enters) => kept(sharing, core::ptr::null_mut()),
+        // It is about yet another one, or as few are.
+        _ => serve_at_length(sharing, operation, handle, tag, words),
     }
 }
 
@@ -304,13 +377,17 @@ fn serve_whole_at_length(
 
 /// What the vectors are told of who goes on.
 #[inline]
-fn resumed(whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
+fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
+    kernel(&mut whole).show();
     let next = match goes_on {
         Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::Wakes(..) | Direct::Not => {
-            core::ptr::null_mut()
-        }
+        Direct::Enters
+        | Direct::Asks(..)
+        | Direct::AsksMemory(..)
+        | Direct::AsksAboutWords(..)
+        | Direct::At(_)
+        | Direct::Not => core::ptr::null_mut(),
     };
     kept(whole.into_sharing(PerCpu::current().id()), next)
 }
@@ -369,6 +446,14 @@ fn memory_lock() -> &'static MemoryLock {
     match MEMORY.get() {
         Some(memory) => memory,
         None => panic!("a program runs, and there is no memory manager yet"),
+    }
+}
+
+#[inline]
+fn words_lock() -> &'static WordsLock {
+    match WORDS.get() {
+        Some(words) => words,
+        None => panic!("a program runs, and there are no words yet that it could wait for"),
     }
 }
 
@@ -435,7 +520,9 @@ fn after(first: impl FnOnce(&mut Kernel<Machine>)) -> GoesOn {
 #[inline]
 fn decide(mut whole: WholeKernel<'_>) -> GoesOn {
     let kernel = kernel(&mut whole);
-    match kernel.run() {
+    let next = kernel.run();
+    kernel.show();
+    match next {
         Next::Run(thread) => {
             cpu::synchronise_context();
             GoesOn::Thread(kernel.platform.place(thread).registers())

@@ -3,6 +3,7 @@
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
+use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
 use mm::mmu::Mmu;
 use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
@@ -22,6 +23,8 @@ pub const SLICE: u64 = HERTZ as u64 / 100;
 pub struct Fake {
     /// What the kernel has as well: CPUs switch address spaces without its lock.
     pub(crate) memory: Memory,
+    /// What the kernel has as well, to be looked at.
+    pub(crate) words: Words,
     /// Those of each thread, by its number.
     pub registers: Vec<Registers>,
     /// What is in the frames of message pages.
@@ -156,6 +159,22 @@ impl Guarded<MemoryManager<machine::Machine>> for Memory {
     }
 }
 
+/// The words that are waited for, with a lock of their own, which is never taken inside the memory manager's. To take it
+/// twice is a panic.
+#[derive(Clone)]
+pub struct Words {
+    pub(crate) awaited: Rc<RefCell<AwaitedWords>>,
+    pub(crate) memory: Memory,
+}
+
+impl Guarded<AwaitedWords> for Words {
+    fn lock(&mut self) -> impl DerefMut<Target = AwaitedWords> {
+        let is_free = self.memory.manager.try_borrow_mut().is_ok();
+        assert!(is_free, "the memory manager's lock is further inside");
+        self.awaited.borrow_mut()
+    }
+}
+
 impl Local for Fake {
     type Place = u32;
 
@@ -176,6 +195,18 @@ impl Local for Fake {
         let kept = self.kept[thread as usize].as_ref();
         let mut memory = self.memory.manager.borrow_mut();
         kept.is_some_and(|kept| memory.mmu_mut().run_again(self.here, kept))
+    }
+
+    fn put_away(&mut self) {
+        self.cpu().prepared = None;
+    }
+
+    fn deactivate(&mut self) {
+        self.memory.manager.borrow_mut().mmu_mut().park(self.here);
+    }
+
+    fn alert(&mut self, cpu: CpuId) {
+        self.cpus[cpu.index()].interrupts.push_back(Interrupt::Alert);
     }
 
     fn read_message(&mut self, frame: Frame, bytes: usize, handles: usize, to: &mut MessagePage) {
@@ -210,16 +241,14 @@ impl Platform for Fake {
 
     type Memory = Memory;
 
+    type Words = Words;
+
     fn part(&mut self) -> &mut Self {
         self
     }
 
     fn new_thread(&mut self, thread: u32, space: SpaceId) {
         assert_eq!(self.spaces[thread as usize].replace(space), None);
-    }
-
-    fn put_away(&mut self) {
-        self.cpu().prepared = None;
     }
 
     fn forget_thread(&mut self, thread: u32) {
@@ -241,14 +270,6 @@ impl Platform for Fake {
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {
         1
-    }
-
-    fn deactivate(&mut self) {
-        self.memory.manager.borrow_mut().mmu_mut().park(self.here);
-    }
-
-    fn alert(&mut self, cpu: CpuId) {
-        self.cpus[cpu.index()].interrupts.push_back(Interrupt::Alert);
     }
 
     fn interrupt_pending(&self) -> bool {

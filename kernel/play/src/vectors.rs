@@ -51,15 +51,31 @@ impl World {
         let identity = self.identity(thread);
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
+        let busy = self.busy;
         let kernel = self.kernel();
         let words = in_cpu.words();
         let direct = kernel.here().serve(operation, handle, tag, &words);
         let direct = match direct {
             Direct::AsksMemory(thread, space) => {
-                let (mut here, memory) = kernel.here_and_memory();
+                let (mut here, (_, memory)) = kernel.here_and_locks();
                 here.ask_memory_directly(memory, (thread, space), tag, &words)
             }
-            Direct::Wakes(signal, receiver) => kernel.wake_directly(signal, receiver),
+            Direct::AsksAboutWords(thread, space) => {
+                let (mut here, mut locks) = kernel.here_and_locks();
+                here.ask_about_words(&mut locks, (thread, space), tag, &words)
+            }
+            // Its turn cannot be had.
+            Direct::At(_) if busy => Direct::Not,
+            Direct::At(cpu) => {
+                let (mut here, mut there) = kernel.here_and_there(cpu);
+                match here.serve_with(Some(&mut there), operation, handle, tag, &words) {
+                    Direct::At(_)
+                    | Direct::Asks(..)
+                    | Direct::AsksMemory(..)
+                    | Direct::AsksAboutWords(..) => Direct::Not,
+                    served => served,
+                }
+            }
             other => other,
         };
         let goes_on = match (direct, Message::decode(tag, &words)) {
@@ -67,6 +83,9 @@ impl World {
             (Direct::Asks(..) | Direct::Not, _) => kernel.serve_at_length(operation, handle, tag, &words),
             (done, _) => done,
         };
+        if matches!(direct, Direct::Asks(..) | Direct::Not) {
+            kernel.show();
+        }
         let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield);
         let goes_on = match goes_on {
             Direct::Stays(same) => {
@@ -107,6 +126,15 @@ impl World {
         );
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
         match goes_on {
+            Some(thread) => self.go_on(Next::Run(thread)),
+            None if self.kernel().here().sleeps() => self.go_on(Next::Idle),
+            None => self.goes_on_entered(direct),
+        }
+    }
+
+    /// All registers being stored, the thread goes on that the CPU is prepared for, or the whole kernel says who does.
+    fn goes_on_entered(&mut self, direct: Direct<u32>) -> Next {
+        match self.kernel().here().goes_on() {
             Some(thread) => self.go_on(Next::Run(thread)),
             // What shared the kernel is over before the CPU has all of it.
             None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),

@@ -1,6 +1,6 @@
 //! A kernel on a pretend machine: tests play the programs, one trap at a time.
 
-use crate::fake::{Fake, FakeCpu, HERTZ, Memory, SLICE, Step, TICKS, Touch};
+use crate::fake::{Fake, FakeCpu, HERTZ, Memory, SLICE, Step, TICKS, Touch, Words as AwaitedByAll};
 use crate::vectors::Way;
 use abi::device::{DeviceFacts, DeviceKind};
 use abi::process::Pid;
@@ -11,8 +11,11 @@ use addr::{Frame, FrameRange, VirtAddr};
 use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::object::device::Device;
+use kcore::object::word::AwaitedWords;
 use kcore::process::{FirstStart, Name};
-use kcore::{Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Storage};
+use kcore::{
+    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Shown, Storage,
+};
 use mm::{Access, MemoryManager, SpaceId};
 use slots::Slot;
 use std::cell::{Cell, RefCell, RefMut};
@@ -40,6 +43,8 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
+    /// Whether all other CPUs are in the kernel whenever their turns are wanted.
+    pub busy: bool,
     /// How the next trap comes in.
     pub way: Way,
     /// How many traps were served directly, in a straight line.
@@ -78,8 +83,13 @@ impl World {
             touches: Rc::default(),
             served: Rc::default(),
         };
+        let words = AwaitedByAll {
+            awaited: Rc::new(RefCell::new(AwaitedWords::new(leak(THREADS)))),
+            memory: memory.clone(),
+        };
         let fake = Fake {
             memory: memory.clone(),
+            words: words.clone(),
             registers: vec![Registers::ZERO; THREADS],
             pages: HashMap::new(),
             cpus: (0..cpus).map(|_| FakeCpu::default()).collect(),
@@ -97,10 +107,10 @@ impl World {
         };
         let storage = Storage {
             cpus: (0..MAX_CPUS).map(|_| Cpu::idle()).collect::<Vec<_>>().leak(),
+            shown: (0..MAX_CPUS).map(|_| Shown::idle()).collect::<Vec<_>>().leak(),
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
-            words: leak(THREADS),
         };
         let machine = Machine {
             cpus: cpus as u32,
@@ -118,7 +128,7 @@ impl World {
                 0,
             ))),
         };
-        let mut kernel = Kernel::new(fake, memory, storage, facts);
+        let mut kernel = Kernel::new(fake, (words, memory), storage, facts);
         kernel.add_device(device());
         let (init, _) = kernel
             .new_process(Name::new(b"init").expect("a name"), Pid(0), mm::Credential::ROOT)
@@ -138,6 +148,7 @@ impl World {
             kernel,
             running: None,
             interleaved: false,
+            busy: false,
             way,
             direct: 0,
         };
@@ -178,7 +189,9 @@ impl World {
             return self.go_on(Next::Again);
         }
         loop {
-            let next = self.kernel().run();
+            let kernel = self.kernel();
+            let next = kernel.run();
+            kernel.show();
             if let Next::Step(job, now) = next {
                 self.kernel.platform.cpu().step = Some(Step::Before(job, now));
             }
@@ -201,7 +214,9 @@ impl World {
 
     /// The machine does what the kernel has decided, and the kernel is as it should be then.
     pub(crate) fn go_on(&mut self, next: Next) -> Next {
-        assert_eq!(self.kernel.audit(&self.memory()), Ok(()));
+        let words = self.kernel.platform.words.awaited.borrow();
+        assert_eq!(self.kernel.audit(&self.memory(), &words), Ok(()));
+        drop(words);
         self.running = match next {
             Next::Run(thread) => Some(thread),
             _ => None,

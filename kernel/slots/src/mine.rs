@@ -106,6 +106,22 @@ impl<T> Mine<'_, T> {
         Some((first, second))
     }
 
+    /// Gives the object that `id` names to another owner, if it is one of them.
+    pub fn give(&mut self, id: Id<T>, owner: Owner) {
+        if self.has(id)
+            && let Some(slot) = self.own(id)
+        {
+            owned(slot).set(owner);
+        }
+    }
+
+    /// Whose the object is in the place that `id` names, of which nothing else is looked at.
+    #[inline(always)] // as above
+    pub fn owner(&self, id: Id<T>) -> Owner {
+        let slot = self.slots.at(id.index() as usize);
+        slot.map_or(Owner::NOBODY, |slot| owned(slot).by())
+    }
+
     /// Whether `id` names one of them.
     #[inline(always)] // as above
     pub fn has(&mut self, id: Id<T>) -> bool {
@@ -246,6 +262,16 @@ impl<T> Slots<T> {
         unsafe { self.slots.parts().mine(owner) }
     }
 
+    /// The objects that each of two owners has.
+    ///
+    /// # Panics
+    /// If they are the same.
+    pub fn both(&mut self, [one, other]: [Owner; 2]) -> [Mine<'_, T>; 2] {
+        assert_ne!(one, other, "what one owner has is lent once");
+        // SAFETY: As above, and no object has two owners.
+        [one, other].map(|owner| unsafe { self.slots.parts().mine(owner) })
+    }
+
     /// The objects, none of which anybody has, for `taker` to take.
     #[inline]
     pub fn turns(&mut self, taker: Owner) -> Turns<'_, T> {
@@ -309,6 +335,20 @@ mod tests {
             (pool.get(a), pool.owner(b), pool.owner(c)),
             (Some(&11), Some(TWO), Some(Owner::NOBODY))
         );
+    }
+
+    #[test]
+    fn an_owner_gives_what_it_has_to_another_one() {
+        let mut pool = pool(2);
+        let [a, b] = [10, 20].map(|value| pool.insert(value).expect("room"));
+        pool.give(a, ONE);
+        pool.give(b, TWO);
+        let [mut ones, mut twos] = pool.both([ONE, TWO]);
+        ones.give(b, ONE);
+        assert!(!ones.has(b) && twos.has(b), "it was not its own");
+        ones.give(a, TWO);
+        assert_eq!(ones.owner(a), TWO);
+        assert_eq!((ones.get_mut(a), twos.get_mut(a)), (None, Some(&mut 10)));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub use v2::GicV2;
 pub use v3::GicV3;
 
 use core::fmt;
+use core::num::NonZero;
 use kcore::CpuId;
 
 /// An interrupt's number, as device tree and controller agree on it: 16 to 31 private to a CPU, 32
@@ -102,8 +103,8 @@ pub trait InterruptController {
     /// If this CPU has no way to the controller, or it does not answer.
     fn join(&mut self, cpu: CpuId) -> Result<(), GicError>;
 
-    /// Lets [`ALERT`] come on `cpu`, once it has joined.
-    fn alert(&mut self, cpu: CpuId);
+    /// How `cpu` is alerted, once it has joined.
+    fn target(&self, cpu: CpuId) -> Option<Target>;
 
     /// Lets `intid` come, to this CPU.
     fn enable(&mut self, intid: Intid);
@@ -128,22 +129,46 @@ pub enum Gic {
     V3(GicV3),
 }
 
-/// What can alert all other CPUs, whatever became of the rest of the kernel.
+/// How one CPU is alerted, in the controller's words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target(NonZero<u64>);
+
+impl Target {
+    /// What [`Self::raw`] was.
+    pub fn from_raw(raw: u64) -> Option<Self> {
+        NonZero::new(raw).map(Self)
+    }
+
+    /// The same as a number, which is not 0.
+    pub fn raw(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What lets [`ALERT`] come on other CPUs, whoever else uses the controller: that takes one store.
 #[cfg(target_os = "none")]
 #[derive(Clone, Copy)]
-pub enum AlertAll {
+pub enum Alerts {
     /// By version 2.
-    V2(v2::AlertAll),
+    V2(v2::Alerts),
     /// By version 3.
     V3,
 }
 
 #[cfg(target_os = "none")]
-impl AlertAll {
-    /// Lets [`ALERT`] come on every CPU but this one.
-    pub fn alert(self) {
+impl Alerts {
+    /// On this one.
+    pub fn alert(self, target: Target) {
         match self {
-            Self::V2(distributor) => distributor.alert(),
+            Self::V2(distributor) => distributor.alert(target),
+            Self::V3 => cpu_interface::alert(target.raw()),
+        }
+    }
+
+    /// On every CPU but the one that runs this.
+    pub fn alert_all(self) {
+        match self {
+            Self::V2(distributor) => distributor.alert_all(),
             Self::V3 => cpu_interface::alert_all_others(),
         }
     }
@@ -151,11 +176,11 @@ impl AlertAll {
 
 #[cfg(target_os = "none")]
 impl Gic {
-    /// For last words.
-    pub fn alert_all(&self) -> AlertAll {
+    /// What alerts CPUs.
+    pub fn alerts(&self) -> Alerts {
         match self {
-            Self::V2(gic) => AlertAll::V2(gic.alert_all()),
-            Self::V3(_) => AlertAll::V3,
+            Self::V2(gic) => Alerts::V2(gic.alerts()),
+            Self::V3(_) => Alerts::V3,
         }
     }
 }
@@ -169,10 +194,10 @@ impl InterruptController for Gic {
         }
     }
 
-    fn alert(&mut self, cpu: CpuId) {
+    fn target(&self, cpu: CpuId) -> Option<Target> {
         match self {
-            Self::V2(gic) => gic.alert(cpu),
-            Self::V3(gic) => gic.alert(cpu),
+            Self::V2(gic) => gic.target(cpu),
+            Self::V3(gic) => gic.target(cpu),
         }
     }
 

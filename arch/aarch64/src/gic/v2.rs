@@ -6,11 +6,13 @@
 //! cases bit 0 of GICD_CTLR and GICC_CTLR enables *our* group, and GICC_IAR and GICC_EOIR are its
 //! registers. (Setting bit 1 as well is what goes wrong elsewhere: the non-secure view ignores it.)
 
-use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken};
+use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken, Target};
 use aarch64_cpu::asm::barrier;
 use core::ops::Range;
 use core::ptr::NonNull;
 use kcore::{CpuId, MAX_CPUS};
+#[cfg(target_os = "none")]
+use tock_registers::fields::FieldValue;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -123,10 +125,9 @@ impl GicV2 {
         gic
     }
 
-    /// For last words.
     #[cfg(target_os = "none")]
-    pub(crate) fn alert_all(&self) -> AlertAll {
-        AlertAll(self.distributor)
+    pub(crate) fn alerts(&self) -> Alerts {
+        Alerts(self.distributor)
     }
 
     /// The interrupts of these registers, 32 in each. Those of the first are this CPU's own.
@@ -153,18 +154,34 @@ impl GicV2 {
     }
 }
 
-/// See [`super::AlertAll`].
+/// See [`super::Alerts`].
 #[cfg(target_os = "none")]
 #[derive(Clone, Copy)]
-pub struct AlertAll(&'static Distributor);
+pub struct Alerts(&'static Distributor);
+
+// SAFETY: Of the registers it writes one that any CPU may write at any time.
+#[cfg(target_os = "none")]
+unsafe impl Send for Alerts {}
+// SAFETY: As above.
+#[cfg(target_os = "none")]
+unsafe impl Sync for Alerts {}
 
 #[cfg(target_os = "none")]
-impl AlertAll {
-    pub(crate) fn alert(self) {
-        // As in `GicV2::alert`.
+impl Alerts {
+    pub(crate) fn alert(self, target: Target) {
+        let targets = GICD_SGIR::TARGETS.val(target.raw() as u32);
+        self.generate(targets + GICD_SGIR::FILTER::Targets);
+    }
+
+    pub(crate) fn alert_all(self) {
+        self.generate(GICD_SGIR::FILTER::AllOthers);
+    }
+
+    fn generate(self, whom: FieldValue<u32, GICD_SGIR::Register>) {
+        // What the other is alerted for is visible before it is.
         barrier::dsb(barrier::ISHST);
         let alert = GICD_SGIR::INTERRUPT_ID.val(ALERT.get());
-        self.0.SGIR.write(alert + GICD_SGIR::FILTER::AllOthers);
+        self.0.SGIR.write(alert + whom);
     }
 }
 
@@ -178,14 +195,8 @@ impl InterruptController for GicV2 {
         Ok(())
     }
 
-    fn alert(&mut self, cpu: CpuId) {
-        // What the other is alerted for is visible before it is.
-        barrier::dsb(barrier::ISHST);
-        let targets = GICD_SGIR::TARGETS.val(self.targets[cpu.index()].into());
-        let alert = GICD_SGIR::INTERRUPT_ID.val(ALERT.get());
-        self.distributor
-            .SGIR
-            .write(alert + targets + GICD_SGIR::FILTER::Targets);
+    fn target(&self, cpu: CpuId) -> Option<Target> {
+        Target::from_raw(self.targets[cpu.index()].into())
     }
 
     /// Shared ones come to the first CPU.

@@ -12,7 +12,7 @@
 
 use crate::cpu::features;
 use crate::gic::redistributor::{self, Affinity, GICR_CTLR, GICR_WAKER, Redistributor};
-use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken, cpu_interface};
+use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken, Target, cpu_interface};
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::MPIDR_EL1;
 use core::ptr::NonNull;
@@ -280,10 +280,9 @@ impl InterruptController for GicV3 {
         Ok(())
     }
 
-    fn alert(&mut self, cpu: CpuId) {
-        if let Some((affinity, _)) = self.joined[cpu.index()] {
-            cpu_interface::alert(affinity.target());
-        }
+    fn target(&self, cpu: CpuId) -> Option<Target> {
+        let (affinity, _) = self.joined[cpu.index()]?;
+        Target::from_raw(affinity.target())
     }
 
     /// Shared ones come to the first CPU.

@@ -10,6 +10,8 @@ pub trait Before<L: Level>: Level {}
 pub struct Nothing;
 /// Processes, threads, endpoints: everything portable but what has a lock of its own.
 pub struct Kernel;
+/// Which words of memory are waited for, and by whom.
+pub struct Words;
 /// The memory manager, page tables and ASIDs.
 pub struct Memory;
 /// The kernel's own map, extended at boot and for drivers.
@@ -21,20 +23,27 @@ pub struct Log;
 
 impl Level for Nothing {}
 impl Level for Kernel {}
+impl Level for Words {}
 impl Level for Memory {}
 impl Level for Map {}
 impl Level for Heap {}
 impl Level for Log {}
 
 impl Before<Kernel> for Nothing {}
+impl Before<Words> for Nothing {}
 impl Before<Memory> for Nothing {}
 impl Before<Map> for Nothing {}
 impl Before<Heap> for Nothing {}
 impl Before<Log> for Nothing {}
+impl Before<Words> for Kernel {}
 impl Before<Memory> for Kernel {}
 impl Before<Map> for Kernel {}
 impl Before<Heap> for Kernel {}
 impl Before<Log> for Kernel {}
+impl Before<Memory> for Words {}
+impl Before<Map> for Words {}
+impl Before<Heap> for Words {}
+impl Before<Log> for Words {}
 impl Before<Map> for Memory {}
 impl Before<Heap> for Memory {}
 impl Before<Log> for Memory {}

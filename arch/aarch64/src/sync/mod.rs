@@ -33,6 +33,18 @@
 //! let (kernel, _) = KERNEL.lock(&mut held);
 //! ```
 //!
+//! Whoever looks for a word of memory that somebody waits for does so before the memory manager is asked for anything:
+//!
+//! ```compile_fail,E0277
+//! use aarch64::sync::{Held, Lock, level};
+//! static WORDS: Lock<u32, level::Words> = Lock::new(1);
+//! static MEMORY: Lock<u32, level::Memory> = Lock::new(2);
+//!
+//! let mut nothing = Held::nothing();
+//! let (memory, mut held) = MEMORY.lock(&mut nothing);
+//! let (words, _) = WORDS.lock(&mut held);
+//! ```
+//!
 //! Nor does taking a lock twice:
 //!
 //! ```compile_fail,E0499
@@ -99,7 +111,7 @@ pub mod level;
 mod shared;
 
 pub use level::{Before, Level};
-pub use shared::{Meanwhile, Shared, Sharing, Turn, Whole};
+pub use shared::{Also, Meanwhile, Shared, Sharing, Turn, Whole};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -128,6 +140,14 @@ impl<'a> Held<'a, level::Nothing> {
     /// For code that holds no lock: at an entry to the kernel, once.
     pub fn nothing() -> Self {
         Self(PhantomData)
+    }
+}
+
+impl<L: Level> Held<'_, L> {
+    /// The same right, for a while.
+    #[inline]
+    pub const fn lend(&mut self) -> Held<'_, L> {
+        Held(PhantomData)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Data that one CPU has as a whole, or that CPUs share: each uses a part that is no other one's.
 //!
-//! Each CPU has a turn, a lock of its own. To share it takes that one, which no other wants but for the whole. Who wants
-//! the whole takes the turns of all CPUs, lowest first. So CPUs that share do not wait for each other here, and touch no
+//! Each CPU has a turn, a lock of its own. To share it takes that one, which others seldom want. It may try to take one more,
+//! for something that is another CPU's, and does not wait for that. Who wants the whole takes the turns of all CPUs, lowest first. So CPUs that share do not wait for each other here, and touch no
 //! memory that another writes. As one that shares again and again would have its turn back before anybody from afar gets
 //! it, it lets those go first who want the whole, for a while.
 
@@ -52,6 +52,9 @@ pub struct Sharing<'a, T, S, L: Level> {
     cpu: CpuId,
 }
 
+/// The turn of another CPU besides one's own, until this is dropped: that one does not share the data meanwhile.
+pub struct Also<'a, T, S, L: Level>(Sharing<'a, T, S, L>);
+
 /// The whole data until this is dropped: nobody shares it.
 pub struct Whole<'a, T, S, L: Level> {
     shared: &'a Shared<T, S, L>,
@@ -88,6 +91,13 @@ impl Turn {
     fn try_take(&self) -> Result<bool, bool> {
         self.0
             .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
+    }
+
+    /// Takes it unless somebody has it.
+    fn try_take_now(&self) -> bool {
+        self.0
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Looks until there is a chance, so that the holder keeps the cache line to itself.
@@ -236,6 +246,15 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
         }
     }
 
+    /// The turn of `other` as well, unless that one or somebody else has it just now. It is not waited for, so it does not
+    /// matter in which order CPUs take each other's.
+    pub fn also(&self, other: CpuId) -> Option<Also<'a, T, S, L>> {
+        let shared = self.shared;
+        let is_taken = shared.seats[other.index()].turn.try_take_now();
+        // Made only then: one that was made and is not wanted would give back what somebody else has.
+        is_taken.then(|| Also(Sharing { shared, cpu: other }))
+    }
+
     #[inline(always)] // as above
     fn seat(&self) -> &'a Seat<S> {
         &self.shared.seats[self.cpu.index()]
@@ -260,6 +279,21 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
         }
         drop(self);
         (shared.take_whole(), Meanwhile::Anything)
+    }
+}
+
+impl<T, S, L: Level> Also<'_, T, S, L> {
+    /// Whose turn it is.
+    pub fn cpu(&self) -> CpuId {
+        self.0.cpu
+    }
+
+    /// What leads to that CPU's part.
+    ///
+    /// # Panics
+    /// As for [`Sharing::part`].
+    pub fn part(&mut self) -> &mut S {
+        self.0.part()
     }
 }
 
@@ -388,6 +422,28 @@ mod tests {
         let (first, _) = data.share(cpu(0), &mut held);
         let (second, _) = data.share(cpu(1), &mut elsewhere);
         assert_eq!((first.cpu(), second.cpu()), (cpu(0), cpu(1)));
+    }
+
+    #[test]
+    fn the_turn_of_another_cpu_is_taken_as_well_if_it_is_free() {
+        let mut data: Shared<(), usize, level::Kernel> = Shared::new(());
+        data.whole(&mut Held::nothing()).0.narrow(3, |cpu| cpu.index());
+        let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
+        let (second, _) = data.share(cpu(1), &mut held);
+        let (first, _) = data.share(cpu(0), &mut elsewhere);
+        // Twice: who is refused gives nothing back.
+        for _ in 0..2 {
+            assert!(second.also(cpu(0)).is_none(), "that CPU has it");
+            assert!(second.also(cpu(1)).is_none(), "it is its own");
+            assert!(second.also(cpu(3)).is_none(), "there is no such CPU");
+        }
+        drop(first);
+        let mut also = second.also(cpu(0)).expect("it is free");
+        assert_eq!((also.cpu(), *also.part()), (cpu(0), 0));
+        assert!(second.also(cpu(0)).is_none(), "it is taken");
+        drop(also);
+        drop(second);
+        assert!(data.seats[..3].iter_mut().all(|seat| !*seat.turn.0.get_mut()));
     }
 
     #[test]

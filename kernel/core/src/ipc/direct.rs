@@ -1,4 +1,4 @@
-//! Messages that are served in one straight line: words that go to a thread that waits for them on this CPU, the word
+//! Messages that are served in one straight line: words that go to a thread that waits for them, the word
 //! that a thread that has faulted is to go on, and questions that a field answers.
 //!
 //! Most messages are of this kind, and cost what this costs. CPUs serve them at the same time, each with its [`Here`],
@@ -6,17 +6,18 @@
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
 //! there is to be done or said is left to them. Nothing has happened then.
 
-use super::{Endpoint, Signal};
+use super::Endpoint;
 use crate::handle::{Capability, Object};
-use crate::here::Here;
+use crate::here::{Here, There};
 #[cfg(doc)]
 use crate::kernel::Kernel;
 use crate::message::Message;
-use crate::object::memory::takes_the_whole;
+use crate::object::memory::is_answered_with_a_handle;
+use crate::object::word::is_about_words;
 use crate::platform::Local;
-use crate::sched::Cpu;
+use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
-use abi::process::{Identify, Pid};
+use abi::process::{Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
 use mm::SpaceId;
 use slots::Id;
@@ -37,8 +38,11 @@ pub enum Direct<Place> {
     /// The same, and for the memory manager, which acts for this address space, to
     /// [answer](Here::ask_memory_directly) while CPUs share the kernel.
     AsksMemory(ThreadId, SpaceId),
-    /// Nothing yet: this thread waits for this signal, and is to be [woken](Kernel::wake_directly).
-    Wakes(Signal, ThreadId),
+    /// The same, and about words of memory that are waited for, to be [answered](Here::ask_about_words) as well.
+    AsksAboutWords(ThreadId, SpaceId),
+    /// Nothing yet: it is about a thread that is at home on this other CPU, and to be [served](Here::serve_with) with that
+    /// one's turn.
+    At(CpuId),
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
@@ -49,22 +53,41 @@ impl<L: Local> Here<'_, L> {
     /// saved registers of that thread only x0 to x8 are touched, and none of them is looked at.
     #[inline(always)] // each operation by itself, with the words in registers
     pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) -> Direct<L::Place> {
+        self.serve_with(None, operation, handle, tag, words)
+    }
+
+    /// The same with the turn of another CPU.
+    #[inline(always)] // as above
+    pub fn serve_with(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        operation: Operation,
+        handle: u64,
+        tag: u64,
+        words: &Words6,
+    ) -> Direct<L::Place> {
         let served = match (operation, u32::try_from(handle).map(Handle::from_raw)) {
             // It looks at no other register.
-            (Operation::Yield, _) => self.yield_directly(),
-            (Operation::Call, Ok(handle)) => self.call_directly(handle, tag, words),
-            (Operation::Receive, Ok(handle)) => self.receive_directly(handle),
+            (Operation::Yield, _) if there.is_none() => self.yield_directly(),
+            (Operation::Call, Ok(handle)) => self.call_directly(there, handle, tag, words),
+            (Operation::Receive, Ok(handle)) if there.is_none() => self.receive_directly(handle),
             (Operation::ReplyReceive, Ok(handle)) => {
-                of_words(tag, words).and_then(|message| self.reply_directly(handle, message))
+                of_words(tag, words).and_then(|message| self.reply_directly(there, handle, message))
             }
-            (Operation::Signal, Ok(handle)) => self.signal_directly(handle, tag),
+            (Operation::Signal, Ok(handle)) => self.signal_directly(there, handle, tag),
             _ => None,
         };
         served.unwrap_or(Direct::Not)
     }
 
     #[inline(always)]
-    fn call_directly(&mut self, handle: Handle, tag: u64, words: &Words6) -> Option<Direct<L::Place>> {
+    fn call_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        tag: u64,
+        words: &Words6,
+    ) -> Option<Direct<L::Place>> {
         let cpu = &*self.cpu;
         let (caller, process) = (cpu.current?, cpu.process?);
         let own = self.processes.get(process)?;
@@ -72,13 +95,16 @@ impl<L: Local> Here<'_, L> {
         match capability.object {
             Object::Endpoint(endpoint) => {
                 let message = of_words(tag, words)?;
-                self.send_directly(caller, endpoint, capability.badge, message)
+                self.send_directly(there, caller, (endpoint, capability.badge), message)
             }
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
                 Some(self.identify_directly(caller, pid))
             }
-            Object::Memory(space) if !takes_the_whole(Label(tag as u16)) => {
+            Object::Memory(space) if is_about_words(Label(tag as u16)) => {
+                Some(Direct::AsksAboutWords(caller, space))
+            }
+            Object::Memory(space) if !is_answered_with_a_handle(Label(tag as u16)) => {
                 Some(Direct::AsksMemory(caller, space))
             }
             _ => Some(Direct::Asks(caller, capability)),
@@ -88,15 +114,25 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     fn send_directly(
         &mut self,
+        there: Option<&mut There<'_>>,
         caller: ThreadId,
-        id: Id<Endpoint>,
-        badge: Badge,
+        (id, badge): (Id<Endpoint>, Badge),
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
-        let (from, to) = self.threads.pair_mut(caller, receiver)?;
-        if !to.may_run_on(self.id) || to.deadline.is_taken() || endpoint.receiving == 0 {
+        if endpoint.receiving == 0 {
+            return None;
+        }
+        if let Some(there) = there {
+            let priority = self.threads.get_mut(caller)?.priority;
+            there.give(receiver, self.id, |to| !priority.outranks(Some(to.priority)))?;
+        }
+        let Some((from, to)) = self.threads.pair_mut(caller, receiver) else {
+            drop(endpoint);
+            return self.elsewhere(receiver);
+        };
+        if !to.may_run_on(self.id) || to.deadline.is_taken() {
             return None;
         }
         // Nobody who waits for this CPU is more important than the caller.
@@ -111,11 +147,19 @@ impl<L: Local> Here<'_, L> {
         };
         to.caller = Some(caller);
         endpoint.receivers.take_first(to);
-        Some(self.cpu.switch(from, (receiver, to, place), self.local))
+        let priorities = [from.priority, to.priority];
+        let goes_on = self.cpu.switch(from, (receiver, to, place), self.local);
+        drop(endpoint);
+        Some(self.switched(priorities, goes_on))
     }
 
     #[inline(always)]
-    fn reply_directly(&mut self, handle: Handle, message: Message<'_>) -> Option<Direct<L::Place>> {
+    fn reply_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        message: Message<'_>,
+    ) -> Option<Direct<L::Place>> {
         let (server, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
@@ -133,40 +177,61 @@ impl<L: Local> Here<'_, L> {
         {
             return None;
         }
-        let caller = self.threads.get_mut(server)?.caller?;
-        let (from, to) = self.threads.pair_mut(server, caller)?;
-        let keeps_priority = from.priority == from.own_priority && from.serves == Some(id);
-        if !keeps_priority || self.cpu.ready.outranks(Some(to.priority)) {
+        let from = self.threads.get_mut(server)?;
+        let caller = from.caller?;
+        if from.priority != from.own_priority || from.serves != Some(id) {
             return None;
         }
-        // Nobody who waits for another CPU is more important than the server.
-        if from.priority.outranks(Some(to.priority)) {
+        if let Some(there) = there {
+            let ready = &self.cpu.ready;
+            there.give(caller, self.id, |to| {
+                !ready.outranks(Some(to.priority)) && to.state.is_answered_by(server, message.tag.label())
+            })?;
+        }
+        let Some((from, to)) = self.threads.pair_mut(server, caller) else {
+            drop(endpoint);
+            return self.elsewhere(caller);
+        };
+        if self.cpu.ready.outranks(Some(to.priority)) {
             return None;
         }
         if !to.may_run_on(self.id) || to.deadline.is_taken() {
             return None;
         }
         let place = self.local.place(caller.index());
-        let resolves_fault = match to.state {
-            State::AwaitingAnswer { server: awaited, .. } if awaited == server => {
-                self.local.registers_at(place).set_answer(0, message, 0);
-                false
-            }
-            State::Faulted { server: awaited, .. }
-                if awaited == server && message.tag.label() == Label::DONE =>
-            {
-                to.fault = None;
-                true
-            }
-            _ => return None,
-        };
+        if !to.state.is_answered_by(server, message.tag.label()) {
+            return None;
+        }
+        // Unlike who waited in a trap, who has faulted has something in all of its registers.
+        let resolves_fault = matches!(to.state, State::Faulted { .. });
+        if resolves_fault {
+            to.fault = None;
+        } else {
+            self.local.registers_at(place).set_answer(0, message, 0);
+        }
         from.caller = None;
         from.state = State::Receiving(id);
         endpoint.server = Some(server);
+        let priorities = [from.priority, to.priority];
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
-        // Unlike who waited in a trap, who has faulted has something in all of its registers.
-        Some(if resolves_fault { Direct::Enters } else { goes_on })
+        drop(endpoint);
+        let goes_on = if resolves_fault { Direct::Enters } else { goes_on };
+        Some(self.switched(priorities, goes_on))
+    }
+
+    /// `goes_on`, when who waits and who runs now have these priorities. Of equals there is nothing to be shown.
+    #[inline(always)]
+    pub(crate) fn switched(
+        &mut self,
+        priorities: [Priority; 2],
+        goes_on: Direct<L::Place>,
+    ) -> Direct<L::Place> {
+        let [before, runs] = priorities;
+        if before == runs || self.is_alone() {
+            return goes_on;
+        }
+        self.unless_others_wait(priorities, goes_on)
     }
 
     #[inline(always)]
@@ -190,7 +255,7 @@ impl Cpu {
     /// `to`, the thread with this place, which has its message, runs in place of `from`, whose registers the vectors
     /// have still to store.
     #[inline(always)]
-    pub(super) fn switch<L: Local>(
+    pub(crate) fn switch<L: Local>(
         &mut self,
         from: &mut Thread,
         (thread, to, place): (ThreadId, &mut Thread, L::Place),

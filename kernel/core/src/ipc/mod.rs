@@ -19,4 +19,4 @@ mod waits;
 pub use direct::Direct;
 pub use endpoint::Endpoint;
 pub use signal::SignalTarget;
-pub use waits::Signal;
+pub(crate) use waits::{stay_here, stays_here};

@@ -1,33 +1,30 @@
 //! Waits, yields and signals in one straight line: who is woken, or is next on this CPU, goes on at once.
 //!
-//! A CPU that shares the kernel lets the next thread that waits for it go on in place of one that waits or yields, if that
-//! is as important: whoever waits elsewhere, and could come, is not more important than the one was
-//! (docs/decisions/0049-equals-take-turns-wherever-they-wait.md). To find out more takes the whole kernel, as does waking
-//! somebody. As in [`direct`](super::direct), nothing is decided here that the long way does not decide in the same way:
-//! all checks come first, and nothing has happened if one of them says no.
+//! All of it is done while CPUs share the kernel, with what this one has. It shows what is so now and looks at what others show
+//! ([`shown`](crate::sched::Shown)): if somebody who waits elsewhere were to go on here, or somebody who waits here to go on
+//! elsewhere, it chooses anew, with the whole kernel. As in [`direct`](super::direct), nothing is decided here that the long way does
+//! not decide in the same way: all checks come first, and nothing has happened if one of them says no.
 
 use super::{Direct, Endpoint};
 use crate::handle::Object;
-use crate::here::Here;
-use crate::kernel::Kernel;
+use crate::here::{Here, There};
+use crate::kernel::gone;
 use crate::message::Message;
-use crate::platform::{Local, Platform};
-use crate::sched::{Cpu, CpuId};
+use crate::platform::Local;
+use crate::sched::{Cpu, CpuId, Others};
 use crate::thread::{State, Thread, ThreadId};
-use abi::{Handle, Label, Rights};
-use slots::{Id, Mine};
-
-/// A signal of the running thread.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Signal {
-    from: ThreadId,
-    to: Id<Endpoint>,
-    bits: u64,
-}
+use abi::process::Priority;
+use abi::{CpuSet, Handle, Label, Rights};
+use slots::Mine;
 
 impl<L: Local> Here<'_, L> {
     #[inline(always)]
-    pub(super) fn signal_directly(&mut self, handle: Handle, bits: u64) -> Option<Direct<L::Place>> {
+    pub(super) fn signal_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        bits: u64,
+    ) -> Option<Direct<L::Place>> {
         let (from, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let capability = handles.find(handle, Rights::SIGNAL).ok()?;
@@ -35,16 +32,80 @@ impl<L: Local> Here<'_, L> {
             return None;
         };
         let bits = capability.signals(bits);
+        let others = self.others();
         let mut endpoint = self.endpoints.take(to)?;
         if endpoint.receiving == 0 {
             return None;
         }
-        if let Some(receiver) = endpoint.receivers.first() {
-            return Some(Direct::Wakes(Signal { from, to, bits }, receiver));
+        let Some(receiver) = endpoint.receivers.first() else {
+            endpoint.signals |= bits;
+            drop(endpoint);
+            return Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))));
+        };
+        if bits == 0 {
+            return None;
         }
-        endpoint.signals |= bits;
+        if let Some(there) = there {
+            let to = there.who_stays(receiver, self.shown)?;
+            endpoint.signals_go_to(to);
+            drop(endpoint);
+            self.deliver_signals(receiver, bits);
+            self.wake_there(there, receiver);
+            return Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))));
+        }
+        let Some((sender, to)) = self.threads.pair_mut(from, receiver) else {
+            drop(endpoint);
+            return self.elsewhere(receiver);
+        };
+        if to.deadline.is_taken() || !stay_here((self.id, others), sender, to) {
+            return None;
+        }
+        endpoint.signals_go_to(to);
         drop(endpoint);
-        Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))))
+        let place = self.deliver_signals(receiver, bits);
+        self.answer(from, Message::empty(Label::DONE));
+        Some(self.wake(from, (receiver, place)))
+    }
+
+    /// Puts signals into the registers of `receiver`.
+    #[inline(always)]
+    fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) -> L::Place {
+        let place = self.local.place(receiver.index());
+        let signals = [bits, 0, 0, 0, 0, 0];
+        let registers = self.local.registers_at(place);
+        registers.set_answer(0, Message::signals(&signals), 0);
+        place
+    }
+
+    /// Lets `woken`, whose answer is in place, as is that of `current`, go on: in place of that one if it is more important.
+    #[inline(always)]
+    pub(crate) fn wake(
+        &mut self,
+        current: ThreadId,
+        (woken, place): (ThreadId, L::Place),
+    ) -> Direct<L::Place> {
+        let Some((from, to)) = self.threads.pair_mut(current, woken) else {
+            gone(woken)
+        };
+        let (runs, waits) = (from.priority, to.priority);
+        let (of_current, of_woken) = ((from.cpus, runs), (to.cpus, waits));
+        if waits.outranks(Some(runs)) {
+            let rest = self.cpu.rest_of_slice(self.local);
+            from.rest_of_slice = rest;
+            let rest_of_woken = to.rest_of_slice.take();
+            let goes_on = self.cpu.switch(from, (woken, to, place), self.local);
+            self.cpu.wait_again(&mut self.threads, current, rest);
+            self.begin_turn(rest_of_woken);
+            self.unless_taken_elsewhere(of_current, waits, goes_on)
+        } else {
+            to.state = State::Ready;
+            self.cpu.ready.push(&mut self.threads, woken);
+            if self.cpu.needs_slice() {
+                self.start_slice(None);
+            }
+            let stays = Direct::Stays(self.local.place(current.index()));
+            self.unless_taken_elsewhere(of_woken, runs, stays)
+        }
     }
 
     #[inline(always)]
@@ -66,20 +127,47 @@ impl<L: Local> Here<'_, L> {
         {
             return None;
         }
-        let is_alone = self.is_alone;
-        let (goes_on, rest) =
-            self.cpu
-                .go_to_next((self.id, server), &mut self.threads, self.local, |from, to| {
-                    let is_ordinary = from.caller.is_none() && from.priority == from.own_priority;
-                    is_ordinary && (is_alone || from.priority == to.priority)
-                })?;
+        let thread = self.threads.get_mut(server)?;
+        if thread.caller.is_some() || thread.priority != thread.own_priority {
+            return None;
+        }
+        let next = if self.cpu.ready.is_empty() {
+            None
+        } else {
+            let cpu = &mut *self.cpu;
+            Some(cpu.go_to_next((self.id, server), &mut self.threads, self.local)?)
+        };
         endpoint.server = Some(server);
         endpoint.receivers.push(&mut self.threads, server);
         drop(endpoint);
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
-        self.begin_turn(rest);
-        Some(goes_on)
+        Some(self.made_way(server, next))
+    }
+
+    /// Lets the next one who waits for this CPU go on in place of the `current` thread, which waits for somebody else from
+    /// now on. `None`, and nothing has happened, if that is not to be done in a straight line.
+    #[inline]
+    pub(crate) fn make_way(&mut self, current: ThreadId) -> Option<Direct<L::Place>> {
+        let next = if self.cpu.ready.is_empty() {
+            None
+        } else {
+            let cpu = &mut *self.cpu;
+            Some(cpu.go_to_next((self.id, current), &mut self.threads, self.local)?)
+        };
+        Some(self.made_way(current, next))
+    }
+
+    /// Who goes on, `current` having made way for the `next` one, or for nobody.
+    #[inline(always)]
+    fn made_way(&mut self, current: ThreadId, next: Option<Switched<L::Place>>) -> Direct<L::Place> {
+        match next {
+            Some(next) => {
+                self.begin_turn(next.rest);
+                self.unless_others_wait(next.priorities, next.goes_on)
+            }
+            None => self.stop(current),
+        }
     }
 
     #[inline(always)]
@@ -90,82 +178,132 @@ impl<L: Local> Here<'_, L> {
         if !self.cpu.ready.rivals(priority) {
             return Some(Direct::Stays(self.answer(thread, done)));
         }
-        let (is_alone, here) = (self.is_alone, self.id);
-        let (goes_on, rest) =
-            self.cpu
-                .go_to_next((here, thread), &mut self.threads, self.local, |from, to| {
-                    // Then it waits for this CPU as well as that one does, which could not go on sooner elsewhere.
-                    let waits_here = from.may_run_on(here) && to.cpus.contains_all(from.cpus);
-                    is_alone || waits_here && from.priority == to.priority
-                })?;
+        let others = self.others();
+        let from = self.threads.get_mut(thread)?;
+        if !from.may_run_on(self.id) || others.would_take(from) {
+            return None;
+        }
+        let waits = (from.cpus, priority);
+        let cpu = &mut *self.cpu;
+        let next = cpu.go_to_next((self.id, thread), &mut self.threads, self.local)?;
         self.answer(thread, done);
         self.cpu.ready.push(&mut self.threads, thread);
-        self.begin_turn(rest);
-        Some(goes_on)
+        self.begin_turn(next.rest);
+        let [_, runs] = next.priorities;
+        Some(self.unless_taken_elsewhere(waits, runs, next.goes_on))
     }
+
+    /// The current thread, which waits now, leaves this CPU to nobody.
+    #[inline(always)]
+    fn stop(&mut self, current: ThreadId) -> Direct<L::Place> {
+        let now = self.local.rough_ticks();
+        self.thread(current).stop_charging(now);
+        (self.cpu.current, self.cpu.charged) = (None, None);
+        self.show(None);
+        Direct::Enters
+    }
+
+    /// `goes_on`, who runs now, in place of somebody with the first of these priorities, with the second one: unless it is less
+    /// important, and somebody who waits elsewhere is not. Then who goes on is to be found out with the whole kernel.
+    #[inline(always)]
+    pub(super) fn unless_others_wait(
+        &mut self,
+        priorities: [Priority; 2],
+        goes_on: Direct<L::Place>,
+    ) -> Direct<L::Place> {
+        let others = self.others();
+        if !others.are_none() && self.cpu.has_to_choose_after(priorities, others) {
+            return Direct::Enters;
+        }
+        goes_on
+    }
+
+    /// `goes_on`, who `runs` now, unless another CPU would go on with who waits from now on, and may run there.
+    #[inline(always)]
+    fn unless_taken_elsewhere(
+        &mut self,
+        waits: (CpuSet, Priority),
+        runs: Priority,
+        goes_on: Direct<L::Place>,
+    ) -> Direct<L::Place> {
+        let others = self.others();
+        if !others.are_none() && self.cpu.has_to_choose_for(waits, runs, others) {
+            return Direct::Enters;
+        }
+        goes_on
+    }
+
+    /// `goes_on`, which is `current`, unless somebody who waits here from now on goes first, or another CPU may go on with one.
+    #[inline(always)]
+    pub(crate) fn unless_outranked(
+        &mut self,
+        current: ThreadId,
+        goes_on: Direct<L::Place>,
+    ) -> Direct<L::Place> {
+        let (runs, others) = (self.thread(current).priority, self.others());
+        // Who is outranked makes way, and has its slice when it goes on.
+        if !self.cpu.ready.outranks(Some(runs)) && self.cpu.needs_slice() {
+            self.start_slice(None);
+        }
+        if self.cpu.has_to_choose_of_many(runs, others) {
+            return Direct::Enters;
+        }
+        goes_on
+    }
+}
+
+impl Endpoint {
+    /// The first who waits for a message does not any more: it receives signals.
+    #[inline(always)]
+    fn signals_go_to(&mut self, first: &mut Thread) {
+        self.signals_came_last = true;
+        self.receivers.take_first(first);
+    }
+}
+
+/// Whether `waker`, which runs `here`, and `woken` can both go on there, as far as what is seen of others says.
+#[inline(always)]
+pub(crate) fn stay_here((here, others): (CpuId, Others), waker: &Thread, woken: &Thread) -> bool {
+    let goes_first = woken.priority.outranks(Some(waker.priority));
+    stays_here((here, others), woken) && (!goes_first || stays_here((here, others), waker))
+}
+
+/// The same of a `thread` that waits from now on.
+#[inline(always)]
+pub(crate) fn stays_here((here, others): (CpuId, Others), thread: &Thread) -> bool {
+    thread.may_run_on(here) && !others.would_take(thread)
+}
+
+/// Another thread of the same CPU goes on.
+struct Switched<Place> {
+    goes_on: Direct<Place>,
+    /// Of its time slice.
+    rest: Option<u64>,
+    /// How important who ran is, and who runs now.
+    priorities: [Priority; 2],
 }
 
 impl Cpu {
     /// Lets the first who waits for this CPU, `here`, take the place of `current`, which does not go on. Its turn is to
-    /// [begin](Here::begin_turn), with this rest of a time slice. `None`, and nothing has happened, if there is work to be
-    /// done, or they do not take turns in this way.
+    /// [begin](Here::begin_turn). `None`, and nothing has happened, if the next has work to be done, or may not run here.
     #[inline(always)]
     fn go_to_next<L: Local>(
         &mut self,
         (here, current): (CpuId, ThreadId),
         threads: &mut Mine<'_, Thread>,
         local: &mut L,
-        take_turns: impl FnOnce(&Thread, &Thread) -> bool,
-    ) -> Option<(Direct<L::Place>, Option<u64>)> {
+    ) -> Option<Switched<L::Place>> {
         let next = self.ready.first()?;
         let (from, to) = threads.pair_mut(current, next)?;
-        if !matches!(to.state, State::Ready) || !to.may_run_on(here) || !take_turns(from, to) {
+        if !matches!(to.state, State::Ready) || !to.may_run_on(here) {
             return None;
         }
         self.ready.take_first(to);
-        let rest = to.rest_of_slice.take();
         let place = local.place(next.index());
-        Some((self.switch(from, (next, to, place), local), rest))
-    }
-}
-
-impl<P: Platform> Kernel<P> {
-    /// Wakes `receiver`, which [`Here::serve`] has found to wait for `signal`: it takes the place of the running thread.
-    /// [`Direct::Not`] if it is not as most are: then nothing has happened, and the signal is to be
-    /// [served](Self::serve_at_length) at length.
-    #[inline(always)] // as above
-    pub fn wake_directly(&mut self, signal: Signal, receiver: ThreadId) -> Direct<P::Place> {
-        self.try_to_wake(signal, receiver).unwrap_or(Direct::Not)
-    }
-
-    #[inline(always)]
-    fn try_to_wake(&mut self, signal: Signal, receiver: ThreadId) -> Option<Direct<P::Place>> {
-        // Who made way would be another CPU's before its registers are stored.
-        if self.goes_on_elsewhere(receiver) || self.would_go_elsewhere(signal.from) {
-            return None;
-        }
-        let here = self.cpus.here;
-        let (from, to) = self.threads.pair_mut(signal.from, receiver)?;
-        let is_ordinary = to.home == here && to.may_run_on(here) && !to.deadline.is_taken();
-        if !is_ordinary || !to.priority.outranks(Some(from.priority)) || signal.bits == 0 {
-            return None;
-        }
-        let cpu = self.cpus.this();
-        let rest = cpu.rest_of_slice(&self.platform);
-        from.rest_of_slice = rest;
-        let receivers_rest = to.rest_of_slice.take();
-        let endpoint = self.endpoints.get_mut(signal.to)?;
-        endpoint.signals_came_last = true;
-        endpoint.receivers.take_first(to);
-        let place = self.platform.place(receiver.index());
-        let signals = [signal.bits, 0, 0, 0, 0, 0];
-        let registers = self.platform.registers_at(place);
-        registers.set_answer(0, Message::signals(&signals), 0);
-        let goes_on = cpu.switch(from, (receiver, to, place), &mut self.platform);
-        cpu.wait_again(&mut self.threads, signal.from, rest);
-        let mut here = self.here();
-        here.answer(signal.from, Message::empty(Label::DONE));
-        here.begin_turn(receivers_rest);
-        Some(goes_on)
+        Some(Switched {
+            rest: to.rest_of_slice.take(),
+            priorities: [from.priority, to.priority],
+            goes_on: self.switch(from, (next, to, place), local),
+        })
     }
 }

@@ -1,8 +1,9 @@
 //! The memory manager as an object: a message becomes an operation on one address space.
 //!
 //! Most requests need the memory manager, and of the kernel what a CPU has that shares it: the thread that asks, and
-//! what its handles stand for. What is about other threads, brings a handle, or has to wait for a sibling's work, takes
-//! the whole kernel (docs/decisions/0050-requests-share-the-kernel.md).
+//! what its handles stand for. What brings a handle, or has to wait for a sibling's work, takes the whole kernel
+//! (docs/decisions/0050-requests-share-the-kernel.md). What is about threads that wait for [words](super::word) has a lock
+//! of its own.
 
 use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
@@ -124,7 +125,7 @@ impl<P: Platform> Kernel<P> {
         if is_answered_with_a_handle(tag.label()) && self.process_of(thread).1.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
-        let (mut here, memory) = self.here_and_memory();
+        let (mut here, (_, memory)) = self.here_and_locks();
         Ok(
             match here.ask_memory(memory, thread, space, Message { tag, words })? {
                 Done::Answered => Outcome::Answered,
@@ -138,13 +139,8 @@ impl<P: Platform> Kernel<P> {
     }
 }
 
-/// Whether a request is about threads, or adds a handle to what the process has.
+/// Whether a request adds a handle to what the process has: that takes the whole kernel.
 #[inline(always)] // into what is to be short
-pub(crate) fn takes_the_whole(label: Label) -> bool {
-    [WaitWord::LABEL, WakeWord::LABEL, WakeAndWait::LABEL].contains(&label)
-        || is_answered_with_a_handle(label)
-}
-
-fn is_answered_with_a_handle(label: Label) -> bool {
+pub(crate) fn is_answered_with_a_handle(label: Label) -> bool {
     [RegionCreate::LABEL, RegionOpen::LABEL].contains(&label)
 }

@@ -201,7 +201,7 @@ impl<P: Platform> Kernel<P> {
                     process.waiters.remove(threads, id);
                 }
             }
-            State::WaitingWord(word) => self.words.remove(threads, word, id),
+            State::WaitingWord(word) => self.words.lock().remove(threads, word, id),
             State::Joining(other, _) => self.stop_joining(id, other),
             State::Deferred(_) => {
                 if let Some(process) = self.processes.get_mut(process) {

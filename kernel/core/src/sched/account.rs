@@ -7,7 +7,8 @@
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::process::ProcessId;
-use crate::thread::{Thread, ThreadId};
+use crate::sched::Cpu;
+use crate::thread::{Thread, ThreadId, Threads};
 
 impl Thread {
     /// A CPU does not charge it any more, from when the counter said `now`.
@@ -20,6 +21,16 @@ impl Thread {
     #[inline]
     pub(crate) fn start_charging(&mut self, now: u64) {
         self.account = self.account.wrapping_sub(now);
+    }
+}
+
+impl Cpu {
+    /// It charges nobody from now on, when the counter says `now`.
+    pub(super) fn charge_nobody(&mut self, threads: &mut impl Threads, now: u64) {
+        // It may have ended since.
+        if let Some(thread) = self.charged.take().and_then(|thread| threads.find(thread)) {
+            thread.stop_charging(now);
+        }
     }
 }
 
@@ -37,11 +48,7 @@ impl<P: Platform> Kernel<P> {
     /// This CPU charges nobody from now on. Answers what the counter says.
     pub(super) fn charge_nobody(&mut self) -> u64 {
         let now = self.platform.rough_ticks();
-        let before = self.cpu().charged.take();
-        // It may have ended since.
-        if let Some(thread) = before.and_then(|thread| self.threads.get_mut(thread)) {
-            thread.stop_charging(now);
-        }
+        self.cpus.this().charge_nobody(&mut self.threads, now);
         now
     }
 

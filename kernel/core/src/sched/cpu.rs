@@ -1,6 +1,7 @@
 //! One CPU as the scheduler sees it: who runs there, who waits for it, what it is prepared for.
 
 use super::ready::ReadyQueue;
+use super::shown::Shown;
 use super::time::{ByDeadline, NEVER};
 use crate::heap::Heap;
 use crate::platform::Local;
@@ -155,23 +156,24 @@ impl Cpu {
 /// All CPUs that run the kernel, and which of them is in it.
 pub(crate) struct Cpus {
     all: Row<[Cpu; MAX_CPUS]>,
-    count: usize,
+    /// What each of those that run shows.
+    pub shown: &'static [Shown],
     /// The one that runs this code.
     pub here: CpuId,
 }
 
 impl Cpus {
-    /// The first `count` of `all`, one at least.
+    /// The first `count` of `all`, one at least, which show what they show in `shown`.
     ///
     /// # Panics
     /// If there are not [`MAX_CPUS`] of these.
-    pub fn new(all: &'static mut [Cpu], count: u32) -> Self {
+    pub fn new(all: &'static mut [Cpu], shown: &'static [Shown], count: u32) -> Self {
         let Ok(all) = all.try_into() else {
             panic!("there is to be room for {MAX_CPUS} CPUs");
         };
         Self {
             all: Row::new(all),
-            count: (count as usize).clamp(1, MAX_CPUS),
+            shown: &shown[..(count as usize).clamp(1, MAX_CPUS)],
             here: CpuId::BOOT,
         }
     }
@@ -188,10 +190,27 @@ impl Cpus {
         &self[self.here]
     }
 
+    /// The same, and what each shows.
+    #[inline]
+    pub fn this_and_shown(&mut self) -> (&mut Cpu, &&'static [Shown]) {
+        (&mut self.all[self.here.index()], &self.shown)
+    }
+
+    /// The same, with another one between the two.
+    ///
+    /// # Panics
+    /// If that is the same.
+    pub fn this_and(&mut self, other: CpuId) -> (&mut Cpu, &mut Cpu, &&'static [Shown]) {
+        match self.all.get_disjoint_mut([self.here.index(), other.index()]) {
+            Ok([this, other]) => (this, other, &self.shown),
+            Err(_) => panic!("{other:?} is to be another CPU"),
+        }
+    }
+
     /// Whether the one that runs this code is the only one.
     #[inline]
     pub fn is_alone(&self) -> bool {
-        self.count == 1
+        self.shown.len() == 1
     }
 
     /// Where `cpu` is.
@@ -200,7 +219,7 @@ impl Cpus {
     }
 
     pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {
-        (0..self.count).filter_map(CpuId::new)
+        (0..self.shown.len()).filter_map(CpuId::new)
     }
 
     /// The first of those that the fewest threads want.

@@ -7,13 +7,20 @@
 mod account;
 mod affinity;
 mod cpu;
+mod next;
+mod others;
 mod place;
 mod priority;
 mod ready;
+mod shown;
+mod sleep;
+mod there;
 mod time;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
+pub(crate) use others::Others;
+pub use shown::Shown;
 #[cfg(test)]
 pub(crate) use time::ByDeadline;
 pub(crate) use time::NEVER;
@@ -292,20 +299,6 @@ impl<P: Platform> Kernel<P> {
             self.keep_nothing();
         }
         self.charge(thread);
-    }
-
-    /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is
-    /// active nowhere but where its thread takes it apart.
-    fn keep_nothing(&mut self) {
-        let cpu = self.cpu();
-        let (active, prepared) = (cpu.active.take(), cpu.prepared.take());
-        if active.is_some() {
-            self.platform.deactivate();
-        }
-        if prepared.is_some() {
-            self.platform.put_away();
-        }
-        self.charge_nobody();
     }
 
     /// Prepares the machine for `thread`: address space, FP/SIMD.

@@ -94,21 +94,6 @@ impl<P: Platform> Kernel<P> {
         !self.cpus.is_alone() && self.choose_home(thread) != self.cpus.here
     }
 
-    /// Whether `thread`, which runs here, would go on on another CPU if it had to make way.
-    #[inline]
-    pub(crate) fn would_go_elsewhere(&self, id: ThreadId) -> bool {
-        let here = self.cpus.here;
-        let Some(priority) = self.threads.get(id).map(|thread| thread.priority) else {
-            return false;
-        };
-        let mut others = self
-            .cpus
-            .ids()
-            .filter(|&cpu| cpu != here && self.may_run(id, cpu));
-        !self.cpus.is_alone()
-            && (!self.may_run(id, here) || others.any(|cpu| priority.outranks(self.urgency(cpu))))
-    }
-
     /// Where `thread` goes on soonest, of the CPUs that it may run on: at home rather than elsewhere, and where nobody
     /// runs rather than in place of somebody less important.
     fn choose_home(&self, thread: ThreadId) -> CpuId {

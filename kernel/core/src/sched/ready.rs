@@ -94,6 +94,7 @@ impl ReadyQueue {
     }
 
     /// Lets `thread`, which is in no queue, wait behind its equals.
+    #[inline(always)] // into what is to be short
     pub fn push(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let priority = self.fill(threads, thread);
         self.queues[priority.index()].push(threads, thread);
@@ -112,7 +113,7 @@ impl ReadyQueue {
     }
 
     /// Takes out who goes first, which is this one.
-    #[inline]
+    #[inline(always)] // into what is to be short
     pub fn take_first(&mut self, first: &mut Thread) {
         self.queues[first.priority.index()].take_first(first);
         self.most = Rank::of(first.priority);
@@ -146,6 +147,7 @@ impl ReadyQueue {
         }
     }
 
+    #[inline(always)] // as above
     fn fill(&mut self, threads: &mut impl Threads, thread: ThreadId) -> Priority {
         let priority = priority_of(threads, thread);
         self.filled[priority.index() / BITS] |= 1 << (priority.index() % BITS);

@@ -4,6 +4,7 @@
 //! what is put off, or not waited for any more, does not set it anew, so at worst it comes once in vain. While
 //! nobody else wants the CPU no slice runs, and while nobody waits for a time either, no timer.
 
+use crate::clock::Clock;
 use crate::heap::{Kind, Place};
 use crate::here::Here;
 use crate::kernel::Kernel;
@@ -45,7 +46,7 @@ impl Cpu {
 
 impl<L: Local> Here<'_, L> {
     /// The current thread is one that has waited until now, with this `rest` of an earlier slice.
-    #[inline]
+    #[inline(always)] // as below
     pub(crate) fn begin_turn(&mut self, rest: Option<u64>) {
         (self.cpu.slice_end, self.cpu.chooses) = (NEVER, false);
         if self.cpu.needs_slice() {
@@ -55,31 +56,60 @@ impl<L: Local> Here<'_, L> {
 
     /// The running thread has the CPU for a time slice from now on, or for the `rest` of one in ticks, as others
     /// want it, too.
-    pub(super) fn start_slice(&mut self, rest: Option<u64>) {
-        let whole = || u64::from(self.clock.frequency().hertz()) / SLICES_PER_SECOND;
-        let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
-        let end = self.local.ticks().saturating_add(slice);
-        self.cpu.slice_end = end;
-        self.set_timer(end);
+    #[inline(always)] // so that this is not in memory for it
+    pub(crate) fn start_slice(&mut self, rest: Option<u64>) {
+        self.cpu.start_slice(self.clock, self.local, rest);
+    }
+
+    /// Lets `thread`, which runs here and waits from now on as its state says, wait no longer than until
+    /// `deadline`, in ticks of the system counter as programs read it: then [`Kernel::pass_deadline`] comes,
+    /// soon if that time has passed already. Until then it is to be forgotten when the thread stops waiting.
+    pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
+        self.cpu.deadlines.insert(&mut self.threads, thread, deadline);
+        self.set_timer(deadline);
+    }
+
+    /// `thread`, which is at home here, does not wait any longer: its deadline, if it has one, does not come.
+    #[inline]
+    pub(crate) fn forget_deadline(&mut self, thread: ThreadId) {
+        if self.thread(thread).deadline.is_taken() {
+            self.take_deadline_back(thread);
+        }
+    }
+
+    #[cold]
+    fn take_deadline_back(&mut self, thread: ThreadId) {
+        self.cpu.deadlines.remove(&mut self.threads, thread);
     }
 
     /// The timer of this CPU comes at `time` at the latest.
     fn set_timer(&mut self, time: u64) {
-        if time < self.cpu.timer {
-            self.cpu.timer = time;
-            self.local.set_timer(time);
+        self.cpu.set_timer(self.local, time);
+    }
+}
+
+impl Cpu {
+    #[inline(never)] // for all who begin a turn
+    fn start_slice(&mut self, clock: &Clock, local: &mut impl Local, rest: Option<u64>) {
+        let whole = || u64::from(clock.frequency().hertz()) / SLICES_PER_SECOND;
+        let slice = rest.filter(|&rest| rest > 0).unwrap_or_else(whole);
+        let end = local.ticks().saturating_add(slice);
+        self.slice_end = end;
+        self.set_timer(local, end);
+    }
+
+    fn set_timer(&mut self, local: &mut impl Local, time: u64) {
+        if time < self.timer {
+            self.timer = time;
+            local.set_timer(time);
         }
     }
 }
 
 impl<P: Platform> Kernel<P> {
-    /// Lets `thread`, which runs here and waits from now on as its state says, wait no longer than until
-    /// `deadline`, in ticks of the system counter as programs read it: then [`Self::pass_deadline`] comes,
-    /// soon if that time has passed already. Until then it is to be forgotten when the thread stops waiting.
+    /// Lets `thread`, which runs here, [wait](Here::wait_until) no longer than until `deadline`.
     pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
-        let cpu = self.cpus.this();
-        cpu.deadlines.insert(&mut self.threads, thread, deadline);
-        self.here().set_timer(deadline);
+        self.here().wait_until(thread, deadline);
     }
 
     /// `thread`, whose home has not changed since, does not wait any longer: its deadline, if it has one, does

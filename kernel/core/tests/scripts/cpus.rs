@@ -12,11 +12,11 @@ use kcore::{Interrupt, Next};
 use mm::Access;
 use play::{Way, World};
 
-const INIT: u32 = 0;
-const CHILD: u32 = 1;
+pub(super) const INIT: u32 = 0;
+pub(super) const CHILD: u32 = 1;
 const OTHER: u32 = 2;
 const THIRD: u32 = 3;
-const ENDPOINT: Handle = Handle::PARENT;
+pub(super) const ENDPOINT: Handle = Handle::PARENT;
 const PAGE: u64 = 4096;
 
 /// `init` runs on the first CPU, and holds an endpoint; all others sleep.
@@ -27,7 +27,7 @@ fn init_on(cpus: usize) -> (World, Handle) {
 }
 
 /// Starts a child that has an endpoint of its parent's.
-fn start_child(world: &mut World, endpoint: Handle) -> Handle {
+pub(super) fn start_child(world: &mut World, endpoint: Handle) -> Handle {
     let (child, memory) = world.create("child").expect("room");
     let place = Give {
         place: ENDPOINT.index(),
@@ -41,22 +41,22 @@ fn start_child(world: &mut World, endpoint: Handle) -> Handle {
 }
 
 /// Two CPUs, `init` on the first and its child on the second. It is the second one's turn.
-fn side_by_side() -> (World, Handle, Handle) {
+pub(super) fn side_by_side() -> (World, Handle, Handle) {
     let (mut world, endpoint) = init_on(2);
     let child = start_child(&mut world, endpoint);
     assert_eq!(world.give_turn(1), Some(Next::Run(CHILD)));
     (world, endpoint, child)
 }
 
-fn receive(world: &mut World, endpoint: Handle) {
+pub(super) fn receive(world: &mut World, endpoint: Handle) {
     world.trap(Operation::Receive as u64, endpoint.raw().into(), 0, [0; 6]);
 }
 
-fn call(world: &mut World, endpoint: Handle) {
+pub(super) fn call(world: &mut World, endpoint: Handle) {
     world.trap(Operation::Call as u64, endpoint.raw().into(), 0x900, [1; 6]);
 }
 
-fn reply_receive(world: &mut World, endpoint: Handle) {
+pub(super) fn reply_receive(world: &mut World, endpoint: Handle) {
     world.trap(
         Operation::ReplyReceive as u64,
         endpoint.raw().into(),
@@ -76,7 +76,7 @@ fn until(world: &mut World, mut done: impl FnMut(&World) -> bool) {
     panic!("it never happens");
 }
 
-fn runs_on(world: &World, cpu: usize) -> Option<u32> {
+pub(super) fn runs_on(world: &World, cpu: usize) -> Option<u32> {
     world.kernel.platform.cpus[cpu].running
 }
 

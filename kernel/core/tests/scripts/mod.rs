@@ -27,11 +27,13 @@ mod requests;
 mod server;
 mod server_slices;
 mod shares;
+mod sharing;
 mod signals;
 mod sleep;
 mod threads;
 mod touches;
 mod trace;
+mod word_ways;
 mod words;
 
 use abi::Handle;

@@ -5,7 +5,7 @@ use super::touches::{ASKS, end_all, side_by_side};
 use super::{world, write_pages};
 use crate::WAY;
 use abi::layout::PAGE_BYTES;
-use abi::memory::{RegionAttach, RegionCreate, ShmControl, ShmGet, ShmIdArgument, Unmap, WakeWord};
+use abi::memory::{RegionAttach, RegionCreate, ShmControl, ShmGet, ShmIdArgument, Unmap};
 use abi::process::{Exit, ExitThread, Fork};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmKey, ShmidDs};
 use abi::{Errno, Handle, Request};
@@ -77,14 +77,8 @@ fn a_request_of_words_bytes_or_handles_shares_the_kernel_whether_it_is_refused_o
 }
 
 #[test]
-fn a_request_about_threads_or_for_a_handle_takes_the_whole_kernel() {
+fn a_request_for_a_handle_takes_the_whole_kernel() {
     let mut world = world();
-    let address = write_pages(&mut world, 1);
-    let wakes = |world: &mut World| {
-        let wake = WakeWord { address, count: 1 };
-        assert_eq!(world.call(Handle::MEMORY, wake), Ok((0,)));
-    };
-    assert!(!is_shared(&mut world, wakes));
     let creates = |world: &mut World| {
         let create = RegionCreate { size: 1, flags: MODE };
         world.call(Handle::MEMORY, create).expect("room");

@@ -1,0 +1,120 @@
+//! Requests about words with all of the kernel: those that reach threads of other CPUs, and all that come the long way.
+
+use super::{AwaitedWord, Wait, words_of_both};
+use crate::kernel::Kernel;
+use crate::object::Outcome;
+use crate::platform::{Guarded, Platform};
+use crate::thread::{State, ThreadId};
+use abi::Errno;
+use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeAndWait, WakeWord};
+use mm::{SpaceId, WordName};
+use slots::Id;
+
+impl<P: Platform> Kernel<P> {
+    pub(crate) fn wait_word(
+        &mut self,
+        thread: ThreadId,
+        space: SpaceId,
+        request: WaitWord,
+    ) -> Result<Outcome, Errno> {
+        let memory = self.memory.lock();
+        let name = memory.word(space, request.address)?;
+        let found = memory.value(name);
+        drop(memory);
+        let wait = Wait {
+            expected: request.expected,
+            deadline: request.deadline,
+        };
+        self.wait_if(thread, (name, found), &wait)
+    }
+
+    pub(crate) fn wake_and_wait(
+        &mut self,
+        thread: ThreadId,
+        space: SpaceId,
+        both: WakeAndWait,
+    ) -> Result<Outcome, Errno> {
+        let (woken, name, found) = words_of_both(&self.memory.lock(), space, &both)?;
+        // Before it could be the caller.
+        let first = self.first_waiter(woken);
+        let wait = Wait {
+            expected: both.expected,
+            deadline: both.deadline,
+        };
+        let outcome = self.wait_if(thread, (name, found), &wait);
+        if let Some((word, waiter)) = first {
+            self.words.lock().remove(&mut self.threads, word, waiter);
+            self.forget_deadline(waiter);
+            self.resume(waiter);
+        }
+        outcome
+    }
+
+    /// The word with this name and who has waited longest for it, if somebody does.
+    fn first_waiter(&mut self, name: WordName) -> Option<(Id<AwaitedWord>, ThreadId)> {
+        let words = self.words.lock();
+        words.find(name).and_then(|word| words.first_of(word))
+    }
+
+    /// Lets `thread`, which runs, wait for the word of this name, if what was `found` in it does not speak against it.
+    fn wait_if(
+        &mut self,
+        thread: ThreadId,
+        (name, found): (WordName, u32),
+        wait: &Wait,
+    ) -> Result<Outcome, Errno> {
+        match wait.refusal(found, || self.platform.ticks()) {
+            // No refusal that could be put off until something else is done.
+            Some(Errno::EAGAIN) => {
+                self.fail(thread, Errno::EAGAIN);
+                return Ok(Outcome::Answered);
+            }
+            Some(errno) => return Err(errno),
+            None => {}
+        }
+        // What it finds when it is woken.
+        self.answer(thread, ());
+        let mut words = self.words.lock();
+        let found = words.find(name);
+        let word = words.push(&mut self.threads, (name, found), thread);
+        drop(words);
+        self.thread(thread).state = State::WaitingWord(word);
+        if wait.deadline != FOREVER {
+            self.wait_until(thread, wait.deadline);
+        }
+        self.cpu().current = None;
+        Ok(Outcome::Waits)
+    }
+
+    pub(crate) fn wake_word(
+        &mut self,
+        thread: ThreadId,
+        space: SpaceId,
+        wake: WakeWord,
+    ) -> Result<Outcome, Errno> {
+        let name = self.memory.lock().word(space, wake.address)?;
+        let woken = self.wake_waiters(name, wake.count.min(MOST_WOKEN));
+        Ok(self.answer(thread, (woken,)))
+    }
+
+    /// `thread` has waited for `word` until its deadline, and is not woken any more.
+    pub(crate) fn give_up_word(&mut self, thread: ThreadId, word: Id<AwaitedWord>) {
+        self.words.lock().remove(&mut self.threads, word, thread);
+        self.fail(thread, Errno::ETIMEDOUT);
+    }
+
+    /// Wakes as many as there are, or as many as said. Answers how many.
+    fn wake_waiters(&mut self, name: WordName, most: u32) -> u32 {
+        let Some(word) = self.words.lock().find(name) else {
+            return 0;
+        };
+        let mut woken = 0;
+        while woken < most {
+            let first = self.words.lock().pop(&mut self.threads, word);
+            let Some(waiter) = first else { break };
+            self.wake(waiter);
+            woken += 1;
+        }
+        woken
+    }
+}

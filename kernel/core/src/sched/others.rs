@@ -1,0 +1,150 @@
+//! Other CPUs as a CPU sees them that shares the kernel with them, and what it [shows](Shown) them.
+
+use super::shown::{Shown, before_looking};
+use super::{Cpu, CpuId};
+use crate::here::Here;
+use crate::kernel::Kernel;
+use crate::platform::{Local, Platform};
+use crate::thread::Thread;
+use abi::CpuSet;
+use abi::process::Priority;
+
+/// What a CPU sees of the others.
+#[derive(Clone, Copy)]
+pub(crate) struct Others {
+    all: &'static [Shown],
+    here: CpuId,
+}
+
+impl Others {
+    /// What `here` sees of the others.
+    #[inline(always)] // into what is to be short
+    pub const fn of(here: CpuId, all: &'static [Shown]) -> Self {
+        Self { all, here }
+    }
+
+    /// Whether there are none.
+    #[inline(always)] // into what is to be short
+    pub fn are_none(self) -> bool {
+        self.all.len() == 1
+    }
+
+    /// Whether somebody who is more important than `above` waits for one of them.
+    #[inline(always)] // as above
+    pub fn have(self, above: Option<Priority>) -> bool {
+        !self.are_none() && others_have(self.all, self.here, above)
+    }
+
+    /// Whether one of them would go on with `thread`, if that waited, sooner than with anybody else.
+    #[inline(always)] // as above
+    pub fn would_take(self, thread: &Thread) -> bool {
+        !self.are_none() && others_would_take(self.all, self.here, thread.cpus, thread.priority)
+    }
+}
+
+#[inline(never)] // this and the next, so that a CPU that is alone does not pay for it
+fn others_have(all: &[Shown], here: CpuId, above: Option<Priority>) -> bool {
+    others(all, here).any(|(_, shown)| shown.has(above))
+}
+
+#[inline(never)]
+fn others_would_take(all: &[Shown], here: CpuId, cpus: CpuSet, priority: Priority) -> bool {
+    others(all, here).any(|(cpu, shown)| cpus.contains(cpu) && shown.would_take(priority))
+}
+
+fn others(all: &[Shown], here: CpuId) -> impl Iterator<Item = (u32, &Shown)> {
+    (0..).zip(all).filter(move |&(cpu, _)| cpu != here.index() as u32)
+}
+
+impl<L: Local> Here<'_, L> {
+    /// What this CPU sees of others.
+    #[inline(always)] // as above
+    pub(crate) fn others(&self) -> Others {
+        Others::of(self.id, self.shown)
+    }
+
+    /// Shows that somebody of this importance `runs` here, and who waits.
+    #[inline(always)] // as above
+    pub(crate) fn show(&self, runs: Option<Priority>) {
+        self.cpu.show(runs, self.others());
+    }
+}
+
+impl Cpu {
+    /// Shows that somebody of this importance `runs` here, and who waits.
+    #[inline(always)] // as above
+    fn show(&self, runs: Option<Priority>, others: Others) {
+        if !others.are_none() {
+            others.all[others.here.index()].show(runs, self.ready.most());
+        }
+    }
+
+    /// The same, before others are looked at.
+    pub(super) fn show_and_look(&self, runs: Option<Priority>, others: Others) {
+        self.show(runs, others);
+        before_looking();
+    }
+
+    /// Shows that somebody with the second of these priorities goes on in place of one with the first. Whether this CPU is to
+    /// choose anew: somebody more important waits for another one.
+    #[inline(never)] // so that a CPU that is alone does not pay for it
+    pub(crate) fn has_to_choose_after(&mut self, [before, runs]: [Priority; 2], others: Others) -> bool {
+        if before.outranks(Some(runs)) {
+            self.show_and_look(Some(runs), others);
+            self.chooses = others.have(Some(runs));
+        } else {
+            self.show(Some(runs), others);
+        }
+        self.chooses
+    }
+
+    /// Shows that somebody with this priority `runs` while somebody else waits from now on, who may run on these CPUs. Whether
+    /// this CPU is to choose anew: another one would go on with that one.
+    #[inline(never)] // as above
+    pub(crate) fn has_to_choose_for(
+        &mut self,
+        (cpus, waits): (CpuSet, Priority),
+        runs: Priority,
+        others: Others,
+    ) -> bool {
+        self.show_and_look(Some(runs), others);
+        self.chooses |= others_would_take(others.all, others.here, cpus, waits);
+        self.chooses
+    }
+
+    /// The same when several wait here from now on: whether one of them goes first, or another CPU may go on with one.
+    #[inline(never)] // as above
+    pub(crate) fn has_to_choose_of_many(&mut self, runs: Priority, others: Others) -> bool {
+        self.chooses |= self.ready.outranks(Some(runs));
+        if !others.are_none()
+            && let Some(most) = self.ready.most()
+        {
+            self.has_to_choose_for((CpuSet::ALL, most), runs, others);
+        }
+        self.chooses
+    }
+}
+
+impl<P: Platform> Kernel<P> {
+    /// Shows what is so on each CPU now, before others share the kernel again.
+    #[inline]
+    pub fn show(&mut self) {
+        if !self.cpus.is_alone() {
+            self.show_all();
+        }
+    }
+
+    #[inline(never)] // as above
+    fn show_all(&self) {
+        for (cpu, shown) in self.cpus.ids().zip(self.cpus.shown) {
+            shown.show(self.current_priority(cpu), self.cpus[cpu].ready.most());
+        }
+    }
+
+    /// Whether a CPU shows what is so. For checks.
+    pub(crate) fn is_as_shown(&self, cpu: CpuId) -> bool {
+        let so = Shown::idle();
+        so.show(self.current_priority(cpu), self.cpus[cpu].ready.most());
+        self.cpus.is_alone() || so.is_as(&self.cpus.shown[cpu.index()])
+    }
+}

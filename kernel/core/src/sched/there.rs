@@ -1,0 +1,72 @@
+//! Threads of another CPU, for one that has taken that one's turn besides its own: they come here, or go on there.
+
+use super::others::Others;
+use super::shown::Shown;
+use crate::here::{Here, There};
+use crate::ipc::Direct;
+use crate::platform::Local;
+use crate::sched::CpuId;
+use crate::thread::{State, Thread, ThreadId};
+
+impl There<'_> {
+    /// Lets `thread`, which waits for something and is at home there, have its home at `to`, if it can go on there and
+    /// nobody has to be told.
+    pub(crate) fn give(
+        &mut self,
+        id: ThreadId,
+        to: CpuId,
+        is_wanted: impl FnOnce(&Thread) -> bool,
+    ) -> Option<()> {
+        let thread = self.threads.get_mut(id)?;
+        let can_go = self.cpu.lets_go(id) && thread.may_run_on(to) && !thread.deadline.is_taken();
+        if !can_go || !is_wanted(thread) {
+            return None;
+        }
+        thread.home = to;
+        self.threads.give(id, to.owner());
+        Some(())
+    }
+
+    /// The thread, if it is at home there, waits for something until no particular time, and would go on there sooner than
+    /// elsewhere.
+    pub(crate) fn who_stays(&mut self, thread: ThreadId, shown: &'static [Shown]) -> Option<&mut Thread> {
+        let (here, is_idle) = (self.id, self.cpu.is_idle());
+        let others = Others::of(here, shown);
+        self.threads.get_mut(thread).filter(|thread| {
+            let is_ordinary = thread.may_run_on(here) && !thread.deadline.is_taken();
+            is_ordinary && (is_idle || !others.would_take(thread))
+        })
+    }
+
+    /// Lets `thread`, which is at home there and in no queue, wait for its turn. Whether that CPU is to look around.
+    fn make_ready(&mut self, id: ThreadId, shown: &'static [Shown]) -> bool {
+        let current = self.cpu.current.and_then(|current| self.threads.get_mut(current));
+        let runs = current.map(|current| current.priority);
+        self.cpu.ready.push(&mut self.threads, id);
+        let others = Others::of(self.id, shown);
+        self.cpu.show_and_look(runs, others);
+        let goes_elsewhere = self.threads.get_mut(id).is_some_and(|thread| {
+            thread.state = State::Ready;
+            others.would_take(thread)
+        });
+        goes_elsewhere || self.cpu.ready.outranks(runs) || self.cpu.needs_slice()
+    }
+}
+
+impl<L: Local> Here<'_, L> {
+    /// Lets `thread`, which has its answer and is in no queue, go on there.
+    pub(crate) fn wake_there(&mut self, there: &mut There<'_>, thread: ThreadId) {
+        let is_told = there.make_ready(thread, self.shown) && !there.cpu.alerted;
+        if is_told {
+            there.cpu.alerted = true;
+            self.local.alert(there.id);
+        }
+    }
+
+    /// What is asked for is about `thread`, which is none of this CPU's.
+    #[inline(always)] // so that this CPU's part is not in memory for it
+    pub(crate) fn elsewhere(&self, thread: ThreadId) -> Option<Direct<L::Place>> {
+        let cpu = CpuId::new(self.threads.owner(thread).number().into())?;
+        (cpu != self.id).then_some(Direct::At(cpu))
+    }
+}
