@@ -34,6 +34,8 @@ const SEED: u64 = 1;
 const KEYS: u64 = 4;
 /// Attachments of a process, so that there is memory for all.
 const MOST_ATTACHED: usize = 4;
+/// In a row.
+const MOST_CALLS: u64 = 500;
 /// Handles that the server keeps.
 const MOST_KEPT: usize = 4;
 const FIRST_KEY: i32 = 0x534d_5000;
@@ -126,7 +128,7 @@ impl Member {
                 2 => self.touch()?,
                 3 => self.detach()?,
                 4 => self.remove()?,
-                5 => self.call()?,
+                5 => self.call_often()?,
                 6 => self.pass()?,
                 7 => map(&mut self.random)?,
                 8 => self.child_that_ends()?,
@@ -187,6 +189,12 @@ impl Member {
             &mut Incoming::new(),
         )?;
         expect("the answer", answer[0], word.wrapping_add(1))
+    }
+
+    /// Calls in a row, so that calls from several CPUs meet at the server.
+    fn call_often(&mut self) -> Outcome {
+        let times = self.random.below(MOST_CALLS);
+        (0..times).try_for_each(|_| self.call())
     }
 
     /// Passes a segment without a name on, which its receiver keeps for a while.
