@@ -561,11 +561,10 @@ fn exists<M: Mmu>(memory: &MemoryManager<M>, space: SpaceId) -> bool {
 }
 
 fn is_alive(thread: &Thread) -> bool {
-    match thread.state {
-        State::New | State::Working(Work::Teardown(_)) => false,
-        State::Working(Work::Leave) => thread.status.is_some(),
-        _ => true,
-    }
+    !matches!(
+        thread.state,
+        State::New | State::Working(Work::Leave | Work::Teardown(_))
+    )
 }
 
 fn works_on_its_end(thread: &Thread) -> bool {

@@ -48,8 +48,6 @@ pub struct Thread {
     pub(crate) turn: Place,
     /// Until when it waits at most, if it does: its place among those of its home that wait until a time.
     pub(crate) deadline: Place,
-    /// With which status it ends, once it has said so. It may have to leave the rest of its process first.
-    pub status: Option<i32>,
     /// Handles that name it. One that has ended is forgotten when there is none.
     pub references: u32,
     /// Threads that wait for its end.
@@ -219,7 +217,6 @@ impl Thread {
             priority: Priority::USUAL,
             turn: Place::default(),
             deadline: Place::default(),
-            status: None,
             references: 0,
             waiters: Queue::EMPTY,
             sibling: None,

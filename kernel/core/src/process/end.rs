@@ -61,8 +61,18 @@ impl<P: Platform> Kernel<P> {
         self.take_priority_back(waited_for);
     }
 
-    /// Cuts the ties of a thread, which is current. The last one of its process starts on what that has.
+    /// Lets a thread leave, which is current, and whose process ends. The last one starts on what that has.
     pub(crate) fn leave(&mut self, thread: ThreadId) {
+        self.cut_ties(thread);
+        let (id, process) = self.process_of(thread);
+        match process.stage {
+            Stage::Ending(end) if process.threads.living() > 1 => self.finish_thread(thread, end),
+            _ => self.take_apart(id, thread),
+        }
+    }
+
+    /// Cuts the ties of a thread, which is current, to its caller and to this CPU.
+    pub(super) fn cut_ties(&mut self, thread: ThreadId) {
         self.abandon_caller(thread);
         let cpu = self.cpu();
         // A CPU in whose address space no thread is prepared to go on would not learn of its end.
@@ -72,25 +82,13 @@ impl<P: Platform> Kernel<P> {
         }
         // What a CPU has of it is here, if anywhere; another may do the rest, and does not know.
         self.platform.forget_thread(thread.index());
-        let (process, all) = self.process_of(thread);
-        if all.threads.living() > 1 {
-            self.finish_thread(thread);
-        } else {
-            self.take_apart(process, thread);
-        }
     }
 
     fn take_apart(&mut self, id: ProcessId, last: ThreadId) {
         while let Some(capability) = self.process(id).handles.remove_any() {
             self.release(id, capability);
         }
-        let status = self.thread(last).status;
-        let process = self.process(id);
-        if let (Stage::Alive, Some(status)) = (process.stage, status) {
-            // All its threads have ended by themselves, this one last.
-            process.stage = Stage::Ending(End::Exited(status));
-        }
-        let Some(space) = process.space.take() else {
+        let Some(space) = self.process(id).space.take() else {
             panic!("{id:?} ends without an address space");
         };
         let now = self.seconds();
@@ -111,7 +109,7 @@ impl<P: Platform> Kernel<P> {
         if self.first_process == Some(id) {
             self.stop = Some(Stop::FirstEnded(end));
         }
-        self.finish_thread(thread);
+        self.finish_thread(thread, end);
         self.tell_waiters(id, end);
         if let Some(target) = signal {
             self.signal_to(target);

@@ -66,8 +66,8 @@ impl<P: Platform> Kernel<P> {
         if self.process(process).threads.living() == 1 {
             return self.exit(thread, process, status);
         }
-        self.thread(thread).status = Some(status);
-        self.leave(thread);
+        self.cut_ties(thread);
+        self.finish_thread(thread, End::Exited(status));
         Ok(Outcome::Waits)
     }
 
@@ -80,24 +80,16 @@ impl<P: Platform> Kernel<P> {
         }
     }
 
-    /// Whether `thread` ends before it could go on: because it has said so, or its process does.
+    /// Whether `thread` ends before it could go on, as its process does.
     pub(crate) fn is_leaving(&mut self, thread: ThreadId) -> bool {
-        let (_, process) = self.process_of(thread);
-        let process_ends = matches!(process.stage, Stage::Ending(_));
-        process_ends || self.thread(thread).status.is_some()
+        matches!(self.process_of(thread).1.stage, Stage::Ending(_))
     }
 
-    /// The current thread has left; those who wait for its end learn how it ended.
-    pub(super) fn finish_thread(&mut self, id: ThreadId) {
+    /// The current thread has left, and ended in this way; those who wait for that learn of it.
+    pub(super) fn finish_thread(&mut self, id: ThreadId, end: End) {
         self.settle_account(id);
-        let (status, number) = (self.thread(id).status, self.thread(id).number);
-        let (_, process) = self.process_of(id);
-        process.threads.end(number);
-        let end = match (status, process.stage) {
-            (Some(status), _) => End::Exited(status),
-            (None, Stage::Ending(end) | Stage::Ended(end)) => end,
-            (None, Stage::New | Stage::Alive) => panic!("{id:?} left without a reason"),
-        };
+        let number = self.thread(id).number;
+        self.process_of(id).1.threads.end(number);
         self.cpu().current = None;
         let thread = self.thread(id);
         thread.state = State::Ended(end);
