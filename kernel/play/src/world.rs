@@ -3,10 +3,10 @@
 use crate::fake::{Fake, FakeCpu, HERTZ, Memory, SLICE, Step, TICKS, Touch, Words as AwaitedByAll};
 use crate::vectors::Way;
 use abi::device::{DeviceFacts, DeviceKind};
-use abi::process::Pid;
+use abi::process::{Derive, Pid};
 use abi::system::Machine;
 use abi::time::Frequency;
-use abi::{Errno, Handle, IpcError, MessagePage, Operation, Request, Tag, Words, Words6};
+use abi::{Badge, Errno, Handle, IpcError, MessagePage, Operation, Request, Rights, Tag, Words, Words6};
 use addr::{Frame, FrameRange, VirtAddr};
 use kcore::handle::Object;
 use kcore::kernel::Facts;
@@ -370,6 +370,17 @@ impl World {
     pub fn create_endpoint(&mut self) -> Handle {
         self.call(Handle::SELF, abi::process::CreateEndpoint {})
             .expect("room");
+        self.handles()[0]
+    }
+
+    /// Makes a handle with these rights and this badge of another one.
+    pub fn derive(&mut self, handle: Handle, rights: Rights, badge: Badge) -> Handle {
+        let derive = Derive {
+            handle,
+            rights,
+            badge,
+        };
+        self.call(Handle::SELF, derive).expect("derives");
         self.handles()[0]
     }
 

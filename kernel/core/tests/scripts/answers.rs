@@ -56,13 +56,7 @@ fn a_copy_of_a_reply_handle_never_answers_the_next_call() {
     let mut scene = Scene::new(1);
     scene.call(1, 0);
     let reply = scene.take();
-    let derive = abi::process::Derive {
-        handle: reply,
-        rights: abi::Rights::CALL,
-        badge: abi::Badge(0),
-    };
-    assert_eq!(scene.world.call(Handle::SELF, derive), Ok(()));
-    let copy = scene.world.handles()[0];
+    let copy = scene.world.derive(reply, abi::Rights::CALL, abi::Badge(0));
     assert_eq!(scene.reply(SERVER, reply, 1), None);
     assert_eq!(scene.answer(1), 1);
     scene.call(1, 0);

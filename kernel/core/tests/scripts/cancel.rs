@@ -3,7 +3,7 @@
 use super::{world, write_pages};
 use abi::console::Read;
 use abi::memory::{FOREVER, WaitWord};
-use abi::process::{Close, CreateThread, Derive, ExitThread, Sleep, TakeCaller, Wait};
+use abi::process::{Close, CreateThread, ExitThread, Sleep, TakeCaller, Wait};
 use abi::thread::{Cancel, Join};
 use abi::{Badge, Errno, Handle, IpcError, Operation, Rights};
 use kcore::thread::State;
@@ -134,13 +134,7 @@ fn what_waits_for_nothing_goes_on_as_if_nobody_had_asked() {
 fn to_join_a_thread_takes_no_right_to_control_it_and_to_cancel_does() {
     let mut world = world();
     let waiter = create_thread(&mut world);
-    let derive = Derive {
-        handle: waiter,
-        rights: Rights::CALL,
-        badge: Badge(0),
-    };
-    world.call(Handle::SELF, derive).expect("derives");
-    let weaker = world.handles()[0];
+    let weaker = world.derive(waiter, Rights::CALL, Badge(0));
     assert_eq!(world.call(weaker, Cancel {}), Err(Errno::EPERM));
     world.send(weaker, Join {}, &[], &[]);
     assert_eq!(world.running, Some(WAITER));

@@ -3,7 +3,7 @@
 use super::server::{SERVER, Scene, TO_SERVER};
 use abi::device::{Acknowledge, DeviceFacts, DeviceKind, Listen, MapRegisters};
 use abi::memory::{CountUsage, Unmap};
-use abi::process::{Close, Derive, Kill};
+use abi::process::{Close, Kill};
 use abi::system::OpenDevice;
 use abi::{Arrival, Badge, Errno, Handle, Operation, Rights};
 use addr::VirtAddr;
@@ -30,13 +30,9 @@ impl Scene {
     /// The device that listens to `self.endpoint` with bit 8.
     fn listening(&mut self) -> Handle {
         let device = self.open_device();
-        let derive = Derive {
-            handle: self.endpoint,
-            rights: Rights::SIGNAL | Rights::PASS,
-            badge: Badge(8),
-        };
-        self.world.call(Handle::SELF, derive).expect("derives");
-        let signaller = self.world.handles()[0];
+        let signaller = self
+            .world
+            .derive(self.endpoint, Rights::SIGNAL | Rights::PASS, Badge(8));
         assert_eq!(self.listen(device, signaller), Ok(()));
         self.close(SERVER, signaller);
         device
@@ -162,13 +158,9 @@ fn who_listens_needs_a_handle_to_signal_with() {
     let device = scene.open_device();
     assert_eq!(scene.world.call(device, Listen {}), Err(Errno::EINVAL));
     assert_eq!(scene.listen(device, device), Err(Errno::EBADF));
-    let derive = Derive {
-        handle: scene.endpoint,
-        rights: Rights::CALL | Rights::PASS,
-        badge: Badge(0),
-    };
-    scene.world.call(Handle::SELF, derive).expect("derives");
-    let calling = scene.world.handles()[0];
+    let calling = scene
+        .world
+        .derive(scene.endpoint, Rights::CALL | Rights::PASS, Badge(0));
     assert_eq!(scene.listen(device, calling), Err(Errno::EPERM));
     assert_eq!(scene.can_interrupt(), None);
     assert_eq!(scene.world.call(device, Acknowledge {}), Err(Errno::EINVAL));

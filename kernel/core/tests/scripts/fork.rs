@@ -69,13 +69,7 @@ fn a_child_has_a_number_of_its_own_and_all_else_from_its_parent() {
 fn a_childs_own_handles_are_its_own_and_others_are_the_same_at_the_same_places() {
     let mut world = world();
     let endpoint = world.create_endpoint();
-    let derive = Derive {
-        handle: Handle::SELF,
-        rights: Rights::CALL,
-        badge: Badge(0),
-    };
-    world.call(Handle::SELF, derive).expect("derives");
-    let other_self = world.handles()[0];
+    let other_self = world.derive(Handle::SELF, Rights::CALL, Badge(0));
     let (other, memory) = world.create("other").expect("room");
     fork(&mut world).expect("room");
     let theirs = world.call(Handle::MEMORY, CountUsage {}).expect("counts");
@@ -94,16 +88,7 @@ fn a_childs_own_handles_are_its_own_and_others_are_the_same_at_the_same_places()
         assert_eq!(world.back().outcome, Some(IpcError::BadHandle));
     }
     // A place that was left out is not what a stale handle names.
-    world
-        .call(
-            Handle::SELF,
-            Derive {
-                handle: Handle::CONSOLE,
-                ..derive
-            },
-        )
-        .expect("derives");
-    let new = world.handles()[0];
+    let new = world.derive(Handle::CONSOLE, Rights::CALL, Badge(0));
     assert_eq!(new.index(), other.index());
     assert_ne!(new, other);
     // Who calls is not who serves.

@@ -2,7 +2,7 @@
 
 use super::world;
 use abi::memory::{CountUsage, Map, MapCopy, Move, Protection, Unmap};
-use abi::process::{Close, Derive, Give, Kill, Wait};
+use abi::process::{Close, Give, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 use addr::VirtAddr;
 use mm::Access;
@@ -142,13 +142,7 @@ fn a_memory_manager_that_may_not_be_called_may_not_be_read_or_emptied_either() {
     world.until(CHILD);
     let source = map_and_touch(&mut world, 1);
     world.until(INIT);
-    let derive = Derive {
-        handle: memory,
-        rights: Rights::PASS,
-        badge: Badge(0),
-    };
-    world.call(Handle::SELF, derive).expect("derives");
-    let limited = world.handles()[0];
+    let limited = world.derive(memory, Rights::PASS, Badge(0));
     let mut take = Move {
         source,
         length: PAGE,

@@ -9,7 +9,7 @@ use abi::memory::{
     CountUsage, Map, MapCopy, MemoryRequest, Move, Protection, RegionAttach, RegionCreate, ShmAttach,
     ShmControl, ShmGet, Unmap,
 };
-use abi::process::{Close, Derive, Exit, Give, Kill, Wait};
+use abi::process::{Close, Exit, Give, Kill, Wait};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmId, ShmKey, ShmidDs};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Request, Rights, Tag, Words, Words6};
 use play::{Back, World};
@@ -55,13 +55,7 @@ impl Guard {
         let (plain, _) = world.create("plain").expect("room");
         let (child, memory) = world.create("guarded").expect("room");
         let endpoint = world.create_endpoint();
-        let derive = Derive {
-            handle: endpoint,
-            rights: Rights::CALL | Rights::PASS,
-            badge: Badge(0),
-        };
-        world.call(Handle::SELF, derive).expect("derives");
-        let calling = world.handles()[0];
+        let calling = world.derive(endpoint, Rights::CALL | Rights::PASS, Badge(0));
         let place = Handle::MEMORY.index();
         world
             .call_with(child, Give { place }, &[], &[calling])

@@ -2,7 +2,7 @@
 
 use super::world;
 use abi::console::{Read, SignalInterrupt};
-use abi::process::{Close, Derive, End, Exit, Kill, SignalEnd, Wait};
+use abi::process::{Close, End, Exit, Kill, SignalEnd, Wait};
 use abi::{Arrival, Badge, Errno, Handle, Operation, Rights};
 use kcore::Interrupt;
 use play::World;
@@ -23,13 +23,7 @@ fn signaller(world: &mut World, bits: u64) -> (Handle, Handle) {
 
 fn derive(world: &mut World, handle: Handle, rights: Rights, badge: u64) -> Handle {
     let badge = Badge(badge);
-    let derive = Derive {
-        handle,
-        rights,
-        badge,
-    };
-    world.call(Handle::SELF, derive).expect("fewer rights");
-    world.handles()[0]
+    world.derive(handle, rights, badge)
 }
 
 fn close(world: &mut World, handle: Handle) {

@@ -2,7 +2,7 @@
 
 use super::world;
 use crate::WAY;
-use abi::process::{Close, Derive, End, Exit, Kill, Wait};
+use abi::process::{Close, End, Exit, Kill, Wait};
 use abi::{Badge, Errno, Handle, IpcError, Label, Operation, Rights, Tag};
 use play::{Way, World};
 
@@ -24,13 +24,7 @@ fn tag(label: u16, bytes: usize, handles: usize) -> u64 {
 fn server_and_client() -> (World, Handle, Handle) {
     let mut world = world();
     let endpoint = world.create_endpoint();
-    let derive = Derive {
-        handle: endpoint,
-        rights: Rights::CALL | Rights::PASS,
-        badge: Badge(7),
-    };
-    world.call(Handle::SELF, derive).expect("derives");
-    let calling = world.handles()[0];
+    let calling = world.derive(endpoint, Rights::CALL | Rights::PASS, Badge(7));
     let (child, memory) = world.create("client").expect("room");
     world
         .call(Handle::SELF, Close { handle: memory })

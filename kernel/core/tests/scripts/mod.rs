@@ -21,6 +21,7 @@ mod kills;
 mod lives;
 mod messages;
 mod no_room;
+mod one_space;
 mod priorities;
 mod regions;
 mod requests;

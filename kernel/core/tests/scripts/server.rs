@@ -1,7 +1,7 @@
 //! A server with clients, for scripts about what passes between them.
 
 use super::world;
-use abi::process::{Close, Derive, Give};
+use abi::process::{Close, Give};
 use abi::{Badge, Handle, IpcError, Label, Operation, Rights, Tag};
 use play::{Back, World};
 
@@ -79,15 +79,11 @@ pub fn message() -> u64 {
 }
 
 fn start_client(world: &mut World, endpoint: Handle, number: u32) -> Handle {
-    let derive = Derive {
-        handle: endpoint,
-        rights: Rights::CALL | Rights::SIGNAL | Rights::PASS,
-        badge: Badge(1 << number),
-    };
-    world.call(Handle::SELF, derive).expect("derives");
-    let [calling] = world.handles()[..] else {
-        panic!("one handle");
-    };
+    let calling = world.derive(
+        endpoint,
+        Rights::CALL | Rights::SIGNAL | Rights::PASS,
+        Badge(1 << number),
+    );
     let (client, memory) = world.create("client").expect("room");
     let place = TO_SERVER.index();
     world

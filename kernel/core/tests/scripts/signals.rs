@@ -103,24 +103,12 @@ fn to_signal_is_a_right_of_its_own() {
     let mut scene = Scene::new(1);
     scene.world.until(SERVER);
     for rights in [Rights::CALL, Rights::RECEIVE] {
-        let derive = Derive {
-            handle: scene.endpoint,
-            rights,
-            badge: Badge(0),
-        };
-        scene.world.call(Handle::SELF, derive).expect("derives");
-        let handle = scene.world.handles()[0];
+        let handle = scene.world.derive(scene.endpoint, rights, Badge(0));
         scene.trap(SERVER, Operation::Signal, handle, 1);
         assert_eq!(scene.world.back().outcome, Some(IpcError::NotPermitted));
     }
     let (signal, badge) = (Rights::SIGNAL, Badge(2));
-    let derive = Derive {
-        handle: scene.endpoint,
-        rights: signal,
-        badge,
-    };
-    scene.world.call(Handle::SELF, derive).expect("derives");
-    let handle = scene.world.handles()[0];
+    let handle = scene.world.derive(scene.endpoint, signal, badge);
     scene.trap(SERVER, Operation::Call, handle, message());
     assert_eq!(scene.world.back().outcome, Some(IpcError::NotPermitted));
     scene.trap(SERVER, Operation::Signal, Handle::SELF, 1);
