@@ -135,3 +135,29 @@ impl Child {
         process::kill(self.handle())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Child;
+    use crate::fake;
+    use crate::handle::OwnedHandle;
+    use abi::process::{End, Pid, WaitAndClose};
+    use abi::{Handle, IpcError, Label, Request, Tag, Words};
+
+    #[test]
+    fn a_child_is_joined_though_the_wait_is_cancelled_and_its_handle_is_closed_once() {
+        let mut cancels = 2;
+        fake::install(move |sent, _| {
+            let label = Tag::decode(sent[1]).expect("a tag").label();
+            assert_eq!(label, WaitAndClose::LABEL, "that closes the handle");
+            if cancels > 0 {
+                cancels -= 1;
+                return [IpcError::Cancelled as u64, 0, 0, 0, 0, 0, 0, 0, 0];
+            }
+            let [word0, word1, ..] = End::Exited(3).into_words();
+            [0, Tag::new(Label::DONE).encode(), word0, word1, 0, 0, 0, 0, 0]
+        });
+        let child = Child::new(OwnedHandle::new(Handle::from_raw(5)), Pid(1));
+        assert_eq!(child.join(), Ok(End::Exited(3)));
+    }
+}
