@@ -38,7 +38,8 @@ pub struct Here<'a, L: Local> {
     pub endpoints: Turns<'a, Endpoint>,
 }
 
-/// What another CPU has of the kernel, whose turn this one has taken as well: so nothing happens there meanwhile.
+/// What another CPU has of the kernel, whose turn this one has taken as well: so nothing happens there meanwhile. It may be on
+/// its way from its own turn to more of them: then registers of its current thread, which is ready, are in it alone.
 pub struct There<'a> {
     /// Which CPU it is.
     pub id: CpuId,

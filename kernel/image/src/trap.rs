@@ -12,7 +12,7 @@ use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::syndrome::{self, Cause};
 use aarch64::exception::{self, Kind, TrapEnd, system_error};
 use aarch64::mmu::direct_map;
-use aarch64::sync::{Also, Held, Lock, Meanwhile, Shared, Sharing, Whole, level};
+use aarch64::sync::{Held, Lock, Meanwhile, Shared, Sharing, Whole, level};
 use abi::process::{End, FaultKind};
 use abi::{Operation, Words6};
 use addr::VirtAddr;
@@ -42,8 +42,6 @@ type TheKernel = Option<&'static mut Kernel<Machine>>;
 type WholeKernel<'a> = Whole<'a, TheKernel, Parts, level::Kernel>;
 /// A CPU's share of it.
 type SharedKernel<'a> = Sharing<'a, TheKernel, Parts, level::Kernel>;
-/// Another one's turn.
-type OtherTurn<'a> = Also<'a, TheKernel, Parts, level::Kernel>;
 
 /// What leads a CPU that shares the kernel to its part of it.
 struct Parts {
@@ -242,11 +240,11 @@ fn here<'a>(sharing: &'a mut SharedKernel<'_>) -> Here<'a, Threads> {
     }
 }
 
-/// The part of another CPU.
-fn there<'a>(also: &'a mut OtherTurn<'_>) -> There<'a> {
-    let id = also.cpu();
-    let kernel = &also.part().kernel;
-    // SAFETY: As long as `also`, which is borrowed, is there, nobody has the whole kernel, and that CPU does not share it.
+/// The part of another CPU, whose turn this one has.
+fn there<'a>(theirs: &'a mut SharedKernel<'_>) -> There<'a> {
+    let id = theirs.cpu();
+    let kernel = &theirs.part().kernel;
+    // SAFETY: As long as `theirs`, which is borrowed, is there, nobody has the whole kernel, and that CPU does not share it.
     let cpu = unsafe { kernel.cpu.only() };
     // SAFETY: As above.
     let threads = unsafe { kernel.threads.mine(id.owner()) };
@@ -331,22 +329,21 @@ fn ask(
 /// Serves what is about a thread of another CPU, with that one's turn besides its own.
 #[inline(never)]
 fn serve_with(
-    mut sharing: SharedKernel<'_>,
+    sharing: SharedKernel<'_>,
     other: CpuId,
     operation: Operation,
     handle: u64,
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let also = sharing.also(other);
-    let direct = also.map(|mut also| {
-        let there = &mut there(&mut also);
-        here(&mut sharing).serve_with(Some(there), operation, handle, tag, words)
-    });
+    let mut both = sharing.with(other);
+    let (own, theirs) = both.each();
+    let direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
+    let sharing = both.into_own();
     match direct {
-        Some(Direct::Stays(place)) => TrapEnd::goes_on(place.registers().as_ptr()),
-        Some(Direct::Runs(place)) => kept(sharing, place.registers().as_ptr()),
-        Some(Direct::Enters) => kept(sharing, core::ptr::null_mut()),
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
+        Direct::Enters => kept(sharing, core::ptr::null_mut()),
         // It is about yet another one, or as few are.
         _ => serve_at_length(sharing, operation, handle, tag, words),
     }

@@ -111,7 +111,7 @@ pub mod level;
 mod shared;
 
 pub use level::{Before, Level};
-pub use shared::{Also, Meanwhile, Shared, Sharing, Turn, Whole};
+pub use shared::{Both, Meanwhile, Shared, Sharing, Turn, Whole};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};

@@ -1,9 +1,9 @@
 //! Data that one CPU has as a whole, or that CPUs share: each uses a part that is no other one's.
 //!
-//! Each CPU has a turn, a lock of its own. To share it takes that one, which others seldom want. It may try to take one more,
-//! for something that is another CPU's, and does not wait for that. Who wants the whole takes the turns of all CPUs, lowest first. So CPUs that share do not wait for each other here, and touch no
-//! memory that another writes. As one that shares again and again would have its turn back before anybody from afar gets
-//! it, it lets those go first who want the whole, for a while.
+//! Each CPU has a turn, a lock of its own. To share it takes that one, which others seldom want: so CPUs that share do not wait
+//! for each other here, and touch no memory that another writes. For something that is another CPU's it takes that one's turn
+//! as well, and who wants the whole takes those of all CPUs; whoever takes several takes the lowest first. As one that shares again and again would have its
+//! turn back before anybody from afar gets it, it lets those go first who want the whole, for a while.
 
 use super::{Before, Held, Level};
 use core::cell::UnsafeCell;
@@ -52,8 +52,11 @@ pub struct Sharing<'a, T, S, L: Level> {
     cpu: CpuId,
 }
 
-/// The turn of another CPU besides one's own, until this is dropped: that one does not share the data meanwhile.
-pub struct Also<'a, T, S, L: Level>(Sharing<'a, T, S, L>);
+/// A CPU shares the data with the turn of another one besides its own: that one does not share it meanwhile.
+pub struct Both<'a, T, S, L: Level> {
+    own: Sharing<'a, T, S, L>,
+    other: Sharing<'a, T, S, L>,
+}
 
 /// The whole data until this is dropped: nobody shares it.
 pub struct Whole<'a, T, S, L: Level> {
@@ -246,13 +249,27 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
         }
     }
 
-    /// The turn of `other` as well, unless that one or somebody else has it just now. It is not waited for, so it does not
-    /// matter in which order CPUs take each other's.
-    pub fn also(&self, other: CpuId) -> Option<Also<'a, T, S, L>> {
-        let shared = self.shared;
-        let is_taken = shared.seats[other.index()].turn.try_take_now();
-        // Made only then: one that was made and is not wanted would give back what somebody else has.
-        is_taken.then(|| Also(Sharing { shared, cpu: other }))
+    /// Shares the data with the turn of `other`, another one of the CPUs that the data was [narrowed](Whole::narrow) to, as
+    /// well, as soon as nobody else has that. Others may have done anything meanwhile: if that one comes first, and its turn is not
+    /// free, this CPU's is given back and taken again.
+    ///
+    /// # Panics
+    /// If it is this one.
+    pub fn with(self, other: CpuId) -> Both<'a, T, S, L> {
+        let (shared, cpu) = (self.shared, self.cpu);
+        assert!(other != cpu, "{cpu:?} has its own turn already");
+        let [own, others] = [cpu, other].map(|cpu| &shared.seats[cpu.index()].turn);
+        // From here on turns are taken and given back by hand.
+        core::mem::forget(self);
+        if cpu < other {
+            others.take();
+        } else if !others.try_take_now() {
+            own.give_back();
+            others.take();
+            own.take();
+        }
+        let [own, other] = [cpu, other].map(|cpu| Sharing { shared, cpu });
+        Both { own, other }
     }
 
     #[inline(always)] // as above
@@ -282,18 +299,15 @@ impl<'a, T, S, L: Level> Sharing<'a, T, S, L> {
     }
 }
 
-impl<T, S, L: Level> Also<'_, T, S, L> {
-    /// Whose turn it is.
-    pub fn cpu(&self) -> CpuId {
-        self.0.cpu
+impl<'a, T, S, L: Level> Both<'a, T, S, L> {
+    /// The CPU's own turn, and the other one's.
+    pub fn each(&mut self) -> (&mut Sharing<'a, T, S, L>, &mut Sharing<'a, T, S, L>) {
+        (&mut self.own, &mut self.other)
     }
 
-    /// What leads to that CPU's part.
-    ///
-    /// # Panics
-    /// As for [`Sharing::part`].
-    pub fn part(&mut self) -> &mut S {
-        self.0.part()
+    /// Goes on with the own one alone.
+    pub fn into_own(self) -> Sharing<'a, T, S, L> {
+        self.own
     }
 }
 
@@ -425,25 +439,61 @@ mod tests {
     }
 
     #[test]
-    fn the_turn_of_another_cpu_is_taken_as_well_if_it_is_free() {
+    fn with_the_turn_of_another_cpu_comes_its_part_and_both_are_given_back() {
         let mut data: Shared<(), usize, level::Kernel> = Shared::new(());
         data.whole(&mut Held::nothing()).0.narrow(3, |cpu| cpu.index());
-        let (mut held, mut elsewhere) = (Held::nothing(), Held::nothing());
-        let (second, _) = data.share(cpu(1), &mut held);
-        let (first, _) = data.share(cpu(0), &mut elsewhere);
-        // Twice: who is refused gives nothing back.
-        for _ in 0..2 {
-            assert!(second.also(cpu(0)).is_none(), "that CPU has it");
-            assert!(second.also(cpu(1)).is_none(), "it is its own");
-            assert!(second.also(cpu(3)).is_none(), "there is no such CPU");
+        for [own, other] in [[0, 2], [2, 0]] {
+            let mut held = Held::nothing();
+            let mut both = data.share(cpu(own), &mut held).0.with(cpu(other));
+            let (mine, theirs) = both.each();
+            assert_eq!([*mine.part(), *theirs.part()], [own, other]);
+            let turns =
+                |data: &Shared<_, _, _>| [0, 1, 2].map(|cpu| data.seats[cpu].turn.0.load(Ordering::Relaxed));
+            assert_eq!(turns(&data), [true, false, true]);
+            let mine = both.into_own();
+            assert_eq!(turns(&data), [0, 1, 2].map(|cpu| cpu == own));
+            drop(mine);
         }
-        drop(first);
-        let mut also = second.also(cpu(0)).expect("it is free");
-        assert_eq!((also.cpu(), *also.part()), (cpu(0), 0));
-        assert!(second.also(cpu(0)).is_none(), "it is taken");
-        drop(also);
-        drop(second);
         assert!(data.seats[..3].iter_mut().all(|seat| !*seat.turn.0.get_mut()));
+    }
+
+    #[test]
+    fn who_has_a_turn_has_that_part_alone_whoever_else_takes_one_two_or_all() {
+        const CPUS: usize = 4;
+        const TIMES: usize = 4000;
+        let data: Shared<usize, usize, level::Kernel> = Shared::new(0);
+        data.whole(&mut Held::nothing()).0.narrow(CPUS, |_| 0);
+        std::thread::scope(|scope| {
+            for own in 0..CPUS {
+                let data = &data;
+                scope.spawn(move || {
+                    for time in 0..TIMES {
+                        let mut held = Held::nothing();
+                        let (mut mine, _) = data.share(cpu(own), &mut held);
+                        *mine.part() += 1;
+                        if time % 16 == 0 {
+                            *mine.into_whole().0 += 1;
+                        } else {
+                            let other = (own + 1 + time % (CPUS - 1)) % CPUS;
+                            *mine.with(cpu(other)).each().1.part() += 1;
+                        }
+                    }
+                });
+            }
+        });
+        let mut held = Held::nothing();
+        let wholes = CPUS * TIMES.div_ceil(16);
+        assert_eq!(*data.whole(&mut held).0, wholes);
+        let parts = (0..CPUS).map(|number| *data.share(cpu(number), &mut held).0.part());
+        assert_eq!(parts.sum::<usize>(), 2 * CPUS * TIMES - wholes);
+    }
+
+    #[test]
+    #[should_panic(expected = "has its own turn already")]
+    fn a_cpu_does_not_wait_for_its_own_turn() {
+        let data: Shared<(), (), level::Kernel> = Shared::new(());
+        let mut held = Held::nothing();
+        data.share(cpu(1), &mut held).0.with(cpu(1));
     }
 
     #[test]

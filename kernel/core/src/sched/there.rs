@@ -18,7 +18,8 @@ impl There<'_> {
         is_wanted: impl FnOnce(&Thread) -> bool,
     ) -> Option<()> {
         let thread = self.threads.get_mut(id)?;
-        let can_go = self.cpu.lets_go(id) && thread.may_run_on(to) && !thread.deadline.is_taken();
+        let is_let_go = self.cpu.lets_go(id) && self.cpu.current != Some(id);
+        let can_go = is_let_go && thread.may_run_on(to) && !thread.deadline.is_taken();
         if !can_go || !is_wanted(thread) {
             return None;
         }
@@ -31,6 +32,9 @@ impl There<'_> {
     /// elsewhere.
     pub(crate) fn who_stays(&mut self, thread: ThreadId, shown: &'static [Shown]) -> Option<&mut Thread> {
         let (here, is_idle) = (self.id, self.cpu.is_idle());
+        if self.cpu.current == Some(thread) {
+            return None;
+        }
         let others = Others::of(here, shown);
         self.threads.get_mut(thread).filter(|thread| {
             let is_ordinary = thread.may_run_on(here) && !thread.deadline.is_taken();
