@@ -19,7 +19,10 @@ impl<P: Platform> Kernel<P> {
         let Some(space) = self.process_of(thread).1.space else {
             return;
         };
-        let touched = touch(&mut *self.memory.lock(), space, address, access);
+        let mut memory = self.memory.lock();
+        let touched = touch(&mut *memory, space, address, access);
+        let facts = touched.is_err().then(|| memory.describe(space, address));
+        drop(memory);
         match touched {
             Ok(()) => {}
             Err(Refused::ComesLater) if self.can_be_deferred(thread, Object::Memory(space)) => {
@@ -28,19 +31,17 @@ impl<P: Platform> Kernel<P> {
             // Somebody else works on the address space, as who stands in for its memory manager does: the
             // touch comes again in its turn.
             Err(Refused::ComesLater) => self.rotate(),
-            Err(Refused::ForEver(what)) => self.fault(thread, what.fault, &what),
+            Err(Refused::ForEver(cause)) => {
+                let fault = Fault::of_memory(address, access, cause);
+                let facts = facts.flatten();
+                self.fault(thread, fault, &MemoryReport { fault, facts });
+            }
         }
     }
 
-    /// The running thread did something else that is a fault. `address` is what it was about, or the instruction.
-    pub fn other_fault(&mut self, kind: FaultKind, address: u64, what: &dyn fmt::Display) {
+    /// The running thread did something else that is a fault.
+    pub fn other_fault(&mut self, fault: Fault, what: &dyn fmt::Display) {
         if let Some(thread) = self.running() {
-            let access = FaultAccess::None;
-            let fault = Fault {
-                kind,
-                access,
-                address,
-            };
             self.fault(thread, fault, what);
         }
     }
@@ -86,7 +87,17 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn of_memory(address: VirtAddr, access: Access, cause: FaultCause) -> Self {
+    /// One that is no touch. `address` is what it was about, or the instruction.
+    pub const fn other(kind: FaultKind, address: u64) -> Self {
+        Self {
+            kind,
+            access: FaultAccess::None,
+            address,
+        }
+    }
+
+    /// A touch of `address` that is refused for ever.
+    pub const fn of_memory(address: VirtAddr, access: Access, cause: FaultCause) -> Self {
         Self {
             kind: match cause {
                 FaultCause::Unmapped => FaultKind::Unmapped,
@@ -125,28 +136,42 @@ impl fmt::Display for Fault {
 }
 
 /// Why a touch was not served.
-enum Refused {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
     /// It may be when what goes on in the address space is done.
     ComesLater,
-    ForEver(MemoryReport),
+    /// It is a fault.
+    ForEver(FaultCause),
 }
 
-fn touch<M: Mmu>(
+/// A thread that runs in `space` touched `address`, and the MMU had no translation for it, or one that does not allow the access.
+///
+/// # Errors
+/// The memory manager does not serve that.
+#[inline]
+pub fn touch<M: Mmu>(
     memory: &mut MemoryManager<M>,
     space: SpaceId,
     address: VirtAddr,
     access: Access,
 ) -> Result<(), Refused> {
-    let Err(cause) = memory.fault(space, address, access) else {
-        return Ok(());
-    };
-    if cause == FaultCause::Unmapped && memory.comes_later(space, address) {
-        return Err(Refused::ComesLater);
+    match memory.fault(space, address, access) {
+        Ok(()) => Ok(()),
+        Err(cause) => Err(why_refused(memory, (space, address), cause)),
     }
-    Err(Refused::ForEver(MemoryReport {
-        fault: Fault::of_memory(address, access, cause),
-        facts: memory.describe(space, address),
-    }))
+}
+
+#[cold]
+fn why_refused<M: Mmu>(
+    memory: &MemoryManager<M>,
+    (space, address): (SpaceId, VirtAddr),
+    cause: FaultCause,
+) -> Refused {
+    if cause == FaultCause::Unmapped && memory.comes_later(space, address) {
+        Refused::ComesLater
+    } else {
+        Refused::ForEver(cause)
+    }
 }
 
 /// A memory fault in words: which access, where, why not, and what is mapped there.

@@ -5,7 +5,9 @@
 //! does not let it go on, or that never comes, ends its process as the fault alone would have.
 
 use crate::fault::Fault;
-use crate::handle::Capability;
+use crate::handle::{Capability, Object};
+#[cfg(doc)]
+use crate::here::Here;
 use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
 use crate::message::Message;
@@ -14,15 +16,45 @@ use crate::platform::Platform;
 use crate::process::ProcessId;
 use crate::thread::{State, ThreadId};
 use abi::fault::Resolve;
-use abi::process::FaultKind;
-use abi::{Arrival, Badge, Errno, IpcError, Label, Request, Rights, Tag, Words};
+use abi::process::{FaultKind, Pid};
+use abi::{Arrival, Badge, Errno, IpcError, Label, Request, Rights, Tag, Words, Words6};
 use slots::Id;
 
 /// Where a process's faults are told. The endpoint is not kept: if it is gone, nobody is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FaultHandler {
-    endpoint: Id<Endpoint>,
-    badge: Badge,
+    pub(crate) endpoint: Id<Endpoint>,
+    pub(crate) badge: Badge,
+}
+
+impl FaultHandler {
+    /// Where they are told.
+    pub const fn object(&self) -> Object {
+        Object::Endpoint(self.endpoint)
+    }
+}
+
+impl Fault {
+    /// What its handler is told, if a thread with this `number`, of the process with this one, has done it at `pc`.
+    pub(crate) fn told(self, pc: u64, pid: Pid, number: u32) -> Words6 {
+        Resolve {
+            kind: self.kind,
+            access: self.access,
+            address: self.address,
+            pc,
+            pid,
+            thread: number,
+        }
+        .into_words()
+    }
+}
+
+impl<'a> Message<'a> {
+    /// What a fault is [told](Fault::told) as.
+    pub(crate) const fn fault(told: &'a Words6) -> Self {
+        let tag = Tag::new(Resolve::LABEL).arriving(Arrival::Fault);
+        Self { tag, words: told }
+    }
 }
 
 impl<P: Platform> Kernel<P> {
@@ -41,7 +73,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Lets `thread`, which runs and has faulted, wait for whoever handles the faults of its process. `false` if
-    /// nobody does, and nothing has happened.
+    /// nobody does, and nothing has happened. [`Here::tell_handler`] decides the same for most.
     pub(crate) fn tell_handler(&mut self, thread: ThreadId, fault: Fault) -> bool {
         let Some(FaultHandler { endpoint, badge }) = self.process_of(thread).1.fault_handler else {
             return false;
@@ -81,28 +113,12 @@ impl<P: Platform> Kernel<P> {
         handler: ThreadId,
         (endpoint, badge): (Id<Endpoint>, Badge),
     ) {
-        let Some(Fault {
-            kind,
-            access,
-            address,
-        }) = self.thread(thread).fault
-        else {
+        let Some(fault) = self.thread(thread).fault else {
             panic!("{thread:?} waits for a handler without a fault");
         };
-        let words = Resolve {
-            kind,
-            access,
-            address,
-            pc: self.registers(thread).pc,
-            pid: self.process_of(thread).1.pid,
-            thread: self.thread(thread).number,
-        }
-        .into_words();
-        let message = Message {
-            tag: Tag::new(Resolve::LABEL),
-            words: &words,
-        };
-        self.deliver(handler, message.arriving(Arrival::Fault), badge);
+        let (pc, pid) = (self.registers(thread).pc, self.process_of(thread).1.pid);
+        let told = fault.told(pc, pid, self.thread(thread).number);
+        self.deliver(handler, Message::fault(&told), badge);
         let server = handler;
         self.hand_over(thread, server, State::Faulted { server, endpoint });
     }

@@ -75,7 +75,7 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         .and_then(|steps| steps.parse().ok())
         .unwrap_or(5_000);
     let (mut steps, mut outcomes, mut woken) = (0, [0; OUTCOMES], 0);
-    let (mut helped, mut touches) = (0, 0);
+    let (mut helped, mut told, mut touches) = (0, 0, 0);
     for seed in 0.. {
         let mut random = Random(seed);
         let (size, cpus) = (
@@ -92,16 +92,17 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         }
         woken += play.woken;
         helped += play.helped;
+        told += play.told_directly();
         touches += play.touches_beside();
         play.finish();
         let every_error_came = outcomes.iter().all(|&times| times > 0);
-        if steps >= wanted && every_error_came && woken > 0 && helped > 0 && touches > 0 {
+        if steps >= wanted && every_error_came && woken > 0 && helped > 0 && told > 0 && touches > 0 {
             break;
         }
         assert!(
             steps < 20 * wanted,
-            "each error of the trap comes now and then, somebody is woken, somebody's fault is helped with, and \
-             somebody touches something while another is in the kernel: {outcomes:?}, {woken}, {helped}, {touches}"
+            "each error of the trap comes now and then, somebody is woken, somebody's fault is told directly and \
+             helped with, and somebody touches something while another is in the kernel: {outcomes:?}, {woken}, {helped}, {told}, {touches}"
         );
     }
 }

@@ -21,6 +21,7 @@ use core::fmt::Write;
 use core::ops::DerefMut;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
+use kcore::fault::{self, Fault, Refused};
 use kcore::handle::Capability;
 use kcore::here::{self, Here, There};
 use kcore::ipc::Direct;
@@ -165,11 +166,12 @@ extern "C" fn kernel_signal(handle: u64, bits: u64) -> TrapEnd {
     serve_in_place(Operation::Signal, handle, bits, [0; 6])
 }
 
-/// Called by the vectors when it takes more to find out who goes on, all registers being saved now.
+/// Called by the vectors, and for faults, when it takes more to find out who goes on, all registers being saved now.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
-    // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody.
+    // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody; for a fault this is
+    // that function's end.
     let (mut sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
     let goes_on = if here(&mut sharing).sleeps() {
         // Not with its turn.
@@ -401,34 +403,77 @@ extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registe
         panic!("an exception came without registers");
     };
     if matches!(kind, Kind::Synchronous)
-        && let Cause::Fault(fault) = cause
-        && touch(registers, fault) == Touched::Served
+        && let Some(next) = serve_beside_others(cause, registers)
     {
-        return registers.as_ptr();
+        return next.as_ptr();
     }
     through_kernel(|kernel| serve(kernel, kind, cause, registers)).as_ptr()
 }
 
-#[derive(PartialEq, Eq)]
-enum Touched {
-    /// The thread goes on, and tries again.
-    Served,
-    /// Nothing has happened, and the kernel is to be asked.
-    Not,
+/// Serves a touch, or tells whoever waits for it what else the running thread has done, beside whatever other CPUs do in the
+/// kernel. Who goes on; `None` if it is no fault, or as few are, and nothing has happened.
+#[inline]
+fn serve_beside_others(cause: Cause, registers: NonNull<Registers>) -> Option<NonNull<Registers>> {
+    if let Some((address, access)) = touched(cause) {
+        return match touch(machine::space_of(registers)?, address, access) {
+            Ok(()) => Some(registers),
+            Err(Refused::ComesLater) => None,
+            Err(Refused::ForEver(cause)) => tell_handler(Fault::of_memory(address, access, cause)),
+        };
+    }
+    match cause {
+        Cause::Svc(1) | Cause::FpTrapped | Cause::WaitTrapped => None,
+        _ => tell_handler(other_fault(cause, registers)),
+    }
 }
 
-/// Has the memory manager serve a touch of the running thread, as it does with nearly all, beside whatever other
-/// CPUs do in the kernel. One of them may have ended the thread meanwhile; but it has not left this CPU, so its
-/// address space is there.
-fn touch(registers: NonNull<Registers>, fault: syndrome::Fault) -> Touched {
-    let (Some((address, access)), Some(space)) = (touched(fault), machine::space_of(registers)) else {
-        return Touched::Not;
-    };
+/// Has the memory manager serve a touch of the running thread, as it does with nearly all. Another CPU may have ended the thread
+/// meanwhile; but it has not left this one, so its address space is there.
+#[inline]
+fn touch(space: SpaceId, address: VirtAddr, access: Access) -> Result<(), Refused> {
     let spare = cpus::spare();
     spare.zero(direct_map::zero);
-    match with_memory(|memory| memory.on(spare).fault(space, address, access)) {
-        Ok(()) => Touched::Served,
-        Err(_) => Touched::Not,
+    with_memory(|memory| fault::touch(memory.on(spare), space, address, access))
+}
+
+/// Tells a fault of the running thread to whoever waits for it. Who goes on; `None` if nobody waits, or it is not as it mostly is, and
+/// nothing has happened.
+#[inline(never)] // so that touches do not pay for its stack frame
+fn tell_handler(fault: Fault) -> Option<NonNull<Registers>> {
+    if NO_SHORTCUTS.load(Ordering::Relaxed) {
+        return None;
+    }
+    let mut held = Held::nothing();
+    let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
+    match here(&mut sharing).tell_handler(None, fault) {
+        Direct::At(other) => tell_handler_with(sharing, other, fault),
+        told => go_on_without(sharing, told),
+    }
+}
+
+/// The same with the turn of the CPU at which the handler is at home.
+#[inline(never)]
+fn tell_handler_with(sharing: SharedKernel<'_>, other: CpuId, fault: Fault) -> Option<NonNull<Registers>> {
+    let mut both = sharing.with(other);
+    let (own, theirs) = both.each();
+    let told = here(own).tell_handler(Some(&mut there(theirs)), fault);
+    go_on_without(both.into_own(), told)
+}
+
+/// Who goes on in place of the thread that has run, and whose registers are stored, if that is clear.
+#[inline(always)] // into both
+fn go_on_without(sharing: SharedKernel<'_>, told: Direct<Place>) -> Option<NonNull<Registers>> {
+    match told {
+        Direct::Runs(place) => {
+            // As in `kernel_continue`.
+            cpu::synchronise_context();
+            Some(place.registers())
+        }
+        Direct::Enters => {
+            sharing.keep();
+            NonNull::new(kernel_continue())
+        }
+        _ => None,
     }
 }
 
@@ -546,7 +591,7 @@ fn serve(kernel: &mut Kernel<Machine>, kind: Kind, cause: Cause, registers: NonN
         Kind::Irq | Kind::Fiq => kernel.interrupt(),
         // Not of the instruction it is taken at, perhaps not even of this program: but what this one
         // works with can be trusted no longer.
-        Kind::SError => kernel.other_fault(FaultKind::Hardware, 0, &cause),
+        Kind::SError => kernel.other_fault(Fault::other(FaultKind::Hardware, 0), &cause),
     }
 }
 
@@ -559,20 +604,16 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
         }
         Cause::WaitTrapped => {
             let mut registers = registers;
-            // SAFETY: As below; nobody else has a reference either.
+            // SAFETY: As in `other_fault`; nobody else has a reference either.
             let registers = unsafe { registers.as_mut() };
             // It may end at any time, and does so now; every instruction has 4 bytes.
             registers.pc += 4;
             kernel.rotate();
         }
-        Cause::Fault(fault) => serve_fault(kernel, cause, fault, registers),
-        Cause::PcAlignment(address) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
-        _ => {
-            // SAFETY: They are a thread's, which has stopped at its exception; `kernel` has made no
-            // reference to them yet.
-            let pc = unsafe { registers.as_ref() }.pc;
-            kernel.other_fault(kind_of(cause), pc, &cause);
-        }
+        _ => match touched(cause) {
+            Some((address, access)) => kernel.memory_fault(address, access),
+            None => kernel.other_fault(other_fault(cause, registers), &cause),
+        },
     }
 }
 
@@ -580,7 +621,7 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
 /// only with bootarg `shortcut=no`, or if the vectors do not recognise it, which nobody else would notice: so
 /// the log says it, once.
 fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
-    // SAFETY: As in `serve_cause`.
+    // SAFETY: As in `other_fault`.
     let operation = Operation::decode(unsafe { registers.as_ref() }.x[8]);
     if matches!(
         operation,
@@ -608,32 +649,13 @@ fn say_once_that_messages_take_the_long_way(log: &mut Log) {
     }
 }
 
-fn serve_fault(
-    kernel: &mut Kernel<Machine>,
-    cause: Cause,
-    fault: syndrome::Fault,
-    registers: NonNull<Registers>,
-) {
-    use syndrome::FaultKind::Alignment;
-    if let Some((address, access)) = touched(fault) {
-        return kernel.memory_fault(address, access);
-    }
-    match (fault.kind, fault.address) {
-        (Alignment, Some(address)) => kernel.other_fault(FaultKind::BadAccess, address.raw(), &cause),
-        // The access flag is set in every entry, and no entry has an address too large: these and
-        // all others are the memory system's own.
-        _ => {
-            // SAFETY: As in `serve_cause`.
-            let pc = unsafe { registers.as_ref() }.pc;
-            let address = fault.address.map_or(pc, VirtAddr::raw);
-            kernel.other_fault(FaultKind::Hardware, address, &cause);
-        }
-    }
-}
-
 /// What was touched that has no translation, or one that does not allow it.
-fn touched(fault: syndrome::Fault) -> Option<(VirtAddr, Access)> {
+#[inline]
+fn touched(cause: Cause) -> Option<(VirtAddr, Access)> {
     use syndrome::FaultKind::{Permission, Translation};
+    let Cause::Fault(fault) = cause else {
+        return None;
+    };
     let access = match fault.access {
         syndrome::Access::Read => Access::Read,
         syndrome::Access::Write => Access::Write,
@@ -644,6 +666,24 @@ fn touched(fault: syndrome::Fault) -> Option<(VirtAddr, Access)> {
         .address
         .filter(|_| is_touch)
         .map(|address| (address, access))
+}
+
+/// What else the thread with these registers has done that the machine does not allow.
+fn other_fault(cause: Cause, registers: NonNull<Registers>) -> Fault {
+    use syndrome::FaultKind::Alignment;
+    // SAFETY: They are those of the thread that has run on this CPU until its exception. It does not leave before that is
+    // served, and the kernel has made no reference to them yet.
+    let pc = unsafe { registers.as_ref() }.pc;
+    match cause {
+        Cause::PcAlignment(address) => Fault::other(FaultKind::BadAccess, address.raw()),
+        Cause::Fault(fault) => match (fault.kind, fault.address) {
+            (Alignment, Some(address)) => Fault::other(FaultKind::BadAccess, address.raw()),
+            // The access flag is set in every entry, and no entry has an address too large: these and
+            // all others are the memory system's own.
+            _ => Fault::other(FaultKind::Hardware, fault.address.map_or(pc, VirtAddr::raw)),
+        },
+        _ => Fault::other(kind_of(cause), pc),
+    }
 }
 
 /// What a program did, if it was no access to memory.

@@ -3,6 +3,7 @@
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
+use kcore::fault::{self, Refused};
 use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
 use mm::mmu::Mmu;
@@ -143,8 +144,8 @@ pub struct Touch {
 }
 
 impl Touch {
-    pub(crate) fn is_served_by(&self, memory: &mut MemoryManager<machine::Machine>) -> bool {
-        memory.fault(self.space, self.address, self.access).is_ok()
+    pub(crate) fn serve(&self, memory: &mut MemoryManager<machine::Machine>) -> Result<(), Refused> {
+        fault::touch(memory, self.space, self.address, self.access)
     }
 }
 
@@ -153,7 +154,7 @@ impl Guarded<MemoryManager<machine::Machine>> for Memory {
         let touch = self.touches.borrow_mut().pop_front().flatten();
         let mut manager = self.manager.borrow_mut();
         // One that is not served is nothing yet: the kernel is to be asked, and is busy.
-        let served = touch.is_some_and(|touch| touch.is_served_by(&mut manager));
+        let served = touch.is_some_and(|touch| touch.serve(&mut manager).is_ok());
         self.served.update(|count| count + u64::from(served));
         manager
     }

@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use abi::Operation;
+use kcore::fault::Fault;
 use kcore::ipc::Direct;
 use kcore::message::Message;
 use kcore::thread::ThreadId;
@@ -10,7 +11,8 @@ use kcore::{Next, Registers};
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Those that call, receive, reply and receive, signal, or yield, hand over what they say in registers.
+    /// Those that call, receive, reply and receive, signal, or yield, hand over what they say in registers; and faults are told
+    /// while CPUs share the kernel.
     Shorter,
     /// All registers are stored first.
     Long,
@@ -110,13 +112,7 @@ impl World {
         assert_only_message_touched(registers, &in_memory);
         match goes_on {
             Some(goes_on) if goes_on == thread => assert_whole_answer(registers, &in_memory),
-            Some(goes_on) if !may_be_anywhere => {
-                let registers = &self.kernel.platform.registers[goes_on as usize];
-                assert!(
-                    registers.x[9..18].iter().all(|&x| x == 0),
-                    "who goes on at once has waited in a trap"
-                );
-            }
+            Some(goes_on) if !may_be_anywhere => self.assert_waited_in_a_trap(goes_on),
             _ => {}
         }
         assert!(
@@ -127,19 +123,73 @@ impl World {
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
         match goes_on {
             Some(thread) => self.go_on(Next::Run(thread)),
-            None if self.kernel().here().sleeps() => self.go_on(Next::Idle),
-            None => self.goes_on_entered(direct),
+            None => self.enter(direct),
         }
     }
 
-    /// All registers being stored, the thread goes on that the CPU is prepared for, or the whole kernel says who does.
-    fn goes_on_entered(&mut self, direct: Direct<u32>) -> Next {
+    /// The running thread has done this that the machine does not allow; all of its registers are stored. Then whoever goes on runs.
+    pub fn fault(&mut self, fault: Fault) -> Next {
+        self.tell_handler(fault).unwrap_or_else(|| {
+            self.kernel().other_fault(fault, &"something");
+            self.run()
+        })
+    }
+
+    /// Tells whoever handles that, if it comes the shorter way and is as most faults are; then whoever goes on runs.
+    pub(crate) fn tell_handler(&mut self, fault: Fault) -> Option<Next> {
+        if self.way == Way::Long {
+            return None;
+        }
+        let thread = self.running.expect("somebody runs");
+        let before = *self.registers();
+        let busy = self.busy;
+        let kernel = self.kernel();
+        let direct = match kernel.here().tell_handler(None, fault) {
+            // Its turn cannot be had.
+            Direct::At(_) if busy => Direct::Not,
+            Direct::At(cpu) => {
+                let (mut here, mut there) = kernel.here_and_there(cpu);
+                here.tell_handler(Some(&mut there), fault)
+            }
+            other => other,
+        };
+        let registers = self.kernel.platform.registers[thread as usize];
+        assert_eq!(registers, before, "who has faulted keeps its registers");
+        let is_told = matches!(direct, Direct::Runs(_) | Direct::Enters);
+        self.direct += usize::from(is_told);
+        self.told += usize::from(is_told);
+        match direct {
+            Direct::Runs(other) => {
+                assert_ne!(other, thread, "it is another thread");
+                self.assert_waited_in_a_trap(other);
+                Some(self.go_on(Next::Run(other)))
+            }
+            Direct::Enters => Some(self.enter(direct)),
+            Direct::At(_) | Direct::Not => None,
+            unexpected => panic!("a fault is no trap: {unexpected:?}"),
+        }
+    }
+
+    /// All registers being stored, nobody goes on, or the thread that the CPU is prepared for, or the whole kernel says who does.
+    fn enter(&mut self, direct: Direct<u32>) -> Next {
+        if self.kernel().here().sleeps() {
+            return self.go_on(Next::Idle);
+        }
         match self.kernel().here().goes_on() {
             Some(thread) => self.go_on(Next::Run(thread)),
             // What shared the kernel is over before the CPU has all of it.
             None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),
             None => self.run(),
         }
+    }
+
+    /// x9 to x17 of who has waited in a trap are zero.
+    fn assert_waited_in_a_trap(&self, thread: u32) {
+        let registers = &self.kernel.platform.registers[thread as usize];
+        assert!(
+            registers.x[9..18].iter().all(|&x| x == 0),
+            "who goes on at once has waited in a trap"
+        );
     }
 
     /// The CPU that the thread with this number is at home on.

@@ -8,6 +8,7 @@ use abi::system::Machine;
 use abi::time::Frequency;
 use abi::{Badge, Errno, Handle, IpcError, MessagePage, Operation, Request, Rights, Tag, Words, Words6};
 use addr::{Frame, FrameRange, VirtAddr};
+use kcore::fault::{Fault, Refused};
 use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::object::device::Device;
@@ -47,8 +48,10 @@ pub struct World {
     pub busy: bool,
     /// How the next trap comes in.
     pub way: Way,
-    /// How many traps were served directly, in a straight line.
+    /// How many traps and faults were served directly, in a straight line.
     pub direct: usize,
+    /// How many of these were faults.
+    pub told: usize,
 }
 
 /// As many as there can be.
@@ -151,6 +154,7 @@ impl World {
             busy: false,
             way,
             direct: 0,
+            told: 0,
         };
         world.run();
         world
@@ -410,14 +414,17 @@ impl World {
     /// serves that, without the kernel, or else the kernel decides who goes on.
     pub fn touch(&mut self, address: VirtAddr, access: Access) -> Next {
         let running = self.running.expect("somebody runs");
-        if self
-            .touch_by(running, address, access)
-            .is_served_by(&mut self.memory())
-        {
-            return self.go_on(Next::Run(running));
-        }
-        self.kernel().memory_fault(address, access);
-        self.run()
+        let touch = self.touch_by(running, address, access);
+        let served = touch.serve(&mut self.memory());
+        let told = match served {
+            Ok(()) => Some(self.go_on(Next::Run(running))),
+            Err(Refused::ForEver(cause)) => self.tell_handler(Fault::of_memory(address, access, cause)),
+            Err(Refused::ComesLater) => None,
+        };
+        told.unwrap_or_else(|| {
+            self.kernel().memory_fault(address, access);
+            self.run()
+        })
     }
 
     /// A touch by `thread`, which runs.

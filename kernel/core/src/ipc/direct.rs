@@ -1,5 +1,5 @@
-//! Messages that are served in one straight line: words that go to a thread that waits for them, the word
-//! that a thread that has faulted is to go on, and questions that a field answers.
+//! Messages that are served in one straight line: words that go to a thread that waits for them, a fault that its handler
+//! waits for, the word that a thread that has faulted is to go on, and questions that a field answers.
 //!
 //! Most messages are of this kind, and cost what this costs. CPUs serve them at the same time, each with its [`Here`],
 //! and nothing is locked but the endpoint. Nothing is decided here that [`Kernel::send`],
@@ -7,6 +7,7 @@
 //! there is to be done or said is left to them. Nothing has happened then.
 
 use super::Endpoint;
+use crate::fault::Fault;
 use crate::handle::{Capability, Object};
 use crate::here::{Here, There};
 #[cfg(doc)]
@@ -17,7 +18,7 @@ use crate::object::word::is_about_words;
 use crate::platform::Local;
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
-use abi::process::{Identify, Pid, Priority};
+use abi::process::{FaultKind, Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
 use mm::SpaceId;
 use slots::Id;
@@ -95,7 +96,7 @@ impl<L: Local> Here<'_, L> {
         match capability.object {
             Object::Endpoint(endpoint) => {
                 let message = of_words(tag, words)?;
-                self.send_directly(there, caller, (endpoint, capability.badge), message)
+                self.send_directly(there, caller, (endpoint, capability.badge), message, None)
             }
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
@@ -111,6 +112,30 @@ impl<L: Local> Here<'_, L> {
         }
     }
 
+    /// Tells whoever handles that what the running thread has done, all of whose registers are stored, if it is as most
+    /// faults are: somebody waits for it, and goes on in the thread's place.
+    #[inline(always)] // into what has the fault in registers
+    pub fn tell_handler(&mut self, there: Option<&mut There<'_>>, fault: Fault) -> Direct<L::Place> {
+        self.fault_directly(there, fault).unwrap_or(Direct::Not)
+    }
+
+    #[inline(always)]
+    fn fault_directly(&mut self, there: Option<&mut There<'_>>, fault: Fault) -> Option<Direct<L::Place>> {
+        let (thread, process) = (self.cpu.current?, self.cpu.process?);
+        let own = self.processes.get(process)?;
+        let handler = own.fault_handler?;
+        if fault.kind == FaultKind::Hardware {
+            return None;
+        }
+        let number = self.threads.get_mut(thread)?.number;
+        let place = self.local.place(thread.index());
+        let pc = self.local.registers_at(place).pc;
+        let told = fault.told(pc, own.pid, number);
+        let (to, message) = ((handler.endpoint, handler.badge), Message::fault(&told));
+        self.send_directly(there, thread, to, message, Some(fault))
+    }
+
+    /// `caller` waits for an answer to this message, or, if it has faulted, for whoever is told so by it.
     #[inline(always)]
     fn send_directly(
         &mut self,
@@ -118,6 +143,7 @@ impl<L: Local> Here<'_, L> {
         caller: ThreadId,
         (id, badge): (Id<Endpoint>, Badge),
         message: Message<'_>,
+        fault: Option<Fault>,
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
@@ -141,9 +167,17 @@ impl<L: Local> Here<'_, L> {
         }
         let place = self.local.place(receiver.index());
         self.local.registers_at(place).set_answer(0, message, badge.0);
-        from.state = State::AwaitingAnswer {
-            server: receiver,
-            endpoint: id,
+        from.state = if fault.is_some() {
+            from.fault = fault;
+            State::Faulted {
+                server: receiver,
+                endpoint: id,
+            }
+        } else {
+            State::AwaitingAnswer {
+                server: receiver,
+                endpoint: id,
+            }
         };
         to.caller = Some(caller);
         endpoint.receivers.take_first(to);

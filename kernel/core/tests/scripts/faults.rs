@@ -1,6 +1,7 @@
-//! Faults that somebody handles: another process here, a sibling in `own`.
+//! Faults that somebody handles: another process here, a sibling in `own`; `told` is about how it is told.
 
 mod own;
+mod told;
 
 use super::{world, world_on};
 use crate::WAY;
@@ -15,6 +16,7 @@ use abi::system::{NextProcess, ProcessState};
 use abi::thread::{Cancel, ReadRegisters, ThreadRegisters, WriteRegisters};
 use abi::{Arrival, Badge, Errno, Handle, IpcError, Label, Operation, Request, Rights, Words};
 use addr::VirtAddr;
+use kcore::fault::Fault;
 use kcore::thread::State;
 use mm::Access;
 use play::{Way, World};
@@ -88,10 +90,7 @@ impl Scene {
         let registers = self.world.registers();
         registers.x = std::array::from_fn(|n| 0x1000 + n as u64);
         (registers.pc, registers.sp, registers.pstate) = (0x40_0040, 0x8000, 0x6000_0000);
-        self.world
-            .kernel()
-            .memory_fault(VirtAddr::new(NOWHERE), Access::Write);
-        self.world.run();
+        self.world.touch(VirtAddr::new(NOWHERE), Access::Write);
     }
 
     fn operate(&mut self, operation: Operation, handle: Handle, label: Label) {
@@ -209,11 +208,7 @@ fn the_handler_is_told_what_has_happened_and_the_thread_goes_on_as_it_was() {
 fn what_is_no_access_to_memory_is_told_too() {
     let mut scene = Scene::new();
     scene.world.until(CHILD);
-    scene
-        .world
-        .kernel()
-        .other_fault(FaultKind::Breakpoint, 0x40_0040, &"a breakpoint");
-    scene.world.run();
+    scene.world.fault(Fault::other(FaultKind::Breakpoint, 0x40_0040));
     scene.receive();
     let fault = scene.received();
     assert_eq!(
@@ -317,9 +312,7 @@ fn a_handler_that_ends_leaves_the_fault_to_end_the_process() {
         );
         world.start(grandchild);
         world.until(2);
-        let address = VirtAddr::new(NOWHERE);
-        world.kernel().memory_fault(address, Access::Read);
-        world.run();
+        world.touch(VirtAddr::new(NOWHERE), Access::Read);
         world.until(CHILD);
         if receives {
             world.trap(Operation::Receive as u64, endpoint.raw().into(), 0, [0; 6]);
@@ -353,11 +346,7 @@ fn nobody_is_told_if_nobody_is_named_or_can_receive() {
 fn an_error_of_the_memory_system_is_nobodys_to_handle() {
     let mut scene = Scene::new();
     scene.world.until(CHILD);
-    scene
-        .world
-        .kernel()
-        .other_fault(FaultKind::Hardware, 0, &"something");
-    scene.world.run();
+    scene.world.fault(Fault::other(FaultKind::Hardware, 0));
     assert_eq!(scene.end(), End::Faulted(FaultKind::Hardware, 0));
 }
 

@@ -196,13 +196,11 @@ fn who_would_wait_for_a_word_that_has_changed_is_told_at_once_whatever_others_do
 /// Thread 1, which runs, touches what comes to be there while it waits.
 fn touch_later(world: &mut World, address: u64) {
     let address = VirtAddr::new(address);
-    world.kernel().memory_fault(address, Access::Write);
-    world.run();
+    world.touch(address, Access::Write);
     assert_eq!(world.running, Some(INIT), "the other thread's work is done");
     assert!(matches!(state(world, 1), Some(State::Ready)));
     world.until(1);
-    world.kernel().memory_fault(address, Access::Write);
-    world.run();
+    world.touch(address, Access::Write);
     assert_eq!(world.running, Some(1), "it is there");
 }
 

@@ -6,8 +6,9 @@ use super::program::Entry;
 use crate::SLICE;
 use abi::process::{End, FaultKind};
 use abi::shm::ShmKey;
-use abi::{Handle, Operation};
+use abi::{Handle, Operation, Rights};
 use addr::{Perms, VirtAddr};
+use kcore::fault::Fault;
 use kcore::handle::Object;
 use kcore::thread::{State, ThreadId};
 use kcore::{Interrupt, Local};
@@ -181,10 +182,11 @@ impl Play {
         }
     }
 
-    /// Somebody is named who handles the faults of the running process or of another one, or the thread that has
-    /// faulted last is looked at.
+    /// Somebody is named who handles the faults of the running process or of another one, and perhaps waits for them; or the
+    /// thread that has faulted last is looked at.
     pub(super) fn deal_with_fault(&mut self, picks: &mut Picks<'_>) {
-        let Some((endpoint, _)) = self.shared_endpoint(picks) else {
+        let endpoint = self.endpoint_to_receive_at(picks);
+        let Some(endpoint) = endpoint.or_else(|| Some(self.shared_endpoint(picks)?.0)) else {
             return self.raise_child(picks);
         };
         let of_kind = |kind: fn(&Object) -> bool| {
@@ -193,14 +195,50 @@ impl Play {
         };
         let processes = of_kind(|object| matches!(object, Object::Process(_)));
         let threads = of_kind(|object| matches!(object, Object::Thread(_)));
-        let trap = match picks.next() % 8 {
-            0..=1 => Trap::open_faulted(),
-            2 if !threads.is_empty() => Trap::read_registers(picks.of(&threads)),
-            3 if !threads.is_empty() => Trap::write_registers(picks.of(&threads)),
-            _ if processes.is_empty() => Trap::handle_faults(Handle::SELF, endpoint),
-            _ => Trap::handle_faults(picks.of(&processes), endpoint),
+        let named = match picks.next() % 8 {
+            0..=1 => return self.trap(&Trap::open_faulted()),
+            2 if !threads.is_empty() => return self.trap(&Trap::read_registers(picks.of(&threads))),
+            3 if !threads.is_empty() => return self.trap(&Trap::write_registers(picks.of(&threads))),
+            _ if processes.is_empty() => Handle::SELF,
+            _ => picks.of(&processes),
         };
-        self.trap(&trap);
+        let goes_on = self.trap_and_go_on(&Trap::handle_faults(named, endpoint));
+        if goes_on && !self.first_runs() && picks.next().is_multiple_of(2) {
+            self.trap(&Trap::message(picks, self.program(), Operation::Receive as u64).to(endpoint));
+        }
+    }
+
+    /// The running program faults, which somebody waits for.
+    pub(super) fn fault_for(&mut self, picks: &mut Picks<'_>) {
+        if picks.next().is_multiple_of(2) {
+            self.misbehave(picks);
+        } else {
+            let access = picks.of(&[Access::Write, Access::Read, Access::Execute]);
+            self.touch_at(VirtAddr::new(PAGE), access);
+        }
+    }
+
+    /// An endpoint at which the running program may receive.
+    fn endpoint_to_receive_at(&self, picks: &mut Picks<'_>) -> Option<Handle> {
+        let (_, process) = self.process_of(self.world.running.expect("somebody runs"));
+        let may_receive = |handle| process.handles.find(handle, Rights::ENDPOINT).is_ok();
+        let endpoints = self.endpoints().map(|(handle, _)| handle);
+        let endpoints: Vec<_> = endpoints.filter(|&handle| may_receive(handle)).collect();
+        (!endpoints.is_empty()).then(|| picks.of(&endpoints))
+    }
+
+    /// Whether somebody receives at this endpoint.
+    fn is_waited_at(&self, object: Object) -> bool {
+        let waits =
+            |state| matches!(state, State::Receiving(endpoint) if Object::Endpoint(endpoint) == object);
+        self.count(|_, state| waits(state)) > 0
+    }
+
+    /// Whether somebody waits for the faults of the running process. The first one has none on purpose.
+    pub(super) fn has_waiting_handler(&self) -> bool {
+        let running = self.world.running.expect("somebody runs");
+        let handler = self.process_of(running).1.fault_handler;
+        !self.first_runs() && handler.is_some_and(|handler| self.is_waited_at(handler.object()))
     }
 
     /// A handle for a child, mostly to an endpoint, and mostly one that cannot receive.
@@ -357,8 +395,8 @@ impl Play {
                 FaultKind::Hardware,
             ]);
             self.enter(Entry::Interruption);
-            self.world.kernel().other_fault(kind, picks.next(), &"something");
-            self.go_on();
+            let next = self.world.fault(Fault::other(kind, picks.next()));
+            self.meet_all(next);
         }
     }
 

@@ -62,6 +62,11 @@ impl Play {
         play
     }
 
+    /// How many faults were told to a handler that waited, while CPUs share the kernel.
+    pub fn told_directly(&self) -> usize {
+        self.world.told
+    }
+
     /// How often a program touched something while another CPU was in the kernel.
     pub fn touches_beside(&self) -> u64 {
         self.world.touches_served()
@@ -122,8 +127,12 @@ impl Play {
         if self.world.running.is_none() {
             return self.do_without_program(picks);
         }
+        if self.has_waiting_handler() && picks.next().is_multiple_of(2) {
+            return self.fault_for(picks);
+        }
         match kind % 64 {
-            0..=22 => self.request(picks),
+            0..=19 => self.request(picks),
+            20..=22 => self.deal_with_fault(picks),
             23..=24 => self.meet_at_word(picks),
             25..=29 => self.deal_with_child(picks),
             30..=43 => self.exchange(picks),
