@@ -197,8 +197,9 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
     let words = || [word0, word1, word2, word3, word4, word5];
     match here(&mut sharing).serve(operation, handle, tag, &words()) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
-        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
-        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
         Direct::AsksMemory(thread, space) if operation == Operation::Call => {
             ask_memory((sharing, held), (thread, space), handle, tag, &words())
         }
@@ -253,15 +254,6 @@ fn there<'a>(theirs: &'a mut SharedKernel<'_>) -> There<'a> {
     There { id, cpu, threads }
 }
 
-/// The vectors are told of another thread than the one that trapped, or of none yet.
-#[inline(always)] // as above
-fn kept(sharing: SharedKernel<'_>, next: *mut Registers) -> TrapEnd {
-    TrapEnd {
-        next,
-        turn: sharing.keep(),
-    }
-}
-
 #[inline(always)] // what a call has in registers is handed on in registers
 fn ask_memory(
     (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
@@ -273,7 +265,7 @@ fn ask_memory(
     let memory = &mut memory_lock().within(held);
     match here(&mut sharing).ask_memory_directly(memory, found, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
-        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
 }
@@ -288,8 +280,9 @@ fn ask_about_words(
 ) -> TrapEnd {
     match here(&mut sharing).ask_about_words(&mut Locks(held), found, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
-        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
-        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
 }
@@ -344,8 +337,9 @@ fn serve_with(
     let sharing = both.into_own();
     match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
-        Direct::Runs(place) => kept(sharing, place.registers().as_ptr()),
-        Direct::Enters => kept(sharing, core::ptr::null_mut()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
         // It is about yet another one, or as few are.
         _ => serve_at_length(sharing, operation, handle, tag, words),
     }
@@ -378,17 +372,20 @@ fn serve_whole_at_length(
 #[inline]
 fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
     kernel(&mut whole).show();
-    let next = match goes_on {
-        Direct::Stays(place) => return TrapEnd::goes_on(place.registers().as_ptr()),
-        Direct::Runs(place) => place.registers().as_ptr(),
-        Direct::Enters
+    match goes_on {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => {
+            let sharing = whole.into_sharing(PerCpu::current().id());
+            TrapEnd::runs(place.registers().as_ptr(), sharing.keep())
+        }
+        Direct::Resumes(_)
+        | Direct::Enters
         | Direct::Asks(..)
         | Direct::AsksMemory(..)
         | Direct::AsksAboutWords(..)
         | Direct::At(_)
-        | Direct::Not => core::ptr::null_mut(),
-    };
-    kept(whole.into_sharing(PerCpu::current().id()), next)
+        | Direct::Not => TrapEnd::undecided(whole.into_sharing(PerCpu::current().id()).keep()),
+    }
 }
 
 /// Called by the vectors for every other exception taken from a program.

@@ -88,13 +88,14 @@ impl World {
         if matches!(direct, Direct::Asks(..) | Direct::Not) {
             kernel.show();
         }
-        let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield);
+        let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield)
+            || matches!(goes_on, Direct::Resumes(_));
         let goes_on = match goes_on {
             Direct::Stays(same) => {
                 assert_eq!(same, thread, "it is the thread that trapped");
                 Some(thread)
             }
-            Direct::Runs(other) => {
+            Direct::Runs(other) | Direct::Resumes(other) => {
                 assert_ne!(other, thread, "it is another thread");
                 Some(other)
             }

@@ -188,7 +188,8 @@ trap_done_anywhere:
     cmp     x0, x19
     b.eq    trap_goes_on
     store_others
-    cbz     x0, trap_undecided
+    tbnz    x0, #{NOT_AT_ONCE}, trap_not_at_once
+trap_anywhere:
     give_turn_back
     b       exception_return
 
@@ -199,8 +200,8 @@ trap_signal:
 trap_call:
     trap_in_place kernel_call
 
-// x0 = Registers of the thread that goes on, if that is clear, x1 = the turn that was kept if it is another one. x19 = those
-// of the thread that trapped.
+// x0 = Registers of the thread that goes on, if that is clear, with a bit if it did not wait in a trap, x1 = the turn that was
+// kept if it is another one. x19 = those of the thread that trapped.
 trap_done:
     cmp     x0, x19
     b.ne    trap_elsewhere
@@ -225,7 +226,7 @@ trap_unwound:
 // The thread that trapped does not go on: the rest of its registers, as far as they are its own.
 trap_elsewhere:
     store_others
-    cbz     x0, trap_undecided
+    tbnz    x0, #{NOT_AT_ONCE}, trap_not_at_once
     give_turn_back
     // Whoever goes on waited in a trap: x9 to x17 are zero already.
     mov     sp, x0
@@ -235,9 +236,11 @@ trap_elsewhere:
     dsb     nsh                     // nothing behind ERET is speculated into
     isb
 
-trap_undecided:
+trap_not_at_once:
     .cfi_startproc
     vector_saved x19, {X}, {SP}, {PC}
+    ands    x0, x0, #~(1 << {NOT_AT_ONCE})
+    b.ne    trap_anywhere
     bl      kernel_continue
     b       exception_return
     .cfi_endproc

@@ -29,12 +29,16 @@ pub enum Kind {
 /// How a trap ends that was served while most registers of its thread were still in the CPU.
 #[repr(C)] // returned in x0 and x1
 pub struct TrapEnd {
-    /// Whose registers are resumed; null if it takes more to find that out.
-    pub next: *mut Registers,
+    /// Whose registers are resumed, or null, and the bit [`NOT_AT_ONCE`].
+    next: *mut Registers,
     /// What the vectors give back when the registers of the thread that trapped are in memory: a turn that was
     /// [kept](crate::sync::Sharing::keep), if another thread is resumed.
-    pub turn: *const Turn,
+    turn: *const Turn,
 }
+
+/// Number of the bit that says that another thread is resumed, and has not waited in a trap; or, with null, that it takes more to
+/// find out who is. No registers are at such an address.
+const NOT_AT_ONCE: u32 = 0;
 
 impl TrapEnd {
     /// The thread that trapped goes on, and everything is given back.
@@ -44,6 +48,30 @@ impl TrapEnd {
             next: registers,
             turn: core::ptr::null(),
         }
+    }
+
+    /// Another one goes on, who has waited in a trap, or traps in a way that does not ask for that.
+    #[inline(always)] // as above
+    pub const fn runs(registers: *mut Registers, turn: &Turn) -> Self {
+        Self {
+            next: registers,
+            turn,
+        }
+    }
+
+    /// Another one goes on, who may have been interrupted anywhere.
+    #[inline(always)] // as above
+    pub const fn resumes(registers: *mut Registers, turn: &Turn) -> Self {
+        Self {
+            next: registers.wrapping_byte_add(1 << NOT_AT_ONCE),
+            turn,
+        }
+    }
+
+    /// `kernel_continue` is to say who goes on.
+    #[inline(always)] // as above
+    pub const fn undecided(turn: &Turn) -> Self {
+        Self::resumes(core::ptr::null_mut(), turn)
     }
 }
 
@@ -101,6 +129,7 @@ const DEPTH_LIMIT: u64 = 3;
 global_asm!(
     include_str!("vectors.S"),
     ESR_TRAP = const ESR_TRAP,
+    NOT_AT_ONCE = const NOT_AT_ONCE,
     YIELD = const Operation::Yield as u64,
     REPLY_RECEIVE = const Operation::ReplyReceive as u64,
     SIGNAL = const Operation::Signal as u64,

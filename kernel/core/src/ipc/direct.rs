@@ -29,10 +29,12 @@ pub enum Direct<Place> {
     /// The thread that trapped goes on. This is its place.
     Stays(Place),
     /// Another one goes on, with this place, as soon as what the first one has left in the CPU is stored. Nobody else
-    /// comes to the kernel before.
+    /// comes to the kernel before. It has waited in a trap, but for who goes on after a receive or a yield.
     Runs(Place),
-    /// The current thread is to go on. The CPU has to be prepared for it first, it did not wait in a trap, or something
-    /// is to be finished before: [`Kernel::run`] sees to that.
+    /// The same, and it may have been interrupted anywhere: there is something in all of its registers.
+    Resumes(Place),
+    /// The current thread is to go on. The CPU has to be prepared for it first, or something is to be finished before:
+    /// [`Kernel::run`] sees to that.
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
     Asks(ThreadId, Capability),
@@ -47,6 +49,17 @@ pub enum Direct<Place> {
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
+}
+
+impl<Place> Direct<Place> {
+    /// The same, when who goes on may have been interrupted anywhere.
+    #[inline(always)] // into what is to be short
+    pub(crate) fn anywhere(self) -> Self {
+        match self {
+            Self::Runs(place) => Self::Resumes(place),
+            other => other,
+        }
+    }
 }
 
 impl<L: Local> Here<'_, L> {
@@ -250,8 +263,13 @@ impl<L: Local> Here<'_, L> {
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
         drop(endpoint);
-        let goes_on = if resolves_fault { Direct::Enters } else { goes_on };
-        Some(self.switched(priorities, goes_on))
+        let goes_on = self.switched(priorities, goes_on);
+        if resolves_fault {
+            // So that an answer to a call does not pay for it.
+            core::hint::cold_path();
+            return Some(goes_on.anywhere());
+        }
+        Some(goes_on)
     }
 
     /// `goes_on`, when who waits and who runs now have these priorities. Of equals there is nothing to be shown.

@@ -71,8 +71,7 @@ impl<L: Local> Here<'_, L> {
         }
     }
 
-    /// Lets `thread` wait for the word with this name, and the next one go on, who may have been interrupted anywhere: so all
-    /// of its registers are to be loaded.
+    /// Lets `thread` wait for the word with this name, and the next one go on, who may have been interrupted anywhere.
     fn wait(
         &mut self,
         words: &mut AwaitedWords,
@@ -84,11 +83,11 @@ impl<L: Local> Here<'_, L> {
         if !self.can_join(words, queue.1) {
             return Direct::Not;
         }
-        if self.make_way(thread).is_none() {
+        let Some(goes_on) = self.make_way(thread) else {
             return Direct::Not;
-        }
+        };
         self.join(words, queue, thread, deadline);
-        Direct::Enters
+        goes_on.anywhere()
     }
 
     /// Whether it can be said to who would be in front of a thread of this CPU that it is.
