@@ -23,7 +23,7 @@ class FrameId:
 
 
 class TrapUnwinder(Unwinder):
-    """Knows the frame that calls `kernel_call`, `kernel_reply_receive`, `kernel_signal` and `kernel_yield`."""
+    """Knows the frames of traps that call the kernel in place: `kernel_call` and its like."""
 
     def __init__(self):
         super().__init__("granule-trap")

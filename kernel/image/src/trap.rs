@@ -2,7 +2,7 @@
 //!
 //! The vectors come here in two ways. Most traps (`svc #1`) are served with the message in the
 //! argument registers, and the thread's other registers stay where they are ([`kernel_call`], [`kernel_receive`],
-//! [`kernel_reply_receive`], [`kernel_yield`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
+//! [`kernel_reply`], [`kernel_reply_receive`], [`kernel_yield`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
 
 use crate::console::say;
 use crate::cpus;
@@ -146,6 +146,22 @@ extern "C" fn kernel_reply_receive(
 ) -> TrapEnd {
     let words = [word0, word1, word2, word3, word4, word5];
     serve_in_place(Operation::ReplyReceive, handle, tag, words)
+}
+
+/// The same for [`Operation::Reply`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_reply(
+    handle: u64,
+    tag: u64,
+    word0: u64,
+    word1: u64,
+    word2: u64,
+    word3: u64,
+    word4: u64,
+    word5: u64,
+) -> TrapEnd {
+    let words = [word0, word1, word2, word3, word4, word5];
+    serve_in_place(Operation::Reply, handle, tag, words)
 }
 
 /// The same for [`Operation::Receive`], which has no message.
@@ -614,7 +630,7 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
     }
 }
 
-/// A trap that comes with all registers saved: one with a deadline, one to send or to reply, or nonsense. One with a message comes this way
+/// A trap that comes with all registers saved: one with a deadline, one to send, or nonsense. One with a message comes this way
 /// only with bootarg `shortcut=no`, or if the vectors do not recognise it, which nobody else would notice: so
 /// the log says it, once.
 fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
@@ -624,6 +640,7 @@ fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
         operation,
         Ok(Operation::Call
             | Operation::Receive
+            | Operation::Reply
             | Operation::ReplyReceive
             | Operation::Signal
             | Operation::Yield)

@@ -11,7 +11,7 @@ use kcore::{Next, Registers};
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Those that call, receive, reply and receive, signal, or yield, hand over what they say in registers; and faults are told
+    /// Those that call, receive, reply, reply and receive, signal, or yield, hand over what they say in registers; and faults are told
     /// while CPUs share the kernel.
     Shorter,
     /// All registers are stored first.
@@ -32,6 +32,7 @@ impl World {
                 Ok(
                     operation @ (Operation::Call
                     | Operation::Receive
+                    | Operation::Reply
                     | Operation::ReplyReceive
                     | Operation::Signal
                     | Operation::Yield),

@@ -4,7 +4,7 @@
 // belongs without a free register and without a copy; then the CPU's kernel stack is taken from the top. The
 // kernel never returns along its stack: it names the thread to run, and that one's registers are loaded.
 //
-// Traps that call, receive, reply and receive, signal, or yield take a shorter way: the message stays in the registers it came in,
+// Traps that call, receive, reply, reply and receive, signal, or yield take a shorter way: the message stays in the registers it came in,
 // which are those of a function's arguments, and of the rest only what a function may change is stored. If
 // the same thread goes on, that is all; if not, the rest is stored afterwards: functions keep x19 to x28, and
 // nothing but the vectors touches SP_EL0, ELR_EL1, SPSR_EL1 and TPIDR_EL0.
@@ -45,6 +45,8 @@
     b.eq    trap_signal
     cmp     x8, #{RECEIVE}
     b.eq    trap_receive
+    cmp     x8, #{REPLY}
+    b.eq    trap_reply
 1:  ldp     x9, x10, [sp, #{X} + 8 * 18]
     stp     x0, x1, [sp, #{X} + 16 * 0]
     stp     x2, x3, [sp, #{X} + 16 * 1]
@@ -195,6 +197,10 @@ trap_anywhere:
 
 trap_signal:
     trap_in_place kernel_signal
+    b       trap_done
+
+trap_reply:
+    trap_in_place kernel_reply
     b       trap_done
 
 trap_call:

@@ -98,6 +98,10 @@ unsafe extern "C" {
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_reply_receive();
 
+    /// The same for [`Operation::Reply`].
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_reply();
+
     /// The same for [`Operation::Receive`], of which x0 is all.
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_receive();
@@ -131,6 +135,7 @@ global_asm!(
     ESR_TRAP = const ESR_TRAP,
     NOT_AT_ONCE = const NOT_AT_ONCE,
     YIELD = const Operation::Yield as u64,
+    REPLY = const Operation::Reply as u64,
     REPLY_RECEIVE = const Operation::ReplyReceive as u64,
     SIGNAL = const Operation::Signal as u64,
     RECEIVE = const Operation::Receive as u64,

@@ -88,6 +88,9 @@ impl<L: Local> Here<'_, L> {
             (Operation::ReplyReceive, Ok(handle)) => {
                 of_words(tag, words).and_then(|message| self.reply_directly(there, handle, message))
             }
+            (Operation::Reply, Ok(Handle::NONE)) => {
+                of_words(tag, words).and_then(|message| self.answer_directly(there, message))
+            }
             (Operation::Signal, Ok(handle)) => self.signal_directly(there, handle, tag),
             _ => None,
         };
@@ -249,11 +252,8 @@ impl<L: Local> Here<'_, L> {
         if !to.state.is_answered_by(server, message.tag.label()) {
             return None;
         }
-        // Unlike who waited in a trap, who has faulted has something in all of its registers.
-        let resolves_fault = matches!(to.state, State::Faulted { .. });
-        if resolves_fault {
-            to.fault = None;
-        } else {
+        let resolves_fault = to.forgets_fault();
+        if !resolves_fault {
             self.local.registers_at(place).set_answer(0, message, 0);
         }
         from.caller = None;
@@ -301,6 +301,18 @@ impl<L: Local> Here<'_, L> {
 fn of_words(tag: u64, words: &Words6) -> Option<Message<'_>> {
     let tag = Tag::new(Label(u16::try_from(tag).ok()?));
     Some(Message { tag, words })
+}
+
+impl Thread {
+    /// Whether it has faulted. It is to go on now, and unlike who waited in a trap it has something in all of its registers.
+    #[inline(always)] // into what is to be short
+    pub(super) fn forgets_fault(&mut self) -> bool {
+        let has_faulted = matches!(self.state, State::Faulted { .. });
+        if has_faulted {
+            self.fault = None;
+        }
+        has_faulted
+    }
 }
 
 impl Cpu {

@@ -1,4 +1,4 @@
-//! Waits, yields and signals in one straight line: who is woken, or is next on this CPU, goes on at once.
+//! Waits, yields, signals, and answers of who goes on, in one straight line: who is woken, or is next on this CPU, goes on at once.
 //!
 //! All of it is done while CPUs share the kernel, with what this one has. It shows what is so now and looks at what others show
 //! ([`shown`](crate::sched::Shown)): if somebody who waits elsewhere were to go on here, or somebody who waits here to go on
@@ -67,6 +67,52 @@ impl<L: Local> Here<'_, L> {
         Some(self.wake(from, (receiver, place)))
     }
 
+    /// Answers the caller of the message that the current thread has received last. A reply handle would be closed, which is a
+    /// change of the process.
+    #[inline(always)]
+    pub(super) fn answer_directly(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        message: Message<'_>,
+    ) -> Option<Direct<L::Place>> {
+        let (server, label) = (self.cpu.current?, message.tag.label());
+        let from = self.threads.get_mut(server)?;
+        let caller = from.caller?;
+        if from.priority != from.own_priority {
+            return None;
+        }
+        let done = Message::empty(Label::DONE);
+        if let Some(there) = there {
+            let to = there.who_stays(caller, self.shown)?;
+            if !to.state.is_answered_by(server, label) {
+                return None;
+            }
+            if !to.forgets_fault() {
+                self.answer(caller, message);
+            }
+            self.thread(server).caller = None;
+            self.wake_there(there, caller);
+            return Some(Direct::Stays(self.answer(server, done)));
+        }
+        let others = self.others();
+        let Some((from, to)) = self.threads.pair_mut(server, caller) else {
+            return self.elsewhere(caller);
+        };
+        if to.deadline.is_taken() || !stays_here((self.id, others), to) {
+            return None;
+        }
+        // Who has nothing that was lent is as important as its caller.
+        if to.priority.outranks(Some(from.priority)) || !to.state.is_answered_by(server, label) {
+            return None;
+        }
+        from.caller = None;
+        if !to.forgets_fault() {
+            self.answer(caller, message);
+        }
+        self.answer(server, done);
+        Some(self.wait_behind(server, caller))
+    }
+
     /// Puts signals into the registers of `receiver`.
     #[inline(always)]
     fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) -> L::Place {
@@ -87,9 +133,8 @@ impl<L: Local> Here<'_, L> {
         let Some((from, to)) = self.threads.pair_mut(current, woken) else {
             gone(woken)
         };
-        let (runs, waits) = (from.priority, to.priority);
-        let (of_current, of_woken) = ((from.cpus, runs), (to.cpus, waits));
-        if waits.outranks(Some(runs)) {
+        let (of_current, waits) = ((from.cpus, from.priority), to.priority);
+        if waits.outranks(Some(from.priority)) {
             let rest = self.cpu.rest_of_slice(self.local);
             from.rest_of_slice = rest;
             let rest_of_woken = to.rest_of_slice.take();
@@ -98,14 +143,24 @@ impl<L: Local> Here<'_, L> {
             self.begin_turn(rest_of_woken);
             self.unless_taken_elsewhere(of_current, waits, goes_on)
         } else {
-            to.state = State::Ready;
-            self.cpu.ready.push(&mut self.threads, woken);
-            if self.cpu.needs_slice() {
-                self.start_slice(None);
-            }
-            let stays = Direct::Stays(self.local.place(current.index()));
-            self.unless_taken_elsewhere(of_woken, runs, stays)
+            self.wait_behind(current, woken)
         }
+    }
+
+    /// Lets `woken`, which has its answer, wait for this CPU, while `current`, which is as important, goes on.
+    #[inline(always)]
+    fn wait_behind(&mut self, current: ThreadId, woken: ThreadId) -> Direct<L::Place> {
+        let Some((from, to)) = self.threads.pair_mut(current, woken) else {
+            gone(woken)
+        };
+        to.state = State::Ready;
+        let (runs, of_woken) = (from.priority, (to.cpus, to.priority));
+        self.cpu.ready.push(&mut self.threads, woken);
+        if self.cpu.needs_slice() {
+            self.start_slice(None);
+        }
+        let stays = Direct::Stays(self.local.place(current.index()));
+        self.unless_taken_elsewhere(of_woken, runs, stays)
     }
 
     #[inline(always)]

@@ -1,9 +1,10 @@
 //! What is done while CPUs share the kernel: with the CPU's own turn, or with that of one more.
 
-use super::cpus::{CHILD, ENDPOINT, INIT, call, receive, reply_receive, runs_on, side_by_side};
+use super::cpus::{CHILD, ENDPOINT, INIT, call, receive, reply_receive, runs_on, side_by_side, start_child};
+use super::world_on;
 use crate::WAY;
-use abi::process::SetCpus;
-use abi::{CpuSet, Handle, Operation};
+use abi::process::{Priority, SetCpus, SetPriority, TakeCaller};
+use abi::{CpuSet, Handle, IpcError, Label, Operation, Tag};
 use play::{Way, World};
 
 /// Whether what is done next is served directly, as it is if traps come the shorter way.
@@ -87,4 +88,115 @@ fn signals_one_after_the_other_alert_a_cpu_once() {
     world.look_up();
     assert!(!world.is_alerted());
     assert_eq!(world.back().words[0], 0b100, "the second one waits");
+}
+
+fn reply_with(world: &mut World, handle: Handle, tag: u64) {
+    world.trap(Operation::Reply as u64, handle.raw().into(), tag, [3; 6]);
+}
+
+fn reply(world: &mut World) {
+    reply_with(world, Handle::NONE, 0x902);
+}
+
+/// `init` and its child on one CPU. The child has called, and `init` has received that.
+fn with_a_caller(priority: u8) -> (World, Handle) {
+    let mut world = world_on(1);
+    let endpoint = world.create_endpoint();
+    let child = start_child(&mut world, endpoint);
+    receive(&mut world, endpoint);
+    world.until(CHILD);
+    call(&mut world, ENDPOINT);
+    let (priority, highest) = (Priority(priority), Priority::MOST);
+    let set = SetPriority { priority, highest };
+    world.call(child, set).expect("init may");
+    assert_eq!(world.running, Some(INIT));
+    (world, endpoint)
+}
+
+#[test]
+fn who_answers_goes_on_and_its_caller_waits_for_the_cpu() {
+    let (mut world, _) = with_a_caller(Priority::USUAL.0);
+    assert_direct(&mut world, reply);
+    assert_eq!((world.running, world.back().outcome), (Some(INIT), None));
+    world.until(CHILD);
+    assert_eq!((world.back().words, world.back().outcome), ([3; 6], None));
+    world.until(INIT);
+    assert!(!is_direct(&mut world, reply), "nobody is to be answered any more");
+    assert_eq!(world.back().outcome, Some(IpcError::NoCaller));
+}
+
+#[test]
+fn what_was_lent_is_given_back_with_the_answer() {
+    let (mut world, _) = with_a_caller(200);
+    assert!(!is_direct(&mut world, reply));
+    assert_eq!((world.running, world.back().words), (Some(CHILD), [3; 6]));
+    call(&mut world, ENDPOINT);
+    assert_eq!((world.running, world.back().outcome), (Some(INIT), None));
+}
+
+#[test]
+fn answers_with_bytes_or_to_a_reply_handle_take_the_whole_kernel() {
+    let (mut world, _) = with_a_caller(Priority::USUAL.0);
+    let with_bytes = Tag::new(Label(0x902)).with_bytes(8).expect("few").encode();
+    assert!(!is_direct(&mut world, |world| reply_with(
+        world,
+        Handle::NONE,
+        with_bytes
+    )));
+    world.until(CHILD);
+    assert_eq!(world.back().tag.bytes(), 8);
+    let (mut world, _) = with_a_caller(Priority::USUAL.0);
+    world
+        .call(Handle::SELF, TakeCaller {})
+        .expect("it owes an answer");
+    let handle = world.handles()[0];
+    assert!(!is_direct(&mut world, |world| reply_with(world, handle, 0x902)));
+    world.until(CHILD);
+    assert_eq!(world.back().words, [3; 6]);
+}
+
+#[test]
+fn who_waits_for_its_answer_until_some_time_has_it_with_the_whole_kernel() {
+    let (mut world, endpoint) = with_a_caller(Priority::USUAL.0);
+    reply(&mut world);
+    receive(&mut world, endpoint);
+    world.until(CHILD);
+    world.registers().x[9] = world.kernel.platform.now.get() + 50;
+    let call_until = Operation::Call as u64 | Operation::UNTIL;
+    world.trap(call_until, ENDPOINT.raw().into(), 0x900, [1; 6]);
+    world.until(INIT);
+    assert!(!is_direct(&mut world, reply));
+    world.until(CHILD);
+    assert_eq!((world.back().words, world.back().outcome), ([3; 6], None));
+    world.kernel.platform.let_pass(100);
+    world.look_up();
+    world.until(CHILD);
+    assert_eq!(world.back().outcome, None, "it waits no longer");
+}
+
+/// `init` has received the call of its child, which waits on the second CPU. It is the first one's turn.
+fn with_a_caller_elsewhere() -> World {
+    let (mut world, endpoint, _) = side_by_side();
+    call(&mut world, ENDPOINT);
+    assert_eq!(runs_on(&world, 1), None);
+    world.turn_to(0);
+    receive(&mut world, endpoint);
+    assert_eq!((runs_on(&world, 0), world.back().words), (Some(INIT), [1; 6]));
+    world
+}
+
+#[test]
+fn an_answer_wakes_its_caller_on_another_cpu_with_that_ones_turn() {
+    for busy in [false, true] {
+        let mut world = with_a_caller_elsewhere();
+        world.busy = busy;
+        let served_directly = is_direct(&mut world, reply);
+        assert_eq!(served_directly, WAY == Way::Shorter && !busy);
+        assert_eq!((runs_on(&world, 0), world.back().outcome), (Some(INIT), None));
+        world.turn_to(1);
+        assert!(world.is_alerted());
+        world.look_up();
+        assert_eq!(runs_on(&world, 1), Some(CHILD));
+        assert_eq!(world.back().words, [3; 6]);
+    }
 }

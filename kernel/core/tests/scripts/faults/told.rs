@@ -354,3 +354,46 @@ fn an_endpoint_that_is_closed_is_told_nothing() {
     scene.assert_told_at_length();
     scene.assert_ended_by_its_fault();
 }
+
+#[test]
+fn a_fault_is_answered_directly_and_whoever_has_faulted_goes_on_as_it_was() {
+    for operation in [Operation::ReplyReceive, Operation::Reply] {
+        let mut scene = Scene::with_a_waiting_handler();
+        scene.fault(CHILD);
+        let handle = match operation {
+            Operation::Reply => Handle::NONE,
+            _ => scene.endpoint,
+        };
+        scene.assert_told_directly(|scene| scene.operate(operation, handle, Label::DONE));
+        scene.assert_untouched(CHILD);
+    }
+}
+
+#[test]
+fn an_error_for_an_answer_is_for_the_whole_kernel() {
+    for operation in [Operation::ReplyReceive, Operation::Reply] {
+        let mut scene = Scene::with_a_waiting_handler();
+        scene.fault(CHILD);
+        let handle = match operation {
+            Operation::Reply => Handle::NONE,
+            _ => scene.endpoint,
+        };
+        assert!(!scene.is_direct(|scene| scene.operate(operation, handle, Label(1))));
+        assert!(scene.world.log().contains("did not help"));
+    }
+}
+
+#[test]
+fn who_has_faulted_on_another_cpu_goes_on_there_when_it_is_answered() {
+    let mut scene = Scene::on(world_on(2));
+    scene.world.give_turn(1);
+    scene.fault(CHILD);
+    scene.world.turn_to(0);
+    scene.receive();
+    scene.assert_told_directly(|scene| scene.reply(Label::DONE));
+    assert_eq!(scene.runs_on(0), Some(HANDLER));
+    scene.world.turn_to(1);
+    scene.world.look_up();
+    assert_eq!(scene.runs_on(1), Some(CHILD));
+    scene.assert_untouched(CHILD);
+}
