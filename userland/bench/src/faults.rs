@@ -3,7 +3,7 @@
 use crate::measure::Row;
 use abi::{Badge, Errno, Handle, Operation};
 use rt::fault::{self, Received};
-use rt::hazard::Instruction;
+use rt::hazard::undefined;
 use rt::ipc::Endpoint;
 use rt::spawn::fork;
 use rt::svc::trap;
@@ -18,7 +18,7 @@ pub fn measure() -> Result<Row, Failure> {
     let mut endpoint = Endpoint::create()?;
     fault::handle(Handle::SELF, &endpoint, Badge(1))?;
     let child = fork(|| {
-        Instruction::Undefined.execute();
+        undefined();
         Ok(())
     })?;
     fault::leave_alone(Handle::SELF)?;

@@ -9,7 +9,7 @@ mod instruction;
 
 pub use fp_registers::fp_registers_changed;
 pub use general_registers::{Changed, spin_watched, trap_watched};
-pub use instruction::Instruction;
+pub use instruction::{Instruction, undefined};
 
 use crate::place::{HEAP_END, HEAP_START};
 use abi::layout::{MESSAGE_PAGES, PAGE_BYTES, STACK_BYTES, STACK_MOST, STACK_TOP};

@@ -2,6 +2,13 @@
 
 use core::arch::asm;
 
+/// Executes one that does not exist, and saves no register before: so FP/SIMD registers are not used, as they are by
+/// [`Instruction::execute`].
+pub fn undefined() {
+    // SAFETY: it traps, and has no effect.
+    unsafe { asm!("udf #0", options(nostack)) }
+}
+
 macro_rules! instructions {
     ($($(#[doc = $doc:literal])* $variant:ident: $name:literal => $($text:literal),+;)*) => {
         /// An instruction that ends a program, or might.
