@@ -51,6 +51,14 @@ pub enum Direct<Place> {
     Not,
 }
 
+/// What somebody waits with for whoever receives it.
+enum Sent<'a> {
+    /// A message that wants an answer.
+    Call(Message<'a>),
+    /// What a thread of the process with this number has done.
+    Fault(Fault, Pid),
+}
+
 impl<Place> Direct<Place> {
     /// The same, when who goes on may have been interrupted anywhere.
     #[inline(always)] // into what is to be short
@@ -112,7 +120,7 @@ impl<L: Local> Here<'_, L> {
         match capability.object {
             Object::Endpoint(endpoint) => {
                 let message = of_words(tag, words)?;
-                self.send_directly(there, caller, (endpoint, capability.badge), message, None)
+                self.send_directly(there, caller, (endpoint, capability.badge), Sent::Call(message))
             }
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
@@ -143,23 +151,18 @@ impl<L: Local> Here<'_, L> {
         if fault.kind == FaultKind::Hardware {
             return None;
         }
-        let number = self.threads.get_mut(thread)?.number;
-        let place = self.local.place(thread.index());
-        let pc = self.local.registers_at(place).pc;
-        let told = fault.told(pc, own.pid, number);
-        let (to, message) = ((handler.endpoint, handler.badge), Message::fault(&told));
-        self.send_directly(there, thread, to, message, Some(fault))
+        let to = (handler.endpoint, handler.badge);
+        self.send_directly(there, thread, to, Sent::Fault(fault, own.pid))
     }
 
-    /// `caller` waits for an answer to this message, or, if it has faulted, for whoever is told so by it.
+    /// `caller` waits for whoever receives this at once.
     #[inline(always)]
     fn send_directly(
         &mut self,
         there: Option<&mut There<'_>>,
         caller: ThreadId,
         (id, badge): (Id<Endpoint>, Badge),
-        message: Message<'_>,
-        fault: Option<Fault>,
+        sent: Sent<'_>,
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
@@ -182,19 +185,28 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let place = self.local.place(receiver.index());
-        self.local.registers_at(place).set_answer(0, message, badge.0);
-        from.state = if fault.is_some() {
-            from.fault = fault;
-            State::Faulted {
-                server: receiver,
-                endpoint: id,
+        match sent {
+            Sent::Call(message) => {
+                self.local.registers_at(place).set_answer(0, message, badge.0);
+                from.state = State::AwaitingAnswer {
+                    server: receiver,
+                    endpoint: id,
+                };
             }
-        } else {
-            State::AwaitingAnswer {
-                server: receiver,
-                endpoint: id,
+            Sent::Fault(fault, pid) => {
+                let stopped = self.local.place(caller.index());
+                let pc = self.local.registers_at(stopped).pc;
+                let told = fault.told(pc, pid, from.number);
+                self.local
+                    .registers_at(place)
+                    .set_answer(0, Message::fault(&told), badge.0);
+                from.fault = Some(fault);
+                from.state = State::Faulted {
+                    server: receiver,
+                    endpoint: id,
+                };
             }
-        };
+        }
         to.caller = Some(caller);
         endpoint.receivers.take_first(to);
         let priorities = [from.priority, to.priority];
