@@ -329,7 +329,7 @@ impl<P: Platform> Kernel<P> {
 
     /// Interrupts are signalled where they can be received.
     fn audit_devices(&self) -> Result<(), Broken> {
-        let mut listeners = self.devices.iter().flatten().filter_map(|device| device.listener);
+        let mut listeners = self.devices.iter().filter_map(|(_, device)| device.listener);
         let receives = |id| {
             self.endpoints
                 .get(id)

@@ -65,7 +65,12 @@ impl<K: Kind> Heap<K> {
         self.top.is_none()
     }
 
-    /// The thread with the lowest key, and that.
+    /// The thread with the lowest key.
+    pub const fn top(&self) -> Option<ThreadId> {
+        self.top
+    }
+
+    /// The same, and that key.
     pub fn first(&self, threads: &Slots<Thread>) -> Option<(ThreadId, u64)> {
         let top = self.top?;
         threads.get(top).map(|thread| (top, K::place(thread).key))
@@ -89,7 +94,12 @@ impl<K: Kind> Heap<K> {
         let Place {
             parent, left, right, ..
         } = core::mem::take(place::<K>(threads, thread));
-        let rest = merge::<K>(threads, left, right);
+        // Of two branches the right one is the shorter.
+        let rest = if right.is_some() {
+            merge::<K>(threads, left, right)
+        } else {
+            left
+        };
         if let Some(rest) = rest {
             place::<K>(threads, rest).parent = parent;
         }

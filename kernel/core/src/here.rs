@@ -11,11 +11,12 @@ use crate::clock::Clock;
 use crate::ipc::Endpoint;
 use crate::kernel::{Kernel, gone};
 use crate::message::Message;
+use crate::object::device::Device;
 use crate::platform::{Local, Platform};
 use crate::process::Process;
 use crate::sched::{Cpu, CpuId, Shown};
 use crate::thread::{Thread, ThreadId};
-use abi::{Label, Tag, Words6};
+use abi::{IpcError, Label, Tag, Words6};
 use slots::{Common, Mine, Slot, Turns};
 
 /// A CPU's part of the kernel.
@@ -105,6 +106,13 @@ impl<L: Local> Here<'_, L> {
         }
         self.answer(thread, Message { tag, words });
     }
+
+    /// Tells that thread that its message did not arrive, or none came.
+    pub(crate) fn refuse(&mut self, thread: ThreadId, error: IpcError) {
+        let place = self.local.place(thread.index());
+        let registers = self.local.registers_at(place);
+        registers.set_answer(error as u64, Message::empty(Label::DONE), 0);
+    }
 }
 
 /// What of the kernel has a lock of its own: the words that are waited for, and the memory manager.
@@ -128,7 +136,12 @@ impl<P: Platform> Kernel<P> {
         self.here_and_locks().0
     }
 
-    /// The same, and what `other`, another CPU, has.
+    /// Where devices are, which are common.
+    pub fn devices(&self) -> slots::Parts<[Slot<Device>]> {
+        self.devices.parts()
+    }
+
+    /// What the CPU that has all of the kernel has of it, and what `other`, another one, has.
     pub fn here_and_there(&mut self, other: CpuId) -> (Here<'_, P::Part>, There<'_>) {
         let id = self.cpus.here;
         let (cpu, theirs, shown) = self.cpus.this_and(other);

@@ -6,7 +6,7 @@ use crate::ipc::Endpoint;
 use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
-use crate::object::device::{Device, MOST_DEVICES};
+use crate::object::device::Device;
 use crate::platform::{Guarded, Platform};
 use crate::process::{Process, ProcessId};
 use crate::sched::{Cpu, CpuId, Cpus, Shown, Stop};
@@ -30,6 +30,8 @@ pub struct Storage {
     pub threads: &'static mut [Slot<Thread>],
     /// For endpoints.
     pub endpoints: &'static mut [Slot<Endpoint>],
+    /// For devices that programs drive.
+    pub devices: &'static mut [Slot<Device>],
 }
 
 /// What the machine is, for those who ask.
@@ -58,7 +60,7 @@ pub struct Kernel<P: Platform> {
     pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
-    pub(crate) devices: [Option<Device>; MOST_DEVICES],
+    pub(crate) devices: Slots<Device>,
     pub(crate) facts: Facts,
     pub(crate) first_process: Option<ProcessId>,
     pub(crate) processes_made: u64,
@@ -84,7 +86,7 @@ impl<P: Platform> Kernel<P> {
             cpus: Cpus::new(storage.cpus, storage.shown, facts.machine.running),
             stop: None,
             console: Console::EMPTY,
-            devices: [None; MOST_DEVICES],
+            devices: Slots::new(storage.devices),
             facts,
             first_process: None,
             processes_made: 0,

@@ -57,6 +57,9 @@ pub trait Local {
     /// Lets [`Interrupt::Timer`] come on this CPU when [`Self::ticks`] says `time`, which may have passed. What
     /// was set before is forgotten, and so is its interrupt if nobody has taken that yet.
     fn set_timer(&mut self, time: u64);
+
+    /// Takes the next interrupt that waits for this CPU, if one does. It does not come again before it is served.
+    fn take_interrupt(&mut self) -> Option<Interrupt>;
 }
 
 /// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
@@ -111,15 +114,17 @@ pub trait Platform: Local {
     /// Whether an interrupt waits to be taken. Cheap.
     fn interrupt_pending(&self) -> bool;
 
-    /// Takes the next interrupt, if one waits.
-    fn take_interrupt(&mut self) -> Option<Interrupt>;
-
-    /// Lets [`Interrupt::Device`] of this number come, once. If it was one of the kernel's own, it is not from
-    /// now on.
+    /// Lets [`Interrupt::Device`] of this number come, once.
     fn let_interrupt_come(&mut self, interrupt: u32);
 
-    /// Lets it not come any more. One of the kernel's own is that again.
+    /// Lets it not come any more. The console's is the kernel's again, and comes.
     fn take_interrupt_back(&mut self, interrupt: u32);
+
+    /// Whether it is the console's.
+    fn is_console(&self, interrupt: u32) -> bool;
+
+    /// Lets the console's device not ask for its interrupt any more, before more is received.
+    fn silence_console(&mut self);
 
     /// Sends a byte to the console's device; `false` if it cannot take one just now.
     fn console_put(&mut self, byte: u8) -> bool;
@@ -169,10 +174,8 @@ impl<Outer, Inner, O: Guarded<Outer>, I: Guarded<Inner>> Nested<Outer, Inner> fo
 pub enum Interrupt {
     /// The time has come that the timer was set to. It does not come again until that is set anew.
     Timer,
-    /// A program's device wants something; its interrupt, which has this number, is masked now.
+    /// A device wants something; its interrupt, which has this number, is masked now.
     Device(u32),
-    /// The console has input.
-    ConsoleInput,
     /// Another CPU wants this one to look around.
     Alert,
 }

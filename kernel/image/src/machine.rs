@@ -3,11 +3,12 @@
 use crate::cpus;
 use crate::device::Registers as DeviceRegisters;
 use crate::exit;
+use crate::interrupts::{self, Interrupts};
 use crate::ram::Ram;
 use crate::storage::Counts;
 use aarch64::context::{FpState, FpUnit, FpUsage};
 use aarch64::cpu::{self, PerCpu};
-use aarch64::gic::{ALERT, Gic, GicError, GicV2, GicV3, InterruptController, Intid};
+use aarch64::gic::{Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{self, Activation, Hardware, Space, direct_map};
 use aarch64::sync::{Inside, Lock, level};
 use aarch64::timer::{self, Ticks};
@@ -156,8 +157,6 @@ pub struct Machine {
     gic: Gic,
     timer: Intid,
     console_interrupt: Option<Intid>,
-    /// Whether a program drives the console's device.
-    console_is_lent: bool,
 }
 
 // SAFETY: Everything else in it is device registers that any CPU may use, one at a time: whoever has all of the kernel.
@@ -173,6 +172,7 @@ impl Machine {
             unusable(error);
         }
         cpus::remember(&gic, CpuId::BOOT);
+        interrupts::remember(Interrupts::new(gic.interface(), timer));
         timer::disarm();
         gic.enable(timer);
         let console_interrupt = board.console.and_then(|device| Intid::new(device.irq?.intid()));
@@ -192,7 +192,6 @@ impl Machine {
             gic,
             timer,
             console_interrupt,
-            console_is_lent: false,
         }
     }
 
@@ -340,6 +339,10 @@ impl Local for Threads {
     fn set_timer(&mut self, time: u64) {
         timer::arm(Ticks::new(time).after(self.timer_ahead));
     }
+
+    fn take_interrupt(&mut self) -> Option<Interrupt> {
+        interrupts::take()
+    }
 }
 
 /// Its threads' part of it.
@@ -400,6 +403,10 @@ impl Local for Machine {
     fn set_timer(&mut self, time: u64) {
         self.threads.set_timer(time);
     }
+
+    fn take_interrupt(&mut self) -> Option<Interrupt> {
+        self.threads.take_interrupt()
+    }
 }
 
 impl Platform for Machine {
@@ -447,28 +454,8 @@ impl Platform for Machine {
         cpu::interrupt_pending()
     }
 
-    fn take_interrupt(&mut self) -> Option<Interrupt> {
-        let taken = self.gic.acknowledge()?;
-        let intid = taken.intid();
-        let interrupt = if intid == self.timer {
-            timer::disarm();
-            Interrupt::Timer
-        } else if intid == ALERT {
-            Interrupt::Alert
-        } else if Some(intid) == self.console_interrupt && !self.console_is_lent {
-            self.console.acknowledge();
-            Interrupt::ConsoleInput
-        } else {
-            self.gic.disable(intid);
-            Interrupt::Device(intid.get())
-        };
-        self.gic.end(taken);
-        Some(interrupt)
-    }
-
     fn let_interrupt_come(&mut self, interrupt: u32) {
         if let Some(intid) = Intid::new(interrupt) {
-            self.console_is_lent |= Some(intid) == self.console_interrupt;
             self.gic.enable(intid);
         }
     }
@@ -478,12 +465,19 @@ impl Platform for Machine {
             return;
         };
         if Some(intid) == self.console_interrupt {
-            self.console_is_lent = false;
             self.console.enable_receive_interrupt();
             self.gic.enable(intid);
         } else {
-            self.gic.disable(intid);
+            interrupts::mask(intid);
         }
+    }
+
+    fn is_console(&self, interrupt: u32) -> bool {
+        self.console_interrupt.map(Intid::get) == Some(interrupt)
+    }
+
+    fn silence_console(&mut self) {
+        self.console.acknowledge();
     }
 
     fn console_put(&mut self, byte: u8) -> bool {

@@ -18,6 +18,7 @@ mod exit;
 mod first_program;
 mod heap;
 mod initrd;
+mod interrupts;
 mod machine;
 mod panic;
 mod ram;

@@ -9,6 +9,7 @@ use abi::shm::ShmSetting;
 use addr::GRANULE;
 use boards::Board;
 use kcore::ipc::Endpoint;
+use kcore::object::device::{Device, MOST_DEVICES};
 use kcore::object::word::{AwaitedWord, AwaitedWords};
 use kcore::process::Process;
 use kcore::thread::Thread;
@@ -58,6 +59,7 @@ impl Counts {
             frames_for::<Slot<Thread>>(self.threads),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),
+            frames_for::<Slot<Device>>(MOST_DEVICES),
             frames_for::<Slot<AwaitedWord>>(self.threads),
             frames_for::<Slot<mm::Region>>(self.regions),
             frames_for::<KeyBucket>(self.regions),
@@ -95,7 +97,7 @@ pub fn check_room(board: &Board, ram: &Ram) {
     }
 }
 
-/// Room for processes, threads and endpoints.
+/// Room for processes, threads, endpoints and devices.
 pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
     Storage {
         processes: ram.take_slots(counts.processes),
@@ -103,6 +105,7 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
         shown: ram.take_slice(MAX_CPUS, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
+        devices: ram.take_slots(MOST_DEVICES),
     }
 }
 

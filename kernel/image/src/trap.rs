@@ -24,14 +24,16 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::fault::{self, Fault, Refused};
 use kcore::handle::Capability;
 use kcore::here::{self, Here, There};
-use kcore::ipc::Direct;
+use kcore::ipc::{Direct, SignalTarget, Told};
 use kcore::log::Log;
 use kcore::message::Message;
+use kcore::object::device::{self, Device};
 use kcore::object::word::AwaitedWords;
-use kcore::sched::Stop;
+use kcore::sched::{Interrupted, Stop};
 use kcore::thread::ThreadId;
-use kcore::{CpuId, Guarded, Kernel, Local, Nested, Next, Registers};
+use kcore::{CpuId, Guarded, Interrupt, Kernel, Local, Nested, Next, Registers};
 use mm::{Access, Ahead, Job, Seconds, SpaceId};
+use slots::Slot;
 use spin::Once;
 
 /// All of the kernel's state but the memory manager: one CPU's as a whole, or shared by all (docs/concurrency.md).
@@ -52,6 +54,9 @@ struct Parts {
 
 /// The memory manager, when there are programs.
 static MEMORY: Once<&'static MemoryLock> = Once::new();
+
+/// The devices that programs drive, for whoever shares the kernel.
+static DEVICES: Once<slots::Parts<[Slot<Device>]>> = Once::new();
 
 /// The words that threads wait for.
 static WORDS: Once<WordsLock> = Once::new();
@@ -88,6 +93,7 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
         // SAFETY: The CPU uses it while it shares the kernel.
         threads: unsafe { kernel.platform.threads().again() },
     };
+    DEVICES.call_once(|| kernel.devices());
     let mut held = Held::nothing();
     let (mut whole, _) = KERNEL.whole(&mut held);
     whole.narrow(PerCpu::count(), parts);
@@ -407,20 +413,33 @@ fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
 /// Called by the vectors for every other exception taken from a program.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_trap(kind: Kind, registers: *mut Registers) -> *mut Registers {
-    // The cause is in registers of the CPU that the next exception overwrites.
-    let cause = exception::cause();
-    if matches!(kind, Kind::Irq) {
-        cpus::stop_if_asked();
-    }
     let Some(registers) = NonNull::new(registers) else {
         panic!("an exception came without registers");
     };
-    if matches!(kind, Kind::Synchronous)
-        && let Some(next) = serve_beside_others(cause, registers)
-    {
-        return next.as_ptr();
+    let next = match kind {
+        Kind::Irq | Kind::Fiq => some_thread(interrupted()),
+        Kind::Synchronous => synchronous(registers),
+        Kind::SError => system_error(),
+    };
+    next.as_ptr()
+}
+
+/// Not of the instruction it is taken at, perhaps not even of this program: but what this one
+/// works with can be trusted no longer.
+#[cold]
+fn system_error() -> NonNull<Registers> {
+    let cause = exception::cause();
+    through_kernel(|kernel| kernel.other_fault(Fault::other(FaultKind::Hardware, 0), &cause))
+}
+
+#[inline]
+fn synchronous(registers: NonNull<Registers>) -> NonNull<Registers> {
+    // It is in registers of the CPU that the next exception overwrites.
+    let cause = exception::cause();
+    match serve_beside_others(cause, registers) {
+        Some(next) => next,
+        None => through_kernel(|kernel| serve_cause(kernel, cause, registers)),
     }
-    through_kernel(|kernel| serve(kernel, kind, cause, registers)).as_ptr()
 }
 
 /// Serves a touch, or tells whoever waits for it what else the running thread has done, beside whatever other CPUs do in the
@@ -546,8 +565,7 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
                 if with_memory(Memory::zero_ahead) == Ahead::Done {
                     cpu::wait_for_interrupt();
                 }
-                cpus::stop_if_asked();
-                after(Kernel::interrupt)
+                interrupted()
             }
         }
     }
@@ -561,6 +579,78 @@ enum GoesOn {
     /// With more work, when CPUs that wait for the lock have had a chance.
     Kernel,
     Nobody,
+}
+
+/// Serves an interrupt, if one waits, and finds out who goes on. All registers of the thread that ran are in memory.
+fn interrupted() -> GoesOn {
+    cpus::stop_if_asked();
+    if NO_SHORTCUTS.load(Ordering::Relaxed) {
+        after(Kernel::interrupt)
+    } else {
+        interrupted_here()
+    }
+}
+
+/// The same while CPUs share the kernel, as far as that goes.
+fn interrupted_here() -> GoesOn {
+    let mut held = Held::nothing();
+    let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
+    match here(&mut sharing).interrupt(&mut Locks(held)) {
+        Interrupted::Served(chosen) => chose(sharing, chosen),
+        Interrupted::Device(interrupt) => device_interrupt(sharing, interrupt),
+        Interrupted::Left(interrupt) => leave(sharing, interrupt),
+    }
+}
+
+/// This CPU has chosen who goes on, or cannot without the whole kernel.
+#[inline]
+fn chose(mut sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
+    // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
+    cpu::synchronise_context();
+    match chosen {
+        Some(place) => GoesOn::Thread(place.registers()),
+        // Not with its turn.
+        None if here(&mut sharing).sleeps() => GoesOn::Nobody,
+        None => decide(sharing.into_whole().0),
+    }
+}
+
+/// Tells who listens to a device.
+#[inline(never)] // this and the next, so that a time slice that ends does not pay for it
+fn device_interrupt(mut sharing: SharedKernel<'_>, interrupt: u32) -> GoesOn {
+    // SAFETY: As in `here`.
+    let devices = DEVICES.get().map(|devices| unsafe { devices.common() });
+    let Some(target) = devices.and_then(|devices| device::listener(&devices, interrupt)) else {
+        return leave(sharing, Interrupt::Device(interrupt));
+    };
+    let mut told = here(&mut sharing).tell(None, target);
+    if let Told::At(other) = told {
+        (sharing, told) = tell_with(sharing, other, target);
+    }
+    match told {
+        Told::Yes => {
+            let chosen = here(&mut sharing).choose();
+            chose(sharing, chosen)
+        }
+        Told::At(_) | Told::No => leave(sharing, Interrupt::Device(interrupt)),
+    }
+}
+
+/// Tells somebody with the turn of another CPU besides the own.
+fn tell_with(sharing: SharedKernel<'_>, other: CpuId, target: SignalTarget) -> (SharedKernel<'_>, Told) {
+    let mut both = sharing.with(other);
+    let (own, theirs) = both.each();
+    let told = here(own).tell(Some(&mut there(theirs)), target);
+    (both.into_own(), told)
+}
+
+/// Has the whole kernel serve what was taken.
+#[inline(never)]
+fn leave(mut sharing: SharedKernel<'_>, interrupt: Interrupt) -> GoesOn {
+    here(&mut sharing).leave_interrupt();
+    let (mut whole, _) = sharing.into_whole();
+    kernel(&mut whole).serve_interrupts(interrupt);
+    decide(whole)
 }
 
 /// Takes the lock, does `first`, and decides who goes on.
@@ -595,16 +685,6 @@ fn kernel<'a>(whole: &'a mut WholeKernel<'_>) -> &'a mut Kernel<Machine> {
     match whole.as_mut() {
         Some(kernel) => kernel.on(PerCpu::current().id()),
         None => panic!("a program runs, and there is no kernel yet"),
-    }
-}
-
-fn serve(kernel: &mut Kernel<Machine>, kind: Kind, cause: Cause, registers: NonNull<Registers>) {
-    match kind {
-        Kind::Synchronous => serve_cause(kernel, cause, registers),
-        Kind::Irq | Kind::Fiq => kernel.interrupt(),
-        // Not of the instruction it is taken at, perhaps not even of this program: but what this one
-        // works with can be trusted no longer.
-        Kind::SError => kernel.other_fault(Fault::other(FaultKind::Hardware, 0), &cause),
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) const HERTZ: u32 = 1000;
 /// A time slice of the kernel's, in ticks.
 pub const SLICE: u64 = HERTZ as u64 / 100;
 
+/// The interrupt of the console.
+pub const CONSOLE_INTERRUPT: u32 = 33;
+
 /// The pretend machine's other half: registers, message pages, a console made of strings.
 pub struct Fake {
     /// What the kernel has as well: CPUs switch address spaces without its lock.
@@ -71,6 +74,8 @@ pub struct FakeCpu {
     pub works: bool,
     /// What it does of the memory manager's work, without the kernel.
     pub step: Option<Step>,
+    /// What it has taken and left to the whole kernel, which it does not have yet.
+    pub left: Option<Interrupt>,
 }
 
 /// Where a CPU is with a piece of a job.
@@ -233,6 +238,16 @@ impl Local for Fake {
     fn set_timer(&mut self, time: u64) {
         self.cpu().timer = Some(time);
     }
+
+    fn take_interrupt(&mut self) -> Option<Interrupt> {
+        let now = self.now.get();
+        let cpu = self.cpu();
+        if cpu.timer.is_some_and(|timer| timer <= now) {
+            cpu.timer = None;
+            return Some(Interrupt::Timer);
+        }
+        cpu.interrupts.pop_front()
+    }
 }
 
 impl Platform for Fake {
@@ -280,16 +295,6 @@ impl Platform for Fake {
         self.cpus[self.here].is_interrupted(self.now.get())
     }
 
-    fn take_interrupt(&mut self) -> Option<Interrupt> {
-        let now = self.now.get();
-        let cpu = self.cpu();
-        if cpu.timer.is_some_and(|timer| timer <= now) {
-            cpu.timer = None;
-            return Some(Interrupt::Timer);
-        }
-        cpu.interrupts.pop_front()
-    }
-
     fn let_interrupt_come(&mut self, interrupt: u32) {
         self.device_interrupts.insert(interrupt, true);
     }
@@ -297,6 +302,12 @@ impl Platform for Fake {
     fn take_interrupt_back(&mut self, interrupt: u32) {
         self.device_interrupts.remove(&interrupt);
     }
+
+    fn is_console(&self, interrupt: u32) -> bool {
+        interrupt == CONSOLE_INTERRUPT
+    }
+
+    fn silence_console(&mut self) {}
 
     fn console_put(&mut self, byte: u8) -> bool {
         if !self.console_full {

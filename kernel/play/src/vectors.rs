@@ -3,10 +3,11 @@
 use crate::world::World;
 use abi::Operation;
 use kcore::fault::Fault;
-use kcore::ipc::Direct;
+use kcore::ipc::{Direct, Told};
 use kcore::message::Message;
+use kcore::sched::Interrupted;
 use kcore::thread::ThreadId;
-use kcore::{Next, Registers};
+use kcore::{Interrupt, Next, Registers};
 
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +55,6 @@ impl World {
         let identity = self.identity(thread);
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
-        let busy = self.busy;
         let kernel = self.kernel();
         let words = in_cpu.words();
         let direct = kernel.here().serve(operation, handle, tag, &words);
@@ -67,8 +67,6 @@ impl World {
                 let (mut here, mut locks) = kernel.here_and_locks();
                 here.ask_about_words(&mut locks, (thread, space), tag, &words)
             }
-            // Its turn cannot be had.
-            Direct::At(_) if busy => Direct::Not,
             Direct::At(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
                 match here.serve_with(Some(&mut there), operation, handle, tag, &words) {
@@ -129,6 +127,65 @@ impl World {
         }
     }
 
+    /// An interrupt that waits is served, while CPUs share the kernel as far as that goes; then whoever goes on runs.
+    pub(crate) fn interrupt_directly(&mut self) -> Next {
+        let kernel = self.kernel();
+        let (mut here, mut locks) = kernel.here_and_locks();
+        match here.interrupt(&mut locks) {
+            Interrupted::Served(chosen) => self.chose(chosen),
+            Interrupted::Device(interrupt) => {
+                if self.tell(interrupt) == Told::Yes {
+                    let chosen = self.kernel().here().choose();
+                    self.chose(chosen)
+                } else {
+                    self.leave(Interrupt::Device(interrupt))
+                }
+            }
+            Interrupted::Left(interrupt) => self.leave(interrupt),
+        }
+    }
+
+    fn chose(&mut self, chosen: Option<u32>) -> Next {
+        let next = match chosen {
+            Some(thread) => Next::Run(thread),
+            None if self.kernel().here().sleeps() => Next::Idle,
+            None => return self.decide(),
+        };
+        self.direct += 1;
+        self.go_on(next)
+    }
+
+    /// Tells who listens to this device interrupt.
+    fn tell(&mut self, interrupt: u32) -> Told {
+        let kernel = self.kernel();
+        let Some(target) = kernel.listener(interrupt) else {
+            return Told::No;
+        };
+        match kernel.here().tell(None, target) {
+            Told::At(other) => {
+                let (mut here, mut there) = kernel.here_and_there(other);
+                here.tell(Some(&mut there), target)
+            }
+            told => told,
+        }
+    }
+
+    /// What was taken is left to the whole kernel.
+    fn leave(&mut self, interrupt: Interrupt) -> Next {
+        self.kernel().here().leave_interrupt();
+        self.kernel.platform.cpu().left = Some(interrupt);
+        self.decide()
+    }
+
+    /// The whole kernel says who goes on. What shared it is over before the CPU has all of it.
+    fn decide(&mut self) -> Next {
+        if self.between {
+            self.go_on(Next::Again)
+        } else {
+            self.run()
+        }
+    }
+
     /// The running thread has done this that the machine does not allow; all of its registers are stored. Then whoever goes on runs.
     pub fn fault(&mut self, fault: Fault) -> Next {
         self.tell_handler(fault).unwrap_or_else(|| {
@@ -144,11 +201,8 @@ impl World {
         }
         let thread = self.running.expect("somebody runs");
         let before = *self.registers();
-        let busy = self.busy;
         let kernel = self.kernel();
         let direct = match kernel.here().tell_handler(None, fault) {
-            // Its turn cannot be had.
-            Direct::At(_) if busy => Direct::Not,
             Direct::At(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
                 here.tell_handler(Some(&mut there), fault)
@@ -179,8 +233,7 @@ impl World {
         }
         match self.kernel().here().goes_on() {
             Some(thread) => self.go_on(Next::Run(thread)),
-            // What shared the kernel is over before the CPU has all of it.
-            None if self.interleaved && direct == Direct::Enters => self.go_on(Next::Again),
+            None if direct == Direct::Enters => self.decide(),
             None => self.run(),
         }
     }

@@ -1,6 +1,8 @@
 //! A kernel on a pretend machine: tests play the programs, one trap at a time.
 
-use crate::fake::{Fake, FakeCpu, HERTZ, Memory, SLICE, Step, TICKS, Touch, Words as AwaitedByAll};
+use crate::fake::{
+    CONSOLE_INTERRUPT, Fake, FakeCpu, HERTZ, Memory, SLICE, Step, TICKS, Touch, Words as AwaitedByAll,
+};
 use crate::vectors::Way;
 use abi::device::{DeviceFacts, DeviceKind};
 use abi::process::{Derive, Pid};
@@ -44,8 +46,8 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
-    /// Whether all other CPUs are in the kernel whenever their turns are wanted.
-    pub busy: bool,
+    /// Whether it gives others a turn between the end of sharing the kernel and having all of it.
+    pub between: bool,
     /// How the next trap comes in.
     pub way: Way,
     /// How many traps and faults were served directly, in a straight line.
@@ -114,6 +116,7 @@ impl World {
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
+            devices: leak(1),
         };
         let machine = Machine {
             cpus: cpus as u32,
@@ -151,7 +154,7 @@ impl World {
             kernel,
             running: None,
             interleaved: false,
-            busy: false,
+            between: false,
             way,
             direct: 0,
             told: 0,
@@ -164,10 +167,14 @@ impl World {
     pub fn kernel(&mut self) -> &mut Kernel<Fake> {
         self.do_step();
         let step = self.kernel.platform.cpu().step.take();
+        let left = self.kernel.platform.cpu().left.take();
         let here = CpuId::new(self.kernel.platform.here).expect("there is such a CPU");
         let kernel = self.kernel.on(here);
         if let Some(Step::After(rest)) = step {
             kernel.stepped(rest);
+        }
+        if let Some(interrupt) = left {
+            kernel.serve_interrupts(interrupt);
         }
         kernel
     }
@@ -478,6 +485,11 @@ impl World {
         self.look_up()
     }
 
+    /// The console has received something; then whoever goes on runs.
+    pub fn console_interrupt(&mut self) -> Next {
+        self.take(Interrupt::Device(CONSOLE_INTERRUPT))
+    }
+
     /// The device wants something, if its interrupt can come; then whoever goes on runs.
     pub fn device_interrupt(&mut self) -> Option<Next> {
         let can_come = self
@@ -509,8 +521,18 @@ impl World {
 
     /// The CPU whose turn it is takes the interrupts that wait; then whoever goes on runs.
     pub fn look_up(&mut self) -> Next {
-        self.kernel().interrupt();
-        self.run()
+        if self.way == Way::Long || self.kernel.platform.cpu().works {
+            self.kernel().interrupt();
+            return self.run();
+        }
+        loop {
+            let next = self.interrupt_directly();
+            // What waits still comes before the program does anything; what comes only now, later.
+            let cpu = self.kernel.platform.cpu();
+            if cpu.works || cpu.interrupts.is_empty() {
+                return next;
+            }
+        }
     }
 
     /// Lets `cpu` do what it has to do: its time slice ends, or it goes on with work, or is woken. Nothing if it sleeps.

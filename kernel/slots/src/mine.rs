@@ -210,6 +210,16 @@ impl<'a, T> Common<'a, T> {
         // SAFETY: Nobody changes one for as long.
         unsafe { self.slots.all() }.get(id.index() as usize)?.named_by(id)
     }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &'a T> + use<'a, T> {
+        // SAFETY: As above.
+        let slots = unsafe { self.slots.all() }.iter();
+        slots
+            .zip(0..)
+            .filter_map(|(slot, index)| slot.at(index))
+            .map(|(_, object)| object)
+    }
 }
 
 /// As long as the answer of one of these lives, nobody has the pool, and whoever else uses it does so by the same one of

@@ -2,8 +2,8 @@
 //! for version 2, IHI 0069 for version 3).
 //!
 //! Interrupts of all kinds have one priority: which thread runs is the scheduler's business. One is
-//! taken with [`InterruptController::acknowledge`] and held, so that it does not come again, until
-//! [`InterruptController::end`].
+//! taken with [`Interface::acknowledge`] and held, so that it does not come again, until [`Interface::end`]. Each CPU does so
+//! with an interface of its own, whatever others do with the controller.
 
 #[cfg(target_os = "none")]
 mod cpu_interface;
@@ -75,7 +75,8 @@ impl fmt::Display for GicError {
     }
 }
 
-/// An interrupt that was taken and has to be ended.
+/// An interrupt that was taken and has to be ended, by the CPU that has taken it.
+#[cfg(target_os = "none")]
 #[must_use = "an interrupt that is not ended never comes again"]
 #[derive(Debug)]
 pub struct Taken {
@@ -84,6 +85,7 @@ pub struct Taken {
     raw: u32,
 }
 
+#[cfg(target_os = "none")]
 impl Taken {
     /// Which interrupt it is.
     pub const fn intid(&self) -> Intid {
@@ -108,16 +110,6 @@ pub trait InterruptController {
 
     /// Lets `intid` come, to this CPU.
     fn enable(&mut self, intid: Intid);
-
-    /// Lets `intid` not come.
-    fn disable(&mut self, intid: Intid);
-
-    /// Takes the interrupt that waits for this CPU; `None` if it is gone by now.
-    fn acknowledge(&mut self) -> Option<Taken>;
-
-    /// Ends what [`Self::acknowledge`] gave. Whatever raised it has been silenced, or is disabled
-    /// here, or it comes again at once.
-    fn end(&mut self, taken: Taken);
 }
 
 /// The controller that the board has.
@@ -174,8 +166,58 @@ impl Alerts {
     }
 }
 
+/// What each CPU takes its interrupts with. The registers for that are its own, banked or in the CPU, so the same value
+/// serves all.
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy)]
+pub enum Interface {
+    /// Of version 2.
+    V2(v2::Interface),
+    /// Of version 3.
+    V3(v3::Interface),
+}
+
+#[cfg(target_os = "none")]
+impl Interface {
+    /// Takes the interrupt that waits for this CPU; `None` if it is gone by now.
+    pub fn acknowledge(self) -> Option<Taken> {
+        match self {
+            Self::V2(interface) => interface.acknowledge(),
+            Self::V3(_) => v3::Interface::acknowledge(),
+        }
+    }
+
+    /// Lets `intid`, a shared one, not come any more. Of the others none but the timer's and [`ALERT`] are ever enabled.
+    ///
+    /// Any number of CPUs may do so at a time, and enable others: a write of 1 clears the bit that it is about, or sets it, and
+    /// what is written as 0 stays as it is. So no bit is read first, and none is lost.
+    pub fn mask(self, intid: Intid) {
+        match self {
+            Self::V2(interface) => interface.mask(intid),
+            Self::V3(interface) => interface.mask(intid),
+        }
+    }
+
+    /// Ends what [`Self::acknowledge`] gave. Whatever raised it has been silenced, or is masked,
+    /// or it comes again at once.
+    pub fn end(self, taken: Taken) {
+        match self {
+            Self::V2(interface) => interface.end(taken),
+            Self::V3(_) => v3::Interface::end(taken),
+        }
+    }
+}
+
 #[cfg(target_os = "none")]
 impl Gic {
+    /// What CPUs take interrupts with.
+    pub fn interface(&self) -> Interface {
+        match self {
+            Self::V2(gic) => Interface::V2(gic.interface()),
+            Self::V3(gic) => Interface::V3(gic.interface()),
+        }
+    }
+
     /// What alerts CPUs.
     pub fn alerts(&self) -> Alerts {
         match self {
@@ -205,27 +247,6 @@ impl InterruptController for Gic {
         match self {
             Self::V2(gic) => gic.enable(intid),
             Self::V3(gic) => gic.enable(intid),
-        }
-    }
-
-    fn disable(&mut self, intid: Intid) {
-        match self {
-            Self::V2(gic) => gic.disable(intid),
-            Self::V3(gic) => gic.disable(intid),
-        }
-    }
-
-    fn acknowledge(&mut self) -> Option<Taken> {
-        match self {
-            Self::V2(gic) => gic.acknowledge(),
-            Self::V3(gic) => gic.acknowledge(),
-        }
-    }
-
-    fn end(&mut self, taken: Taken) {
-        match self {
-            Self::V2(gic) => gic.end(taken),
-            Self::V3(gic) => gic.end(taken),
         }
     }
 }

@@ -6,7 +6,10 @@
 //! cases bit 0 of GICD_CTLR and GICC_CTLR enables *our* group, and GICC_IAR and GICC_EOIR are its
 //! registers. (Setting bit 1 as well is what goes wrong elsewhere: the non-secure view ignores it.)
 
-use crate::gic::{ALERT, GicError, InterruptController, Intid, Taken, Target};
+#[cfg(target_os = "none")]
+use crate::gic::Taken;
+use crate::gic::{ALERT, GicError, InterruptController, Intid, Target};
+#[cfg(target_os = "none")]
 use aarch64_cpu::asm::barrier;
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -130,6 +133,14 @@ impl GicV2 {
         Alerts(self.distributor)
     }
 
+    #[cfg(target_os = "none")]
+    pub(crate) fn interface(&self) -> Interface {
+        Interface {
+            distributor: self.distributor,
+            own: self.cpu_interface,
+        }
+    }
+
     /// The interrupts of these registers, 32 in each. Those of the first are this CPU's own.
     fn reset(&self, words: Range<usize>) {
         let registers = self.distributor;
@@ -185,6 +196,48 @@ impl Alerts {
     }
 }
 
+/// See [`super::Interface`].
+#[cfg(target_os = "none")]
+#[derive(Clone, Copy)]
+pub struct Interface {
+    distributor: &'static Distributor,
+    /// Each CPU sees its own here.
+    own: &'static CpuInterface,
+}
+
+// SAFETY: Of the distributor it writes nothing but bits that any CPU may clear at any time; the rest is banked.
+#[cfg(target_os = "none")]
+unsafe impl Send for Interface {}
+// SAFETY: As above.
+#[cfg(target_os = "none")]
+unsafe impl Sync for Interface {}
+
+#[cfg(target_os = "none")]
+impl Interface {
+    pub(crate) fn acknowledge(self) -> Option<Taken> {
+        let raw = self.own.IAR.extract();
+        // Nothing the interrupt is about is read before it was acknowledged.
+        barrier::dsb(barrier::SY);
+        let intid = Intid::new(raw.read(GICC_IAR::INTERRUPT_ID))?;
+        Some(Taken {
+            intid,
+            raw: raw.get(),
+        })
+    }
+
+    pub(crate) fn mask(self, intid: Intid) {
+        self.distributor.ICENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
+        // The distributor knows before the caller does anything that relies on it.
+        barrier::dsb(barrier::SY);
+    }
+
+    pub(crate) fn end(self, taken: Taken) {
+        // Whatever silenced the device has arrived there, or the interrupt would come once more.
+        barrier::dsb(barrier::SY);
+        self.own.EOIR.set(taken.raw);
+    }
+}
+
 impl InterruptController for GicV2 {
     fn join(&mut self, cpu: CpuId) -> Result<(), GicError> {
         self.reset(0..1);
@@ -205,28 +258,5 @@ impl InterruptController for GicV2 {
             self.distributor.ITARGETSR[intid.index()].set(self.targets[CpuId::BOOT.index()]);
         }
         self.distributor.ISENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
-    }
-
-    fn disable(&mut self, intid: Intid) {
-        self.distributor.ICENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
-        // The distributor knows before the caller does anything that relies on it.
-        barrier::dsb(barrier::SY);
-    }
-
-    fn acknowledge(&mut self) -> Option<Taken> {
-        let raw = self.cpu_interface.IAR.extract();
-        // Nothing the interrupt is about is read before it was acknowledged.
-        barrier::dsb(barrier::SY);
-        let intid = Intid::new(raw.read(GICC_IAR::INTERRUPT_ID))?;
-        Some(Taken {
-            intid,
-            raw: raw.get(),
-        })
-    }
-
-    fn end(&mut self, taken: Taken) {
-        // Whatever silenced the device has arrived there, or the interrupt would come once more.
-        barrier::dsb(barrier::SY);
-        self.cpu_interface.EOIR.set(taken.raw);
     }
 }

@@ -238,6 +238,10 @@ impl GicV3 {
         Ok(())
     }
 
+    pub(crate) fn interface(&self) -> Interface {
+        Interface(self.distributor)
+    }
+
     fn let_through(&self, group: Group) -> Result<(), GicError> {
         self.distributor.CTLR.modify(match group {
             Group::One => GICD_CTLR::ENABLE_GROUP_1::SET,
@@ -264,6 +268,44 @@ fn settle(busy: impl Fn() -> bool) -> Result<(), GicError> {
         core::hint::spin_loop();
     }
     Err(GicError::Stuck)
+}
+
+/// See [`super::Interface`]. To take and to end interrupts there are system registers.
+#[derive(Clone, Copy)]
+pub struct Interface(&'static Distributor);
+
+// SAFETY: Of the distributor it writes nothing but bits that any CPU may clear at any time, and reads whether that was done.
+unsafe impl Send for Interface {}
+// SAFETY: As above.
+unsafe impl Sync for Interface {}
+
+impl Interface {
+    pub(crate) fn acknowledge() -> Option<Taken> {
+        let raw = cpu_interface::acknowledge();
+        // Nothing the interrupt is about is read before it was acknowledged (IHI 0069, "Observability of
+        // the effects of accesses to the GIC registers").
+        barrier::dsb(barrier::SY);
+        // The special numbers, 1020 to 1023, say that there is nothing to take, and are not ended
+        // (IHI 0069, "Special INTIDs").
+        let intid = Intid::new(raw)?;
+        Some(Taken { intid, raw })
+    }
+
+    pub(crate) fn mask(self, intid: Intid) {
+        self.0.ICENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
+        // As long as any write waits, whoever's it is.
+        let settled = settle(|| self.0.CTLR.is_set(GICD_CTLR::RWP));
+        assert!(
+            settled.is_ok(),
+            "the interrupt controller does not disable {intid:?}"
+        );
+    }
+
+    pub(crate) fn end(taken: Taken) {
+        // Whatever silenced the device has arrived there, or the interrupt would come once more.
+        barrier::dsb(barrier::SY);
+        cpu_interface::end(taken.raw);
+    }
 }
 
 impl InterruptController for GicV3 {
@@ -294,38 +336,5 @@ impl InterruptController for GicV3 {
             self.distributor.IROUTER[intid.index()].set(affinity.route());
             self.distributor.ISENABLER[intid.index() / 32].set(bit);
         }
-    }
-
-    fn disable(&mut self, intid: Intid) {
-        let bit = 1 << (intid.get() % 32);
-        let settled = if intid.is_private() {
-            let own = self.own();
-            own.ICENABLER0.set(bit);
-            settle_redistributor(own)
-        } else {
-            self.distributor.ICENABLER[intid.index() / 32].set(bit);
-            self.settle_distributor()
-        };
-        assert!(
-            settled.is_ok(),
-            "the interrupt controller does not disable {intid:?}"
-        );
-    }
-
-    fn acknowledge(&mut self) -> Option<Taken> {
-        let raw = cpu_interface::acknowledge();
-        // Nothing the interrupt is about is read before it was acknowledged (IHI 0069, "Observability of
-        // the effects of accesses to the GIC registers").
-        barrier::dsb(barrier::SY);
-        // The special numbers, 1020 to 1023, say that there is nothing to take, and are not ended
-        // (IHI 0069, "Special INTIDs").
-        let intid = Intid::new(raw)?;
-        Some(Taken { intid, raw })
-    }
-
-    fn end(&mut self, taken: Taken) {
-        // Whatever silenced the device has arrived there, or the interrupt would come once more.
-        barrier::dsb(barrier::SY);
-        cpu_interface::end(taken.raw);
     }
 }

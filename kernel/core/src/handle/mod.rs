@@ -5,7 +5,7 @@ mod table;
 pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;
-use crate::object::device::DeviceId;
+use crate::object::device::Device;
 use crate::process::Process;
 use crate::thread::ThreadId;
 use abi::{Badge, Rights};
@@ -30,7 +30,7 @@ pub enum Object {
     /// Memory that is shared without a name.
     Region(RegionId),
     /// A device that a program drives.
-    Device(DeviceId),
+    Device(Id<Device>),
     /// The answer to a call of a thread; the handle's badge says which call.
     Reply(ThreadId),
     /// A thread.

@@ -18,5 +18,5 @@ mod waits;
 
 pub use direct::Direct;
 pub use endpoint::Endpoint;
-pub use signal::SignalTarget;
+pub use signal::{SignalTarget, Told};
 pub(crate) use waits::{stay_here, stays_here};

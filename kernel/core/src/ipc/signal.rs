@@ -5,10 +5,12 @@
 
 use super::Endpoint;
 use crate::handle::Object;
+use crate::here::{Here, There};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Call;
-use crate::platform::Platform;
+use crate::platform::{Local, Platform};
+use crate::sched::CpuId;
 use crate::thread::ThreadId;
 use abi::{Badge, Errno, Handle, IpcError, Label, Rights};
 use slots::Id;
@@ -109,6 +111,56 @@ impl<P: Platform> Kernel<P> {
     /// Puts signals into the registers of `receiver`.
     pub(crate) fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) {
         self.deliver(receiver, Message::signals(&[bits, 0, 0, 0, 0, 0]), Badge(0));
+    }
+}
+
+/// Whether somebody was told of something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// It was signalled.
+    Yes,
+    /// Not yet: whoever receives is at home on this other CPU, whose turn it takes.
+    At(CpuId),
+    /// No, and it takes the whole kernel.
+    No,
+}
+
+impl<L: Local> Here<'_, L> {
+    /// Tells `target`, if whoever receives there is at home here, or on the other CPU whose turn this one has. If not, nothing has
+    /// happened.
+    pub fn tell(&mut self, there: Option<&mut There<'_>>, target: SignalTarget) -> Told {
+        self.try_to_tell(there, target).unwrap_or(Told::No)
+    }
+
+    fn try_to_tell(&mut self, there: Option<&mut There<'_>>, target: SignalTarget) -> Option<Told> {
+        let prospect = self.prospect();
+        let mut endpoint = self.endpoints.take(target.endpoint)?;
+        if endpoint.receiving == 0 {
+            return None;
+        }
+        let Some(receiver) = endpoint.receivers.first() else {
+            endpoint.signals |= target.bits;
+            return Some(Told::Yes);
+        };
+        if let Some(there) = there {
+            endpoint.signals_go_to(there.who_stays(receiver, self.shown)?);
+            drop(endpoint);
+            self.deliver_signals(receiver, target.bits);
+            self.wake_there(there, receiver);
+            return Some(Told::Yes);
+        }
+        let Some(to) = self.threads.get_mut(receiver) else {
+            drop(endpoint);
+            return self.home_of(receiver).map(Told::At);
+        };
+        if !prospect.keeps(to) {
+            return None;
+        }
+        endpoint.signals_go_to(to);
+        drop(endpoint);
+        self.deliver_signals(receiver, target.bits);
+        self.make_ready(receiver);
+        Some(Told::Yes)
     }
 }
 

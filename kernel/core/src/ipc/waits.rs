@@ -14,8 +14,8 @@ use crate::platform::Local;
 use crate::sched::{Cpu, CpuId, Others};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
-use abi::{CpuSet, Handle, Label, Rights};
-use slots::Mine;
+use abi::{CpuSet, Handle, IpcError, Label, Rights};
+use slots::{Id, Mine};
 
 impl<L: Local> Here<'_, L> {
     #[inline(always)]
@@ -115,7 +115,7 @@ impl<L: Local> Here<'_, L> {
 
     /// Puts signals into the registers of `receiver`.
     #[inline(always)]
-    fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) -> L::Place {
+    pub(super) fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) -> L::Place {
         let place = self.local.place(receiver.index());
         let signals = [bits, 0, 0, 0, 0, 0];
         let registers = self.local.registers_at(place);
@@ -198,6 +198,23 @@ impl<L: Local> Here<'_, L> {
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
         Some(self.made_way(server, next))
+    }
+
+    /// `thread`, which receives there and has waited until its deadline, does so no longer. `false`, and nothing has happened,
+    /// if others wait before it.
+    pub(crate) fn stop_receiving(&mut self, thread: ThreadId, endpoint: Id<Endpoint>) -> bool {
+        let (Some(mut endpoint), Some(receiver)) =
+            (self.endpoints.take(endpoint), self.threads.get_mut(thread))
+        else {
+            return false;
+        };
+        if endpoint.receivers.first() != Some(thread) {
+            return false;
+        }
+        endpoint.receivers.take_first(receiver);
+        drop(endpoint);
+        self.refuse(thread, IpcError::TimedOut);
+        true
     }
 
     /// Lets the next one who waits for this CPU go on in place of the `current` thread, which waits for somebody else from
@@ -310,7 +327,7 @@ impl<L: Local> Here<'_, L> {
 impl Endpoint {
     /// The first who waits for a message does not any more: it receives signals.
     #[inline(always)]
-    fn signals_go_to(&mut self, first: &mut Thread) {
+    pub(super) fn signals_go_to(&mut self, first: &mut Thread) {
         self.signals_came_last = true;
         self.receivers.take_first(first);
     }

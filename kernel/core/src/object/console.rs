@@ -122,8 +122,15 @@ impl<P: Platform> Kernel<P> {
         Ok(Outcome::Waits)
     }
 
-    /// Takes what the device has received, and gives it to whoever waits.
-    pub(crate) fn console_input(&mut self) {
+    /// Takes what the device has received, gives it to whoever waits, and lets the interrupt come again.
+    pub(crate) fn console_interrupt(&mut self, interrupt: u32) {
+        // Before: what comes meanwhile makes it ask again.
+        self.platform.silence_console();
+        self.take_input();
+        self.platform.let_interrupt_come(interrupt);
+    }
+
+    fn take_input(&mut self) {
         while let Some(byte) = self.platform.console_get() {
             self.console.push(byte);
             if byte == INTERRUPT {

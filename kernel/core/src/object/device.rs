@@ -14,20 +14,10 @@ use crate::thread::ThreadId;
 use abi::Errno;
 use abi::device::{DeviceFacts, DeviceRequest, Registers};
 use addr::{FrameRange, MemoryKind, Perms};
-use slots::Id;
+use slots::{Common, Id};
 
 /// Devices there can be.
 pub const MOST_DEVICES: usize = 4;
-
-/// Names a device: its place in the kernel's list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DeviceId(u8);
-
-impl DeviceId {
-    fn new(number: u64) -> Option<Self> {
-        u8::try_from(number).ok().map(Self)
-    }
-}
 
 /// A device.
 #[derive(Clone, Copy, Debug)]
@@ -68,29 +58,25 @@ impl Device {
 impl<P: Platform> Kernel<P> {
     /// Lets programs be given `device`, unless there are too many. At boot.
     pub fn add_device(&mut self, device: Device) {
-        if let Some(place) = self.devices.iter_mut().find(|place| place.is_none()) {
-            *place = Some(device);
-        }
+        // The board has no more than there is room for, or others come first.
+        self.devices.insert(device).ok();
     }
 
     /// Gives `thread` a handle to the device with this number.
     pub(crate) fn open_device(&mut self, thread: ThreadId, number: u64) -> Result<Outcome, Errno> {
-        let id = DeviceId::new(number).ok_or(Errno::ENOENT)?;
-        let facts = self.device(id).ok_or(Errno::ENOENT)?.facts;
+        let number = usize::try_from(number).map_err(|_| Errno::ENOENT)?;
+        let (id, device) = self.devices.iter().nth(number).ok_or(Errno::ENOENT)?;
+        let facts = device.facts;
         if self.process_of(thread).1.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
         Ok(self.answer_with_handles(thread, facts, [Capability::to(Object::Device(id))]))
     }
 
-    fn device(&mut self, id: DeviceId) -> Option<&mut Device> {
-        self.devices.get_mut(usize::from(id.0))?.as_mut()
-    }
-
     #[inline(never)]
-    pub(crate) fn call_device(&mut self, call: &Call<'_>, id: DeviceId) -> Result<Outcome, Errno> {
+    pub(crate) fn call_device(&mut self, call: &Call<'_>, id: Id<Device>) -> Result<Outcome, Errno> {
         let request = DeviceRequest::decode(call.tag.label(), call.words)?;
-        let device = *self.device(id).ok_or(Errno::ENOENT)?;
+        let device = *self.devices.get(id).ok_or(Errno::ENOENT)?;
         match request {
             DeviceRequest::MapRegisters(_) => self.map_registers(call.thread, &device),
             DeviceRequest::Listen(_) => self.listen(call, id, &device),
@@ -111,13 +97,13 @@ impl<P: Platform> Kernel<P> {
         Ok(self.answer(thread, registers))
     }
 
-    fn listen(&mut self, call: &Call<'_>, id: DeviceId, device: &Device) -> Result<Outcome, Errno> {
+    fn listen(&mut self, call: &Call<'_>, id: Id<Device>, device: &Device) -> Result<Outcome, Errno> {
         let interrupt = device.interrupt.ok_or(Errno::ENOENT)?;
         let target = self.signal_target(call)?;
         if self.endpoint(target.endpoint()).receiving == 0 {
             return Err(Errno::EPIPE);
         }
-        if let Some(device) = self.device(id) {
+        if let Some(device) = self.devices.get_mut(id) {
             device.listener = Some(target);
         }
         self.platform.let_interrupt_come(interrupt);
@@ -132,27 +118,49 @@ impl<P: Platform> Kernel<P> {
         Ok(self.answer(thread, ()))
     }
 
-    /// The interrupt of a device has come, and is masked.
+    /// Who is to be told of this interrupt.
+    pub fn listener(&self, interrupt: u32) -> Option<SignalTarget> {
+        listener(&self.devices.common(), interrupt)
+    }
+
+    /// The interrupt of a device has come, and is masked. As long as no program listens to it, the console's is the kernel's.
     pub(crate) fn device_interrupt(&mut self, interrupt: u32) {
-        let mut devices = self.devices.iter().flatten();
-        let device = devices.find(|device| device.interrupt == Some(interrupt));
-        if let Some(target) = device.and_then(|device| device.listener) {
-            self.signal_to(target);
+        match self.listener(interrupt) {
+            Some(target) => self.signal_to(target),
+            None if self.platform.is_console(interrupt) => self.console_interrupt(interrupt),
+            None => {}
         }
     }
 
     /// Nobody can receive at `endpoint` any more: what was signalled there is nobody's.
     pub(crate) fn stop_listening(&mut self, endpoint: Id<Endpoint>) {
-        for device in self.devices.iter_mut().flatten() {
-            if device
-                .listener
-                .is_some_and(|target| target.endpoint() == endpoint)
-            {
-                device.listener = None;
-                if let Some(interrupt) = device.interrupt {
-                    self.platform.take_interrupt_back(interrupt);
-                }
+        while let Some(device) = self
+            .device_heard_at(endpoint)
+            .and_then(|id| self.devices.get_mut(id))
+        {
+            device.listener = None;
+            if let Some(interrupt) = device.interrupt {
+                self.platform.take_interrupt_back(interrupt);
             }
         }
     }
+
+    /// A device whose interrupt is signalled there.
+    fn device_heard_at(&self, endpoint: Id<Endpoint>) -> Option<Id<Device>> {
+        let is_heard = |device: &Device| {
+            device
+                .listener
+                .is_some_and(|target| target.endpoint() == endpoint)
+        };
+        let mut devices = self.devices.iter();
+        devices.find(|(_, device)| is_heard(device)).map(|(id, _)| id)
+    }
+}
+
+/// The same while CPUs share the kernel.
+pub fn listener(devices: &Common<'_, Device>, interrupt: u32) -> Option<SignalTarget> {
+    let mut devices = devices.iter();
+    devices
+        .find(|device| device.interrupt == Some(interrupt))?
+        .listener
 }

@@ -6,7 +6,9 @@
 
 mod account;
 mod affinity;
+mod choose;
 mod cpu;
+mod interrupt;
 mod next;
 mod others;
 mod place;
@@ -19,6 +21,7 @@ mod time;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
+pub use interrupt::Interrupted;
 pub(crate) use others::Others;
 pub use shown::Shown;
 #[cfg(test)]
@@ -27,7 +30,7 @@ pub(crate) use time::NEVER;
 
 use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};
-use crate::platform::{Guarded, Interrupt, Platform};
+use crate::platform::{Guarded, Platform};
 use crate::thread::{State, Thread, ThreadId, Work};
 use abi::process::End;
 use abi::system::MachineEnd;
@@ -150,20 +153,6 @@ impl<P: Platform> Kernel<P> {
         if self.platform.interrupt_pending() {
             self.interrupt();
         }
-    }
-
-    /// Serves every interrupt that waits.
-    pub fn interrupt(&mut self) {
-        while let Some(interrupt) = self.platform.take_interrupt() {
-            match interrupt {
-                Interrupt::Timer => self.timer(),
-                Interrupt::Device(interrupt) => self.device_interrupt(interrupt),
-                Interrupt::ConsoleInput => self.console_input(),
-                // Whoever takes interrupts runs afterwards, and looks around then.
-                Interrupt::Alert => {}
-            }
-        }
-        self.restore_timer();
     }
 
     /// Puts the answer to a yield in place, and lets others run in place of `thread`, which runs, if anybody takes turns

@@ -40,9 +40,28 @@ impl Others {
     pub fn would_take(self, thread: &Thread) -> bool {
         !self.are_none() && others_would_take(self.all, self.here, thread.cpus, thread.priority)
     }
+
+    /// Whether one of them would go on with `thread` sooner than a CPU of this `urgency`, its home.
+    pub fn would_take_from(self, urgency: Option<Priority>, thread: &Thread) -> bool {
+        !self.are_none() && others_would_take_from(self, urgency, thread)
+    }
+
+    /// Whether somebody who is as important as this would take turns on one of them at least.
+    pub fn would_share(self, priority: Priority) -> bool {
+        others(self.all, self.here).any(|(_, shown)| shown.would_share(priority))
+    }
 }
 
-#[inline(never)] // this and the next, so that a CPU that is alone does not pay for it
+#[inline(never)] // this and the next ones, so that a CPU that is alone does not pay for it
+fn others_would_take_from(of: Others, urgency: Option<Priority>, thread: &Thread) -> bool {
+    let goes_first = thread.priority.outranks(urgency);
+    others(of.all, of.here).any(|(cpu, shown)| {
+        let is_better = !goes_first || shown.is_idle();
+        is_better && thread.cpus.contains(cpu) && shown.would_take(thread.priority)
+    })
+}
+
+#[inline(never)]
 fn others_have(all: &[Shown], here: CpuId, above: Option<Priority>) -> bool {
     others(all, here).any(|(_, shown)| shown.has(above))
 }
@@ -112,7 +131,19 @@ impl Cpu {
         self.chooses
     }
 
-    /// The same when several wait here from now on: whether one of them goes first, or another CPU may go on with one.
+    /// Shows that somebody with this priority `runs`. This CPU is to choose anew if another one may go on with somebody who
+    /// waits here, or somebody more important waits for another one.
+    #[inline(never)] // as above
+    pub(super) fn look_around(&mut self, runs: Option<Priority>, others: Others) {
+        self.show_and_look(runs, others);
+        let first = self.ready.most();
+        self.chooses |=
+            first.is_some_and(|most| others_would_take(others.all, others.here, CpuSet::ALL, most));
+        self.chooses |= others.have(runs);
+    }
+
+    /// Shows that somebody with this priority `runs` while several wait here from now on. Whether this CPU is to choose anew: one of them
+    /// goes first, or another one may go on with one.
     #[inline(never)] // as above
     pub(crate) fn has_to_choose_of_many(&mut self, runs: Priority, others: Others) -> bool {
         self.chooses |= self.ready.outranks(Some(runs));

@@ -165,7 +165,7 @@ impl ReadyQueue {
     }
 
     /// The highest priority below this one that somebody waits with.
-    fn next_below(&self, priority: Priority) -> Option<Priority> {
+    pub(super) fn next_below(&self, priority: Priority) -> Option<Priority> {
         let mut filled = self.filled;
         filled[priority.index() / BITS] &= (1 << (priority.index() % BITS)) - 1;
         filled[priority.index() / BITS + 1..].fill(0);

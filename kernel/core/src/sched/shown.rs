@@ -55,6 +55,19 @@ impl Shown {
         self.both().1 > Urgency::of(above)
     }
 
+    /// Whether nobody runs there.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.both() == (Urgency::of(None), Urgency::of(None))
+    }
+
+    /// Whether nobody there is more important than this.
+    #[inline]
+    pub(super) fn would_share(&self, priority: Priority) -> bool {
+        let (runs, waits) = self.both();
+        Urgency::of(Some(priority)) >= runs.max(waits)
+    }
+
     /// Whether somebody who is as important as this would go on there sooner than all others.
     #[inline]
     pub(super) fn would_take(&self, priority: Priority) -> bool {

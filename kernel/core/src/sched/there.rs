@@ -70,7 +70,13 @@ impl<L: Local> Here<'_, L> {
     /// What is asked for is about `thread`, which is none of this CPU's.
     #[inline(always)] // so that this CPU's part is not in memory for it
     pub(crate) fn elsewhere(&self, thread: ThreadId) -> Option<Direct<L::Place>> {
+        self.home_of(thread).map(Direct::At)
+    }
+
+    /// The other CPU that `thread` is at home on, if it is.
+    #[inline(always)] // as above
+    pub(crate) fn home_of(&self, thread: ThreadId) -> Option<CpuId> {
         let cpu = CpuId::new(self.threads.owner(thread).number().into())?;
-        (cpu != self.id).then_some(Direct::At(cpu))
+        (cpu != self.id).then_some(cpu)
     }
 }

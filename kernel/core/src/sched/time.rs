@@ -8,10 +8,14 @@ use crate::clock::Clock;
 use crate::heap::{Kind, Place};
 use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::platform::{Local, Platform};
+use crate::message::Message;
+use crate::object::word::AwaitedWords;
+use crate::platform::{Local, Nested, Platform};
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId};
-use abi::IpcError;
+use abi::{IpcError, Label};
+use mm::MemoryManager;
+use mm::mmu::Mmu;
 
 /// In place of a time that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -86,6 +90,76 @@ impl<L: Local> Here<'_, L> {
     fn set_timer(&mut self, time: u64) {
         self.cpu.set_timer(self.local, time);
     }
+
+    /// Sets the timer, which may have come, to what is next.
+    pub(super) fn restore_timer(&mut self) {
+        let deadline = self.next_deadline().map_or(NEVER, |(_, deadline)| deadline);
+        self.set_timer(deadline.min(self.cpu.slice_end));
+    }
+
+    /// Who of those that wait until a time goes on first, and when.
+    fn next_deadline(&mut self) -> Option<(ThreadId, u64)> {
+        let first = self.cpu.deadlines.top()?;
+        Some((first, self.thread(first).deadline.key()))
+    }
+
+    /// The timer of this CPU has come. `false`, and what is due then is so still, if something takes the whole kernel.
+    pub(super) fn timer<M: Mmu>(&mut self, locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>) -> bool {
+        self.cpu.timer = NEVER;
+        let now = self.local.ticks();
+        for _ in 0..MOST_AT_A_TIME {
+            match self.next_deadline() {
+                Some((thread, deadline)) if deadline <= now => {
+                    if !self.pass_deadline(locks, thread) {
+                        return false;
+                    }
+                }
+                _ => break,
+            }
+        }
+        if self.may_spread() {
+            return false;
+        }
+        if self.cpu.slice_end <= now {
+            self.end_slice();
+        }
+        true
+    }
+
+    /// Lets `thread`, which has waited until its deadline, go on if that concerns nobody else. Whether it did.
+    fn pass_deadline<M: Mmu>(
+        &mut self,
+        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        thread: ThreadId,
+    ) -> bool {
+        let prospect = self.prospect();
+        if !prospect.keeps(self.thread(thread)) {
+            return false;
+        }
+        let is_over = match self.thread(thread).state {
+            State::Sleeping => {
+                self.answer(thread, Message::empty(Label::DONE));
+                true
+            }
+            State::Receiving(endpoint) => self.stop_receiving(thread, endpoint),
+            State::WaitingWord(word) => self.stop_waiting_for_word(&mut locks.outer().0, thread, word),
+            _ => false,
+        };
+        if is_over {
+            self.make_ready(thread);
+        }
+        is_over
+    }
+
+    /// Whether somebody who waits here for more important ones could take turns with others elsewhere.
+    fn may_spread(&mut self) -> bool {
+        let others = self.others();
+        if others.are_none() || self.cpu.ready.is_empty() {
+            return false;
+        }
+        let behind = self.urgency().and_then(|most| self.cpu.ready.next_below(most));
+        behind.is_some_and(|priority| others.would_share(priority))
+    }
 }
 
 impl Cpu {
@@ -144,36 +218,15 @@ impl<P: Platform> Kernel<P> {
         self.cpu().timer = NEVER;
         let now = self.platform.ticks();
         for _ in 0..MOST_AT_A_TIME {
-            match self.cpus.this().deadlines.first(&self.threads) {
+            match self.here().next_deadline() {
                 Some((thread, deadline)) if deadline <= now => self.pass_deadline(thread),
                 _ => break,
             }
         }
         if self.cpu().slice_end <= now {
-            self.end_slice();
+            let gone = self.here().end_slice();
+            self.offer(gone);
         }
         self.spread();
-    }
-
-    /// The current thread has had its time slice. If nobody waits who is as important, it goes on, and what it does
-    /// may be what a less important one has asked for: when that one is to go on, those who have waited meanwhile go first.
-    fn end_slice(&mut self) {
-        let current = self.cpu().current;
-        let priority = current.map(|thread| self.thread(thread).priority);
-        let cpu = self.cpu();
-        cpu.slice_end = NEVER;
-        if priority.is_some_and(|priority| !cpu.ready.rivals(priority)) {
-            cpu.ready.are_due();
-        } else {
-            self.rotate();
-        }
-    }
-
-    /// Sets the timer, which may have come, to what is next.
-    pub(super) fn restore_timer(&mut self) {
-        let cpu = self.cpus.this();
-        let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
-        let next = deadline.min(cpu.slice_end);
-        self.here().set_timer(next);
     }
 }

@@ -8,7 +8,7 @@ use abi::process::{End, Pid};
 use abi::process::{Exit, Fork, Give, Kill, Wait};
 use abi::{Handle, Operation};
 use addr::VirtAddr;
-use kcore::{Interrupt, Next};
+use kcore::Next;
 use mm::Access;
 use play::{Way, World};
 
@@ -157,7 +157,7 @@ fn who_becomes_ready_where_another_runs_goes_to_a_cpu_that_sleeps() {
     assert_eq!(runs_on(&world, 1), None);
     world.turn_to(0);
     world.kernel.platform.typed.extend(b"x\r");
-    world.take(Interrupt::ConsoleInput);
+    world.console_interrupt();
     assert_eq!(runs_on(&world, 0), Some(OTHER));
     assert_eq!(world.give_turn(1), Some(Next::Run(INIT)));
 }

@@ -4,7 +4,6 @@ use super::world;
 use abi::console::{Read, SignalInterrupt};
 use abi::process::{Close, End, Exit, Kill, SignalEnd, Wait};
 use abi::{Arrival, Badge, Errno, Handle, Operation, Rights};
-use kcore::Interrupt;
 use play::World;
 
 const INIT: u32 = 0;
@@ -50,7 +49,7 @@ fn read(world: &mut World) -> Vec<u8> {
 
 fn type_bytes(world: &mut World, bytes: &[u8]) {
     world.kernel.platform.typed.extend(bytes);
-    world.take(Interrupt::ConsoleInput);
+    world.console_interrupt();
 }
 
 fn child(world: &mut World) -> Handle {

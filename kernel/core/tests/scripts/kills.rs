@@ -7,9 +7,9 @@ use abi::memory::{CountUsage, Map, Protection, Unmap};
 use abi::process::{Create, End, Exit, Give, Kill, Wait};
 use abi::{Handle, IpcError, Operation, Tag};
 use addr::VirtAddr;
+use kcore::Next;
 use kcore::audit::Population;
 use kcore::thread::{State, Work};
-use kcore::{Interrupt, Next};
 use mm::Access;
 use play::World;
 
@@ -232,7 +232,7 @@ fn while_it_reads() {
     world.send(Handle::CONSOLE, Read { most: 9 }, &[], &[]);
     assert_eq!(world.running, None, "somebody else can read now");
     world.kernel.platform.typed.extend(b"x");
-    assert_eq!(world.take(Interrupt::ConsoleInput), Next::Run(INIT));
+    assert_eq!(world.console_interrupt(), Next::Run(INIT));
     assert_eq!(world.answer::<Read>(), Ok((1,)));
 }
 

@@ -10,8 +10,8 @@ use abi::time::ClockSource;
 use abi::{Errno, Handle, IpcError};
 use addr::VirtAddr;
 use core::mem::offset_of;
+use kcore::Next;
 use kcore::sched::Stop;
-use kcore::{Interrupt, Next};
 use mm::Access;
 
 #[test]
@@ -209,7 +209,7 @@ fn a_reader_waits_for_input_and_gets_what_was_typed() {
     world.send(Handle::CONSOLE, Read { most: 10 }, &[], &[]);
     assert_eq!(world.running, None);
     world.kernel.platform.typed.extend(b"hi\r");
-    world.take(Interrupt::ConsoleInput);
+    world.console_interrupt();
     assert_eq!(world.answer::<Read>(), Ok((3,)));
     assert_eq!(&world.page().bytes[..3], b"hi\r");
 }

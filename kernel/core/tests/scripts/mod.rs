@@ -16,6 +16,7 @@ mod faults;
 mod fork;
 mod hostile;
 mod interposition;
+mod interrupts;
 mod job_control;
 mod kills;
 mod lives;

@@ -6,7 +6,6 @@ use abi::console::Read;
 use abi::process::{Kill, Priority, PriorityFacts, ReadPriority, SetCpus, SetCredential, SetPriority, Sleep};
 use abi::thread::SetThreadPriority;
 use abi::{CpuSet, Errno, Handle, Operation};
-use kcore::Interrupt;
 use play::{SLICE, World};
 
 pub(super) const INIT: u32 = 0;
@@ -229,7 +228,7 @@ fn input_for_somebody_less_important_waits() {
     scene.world.send(Handle::CONSOLE, Read { most: 1 }, &[], &[]);
     assert_eq!(scene.pass(1), high);
     scene.world.kernel.platform.typed.push_back(b'x');
-    scene.world.take(Interrupt::ConsoleInput);
+    scene.world.console_interrupt();
     assert_eq!(scene.running(), high);
     assert_eq!(scene.sleep(1), low);
 }

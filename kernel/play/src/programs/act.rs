@@ -8,10 +8,10 @@ use abi::process::{End, FaultKind};
 use abi::shm::ShmKey;
 use abi::{Handle, Operation, Rights};
 use addr::{Perms, VirtAddr};
+use kcore::Local;
 use kcore::fault::Fault;
 use kcore::handle::Object;
 use kcore::thread::{State, ThreadId};
-use kcore::{Interrupt, Local};
 use mm::{Access, VmaKind};
 
 const PAGE: u64 = 4096;
@@ -408,12 +408,6 @@ impl Play {
         self.meet_all(next);
     }
 
-    pub(super) fn interrupt(&mut self, interrupt: Interrupt) {
-        self.enter(Entry::Interruption);
-        let next = self.world.take(interrupt);
-        self.meet_all(next);
-    }
-
     /// The device has something to say, if anybody listens.
     pub(super) fn speak_up(&mut self) {
         self.enter(Entry::Interruption);
@@ -426,7 +420,9 @@ impl Play {
     pub(super) fn type_something(&mut self, picks: &mut Picks<'_>) {
         let text = b"typed\r".iter().cycle().take(picks.below(300));
         self.world.kernel.platform.typed.extend(text);
-        self.interrupt(Interrupt::ConsoleInput);
+        self.enter(Entry::Interruption);
+        let next = self.world.console_interrupt();
+        self.meet_all(next);
     }
 
     /// The CPU takes the interrupts that wait.

@@ -20,7 +20,7 @@ impl Play {
         }
         self.world.kernel.platform.slice_ends.borrow_mut().clear();
         self.world.let_others_touch(iter::empty());
-        self.world.interleaved = false;
+        (self.world.interleaved, self.world.between) = (false, false);
         self.end_all_but_init();
         let (init, space) = self.init();
         self.remove_segments(space);
@@ -83,6 +83,7 @@ impl Play {
         for thread in threads {
             self.world.kernel().set_own_priority(thread, Priority::LEAST);
         }
+        self.world.kernel().show();
     }
 
     /// Ends a process, as some trap on the CPU whose turn it is would.

@@ -100,7 +100,7 @@ impl Play {
         let cpus = self.world.cpus();
         self.world.turn_to((pick >> 2) as usize % cpus);
         self.world.interleaved = cpus > 1 && pick & 1 == 0;
-        self.world.busy = pick & 2 != 0;
+        self.world.between = cpus > 1 && pick >> 40 & 1 == 0;
     }
 
     /// Programs on other CPUs touch what they know of, whatever this one has the kernel do meanwhile.

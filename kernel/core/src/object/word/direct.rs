@@ -206,6 +206,22 @@ impl<L: Local> Here<'_, L> {
         self.forget_deadline(first);
     }
 
+    /// `thread`, which waits for `word` and has waited until its deadline, does so no longer. `false`, and nothing has happened,
+    /// if others wait before it.
+    pub(crate) fn stop_waiting_for_word(
+        &mut self,
+        words: &mut AwaitedWords,
+        thread: ThreadId,
+        word: Id<AwaitedWord>,
+    ) -> bool {
+        if words.first_of(word) != Some((word, thread)) {
+            return false;
+        }
+        self.take_out(words, word, thread);
+        self.answer(thread, Message::empty(Label(Errno::ETIMEDOUT.number())));
+        true
+    }
+
     fn wake_and_wait<M: Mmu>(
         &mut self,
         locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,

@@ -186,15 +186,6 @@ fn a_handler_that_waits_on_another_cpu_comes_here_with_that_ones_turn() {
 }
 
 #[test]
-fn a_handler_comes_from_a_cpu_whose_turn_cannot_be_had_as_well() {
-    let mut scene = Scene::side_by_side();
-    scene.world.busy = true;
-    scene.assert_told_at_length();
-    assert_eq!((scene.runs_on(0), scene.runs_on(1)), (None, Some(HANDLER)));
-    assert_eq!(scene.received_here().pid, Pid(2));
-}
-
-#[test]
 fn a_handler_that_may_not_come_receives_the_fault_where_it_may_run() {
     let mut scene = Scene::on(world_on(2));
     scene.confine(Handle::SELF, CpuSet(0b01));

@@ -1,0 +1,152 @@
+//! Who goes on on a CPU that shares the kernel, when an interrupt has come: as [`Kernel::run`](crate::Kernel::run) decides,
+//! and that is left to it whenever there is more to be done than to load registers.
+
+use super::others::Others;
+use super::time::NEVER;
+use crate::here::Here;
+use crate::platform::Local;
+use crate::sched::CpuId;
+use crate::thread::{State, Thread, ThreadId};
+use abi::process::Priority;
+
+impl<L: Local> Here<'_, L> {
+    /// Chooses who goes on, as an interrupt has been served, and all registers are in memory. The place of that thread, or
+    /// `None`: then the CPU [sleeps](Self::sleeps), or the whole kernel is to say who does.
+    pub fn choose(&mut self) -> Option<L::Place> {
+        self.cpu.alerted = false;
+        let runs = self.current_priority();
+        let chosen = if self.cpu.ready.outranks(runs) {
+            self.change_over()
+        } else {
+            if self.cpu.needs_slice() {
+                self.start_slice(None);
+            }
+            self.goes_on()
+        };
+        self.restore_timer();
+        if !self.is_alone() {
+            self.look_around();
+        }
+        chosen.filter(|_| self.cpu.is_settled())
+    }
+
+    /// How important the thread is that runs here; `None` if none does.
+    pub(crate) fn current_priority(&mut self) -> Option<Priority> {
+        let current = self.cpu.current?;
+        Some(self.thread(current).priority)
+    }
+
+    /// The first who waits for this CPU goes on, and the current thread, if there is one, waits again. The place of the first,
+    /// if that one has no work to be done, may run here, and is in an address space that need not be activated anew.
+    fn change_over(&mut self) -> Option<L::Place> {
+        if let Some(current) = self.cpu.current.take() {
+            let rest = self.cpu.rest_of_slice(self.local);
+            self.cpu.wait_again(&mut self.threads, current, rest);
+            self.thread(current).rest_of_slice = rest;
+        }
+        let entered = self.enter_next();
+        self.cpu.chooses |= entered.is_none();
+        entered
+    }
+
+    fn enter_next(&mut self) -> Option<L::Place> {
+        let next = self.cpu.ready.first()?;
+        let thread = self.threads.get_mut(next)?;
+        if !matches!(thread.state, State::Ready) || !thread.may_run_on(self.id) {
+            return None;
+        }
+        self.cpu.ready.take_first(thread);
+        let rest = thread.rest_of_slice.take();
+        self.cpu.current = Some(next);
+        self.begin_turn(rest);
+        self.enter(next)
+    }
+
+    /// Prepares the CPU for `thread`.
+    fn enter(&mut self, id: ThreadId) -> Option<L::Place> {
+        let now = self.local.rough_ticks();
+        self.cpu.charge_nobody(&mut self.threads, now);
+        let place = self.local.place(id.index());
+        let thread = self.threads.get_mut(id)?;
+        if self.cpu.prepared != Some(id) && !self.cpu.prepare(self.local, (id, thread, place)) {
+            return None;
+        }
+        thread.start_charging(now);
+        self.cpu.charged = Some(id);
+        Some(place)
+    }
+
+    /// Shows what is so from now on, and looks at what others show, as somebody waits here or elsewhere who may not have
+    /// before.
+    fn look_around(&mut self) {
+        // One that is idle looks around before it sleeps.
+        if self.cpu.is_idle() {
+            return;
+        }
+        let (here, others, current) = (self.id, self.others(), self.cpu.current);
+        let current = current.map(|thread| self.thread(thread));
+        let runs = current.as_ref().map(|thread| thread.priority);
+        let may_run = current.is_some_and(|thread| thread.may_run_on(here));
+        self.cpu.chooses |= !may_run;
+        self.cpu.look_around(runs, others);
+    }
+
+    /// The current thread has had its time slice. If nobody waits who is as important, it goes on, and what it does
+    /// may be what a less important one has asked for: when that one is to go on, those who have waited meanwhile go first.
+    /// Else it goes behind its equals: then it is the answer.
+    pub(super) fn end_slice(&mut self) -> Option<ThreadId> {
+        self.cpu.slice_end = NEVER;
+        let current = self.cpu.current?;
+        let priority = self.thread(current).priority;
+        if !self.cpu.ready.rivals(priority) {
+            self.cpu.ready.are_due();
+            return None;
+        }
+        self.cpu.current = None;
+        self.cpu.ready.push(&mut self.threads, current);
+        Some(current)
+    }
+
+    /// What whoever begins to wait for this CPU may expect.
+    #[inline]
+    pub(crate) fn prospect(&mut self) -> Prospect {
+        Prospect {
+            here: self.id,
+            others: self.others(),
+            urgency: if self.is_alone() { None } else { self.urgency() },
+        }
+    }
+
+    /// How important the most important thread is that runs here or waits; `None` if the CPU is idle.
+    pub(super) fn urgency(&mut self) -> Option<Priority> {
+        let runs = self.current_priority();
+        if self.cpu.ready.outranks(runs) {
+            self.cpu.ready.most()
+        } else {
+            runs
+        }
+    }
+
+    /// Lets `thread`, which has its answer, is in no queue and goes on here, wait for its turn.
+    pub(crate) fn make_ready(&mut self, id: ThreadId) {
+        self.forget_deadline(id);
+        self.thread(id).state = State::Ready;
+        self.cpu.ready.push(&mut self.threads, id);
+    }
+}
+
+/// Of a CPU for whoever begins to wait for it, at home there.
+pub(crate) struct Prospect {
+    here: CpuId,
+    others: Others,
+    /// How important the most important is that runs there or waits; `None` if the CPU is idle.
+    urgency: Option<Priority>,
+}
+
+impl Prospect {
+    /// Whether `thread` goes on there sooner than elsewhere.
+    pub fn keeps(&self, thread: &Thread) -> bool {
+        let is_better_off = self.urgency.is_none() || !self.others.would_take_from(self.urgency, thread);
+        thread.may_run_on(self.here) && is_better_off
+    }
+}
