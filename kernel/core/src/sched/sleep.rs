@@ -9,10 +9,12 @@ use crate::platform::{Local, Platform};
 
 impl<L: Local> Here<'_, L> {
     /// Whether nobody goes on on this CPU until an interrupt comes. If not, [`Kernel::run`] is to say who does.
+    #[inline(always)] // so that this CPU's part is not in memory for it
     pub fn sleeps(&mut self) -> bool {
-        if !self.cpu.is_settled() || !self.cpu.is_idle() {
-            return false;
-        }
+        self.cpu.is_settled() && self.cpu.is_idle() && self.falls_asleep()
+    }
+
+    fn falls_asleep(&mut self) -> bool {
         self.keep_nothing();
         self.cpu.slice_end = NEVER;
         let others = self.others();
