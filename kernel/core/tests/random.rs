@@ -102,7 +102,8 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         assert!(
             steps < 20 * wanted,
             "each error of the trap comes now and then, somebody is woken, somebody's fault is told directly and \
-             helped with, and somebody touches something while another is in the kernel: {outcomes:?}, {woken}, {helped}, {told}, {touches}"
+             helped with, and somebody touches something while another is in the kernel: {outcomes:?}, {woken}, {helped}, \
+             {told}, {touches}"
         );
     }
 }

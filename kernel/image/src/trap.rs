@@ -2,7 +2,8 @@
 //!
 //! The vectors come here in two ways. Most traps (`svc #1`) are served with the message in the
 //! argument registers, and the thread's other registers stay where they are ([`kernel_call`], [`kernel_receive`],
-//! [`kernel_reply`], [`kernel_reply_receive`], [`kernel_yield`], [`kernel_signal`]). All other exceptions have every register saved first ([`kernel_trap`]).
+//! [`kernel_reply`], [`kernel_reply_receive`], [`kernel_yield`], [`kernel_signal`]). All other exceptions have every register
+//! saved first ([`kernel_trap`]).
 
 use crate::console::say;
 use crate::cpus;
@@ -468,8 +469,8 @@ fn touch(space: SpaceId, address: VirtAddr, access: Access) -> Result<(), Refuse
     with_memory(|memory| fault::touch(memory.on(spare), space, address, access))
 }
 
-/// Tells a fault of the running thread to whoever waits for it. Who goes on; `None` if nobody waits, or it is not as it mostly is, and
-/// nothing has happened.
+/// Tells a fault of the running thread to whoever waits for it. Who goes on; `None` if nobody waits, or it is not as it mostly
+/// is, and nothing has happened.
 #[inline(never)] // so that touches do not pay for its stack frame
 fn tell_handler(fault: Fault) -> Option<NonNull<Registers>> {
     if NO_SHORTCUTS.load(Ordering::Relaxed) {

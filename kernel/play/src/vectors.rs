@@ -12,8 +12,8 @@ use kcore::{Interrupt, Next, Registers};
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Those that call, receive, reply, reply and receive, signal, or yield, hand over what they say in registers; and faults are told
-    /// while CPUs share the kernel.
+    /// Those that call, receive, reply, reply and receive, signal, or yield, hand over what they say in registers; and faults
+    /// are told while CPUs share the kernel.
     Shorter,
     /// All registers are stored first.
     Long,
@@ -186,7 +186,8 @@ impl World {
         }
     }
 
-    /// The running thread has done this that the machine does not allow; all of its registers are stored. Then whoever goes on runs.
+    /// The running thread has done this that the machine does not allow; all of its registers are stored. Then whoever goes on
+    /// runs.
     pub fn fault(&mut self, fault: Fault) -> Next {
         self.tell_handler(fault).unwrap_or_else(|| {
             self.kernel().other_fault(fault, &"something");

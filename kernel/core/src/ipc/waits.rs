@@ -1,4 +1,5 @@
-//! Waits, yields, signals, and answers of who goes on, in one straight line: who is woken, or is next on this CPU, goes on at once.
+//! Waits, yields, signals, and answers of who goes on, in one straight line: who is woken, or is next on this CPU, goes on at
+//! once.
 //!
 //! All of it is done while CPUs share the kernel, with what this one has. It shows what is so now and looks at what others show
 //! ([`shown`](crate::sched::Shown)): if somebody who waits elsewhere were to go on here, or somebody who waits here to go on
