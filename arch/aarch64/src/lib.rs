@@ -3,7 +3,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | from firmware to the image's `kernel_main` | `boot` |
-//! | from a program to the image's `kernel_call`, `kernel_reply_receive`, `kernel_yield`, `kernel_signal` or `kernel_trap`, and back | [`exception`] |
+//! | from a program to the image's `kernel_call` and the like, or `kernel_trap`, and back | [`exception`] |
 //! | FP/SIMD registers | `context` |
 //! | translation tables and TLBs, as the memory manager asks for them | `mmu` |
 //! | CPUs, their caches, firmware calls | `cpu` |

@@ -90,7 +90,7 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         for (sum, times) in outcomes.iter_mut().zip(play.outcomes) {
             *sum += times;
         }
-        woken += play.woken;
+        woken = play.woken.saturating_add(woken);
         helped += play.helped;
         told += play.told_directly();
         touches += play.touches_beside();

@@ -40,6 +40,8 @@ pub struct TrapEnd {
 /// find out who is. No registers are at such an address.
 const NOT_AT_ONCE: u32 = 0;
 
+const _: () = assert!(align_of::<Registers>() > 1 << NOT_AT_ONCE);
+
 impl TrapEnd {
     /// The thread that trapped goes on, and everything is given back.
     #[inline(always)] // into what is to be short
