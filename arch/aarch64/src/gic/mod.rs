@@ -2,7 +2,7 @@
 //! for version 2, IHI 0069 for version 3).
 //!
 //! Interrupts of all kinds have one priority: which thread runs is the scheduler's business. One is
-//! taken with [`Interface::acknowledge`] and held, so that it does not come again, until [`Interface::end`]. Each CPU does so
+//! taken with `Interface::acknowledge` and held, so that it does not come again, until `Interface::end`. Each CPU does so
 //! with an interface of its own, whatever others do with the controller.
 
 #[cfg(target_os = "none")]
