@@ -25,7 +25,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use kcore::fault::{self, Fault, Refused};
 use kcore::handle::Capability;
 use kcore::here::{self, Here, There};
-use kcore::ipc::{Direct, SignalTarget, Told};
+use kcore::ipc::{Direct, SignalTarget, Told, carries_bytes};
 use kcore::log::Log;
 use kcore::message::Message;
 use kcore::object::device::{self, Device};
@@ -229,7 +229,10 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::AsksAboutWords(thread, space) if operation == Operation::Call => {
             ask_about_words((sharing, held), (thread, space), handle, tag, &words())
         }
-        Direct::At(other) => serve_with(sharing, other, operation, handle, tag, &words()),
+        Direct::At(other) => serve_with(sharing, Some(other), operation, handle, tag, &words()),
+        Direct::Not if carries_bytes(operation, tag) => {
+            serve_with(sharing, None, operation, handle, tag, &words())
+        }
         Direct::Asks(thread, asked) if operation == Operation::Call => {
             ask(sharing, (thread, asked), handle, tag, &words())
         }
@@ -344,25 +347,34 @@ fn ask(
     resumed(whole, goes_on)
 }
 
-/// Serves what is about a thread of another CPU, with that one's turn besides its own.
+/// Serves what has bytes, or is about a thread of another CPU, with that one's turn besides its own.
 #[inline(never)]
 fn serve_with(
-    sharing: SharedKernel<'_>,
-    other: CpuId,
+    mut sharing: SharedKernel<'_>,
+    other: Option<CpuId>,
     operation: Operation,
     handle: u64,
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let mut both = sharing.with(other);
-    let (own, theirs) = both.each();
-    let direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
-    let sharing = both.into_own();
+    let direct;
+    match other {
+        Some(other) => {
+            let mut both = sharing.with(other);
+            let (own, theirs) = both.each();
+            direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
+            sharing = both.into_own();
+        }
+        None => direct = here(&mut sharing).serve_with(None, operation, handle, tag, words),
+    }
     match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        Direct::At(found) if other.is_none() => {
+            serve_with(sharing, Some(found), operation, handle, tag, words)
+        }
         // It is about yet another one, or as few are.
         _ => serve_at_length(sharing, operation, handle, tag, words),
     }

@@ -3,7 +3,7 @@
 use crate::world::World;
 use abi::Operation;
 use kcore::fault::Fault;
-use kcore::ipc::{Direct, Told};
+use kcore::ipc::{Direct, Told, carries_bytes};
 use kcore::message::Message;
 use kcore::sched::Interrupted;
 use kcore::thread::ThreadId;
@@ -58,6 +58,12 @@ impl World {
         let kernel = self.kernel();
         let words = in_cpu.words();
         let direct = kernel.here().serve(operation, handle, tag, &words);
+        let direct = match direct {
+            Direct::Not if carries_bytes(operation, tag) => {
+                kernel.here().serve_with(None, operation, handle, tag, &words)
+            }
+            other => other,
+        };
         let direct = match direct {
             Direct::AsksMemory(thread, space) => {
                 let (mut here, (_, memory)) = kernel.here_and_locks();

@@ -20,6 +20,7 @@ use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{FaultKind, Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
+use addr::Frame;
 use mm::SpaceId;
 use slots::Id;
 
@@ -75,11 +76,11 @@ impl<L: Local> Here<'_, L> {
     /// saved registers of that thread only x0 to x8 are touched, and none of them is looked at.
     #[inline(always)] // each operation by itself, with the words in registers
     pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) -> Direct<L::Place> {
-        self.serve_with(None, operation, handle, tag, words)
+        self.serve_message(None, operation, handle, tag, of_words(tag, words))
     }
 
-    /// The same with the turn of another CPU.
-    #[inline(always)] // as above
+    /// The same if its message has [bytes](carries_bytes), or with the turn of another CPU.
+    #[inline(never)] // so that there is one of it
     pub fn serve_with(
         &mut self,
         there: Option<&mut There<'_>>,
@@ -88,16 +89,28 @@ impl<L: Local> Here<'_, L> {
         tag: u64,
         words: &Words6,
     ) -> Direct<L::Place> {
+        self.serve_message(there, operation, handle, tag, of_bytes(tag, words))
+    }
+
+    #[inline(always)] // as above
+    fn serve_message(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        operation: Operation,
+        handle: u64,
+        tag: u64,
+        message: Option<Message<'_>>,
+    ) -> Direct<L::Place> {
         let served = match (operation, u32::try_from(handle).map(Handle::from_raw)) {
             // It looks at no other register.
             (Operation::Yield, _) if there.is_none() => self.yield_directly(),
-            (Operation::Call, Ok(handle)) => self.call_directly(there, handle, tag, words),
+            (Operation::Call, Ok(handle)) => self.call_directly(there, handle, tag, message),
             (Operation::Receive, Ok(handle)) if there.is_none() => self.receive_directly(handle),
             (Operation::ReplyReceive, Ok(handle)) => {
-                of_words(tag, words).and_then(|message| self.reply_directly(there, handle, message))
+                message.and_then(|message| self.reply_directly(there, handle, message))
             }
             (Operation::Reply, Ok(Handle::NONE)) => {
-                of_words(tag, words).and_then(|message| self.answer_directly(there, message))
+                message.and_then(|message| self.answer_directly(there, message))
             }
             (Operation::Signal, Ok(handle)) => self.signal_directly(there, handle, tag),
             _ => None,
@@ -111,7 +124,7 @@ impl<L: Local> Here<'_, L> {
         there: Option<&mut There<'_>>,
         handle: Handle,
         tag: u64,
-        words: &Words6,
+        message: Option<Message<'_>>,
     ) -> Option<Direct<L::Place>> {
         let cpu = &*self.cpu;
         let (caller, process) = (cpu.current?, cpu.process?);
@@ -119,8 +132,7 @@ impl<L: Local> Here<'_, L> {
         let capability = own.handles.find(handle, Rights::CALL).ok()?;
         match capability.object {
             Object::Endpoint(endpoint) => {
-                let message = of_words(tag, words)?;
-                self.send_directly(there, caller, (endpoint, capability.badge), Sent::Call(message))
+                self.send_directly(there, caller, (endpoint, capability.badge), Sent::Call(message?))
             }
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
@@ -188,6 +200,7 @@ impl<L: Local> Here<'_, L> {
         match sent {
             Sent::Call(message) => {
                 self.local.registers_at(place).set_answer(0, message, badge.0);
+                self.cpu.carry(self.local, [from.page, to.page], message.tag);
                 from.state = State::AwaitingAnswer {
                     server: receiver,
                     endpoint: id,
@@ -267,6 +280,7 @@ impl<L: Local> Here<'_, L> {
         let resolves_fault = to.forgets_fault();
         if !resolves_fault {
             self.local.registers_at(place).set_answer(0, message, 0);
+            self.cpu.carry(self.local, [from.page, to.page], message.tag);
         }
         from.caller = None;
         from.state = State::Receiving(id);
@@ -315,6 +329,21 @@ fn of_words(tag: u64, words: &Words6) -> Option<Message<'_>> {
     Some(Message { tag, words })
 }
 
+/// A message, if it has no handles.
+fn of_bytes(tag: u64, words: &Words6) -> Option<Message<'_>> {
+    let message = Message::decode(tag, words).ok()?;
+    (message.tag.handles() == 0).then_some(message)
+}
+
+/// Whether a trap has a message with bytes, and is to be [served with](Here::serve_with) these.
+pub fn carries_bytes(operation: Operation, tag: u64) -> bool {
+    let has_message = matches!(
+        operation,
+        Operation::Call | Operation::ReplyReceive | Operation::Reply
+    );
+    has_message && Tag::decode(tag).is_ok_and(|tag| tag.bytes() > 0 && tag.handles() == 0)
+}
+
 impl Thread {
     /// Whether it has faulted. It is to go on now, and unlike who waited in a trap it has something in all of its registers.
     #[inline(always)] // into what is to be short
@@ -328,6 +357,15 @@ impl Thread {
 }
 
 impl Cpu {
+    /// Copies the bytes that `tag` announces from one message page to another one.
+    #[inline(always)] // into what has none
+    pub(super) fn carry<L: Local>(&mut self, local: &mut L, [from, to]: [Frame; 2], tag: Tag) {
+        if tag.bytes() > 0 {
+            local.read_message(from, tag.bytes(), 0, &mut self.message);
+            local.write_message(to, tag.bytes(), 0, &self.message);
+        }
+    }
+
     /// `to`, the thread with this place, which has its message, runs in place of `from`, whose registers the vectors
     /// have still to store.
     #[inline(always)]

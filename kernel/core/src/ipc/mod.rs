@@ -16,7 +16,7 @@ mod send;
 mod signal;
 mod waits;
 
-pub use direct::Direct;
+pub use direct::{Direct, carries_bytes};
 pub use endpoint::Endpoint;
 pub use signal::{SignalTarget, Told};
 pub(crate) use waits::{stay_here, stays_here};

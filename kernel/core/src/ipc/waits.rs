@@ -16,6 +16,7 @@ use crate::sched::{Cpu, CpuId, Others};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
 use abi::{CpuSet, Handle, IpcError, Label, Rights};
+use addr::Frame;
 use slots::{Id, Mine};
 
 impl<L: Local> Here<'_, L> {
@@ -88,8 +89,9 @@ impl<L: Local> Here<'_, L> {
             if !to.state.is_answered_by(server, label) {
                 return None;
             }
+            let page = to.page;
             if !to.forgets_fault() {
-                self.answer(caller, message);
+                self.answer_with(server, (caller, page), message);
             }
             self.thread(server).caller = None;
             self.wake_there(there, caller);
@@ -107,11 +109,22 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         from.caller = None;
+        let page = to.page;
         if !to.forgets_fault() {
-            self.answer(caller, message);
+            self.answer_with(server, (caller, page), message);
         }
         self.answer(server, done);
         Some(self.wait_behind(server, caller))
+    }
+
+    /// Gives `caller`, whose message page is there, the answer of `server`, and its bytes.
+    #[inline(always)] // into what has none
+    fn answer_with(&mut self, server: ThreadId, (caller, page): (ThreadId, Frame), message: Message<'_>) {
+        self.answer(caller, message);
+        if message.tag.bytes() > 0 {
+            let from = self.thread(server).page;
+            self.cpu.carry(self.local, [from, page], message.tag);
+        }
     }
 
     /// Puts signals into the registers of `receiver`.

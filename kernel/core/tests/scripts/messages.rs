@@ -282,7 +282,7 @@ fn who_waits_if_somebody_is_next_or_yields_is_served_directly() {
 }
 
 #[test]
-fn a_message_with_more_than_words_or_for_nobody_who_waits_is_not_served_directly() {
+fn a_message_with_handles_or_for_nobody_who_waits_is_not_served_directly() {
     let (mut world, endpoint, _) = server_and_client();
     let nobody_waits = |world: &mut World| {
         world.trap(CALL, 4, 0, [1; 6]);
@@ -290,15 +290,16 @@ fn a_message_with_more_than_words_or_for_nobody_who_waits_is_not_served_directly
     assert_eq!(served_directly(&mut world, nobody_waits), 0);
     assert_eq!(world.running, Some(INIT));
     world.trap(RECEIVE, endpoint.raw().into(), 0, [0; 6]);
-    let answer_with_bytes = |world: &mut World| {
-        world.page().bytes[0] = b'x';
-        world.trap(REPLY_RECEIVE, endpoint.raw().into(), tag(0, 1, 0), [2; 6]);
+    let answer_with_a_handle = |world: &mut World| {
+        world.page().handles[0] = endpoint.raw();
+        world.trap(REPLY_RECEIVE, endpoint.raw().into(), tag(0, 0, 1), [2; 6]);
     };
-    assert_eq!(served_directly(&mut world, answer_with_bytes), 0);
-    assert_eq!((world.running, world.page().bytes[0]), (Some(CHILD), b'x'));
-    let bytes = |world: &mut World| {
-        world.trap(CALL, 4, tag(9, 1, 0), [3; 6]);
+    assert_eq!(served_directly(&mut world, answer_with_a_handle), 0);
+    assert_eq!((world.running, world.handles().len()), (Some(CHILD), 1));
+    let with_a_handle = |world: &mut World| {
+        world.page().handles[0] = 4;
+        world.trap(CALL, 4, tag(9, 0, 1), [3; 6]);
     };
-    assert_eq!(served_directly(&mut world, bytes), 0);
+    assert_eq!(served_directly(&mut world, with_a_handle), 0);
     assert_eq!((world.running, world.back().words), (Some(INIT), [3; 6]));
 }

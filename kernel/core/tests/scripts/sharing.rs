@@ -135,16 +135,7 @@ fn what_was_lent_is_given_back_with_the_answer() {
 }
 
 #[test]
-fn answers_with_bytes_or_to_a_reply_handle_take_the_whole_kernel() {
-    let (mut world, _) = with_a_caller(Priority::USUAL.0);
-    let with_bytes = Tag::new(Label(0x902)).with_bytes(8).expect("few").encode();
-    assert!(!is_direct(&mut world, |world| reply_with(
-        world,
-        Handle::NONE,
-        with_bytes
-    )));
-    world.until(CHILD);
-    assert_eq!(world.back().tag.bytes(), 8);
+fn an_answer_to_a_reply_handle_takes_the_whole_kernel() {
     let (mut world, _) = with_a_caller(Priority::USUAL.0);
     world
         .call(Handle::SELF, TakeCaller {})
@@ -153,6 +144,66 @@ fn answers_with_bytes_or_to_a_reply_handle_take_the_whole_kernel() {
     assert!(!is_direct(&mut world, |world| reply_with(world, handle, 0x902)));
     world.until(CHILD);
     assert_eq!(world.back().words, [3; 6]);
+}
+
+/// The running thread sends these bytes, or answers with them.
+fn trap_with_bytes(world: &mut World, operation: Operation, handle: Handle, bytes: &[u8]) {
+    world.page().bytes[..bytes.len()].copy_from_slice(bytes);
+    let tag = Tag::new(Label(0x903)).with_bytes(bytes.len()).expect("few");
+    world.trap(operation as u64, handle.raw().into(), tag.encode(), [4; 6]);
+}
+
+/// The bytes of the message that the running thread has.
+fn bytes(world: &mut World) -> Vec<u8> {
+    let back = world.back();
+    assert_eq!((back.words, back.outcome), ([4; 6], None));
+    world.page().bytes[..back.tag.bytes()].to_vec()
+}
+
+#[test]
+fn bytes_come_along_with_a_call_and_its_answer() {
+    let (mut world, endpoint) = with_a_waiting_server();
+    // The server comes from another CPU first.
+    for question in [&b"who is there"[..], b"and now"] {
+        assert_direct(&mut world, |world| {
+            trap_with_bytes(world, Operation::Call, ENDPOINT, question);
+        });
+        assert_eq!(
+            (runs_on(&world, 1), &bytes(&mut world)[..]),
+            (Some(INIT), question)
+        );
+        assert_direct(&mut world, |world| {
+            trap_with_bytes(world, Operation::ReplyReceive, endpoint, b"it is me");
+        });
+        assert_eq!(
+            (runs_on(&world, 1), &bytes(&mut world)[..]),
+            (Some(CHILD), &b"it is me"[..])
+        );
+    }
+}
+
+#[test]
+fn bytes_come_along_when_who_answers_goes_on() {
+    let answer = |world: &mut World| trap_with_bytes(world, Operation::Reply, Handle::NONE, b"later");
+    let (mut world, _) = with_a_caller(Priority::USUAL.0);
+    assert_direct(&mut world, answer);
+    world.until(CHILD);
+    assert_eq!(bytes(&mut world), b"later");
+    let mut world = with_a_caller_elsewhere();
+    assert_direct(&mut world, answer);
+    world.turn_to(1);
+    world.look_up();
+    assert_eq!(bytes(&mut world), b"later");
+}
+
+#[test]
+fn a_message_with_a_handle_takes_the_whole_kernel() {
+    let (mut world, _) = with_a_waiting_server();
+    world.page().handles[0] = ENDPOINT.raw();
+    let tag = Tag::new(Label(0x903)).with_handles(1).expect("few").encode();
+    assert!(!is_direct(&mut world, |world| {
+        world.trap(Operation::Call as u64, ENDPOINT.raw().into(), tag, [4; 6]);
+    }));
 }
 
 #[test]
