@@ -3,11 +3,12 @@
 use crate::exit;
 use aarch64::boot::{DeviceTree, Handover, NoDeviceTree};
 use aarch64::cpu::PerCpu;
+use aarch64::gic::Intid;
 use abi::device::{DeviceFacts, DeviceKind};
 use abi::system::Machine;
 use addr::{FrameRange, GRANULE};
 use alloc::boxed::Box;
-use boards::{Board, BoardKind, CheckedBlob, ConsoleDevice, ConsoleKind, DevTree, DevTreeError, Irq};
+use boards::{Board, BoardKind, CheckedBlob, ConsoleDevice, ConsoleKind, DevTree, DevTreeError};
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use kcore::Clock;
@@ -64,6 +65,12 @@ pub fn devices(board: &Board) -> impl Iterator<Item = Device> {
     board.console.filter(pl011).and_then(drivable).into_iter()
 }
 
+/// The console's interrupt, unless each CPU has one of its own with that number, which no other one could mask.
+pub fn console_interrupt(device: ConsoleDevice) -> Option<Intid> {
+    let intid = Intid::new(device.irq?.intid())?;
+    (!intid.is_private()).then_some(intid)
+}
+
 fn drivable(device: ConsoleDevice) -> Option<Device> {
     let (base, bytes) = (device.registers.base, device.registers.bytes);
     let offset = base.raw() % GRANULE;
@@ -72,7 +79,7 @@ fn drivable(device: ConsoleDevice) -> Option<Device> {
         kind: DeviceKind::Pl011,
         clock_hz: device.clock_hz.unwrap_or(0),
     };
-    let interrupt = device.irq.map(Irq::intid);
+    let interrupt = console_interrupt(device).map(Intid::get);
     Some(Device::new(facts, frames, (offset, bytes), interrupt))
 }
 

@@ -1,5 +1,6 @@
 //! The machine as the portable kernel sees it: registers of threads, the console, interrupts, time.
 
+use crate::board::console_interrupt;
 use crate::cpus;
 use crate::device::Registers as DeviceRegisters;
 use crate::exit;
@@ -175,7 +176,7 @@ impl Machine {
         interrupts::remember(Interrupts::new(gic.interface(), timer));
         timer::disarm();
         gic.enable(timer);
-        let console_interrupt = board.console.and_then(|device| Intid::new(device.irq?.intid()));
+        let console_interrupt = board.console.and_then(console_interrupt);
         if let Some(interrupt) = console_interrupt {
             console.enable_receive_interrupt();
             gic.enable(interrupt);

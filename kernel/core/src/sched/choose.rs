@@ -13,6 +13,10 @@ impl<L: Local> Here<'_, L> {
     /// Chooses who goes on, as an interrupt has been served, and all registers are in memory. The place of that thread, or
     /// `None`: then the CPU [sleeps](Self::sleeps), or the whole kernel is to say who does.
     pub fn choose(&mut self) -> Option<L::Place> {
+        if self.is_to_send_away() {
+            self.leave_interrupt();
+            return None;
+        }
         self.cpu.alerted = false;
         let runs = self.current_priority();
         let chosen = if self.cpu.ready.outranks(runs) {
@@ -28,6 +32,13 @@ impl<L: Local> Here<'_, L> {
             self.look_around();
         }
         chosen.filter(|_| self.cpu.is_settled())
+    }
+
+    /// Whether the thread that runs here may do so no longer. It is sent elsewhere with the whole kernel, before it waits
+    /// here, where nobody would think of it.
+    pub(super) fn is_to_send_away(&mut self) -> bool {
+        let (here, current) = (self.id, self.cpu.current);
+        current.is_some_and(|current| !self.thread(current).may_run_on(here))
     }
 
     /// How important the thread is that runs here; `None` if none does.

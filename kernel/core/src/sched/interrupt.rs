@@ -59,7 +59,13 @@ impl<P: Platform> Kernel<P> {
     /// Serves `first`, which was taken while CPUs shared the kernel, and every one that waits.
     pub fn serve_interrupts(&mut self, first: Interrupt) {
         self.serve_interrupt(first);
-        self.interrupt();
+        while let Some(next) = self.platform.take_interrupt() {
+            // Left with what was due, the timer was set to that, and comes once more.
+            if (first, next) != (Interrupt::Timer, Interrupt::Timer) {
+                self.serve_interrupt(next);
+            }
+        }
+        self.here().restore_timer();
     }
 
     fn serve_interrupt(&mut self, interrupt: Interrupt) {

@@ -117,10 +117,11 @@ impl<L: Local> Here<'_, L> {
                 _ => break,
             }
         }
-        if self.may_spread() {
+        let ends = self.cpu.slice_end <= now;
+        if self.is_to_send_away() || self.may_spread(ends) {
             return false;
         }
-        if self.cpu.slice_end <= now {
+        if ends {
             self.end_slice();
         }
         true
@@ -151,14 +152,18 @@ impl<L: Local> Here<'_, L> {
         is_over
     }
 
-    /// Whether somebody who waits here for more important ones could take turns with others elsewhere.
-    fn may_spread(&mut self) -> bool {
+    /// Whether somebody who waits here for more important ones, or who runs and does when the slice `ends`, could take turns
+    /// with others elsewhere.
+    fn may_spread(&mut self, ends: bool) -> bool {
         let others = self.others();
         if others.are_none() || self.cpu.ready.is_empty() {
             return false;
         }
-        let behind = self.urgency().and_then(|most| self.cpu.ready.next_below(most));
-        behind.is_some_and(|priority| others.would_share(priority))
+        let (most, runs) = (self.urgency(), self.current_priority());
+        let waits = most.and_then(|most| self.cpu.ready.next_below(most));
+        let makes_way = runs.filter(|&runs| ends && most.is_some_and(|most| most.outranks(Some(runs))));
+        let mut behind = [waits, makes_way].into_iter().flatten();
+        behind.any(|priority| others.would_share(priority))
     }
 }
 

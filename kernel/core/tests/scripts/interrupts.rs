@@ -5,9 +5,9 @@ use super::sharing::{assert_direct, is_direct, signal, with_a_waiting_server};
 use super::world;
 use crate::WAY;
 use abi::device::Listen;
-use abi::process::Sleep;
+use abi::process::{SetCpus, Sleep};
 use abi::system::OpenDevice;
-use abi::{Handle, IpcError, Operation};
+use abi::{CpuSet, Handle, IpcError, Operation};
 use kcore::Interrupt;
 use play::{SLICE, TICKS, Way, World};
 
@@ -214,4 +214,36 @@ fn an_interrupt_that_was_taken_is_served_although_others_have_the_kernel_before(
     world.look_up();
     assert_eq!(runs_on(&world, 0), Some(INIT));
     assert_eq!(world.back().words[0], 1);
+}
+
+/// The CPU that the thread with this index has as its home.
+fn home_of(world: &World, index: u32) -> usize {
+    let mut threads = world.kernel.threads();
+    let (_, thread) = threads.find(|(id, _)| id.index() == index).expect("it lives");
+    thread.home.index()
+}
+
+#[test]
+fn who_may_not_run_there_any_more_does_not_wait_there_when_its_slice_ends() {
+    const OTHER: u32 = 2;
+    let (mut world, _, child) = side_by_side();
+    let (other, _) = world.create("other").expect("room");
+    world.start(other);
+    let cpus = CpuSet(0b10);
+    world.call(other, SetCpus { cpus }).expect("it may");
+    assert_eq!(home_of(&world, OTHER), 1, "it waits behind the child");
+    // Each has been in its address space there.
+    world.end_slice();
+    world.end_slice();
+    world.turn_to(0);
+    let cpus = CpuSet(0b01);
+    world.call(child, SetCpus { cpus }).expect("it may");
+    world.turn_to(1);
+    assert_eq!(world.running, Some(CHILD));
+    // The timer comes before the alert.
+    let alert = core::mem::take(&mut world.kernel.platform.cpus[1].interrupts);
+    world.end_slice();
+    world.kernel.platform.cpus[1].interrupts = alert;
+    world.look_up();
+    assert_eq!((runs_on(&world, 1), home_of(&world, CHILD)), (Some(OTHER), 0));
 }
