@@ -1,0 +1,239 @@
+//! Traps that are served with the message in the argument registers, while the thread's other registers stay where they are.
+
+use super::{KERNEL, Locks, SharedKernel, WholeKernel, here, kernel, memory_lock, there};
+use crate::machine::Place;
+use aarch64::cpu::PerCpu;
+use aarch64::exception::TrapEnd;
+use aarch64::sync::{Held, Meanwhile, level};
+use abi::{Operation, Words6};
+use kcore::CpuId;
+use kcore::handle::Capability;
+use kcore::ipc::{Direct, carries_bytes};
+use kcore::message::Message;
+use kcore::thread::ThreadId;
+use mm::SpaceId;
+
+/// Called by the vectors for a trap whose x8 is [`Operation::Call`], with x0 to x7 as they came.
+///
+/// If the caller, most of whose registers are still in this CPU alone, does not go on, the kernel goes on being shared, so
+/// that nobody has the whole. The vectors save them, and give the turn back or call [`kernel_continue`](super::kernel_continue).
+#[unsafe(no_mangle)]
+extern "C" fn kernel_call(
+    handle: u64,
+    tag: u64,
+    word0: u64,
+    word1: u64,
+    word2: u64,
+    word3: u64,
+    word4: u64,
+    word5: u64,
+) -> TrapEnd {
+    let words = [word0, word1, word2, word3, word4, word5];
+    serve_in_place(Operation::Call, handle, tag, words)
+}
+
+/// The same for [`Operation::ReplyReceive`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_reply_receive(
+    handle: u64,
+    tag: u64,
+    word0: u64,
+    word1: u64,
+    word2: u64,
+    word3: u64,
+    word4: u64,
+    word5: u64,
+) -> TrapEnd {
+    let words = [word0, word1, word2, word3, word4, word5];
+    serve_in_place(Operation::ReplyReceive, handle, tag, words)
+}
+
+/// The same for [`Operation::Reply`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_reply(
+    handle: u64,
+    tag: u64,
+    word0: u64,
+    word1: u64,
+    word2: u64,
+    word3: u64,
+    word4: u64,
+    word5: u64,
+) -> TrapEnd {
+    let words = [word0, word1, word2, word3, word4, word5];
+    serve_in_place(Operation::Reply, handle, tag, words)
+}
+
+/// The same for [`Operation::Receive`], which has no message.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_receive(handle: u64) -> TrapEnd {
+    serve_in_place(Operation::Receive, handle, 0, [0; 6])
+}
+
+/// The same for [`Operation::Yield`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_yield() -> TrapEnd {
+    serve_in_place(Operation::Yield, 0, 0, [0; 6])
+}
+
+/// The same for [`Operation::Signal`].
+#[unsafe(no_mangle)]
+extern "C" fn kernel_signal(handle: u64, bits: u64) -> TrapEnd {
+    serve_in_place(Operation::Signal, handle, bits, [0; 6])
+}
+
+#[inline(always)] // each operation by itself
+fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) -> TrapEnd {
+    let mut held = Held::nothing();
+    let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
+    // Put together where they are needed, so that they are not in memory before they have to be.
+    let [word0, word1, word2, word3, word4, word5] = words;
+    let words = || [word0, word1, word2, word3, word4, word5];
+    match here(&mut sharing).serve(operation, handle, tag, &words()) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        Direct::AsksMemory(thread, space) if operation == Operation::Call => {
+            ask_memory((sharing, held), (thread, space), handle, tag, &words())
+        }
+        Direct::AsksAboutWords(thread, space) if operation == Operation::Call => {
+            ask_about_words((sharing, held), (thread, space), handle, tag, &words())
+        }
+        Direct::At(other) => serve_with(sharing, Some(other), operation, handle, tag, &words()),
+        Direct::Not if carries_bytes(operation, tag) => {
+            serve_with(sharing, None, operation, handle, tag, &words())
+        }
+        Direct::Asks(thread, asked) if operation == Operation::Call => {
+            ask(sharing, (thread, asked), handle, tag, &words())
+        }
+        _ => serve_at_length(sharing, operation, handle, tag, &words()),
+    }
+}
+
+#[inline(always)] // what a call has in registers is handed on in registers
+fn ask_memory(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    found: (ThreadId, SpaceId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let memory = &mut memory_lock().within(held);
+    match here(&mut sharing).ask_memory_directly(memory, found, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+#[inline(never)] // so that other calls do not pay for its stack frame
+fn ask_about_words(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    found: (ThreadId, SpaceId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    match here(&mut sharing).ask_about_words(&mut Locks(held), found, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+#[inline(always)] // as above
+fn ask(
+    sharing: SharedKernel<'_>,
+    found: (ThreadId, Capability),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let (mut whole, meanwhile) = sharing.into_whole();
+    let kernel = kernel(&mut whole);
+    let goes_on = match (meanwhile, Message::decode(tag, words)) {
+        (Meanwhile::Nothing, Ok(message)) => kernel.ask_directly(found, message),
+        // What was found may be there no longer.
+        _ => kernel.serve_at_length(Operation::Call, handle, tag, words),
+    };
+    resumed(whole, goes_on)
+}
+
+/// Serves what has bytes, or is about a thread of another CPU, with that one's turn besides its own.
+#[inline(never)]
+fn serve_with(
+    mut sharing: SharedKernel<'_>,
+    other: Option<CpuId>,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let direct;
+    match other {
+        Some(other) => {
+            let mut both = sharing.with(other);
+            let (own, theirs) = both.each();
+            direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
+            sharing = both.into_own();
+        }
+        None => direct = here(&mut sharing).serve_with(None, operation, handle, tag, words),
+    }
+    match direct {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        Direct::At(found) if other.is_none() => {
+            serve_with(sharing, Some(found), operation, handle, tag, words)
+        }
+        // It is about yet another one, or as few are.
+        _ => serve_at_length(sharing, operation, handle, tag, words),
+    }
+}
+
+#[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
+fn serve_at_length(
+    sharing: SharedKernel<'_>,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    serve_whole_at_length(sharing.into_whole().0, operation, handle, tag, words)
+}
+
+#[inline(never)]
+fn serve_whole_at_length(
+    mut whole: WholeKernel<'_>,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let goes_on = kernel(&mut whole).serve_at_length(operation, handle, tag, words);
+    resumed(whole, goes_on)
+}
+
+/// What the vectors are told of who goes on.
+#[inline]
+fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
+    kernel(&mut whole).show();
+    match goes_on {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => {
+            let sharing = whole.into_sharing(PerCpu::current().id());
+            TrapEnd::runs(place.registers().as_ptr(), sharing.keep())
+        }
+        Direct::Resumes(_)
+        | Direct::Enters
+        | Direct::Asks(..)
+        | Direct::AsksMemory(..)
+        | Direct::AsksAboutWords(..)
+        | Direct::At(_)
+        | Direct::Not => TrapEnd::undecided(whole.into_sharing(PerCpu::current().id()).keep()),
+    }
+}
