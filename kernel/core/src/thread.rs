@@ -364,7 +364,7 @@ impl Queue {
     }
 
     /// Takes `thread`, which is in this queue, out.
-    pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn remove(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let Link { previous, next } = core::mem::take(link(threads, thread));
         let previous = previous.filter(|_| self.first != Some(thread));
         match previous {

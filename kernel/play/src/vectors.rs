@@ -5,9 +5,9 @@ use abi::Operation;
 use kcore::fault::Fault;
 use kcore::ipc::{Direct, Told, carries_bytes};
 use kcore::message::Message;
-use kcore::sched::Interrupted;
+use kcore::sched::{Interrupted, Search, Sought};
 use kcore::thread::ThreadId;
-use kcore::{Interrupt, Next, Registers};
+use kcore::{CpuId, Interrupt, Next, Registers};
 
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,7 +155,7 @@ impl World {
         let next = match chosen {
             Some(thread) => Next::Run(thread),
             None if self.kernel().here().sleeps() => Next::Idle,
-            None => return self.decide(),
+            None => return self.seek_or(Self::decide),
         };
         self.direct += 1;
         self.go_on(next)
@@ -240,9 +240,59 @@ impl World {
         }
         match self.kernel().here().goes_on() {
             Some(thread) => self.go_on(Next::Run(thread)),
-            None if direct == Direct::Enters => self.decide(),
-            None => self.run(),
+            None if direct == Direct::Enters => self.seek_or(Self::decide),
+            None => self.seek_or(Self::run),
         }
+    }
+
+    /// The CPU exchanges threads with others until it is clear who goes on, with two turns each time. What is more than that
+    /// somebody else decides.
+    fn seek_or(&mut self, decide: impl FnOnce(&mut Self) -> Next) -> Next {
+        if !self.kernel().here().seeks() {
+            return decide(self);
+        }
+        self.seek_on(Search::begin(), decide)
+    }
+
+    fn seek_on(&mut self, mut search: Search, decide: impl FnOnce(&mut Self) -> Next) -> Next {
+        loop {
+            let next = match self.kernel().here().seek(&mut search) {
+                Sought::Thread(thread) => Next::Run(thread),
+                Sought::Nobody => Next::Idle,
+                Sought::With(other) if self.between => {
+                    self.kernel.platform.cpu().exchange = Some((search, other));
+                    return self.go_on(Next::Again);
+                }
+                Sought::With(other) => {
+                    self.exchange_with(other, &mut search);
+                    continue;
+                }
+                Sought::Open => return decide(self),
+            };
+            self.sought += 1;
+            return self.go_on(next);
+        }
+    }
+
+    fn exchange_with(&mut self, other: CpuId, search: &mut Search) {
+        let (mut here, mut there) = self.kernel().here_and_there(other);
+        here.exchange(&mut there, search);
+        self.audit();
+    }
+
+    /// No CPU waits for the turn of another one any more.
+    pub(crate) fn end_all_exchanges(&mut self) {
+        for cpu in 0..self.cpus() {
+            self.turn_to(cpu);
+            self.end_exchange();
+        }
+    }
+
+    /// The CPU has the turn of another one besides its own now, if it has waited for that; then whoever goes on runs.
+    pub(crate) fn end_exchange(&mut self) -> Option<Next> {
+        let (mut search, other) = self.kernel.platform.cpu().exchange.take()?;
+        self.exchange_with(other, &mut search);
+        Some(self.seek_on(search, Self::decide))
     }
 
     /// x9 to x17 of who has waited in a trap are zero.

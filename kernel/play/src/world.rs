@@ -46,7 +46,8 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
-    /// Whether it gives others a turn between the end of sharing the kernel and having all of it.
+    /// Whether it gives others a turn between the end of sharing the kernel and having all of it, or another CPU's turn as
+    /// well.
     pub between: bool,
     /// How the next trap comes in.
     pub way: Way,
@@ -54,6 +55,8 @@ pub struct World {
     pub direct: usize,
     /// How many of these were faults.
     pub told: usize,
+    /// How often a CPU found out who goes on by exchanging threads with others, without the whole kernel.
+    pub sought: usize,
 }
 
 /// As many as there can be.
@@ -158,6 +161,7 @@ impl World {
             way,
             direct: 0,
             told: 0,
+            sought: 0,
         };
         world.run();
         world
@@ -196,6 +200,9 @@ impl World {
 
     /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
+        if let Some(next) = self.end_exchange() {
+            return next;
+        }
         if self.interleaved && self.do_step() {
             return self.go_on(Next::Again);
         }
@@ -225,9 +232,7 @@ impl World {
 
     /// The machine does what the kernel has decided, and the kernel is as it should be then.
     pub(crate) fn go_on(&mut self, next: Next) -> Next {
-        let words = self.kernel.platform.words.awaited.borrow();
-        assert_eq!(self.kernel.audit(&self.memory(), &words), Ok(()));
-        drop(words);
+        self.audit();
         self.running = match next {
             Next::Run(thread) => Some(thread),
             _ => None,
@@ -242,6 +247,11 @@ impl World {
             self.kernel.platform.marked[thread as usize] = true;
         }
         next
+    }
+
+    pub(crate) fn audit(&self) {
+        let words = self.kernel.platform.words.awaited.borrow();
+        assert_eq!(self.kernel.audit(&self.memory(), &words), Ok(()));
     }
 
     /// No CPU sleeps that a thread waits for.
@@ -521,6 +531,9 @@ impl World {
 
     /// The CPU whose turn it is takes the interrupts that wait; then whoever goes on runs.
     pub fn look_up(&mut self) -> Next {
+        if let Some(next) = self.end_exchange() {
+            return next;
+        }
         if self.way == Way::Long || self.kernel.platform.cpu().works {
             self.kernel().interrupt();
             return self.run();

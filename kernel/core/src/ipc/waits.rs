@@ -3,7 +3,7 @@
 //!
 //! All of it is done while CPUs share the kernel, with what this one has. It shows what is so now and looks at what others show
 //! ([`shown`](crate::sched::Shown)): if somebody who waits elsewhere were to go on here, or somebody who waits here to go on
-//! elsewhere, it chooses anew, with the whole kernel. As in [`direct`](super::direct), nothing is decided here that the long way does
+//! elsewhere, it [seeks](Here::seek) who goes on. As in [`direct`](super::direct), nothing is decided here that the long way does
 //! not decide in the same way: all checks come first, and nothing has happened if one of them says no.
 
 use super::{Direct, Endpoint};
@@ -290,7 +290,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// `goes_on`, who runs now, in place of somebody with the first of these priorities, with the second one: unless it is less
-    /// important, and somebody who waits elsewhere is not. Then who goes on is to be found out with the whole kernel.
+    /// important, and somebody who waits elsewhere is not. Then who goes on is to be [found out](Here::seek).
     #[inline(always)]
     pub(super) fn unless_others_wait(
         &mut self,
@@ -298,7 +298,7 @@ impl<L: Local> Here<'_, L> {
         goes_on: Direct<L::Place>,
     ) -> Direct<L::Place> {
         let others = self.others();
-        if !others.are_none() && self.cpu.has_to_choose_after(priorities, others) {
+        if !others.are_none() && self.cpu.has_to_seek_after(priorities, others) {
             return Direct::Enters;
         }
         goes_on
@@ -313,7 +313,7 @@ impl<L: Local> Here<'_, L> {
         goes_on: Direct<L::Place>,
     ) -> Direct<L::Place> {
         let others = self.others();
-        if !others.are_none() && self.cpu.has_to_choose_for(waits, runs, others) {
+        if !others.are_none() && self.cpu.has_to_seek_for(waits, runs, others) {
             return Direct::Enters;
         }
         goes_on
@@ -331,7 +331,7 @@ impl<L: Local> Here<'_, L> {
         if !self.cpu.ready.outranks(Some(runs)) && self.cpu.needs_slice() {
             self.start_slice(None);
         }
-        if self.cpu.has_to_choose_of_many(runs, others) {
+        if self.cpu.has_to_seek_of_many(runs, others) {
             return Direct::Enters;
         }
         goes_on

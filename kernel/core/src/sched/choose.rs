@@ -17,7 +17,7 @@ impl<L: Local> Here<'_, L> {
             self.leave_interrupt();
             return None;
         }
-        self.cpu.alerted = false;
+        (self.cpu.alerted, self.cpu.seeks) = (false, false);
         let runs = self.current_priority();
         let chosen = if self.cpu.ready.outranks(runs) {
             self.change_over()
@@ -90,7 +90,7 @@ impl<L: Local> Here<'_, L> {
     /// Shows what is so from now on, and looks at what others show, as somebody waits here or elsewhere who may not have
     /// before.
     fn look_around(&mut self) {
-        // One that is idle looks around before it sleeps.
+        // One that is idle does so before it sleeps.
         if self.cpu.is_idle() {
             return;
         }
@@ -131,11 +131,7 @@ impl<L: Local> Here<'_, L> {
     /// How important the most important thread is that runs here or waits; `None` if the CPU is idle.
     pub(super) fn urgency(&mut self) -> Option<Priority> {
         let runs = self.current_priority();
-        if self.cpu.ready.outranks(runs) {
-            self.cpu.ready.most()
-        } else {
-            runs
-        }
+        self.cpu.urgency(runs)
     }
 
     /// Lets `thread`, which has its answer, is in no queue and goes on here, wait for its turn.

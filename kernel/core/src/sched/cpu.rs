@@ -8,6 +8,7 @@ use crate::platform::Local;
 use crate::process::Process;
 use crate::thread::{Thread, ThreadId, Threads};
 use abi::MessagePage;
+use abi::process::Priority;
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
 use slots::{Id, Owner, Parts, Row};
@@ -53,6 +54,9 @@ pub struct Cpu {
     pub(crate) alerted: bool,
     /// The current thread may not be the one that goes on: [`Kernel::run`](crate::Kernel::run) has to choose.
     pub(crate) chooses: bool,
+    /// Others [show](super::Shown) that somebody may wait in the wrong place: this CPU is to [seek](crate::Here::seek) before
+    /// anybody goes on.
+    pub(crate) seeks: bool,
     /// The thread that runs here, or that the kernel works for. This CPU is its home.
     pub(crate) current: Option<ThreadId>,
     /// The thread that the machine is prepared for: all that is left is to load its registers.
@@ -92,6 +96,7 @@ impl Cpu {
             timer: NEVER,
             alerted: false,
             chooses: false,
+            seeks: false,
             message: MessagePage::EMPTY,
         }
     }
@@ -133,7 +138,16 @@ impl Cpu {
 
     /// Whether it goes on as it is until something happens there.
     pub(crate) fn is_settled(&self) -> bool {
-        !self.alerted && !self.chooses
+        !self.alerted && !self.chooses && !self.seeks
+    }
+
+    /// How important the most important thread is that runs here, as important as this, or waits; `None` if the CPU is idle.
+    pub(super) fn urgency(&self, runs: Option<Priority>) -> Option<Priority> {
+        if self.ready.outranks(runs) {
+            self.ready.most()
+        } else {
+            runs
+        }
     }
 
     /// Whether it has nothing to do.

@@ -8,6 +8,7 @@ mod account;
 mod affinity;
 mod choose;
 mod cpu;
+mod exchange;
 mod interrupt;
 mod next;
 mod others;
@@ -21,6 +22,7 @@ mod time;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
+pub use exchange::{Search, Sought};
 pub use interrupt::Interrupted;
 pub(crate) use others::Others;
 pub use shown::Shown;
@@ -68,7 +70,7 @@ impl<P: Platform> Kernel<P> {
     pub fn run(&mut self) -> Next {
         let cpu = self.cpu();
         let (is_open, before) = (!cpu.is_settled(), cpu.prepared);
-        (cpu.alerted, cpu.chooses) = (false, false);
+        (cpu.alerted, cpu.chooses, cpu.seeks) = (false, false, false);
         if let Some(stop) = self.stop {
             return Next::Stop(stop);
         }

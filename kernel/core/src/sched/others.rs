@@ -35,6 +35,26 @@ impl Others {
         !self.are_none() && others_have(self.all, self.here, above)
     }
 
+    /// The one of them, but for those that were `tried`, where the most important of all waits who are more important than `above`.
+    pub fn offering(self, above: Option<Priority>, tried: CpuSet) -> Option<CpuId> {
+        let others = self.but_for(tried).filter(|(_, shown)| shown.has(above));
+        let most = others.max_by_key(|(_, shown)| shown.waits());
+        most.and_then(|(cpu, _)| CpuId::new(cpu as usize))
+    }
+
+    /// The one of them, but for those that were `tried`, that would go on with `thread`, if that waited, the soonest.
+    pub fn taking(self, thread: &Thread, tried: CpuSet) -> Option<CpuId> {
+        let others = self
+            .but_for(tried)
+            .filter(|&(cpu, shown)| thread.cpus.contains(cpu) && shown.would_take(thread.priority));
+        let least = others.min_by_key(|(_, shown)| shown.urgency());
+        least.and_then(|(cpu, _)| CpuId::new(cpu as usize))
+    }
+
+    fn but_for(self, tried: CpuSet) -> impl Iterator<Item = (u32, &'static Shown)> {
+        others(self.all, self.here).filter(move |&(cpu, _)| !tried.contains(cpu))
+    }
+
     /// Whether one of them would go on with `thread`, if that waited, sooner than with anybody else.
     #[inline(always)] // as above
     pub fn would_take(self, thread: &Thread) -> bool {
@@ -92,7 +112,7 @@ impl<L: Local> Here<'_, L> {
 impl Cpu {
     /// Shows that somebody of this importance `runs` here, and who waits.
     #[inline(always)] // as above
-    fn show(&self, runs: Option<Priority>, others: Others) {
+    pub(super) fn show(&self, runs: Option<Priority>, others: Others) {
         if !others.are_none() {
             others.all[others.here.index()].show(runs, self.ready.most());
         }
@@ -105,54 +125,53 @@ impl Cpu {
     }
 
     /// Shows that somebody with the second of these priorities goes on in place of one with the first. Whether this CPU is to
-    /// choose anew: somebody more important waits for another one.
+    /// [seek](Here::seek): somebody more important waits for another one.
     #[inline(never)] // so that a CPU that is alone does not pay for it
-    pub(crate) fn has_to_choose_after(&mut self, [before, runs]: [Priority; 2], others: Others) -> bool {
+    pub(crate) fn has_to_seek_after(&mut self, [before, runs]: [Priority; 2], others: Others) -> bool {
         if before.outranks(Some(runs)) {
             self.show_and_look(Some(runs), others);
-            self.chooses = others.have(Some(runs));
+            self.seeks = others.have(Some(runs));
         } else {
             self.show(Some(runs), others);
         }
-        self.chooses
+        self.seeks
     }
 
     /// Shows that somebody with this priority `runs` while somebody else waits from now on, who may run on these CPUs. Whether
-    /// this CPU is to choose anew: another one would go on with that one.
+    /// this CPU is to seek: another one would go on with that one.
     #[inline(never)] // as above
-    pub(crate) fn has_to_choose_for(
+    pub(crate) fn has_to_seek_for(
         &mut self,
         (cpus, waits): (CpuSet, Priority),
         runs: Priority,
         others: Others,
     ) -> bool {
         self.show_and_look(Some(runs), others);
-        self.chooses |= others_would_take(others.all, others.here, cpus, waits);
-        self.chooses
+        self.seeks |= others_would_take(others.all, others.here, cpus, waits);
+        self.seeks
     }
 
-    /// Shows that somebody with this priority `runs`. This CPU is to choose anew if another one may go on with somebody who
+    /// Shows that somebody with this priority `runs`. This CPU is to seek if another one may go on with somebody who
     /// waits here, or somebody more important waits for another one.
     #[inline(never)] // as above
     pub(super) fn look_around(&mut self, runs: Option<Priority>, others: Others) {
         self.show_and_look(runs, others);
         let first = self.ready.most();
-        self.chooses |=
-            first.is_some_and(|most| others_would_take(others.all, others.here, CpuSet::ALL, most));
-        self.chooses |= others.have(runs);
+        self.seeks |= first.is_some_and(|most| others_would_take(others.all, others.here, CpuSet::ALL, most));
+        self.seeks |= others.have(runs);
     }
 
-    /// Shows that somebody with this priority `runs` while several wait here from now on. Whether this CPU is to choose anew: one of them
+    /// Shows that somebody with this priority `runs` while several wait here from now on. Whether this CPU is to seek: one of them
     /// goes first, or another one may go on with one.
     #[inline(never)] // as above
-    pub(crate) fn has_to_choose_of_many(&mut self, runs: Priority, others: Others) -> bool {
-        self.chooses |= self.ready.outranks(Some(runs));
+    pub(crate) fn has_to_seek_of_many(&mut self, runs: Priority, others: Others) -> bool {
+        self.seeks |= self.ready.outranks(Some(runs));
         if !others.are_none()
             && let Some(most) = self.ready.most()
         {
-            self.has_to_choose_for((CpuSet::ALL, most), runs, others);
+            self.has_to_seek_for((CpuSet::ALL, most), runs, others);
         }
-        self.chooses
+        self.seeks
     }
 }
 

@@ -14,13 +14,11 @@
 //! to a CPU where they are the most important ([`Kernel::spread`]).
 
 use super::CpuId;
+use super::ready::MOST_LOOKED_AT;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::thread::{State, ThreadId};
 use abi::process::Priority;
-
-/// How many of those who wait for a CPU others look at, first to last. Each may be confined to other CPUs.
-const MOST_LOOKED_AT: usize = 64;
 
 impl<P: Platform> Kernel<P> {
     /// Lets `thread`, which is in no queue and does not run, wait for its turn, where that comes soonest.
@@ -62,6 +60,9 @@ impl<P: Platform> Kernel<P> {
         });
         if waits && cpu.current != Some(id) {
             self.place_anew(id);
+            // If it is not let go yet, it is offered once more when this CPU has chosen.
+            let home = self.thread(id).home;
+            self.cpu().chooses |= !self.goes_on_at(id, home);
         }
     }
 
@@ -124,12 +125,7 @@ impl<P: Platform> Kernel<P> {
 
     /// How important the most important thread is that runs on `cpu` or waits for it; `None` if it is idle.
     fn urgency(&self, cpu: CpuId) -> Option<Priority> {
-        let (current, waiting) = (self.current_priority(cpu), self.cpus[cpu].ready.most());
-        if self.cpus[cpu].ready.outranks(current) {
-            waiting
-        } else {
-            current
-        }
+        self.cpus[cpu].urgency(self.current_priority(cpu))
     }
 
     /// How important the thread is that runs on `cpu`; `None` if none does.

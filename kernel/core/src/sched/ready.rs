@@ -39,6 +39,9 @@ impl Rank {
     }
 }
 
+/// How many of those who wait for a CPU others look at, first to last. Each may be confined to other CPUs.
+pub(super) const MOST_LOOKED_AT: usize = 64;
+
 const BITS: usize = u64::BITS as usize;
 const WORDS: usize = Priority::COUNT / BITS;
 
@@ -129,7 +132,7 @@ impl ReadyQueue {
     }
 
     /// Takes `thread`, which waits here, out.
-    pub fn remove(&mut self, threads: &mut Slots<Thread>, thread: ThreadId) {
+    pub fn remove(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let priority = priority_of(threads, thread);
         self.queues[priority.index()].remove(threads, thread);
         self.forget_one(priority);
@@ -156,6 +159,31 @@ impl ReadyQueue {
             self.most = Rank::of(priority);
         }
         priority
+    }
+
+    /// What `look` finds first of those who are more important than `above`. As many are looked at as are to find one that
+    /// can go elsewhere.
+    pub fn find<T>(
+        &self,
+        threads: &mut impl Threads,
+        above: Option<Priority>,
+        mut look: impl FnMut(ThreadId, &Thread) -> Option<T>,
+    ) -> Option<T> {
+        let mut left = MOST_LOOKED_AT;
+        let mut priority = self.most();
+        while let Some(of_these) = priority.filter(|priority| priority.outranks(above)) {
+            let mut next = self.queue(of_these).first();
+            while let Some(id) = next {
+                left = left.checked_sub(1)?;
+                let thread = threads.find(id)?;
+                if let Some(found) = look(id, thread) {
+                    return Some(found);
+                }
+                next = thread.behind();
+            }
+            priority = self.next_below(of_these);
+        }
+        None
     }
 
     /// Everybody who waits, as they come one after the other.

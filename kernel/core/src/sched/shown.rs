@@ -2,7 +2,8 @@
 //!
 //! A CPU where somebody begins to wait, or where somebody less important goes on than before, shows that first, and looks at
 //! what others show then. Of two CPUs that do so at a time one at least sees the other, so nobody waits unseen whom another
-//! CPU could go on with. Nothing is done because of what is seen but to choose with the whole kernel, which knows.
+//! CPU could go on with. Nothing is done because of what is seen but to look at both with both turns ([exchange](super::exchange)), or to choose
+//! with the whole kernel, which knows.
 
 use crate::atomic::{AtomicU32, Ordering, fence};
 use abi::process::Priority;
@@ -13,7 +14,7 @@ pub struct Shown(AtomicU32);
 
 /// How important somebody is, if there is somebody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Urgency(u16);
+pub(super) struct Urgency(u16);
 
 impl Urgency {
     #[inline]
@@ -55,6 +56,17 @@ impl Shown {
         self.both().1 > Urgency::of(above)
     }
 
+    /// How important the first of those who wait there is.
+    pub(super) fn waits(&self) -> Urgency {
+        self.both().1
+    }
+
+    /// How important the most important one there is.
+    pub(super) fn urgency(&self) -> Urgency {
+        let (runs, waits) = self.both();
+        runs.max(waits)
+    }
+
     /// Whether nobody runs there.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
@@ -64,15 +76,13 @@ impl Shown {
     /// Whether nobody there is more important than this.
     #[inline]
     pub(super) fn would_share(&self, priority: Priority) -> bool {
-        let (runs, waits) = self.both();
-        Urgency::of(Some(priority)) >= runs.max(waits)
+        Urgency::of(Some(priority)) >= self.urgency()
     }
 
     /// Whether somebody who is as important as this would go on there sooner than all others.
     #[inline]
     pub(super) fn would_take(&self, priority: Priority) -> bool {
-        let (runs, waits) = self.both();
-        Urgency::of(Some(priority)) > runs.max(waits)
+        Urgency::of(Some(priority)) > self.urgency()
     }
 }
 

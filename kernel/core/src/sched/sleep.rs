@@ -14,15 +14,15 @@ impl<L: Local> Here<'_, L> {
         self.cpu.is_settled() && self.cpu.is_idle() && self.falls_asleep()
     }
 
-    fn falls_asleep(&mut self) -> bool {
+    pub(super) fn falls_asleep(&mut self) -> bool {
         self.keep_nothing();
         self.cpu.slice_end = NEVER;
         let others = self.others();
         if !others.are_none() {
             self.cpu.show_and_look(None, others);
-            self.cpu.chooses = others.have(None);
+            self.cpu.seeks = others.have(None);
         }
-        !self.cpu.chooses
+        !self.cpu.seeks
     }
 
     /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is

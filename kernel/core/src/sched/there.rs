@@ -7,6 +7,7 @@ use crate::ipc::Direct;
 use crate::platform::Local;
 use crate::sched::CpuId;
 use crate::thread::{State, Thread, ThreadId};
+use abi::process::Priority;
 
 impl There<'_> {
     /// Lets `thread`, which waits for something and is at home there, have its home at `to`, if it can go on there and
@@ -42,10 +43,27 @@ impl There<'_> {
         })
     }
 
+    /// Shows what is so there.
+    pub(super) fn show(&mut self, shown: &'static [Shown]) {
+        let runs = self.current_priority();
+        self.cpu.show(runs, Others::of(self.id, shown));
+    }
+
+    /// How important the thread is that runs there; `None` if none does.
+    fn current_priority(&mut self) -> Option<Priority> {
+        let current = self.cpu.current?;
+        self.threads.get_mut(current).map(|current| current.priority)
+    }
+
+    /// How important the most important thread is that runs there or waits; `None` if the CPU is idle.
+    pub(super) fn urgency(&mut self) -> Option<Priority> {
+        let runs = self.current_priority();
+        self.cpu.urgency(runs)
+    }
+
     /// Lets `thread`, which is at home there and in no queue, wait for its turn. Whether that CPU is to look around.
     fn make_ready(&mut self, id: ThreadId, shown: &'static [Shown]) -> bool {
-        let current = self.cpu.current.and_then(|current| self.threads.get_mut(current));
-        let runs = current.map(|current| current.priority);
+        let runs = self.current_priority();
         self.cpu.ready.push(&mut self.threads, id);
         let others = Others::of(self.id, shown);
         self.cpu.show_and_look(runs, others);
@@ -60,9 +78,14 @@ impl There<'_> {
 impl<L: Local> Here<'_, L> {
     /// Lets `thread`, which has its answer and is in no queue, go on there.
     pub(crate) fn wake_there(&mut self, there: &mut There<'_>, thread: ThreadId) {
-        let is_told = there.make_ready(thread, self.shown) && !there.cpu.alerted;
-        if is_told {
-            there.cpu.alerted = true;
+        if there.make_ready(thread, self.shown) {
+            self.alert(there);
+        }
+    }
+
+    /// Lets that CPU look around before anybody goes on there.
+    pub(super) fn alert(&mut self, there: &mut There<'_>) {
+        if !core::mem::replace(&mut there.cpu.alerted, true) {
             self.local.alert(there.id);
         }
     }

@@ -8,26 +8,26 @@ use addr::VirtAddr;
 use mm::Access;
 use play::SLICE;
 
-const FIRST: CpuSet = CpuSet(0b01);
-const SECOND: CpuSet = CpuSet(0b10);
-const THIRD: CpuSet = CpuSet(0b100);
+pub(super) const FIRST: CpuSet = CpuSet(0b01);
+pub(super) const SECOND: CpuSet = CpuSet(0b10);
+pub(super) const THIRD: CpuSet = CpuSet(0b100);
 
 /// `init` runs on the first of so many CPUs, and nobody is more important.
-fn scene_on(cpus: usize) -> Scene {
+pub(super) fn scene_on(cpus: usize) -> Scene {
     let mut scene = Scene::on(cpus);
     scene.set_priority(Handle::SELF, 200);
     scene
 }
 
 /// Starts a child, and gives the CPUs that are told of it their turn.
-fn child_with(scene: &mut Scene, priority: u8, cpus: CpuSet) -> u32 {
+pub(super) fn child_with(scene: &mut Scene, priority: u8, cpus: CpuSet) -> u32 {
     let child = scene.child_on(priority, cpus);
     serve_alerts(scene);
     child
 }
 
 /// Every CPU that has been told to looks around; it is the first CPU's turn then.
-fn serve_alerts(scene: &mut Scene) {
+pub(super) fn serve_alerts(scene: &mut Scene) {
     let cpus = scene.world.cpus();
     for cpu in (0..2 * cpus).map(|turn| turn % cpus) {
         scene.world.turn_to(cpu);
@@ -38,11 +38,11 @@ fn serve_alerts(scene: &mut Scene) {
     scene.world.turn_to(0);
 }
 
-fn runs_on(scene: &Scene, cpu: usize) -> Option<u32> {
+pub(super) fn runs_on(scene: &Scene, cpu: usize) -> Option<u32> {
     scene.world.kernel.platform.cpus[cpu].running
 }
 
-fn confine(scene: &mut Scene, child: u32, cpus: CpuSet) {
+pub(super) fn confine(scene: &mut Scene, child: u32, cpus: CpuSet) {
     let handle = scene.children[child as usize - 1];
     let request = SetCpus { cpus };
     scene.world.call(handle, request).expect("one of them runs");
@@ -50,7 +50,7 @@ fn confine(scene: &mut Scene, child: u32, cpus: CpuSet) {
 }
 
 /// The running thread sleeps, on a CPU that may have nobody else.
-fn sleep(scene: &mut Scene) {
+pub(super) fn sleep(scene: &mut Scene) {
     let deadline = u64::MAX;
     scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
 }
@@ -125,7 +125,7 @@ fn a_cpu_takes_somebody_from_behind_more_important_ones_who_may_not_come() {
 }
 
 /// The program that runs has mapped and touched many pages, and the kernel gives them back piece by piece from now on.
-fn begin_long_work(scene: &mut Scene) {
+pub(super) fn begin_long_work(scene: &mut Scene) {
     let (address, length) = touch_many_pages(scene);
     scene.world.interleaved = true;
     scene

@@ -11,6 +11,7 @@ mod cpus;
 mod credentials;
 mod deadlines;
 mod devices;
+mod exchange;
 mod exec;
 mod faults;
 mod fork;

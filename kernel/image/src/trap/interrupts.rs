@@ -1,6 +1,8 @@
 //! Interrupts: of a program, or of a CPU that sleeps.
 
-use super::{DEVICES, GoesOn, KERNEL, Locks, NO_SHORTCUTS, SharedKernel, after, decide, here, kernel, there};
+use super::{
+    DEVICES, GoesOn, KERNEL, Locks, NO_SHORTCUTS, SharedKernel, after, decide, find_out, here, kernel, there,
+};
 use crate::cpus;
 use crate::machine::Place;
 use aarch64::cpu::{self, PerCpu};
@@ -41,7 +43,7 @@ fn chose(mut sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
         Some(place) => GoesOn::Thread(place.registers()),
         // Not with its turn.
         None if here(&mut sharing).sleeps() => GoesOn::Nobody,
-        None => decide(sharing.into_whole().0),
+        None => find_out(sharing),
     }
 }
 

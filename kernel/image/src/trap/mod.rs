@@ -24,6 +24,7 @@ use interrupts::interrupted;
 use kcore::here::{self, Here, There};
 use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
+use kcore::sched::{Search, Sought};
 use kcore::{Guarded, Kernel, Local, Nested, Next, Registers};
 use mm::{Ahead, Job, Seconds};
 use slots::Slot;
@@ -129,10 +130,42 @@ extern "C" fn kernel_continue() -> *mut Registers {
         cpu::synchronise_context();
         match here(&mut sharing).goes_on() {
             Some(place) => GoesOn::Thread(place.registers()),
-            None => decide(sharing.into_whole().0),
+            None => find_out(sharing),
         }
     };
     some_thread(goes_on).as_ptr()
+}
+
+/// Finds out who goes on, when all registers are stored.
+#[inline]
+fn find_out(mut sharing: SharedKernel<'_>) -> GoesOn {
+    if here(&mut sharing).seeks() {
+        seek(sharing)
+    } else {
+        decide(sharing.into_whole().0)
+    }
+}
+
+/// The same, when somebody may wait for the wrong CPU: with that one's turn besides the own, as far as that goes.
+#[inline(never)] // so that whoever need not does not pay for it
+fn seek(mut sharing: SharedKernel<'_>) -> GoesOn {
+    let mut search = Search::begin();
+    loop {
+        let sought = here(&mut sharing).seek(&mut search);
+        // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
+        cpu::synchronise_context();
+        match sought {
+            Sought::Thread(place) => return GoesOn::Thread(place.registers()),
+            Sought::Nobody => return GoesOn::Nobody,
+            Sought::With(other) => {
+                let mut both = sharing.with(other);
+                let (own, theirs) = both.each();
+                here(own).exchange(&mut there(theirs), &mut search);
+                sharing = both.into_own();
+            }
+            Sought::Open => return decide(sharing.into_whole().0),
+        }
+    }
 }
 
 /// This CPU's part of the kernel.

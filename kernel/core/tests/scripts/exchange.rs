@@ -1,0 +1,146 @@
+//! CPUs that share the kernel exchange threads, with no turn but those of two of them.
+
+use super::across_cpus::{
+    FIRST, SECOND, THIRD, begin_long_work, child_with, confine, runs_on, scene_on, serve_alerts, sleep,
+};
+use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
+use crate::WAY;
+use abi::process::{SetCpus, Sleep};
+use abi::{CpuSet, Handle};
+use play::{SLICE, Way};
+
+/// Whether who goes on was found out so often without the whole kernel; the long way it is never.
+fn finds_out(scene: &mut Scene, times: usize, act: impl FnOnce(&mut Scene)) {
+    let before = scene.world.sought;
+    act(scene);
+    let times = if WAY == Way::Shorter { times } else { 0 };
+    assert_eq!(scene.world.sought - before, times);
+}
+
+/// `init` runs on the first of two CPUs. On the second one somebody runs who stays there, and somebody less important, who has run
+/// there and may run on these CPUs, waits.
+fn with_somebody_who_waits(scene: &mut Scene, cpus: CpuSet) -> u32 {
+    let waits = child_with(scene, MIDDLE, SECOND);
+    confine(scene, waits, cpus.union(SECOND));
+    let stays = child_with(scene, HIGH, SECOND);
+    assert_eq!(runs_on(scene, 1), Some(stays));
+    waits
+}
+
+#[test]
+fn a_cpu_with_nothing_to_do_takes_who_waits_elsewhere() {
+    let mut scene = scene_on(2);
+    let waits = with_somebody_who_waits(&mut scene, FIRST);
+    finds_out(&mut scene, 1, sleep);
+    assert_eq!(runs_on(&scene, 0), Some(waits));
+}
+
+#[test]
+fn a_cpu_with_nothing_to_do_does_not_take_who_may_not_run_there() {
+    let mut scene = scene_on(2);
+    with_somebody_who_waits(&mut scene, SECOND);
+    finds_out(&mut scene, 1, sleep);
+    assert!(scene.world.sleeps(0));
+}
+
+#[test]
+fn a_cpu_takes_who_waits_elsewhere_before_it_goes_on_with_somebody_less_important() {
+    let mut scene = scene_on(2);
+    let request = SetCpus { cpus: FIRST };
+    scene.world.call(Handle::SELF, request).expect("it runs");
+    let low = child_with(&mut scene, LOW, FIRST);
+    assert_eq!(scene.sleep(1), low);
+    assert_eq!(scene.pass(1), INIT);
+    let waits = with_somebody_who_waits(&mut scene, FIRST);
+    finds_out(&mut scene, 1, sleep);
+    assert_eq!(runs_on(&scene, 0), Some(waits));
+    sleep(&mut scene);
+    assert_eq!(runs_on(&scene, 0), Some(low));
+}
+
+#[test]
+fn of_several_cpus_the_one_is_asked_where_the_most_important_waits() {
+    let mut scene = scene_on(3);
+    let [low, middle] = [(LOW, SECOND), (MIDDLE, THIRD)].map(|(priority, cpu)| {
+        let waits = child_with(&mut scene, priority, cpu);
+        confine(&mut scene, waits, cpu.union(FIRST));
+        child_with(&mut scene, HIGH, cpu);
+        waits
+    });
+    finds_out(&mut scene, 1, sleep);
+    assert_eq!(runs_on(&scene, 0), Some(middle));
+    finds_out(&mut scene, 1, sleep);
+    assert_eq!(runs_on(&scene, 0), Some(low));
+}
+
+#[test]
+fn who_was_interrupted_anywhere_goes_on_on_another_cpu_with_all_its_registers() {
+    let mut scene = scene_on(2);
+    let low = child_with(&mut scene, LOW, CpuSet::ALL);
+    scene.world.turn_to(1);
+    assert_eq!(scene.running(), low);
+    for (n, register) in scene.world.registers().x.iter_mut().enumerate() {
+        *register = 0x700 + n as u64;
+    }
+    let registers = *scene.world.registers();
+    scene.world.turn_to(0);
+    let high = child_with(&mut scene, HIGH, SECOND);
+    assert_eq!(runs_on(&scene, 1), Some(high));
+    finds_out(&mut scene, 1, sleep);
+    assert_eq!(runs_on(&scene, 0), Some(low));
+    assert_eq!(*scene.world.registers(), registers);
+}
+
+#[test]
+fn who_has_to_make_way_goes_to_a_cpu_with_nothing_to_do() {
+    let mut scene = scene_on(2);
+    let high = child_with(&mut scene, HIGH, SECOND);
+    scene.world.turn_to(1);
+    let deadline = scene.world.kernel.platform.now.get() + 1;
+    scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+    scene.world.turn_to(0);
+    let low = child_with(&mut scene, LOW, CpuSet::ALL);
+    assert_eq!(runs_on(&scene, 1), Some(low));
+    sleep(&mut scene);
+    assert!(scene.world.sleeps(0));
+    scene.world.turn_to(1);
+    finds_out(&mut scene, 1, |scene| {
+        scene.pass(1);
+    });
+    assert_eq!(runs_on(&scene, 1), Some(high));
+    serve_alerts(&mut scene);
+    assert_eq!(runs_on(&scene, 0), Some(low));
+}
+
+/// The second CPU is about to choose with the whole kernel, and prepared for somebody who waits: the first child works, and the
+/// second one has had its time slice.
+fn with_registers_in_a_cpu() -> Scene {
+    let mut scene = scene_on(2);
+    let [_, owner] = [LOW, LOW].map(|priority| child_with(&mut scene, priority, SECOND));
+    scene.world.turn_to(1);
+    begin_long_work(&mut scene);
+    assert_eq!(scene.pass(SLICE), owner);
+    scene.world.turn_to(0);
+    confine(&mut scene, owner, CpuSet::ALL);
+    scene.world.turn_to(1);
+    scene.world.between = true;
+    scene.world.end_slice();
+    scene.world.between = false;
+    scene.world.turn_to(0);
+    scene
+}
+
+#[test]
+fn nobody_is_taken_whose_registers_are_in_another_cpu() {
+    let mut scene = with_registers_in_a_cpu();
+    if WAY == Way::Shorter {
+        assert_eq!(scene.world.kernel.platform.cpus[1].prepared, Some(2));
+        finds_out(&mut scene, 1, sleep);
+        assert!(scene.world.sleeps(0));
+    } else {
+        sleep(&mut scene);
+    }
+    scene.world.give_turn(1);
+    serve_alerts(&mut scene);
+    assert_eq!(runs_on(&scene, 0), Some(2));
+}
