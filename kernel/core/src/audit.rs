@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::object::word::AwaitedWords;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId, Stage};
-use crate::sched::{Cpu, CpuId, NEVER};
+use crate::sched::{Cpu, CpuId, DeadlinesOf, NEVER};
 use crate::thread::{Queue, State, Thread, ThreadId, Work};
 use abi::{Arrival, Rights};
 use mm::mmu::Mmu;
@@ -104,7 +104,7 @@ impl<P: Platform> Kernel<P> {
             let endpoint = self.endpoints.get(endpoint);
             let endpoint = endpoint.ok_or("the endpoint a thread waits at exists")?;
             return check(
-                endpoint.has_in_place(&self.threads, id),
+                endpoint.has_in_place(self.callers, id, thread.priority),
                 "who waits for a message to be received is in its place",
             );
         }
@@ -293,10 +293,8 @@ impl<P: Platform> Kernel<P> {
         let calls =
             |thread: &Thread| matches!(thread.state, State::Calling { endpoint, .. } if endpoint == id);
         let calling = self.threads.iter().filter(|(_, thread)| calls(thread));
-        check(
-            endpoint.callers.count(&self.threads) == calling.count(),
-            "who waits at an endpoint calls there",
-        )?;
+        let waiting = endpoint.callers.count(self.callers, self.ids_of_threads());
+        check(waiting == calling.count(), "who waits at an endpoint calls there")?;
         let naming = || {
             self.handles()
                 .filter(|capability| capability.object == Object::Endpoint(id))
@@ -311,6 +309,12 @@ impl<P: Platform> Kernel<P> {
             "handles that can receive are counted",
         )?;
         check(endpoint.references > 0, "an endpoint goes with its last handle")?;
+        let server = endpoint.server.and_then(|server| self.threads.get(server));
+        let serves = server.filter(|server| server.serves == Some(id));
+        check(
+            serves.is_none_or(|server| server.own_priority == endpoint.servers_own),
+            "an endpoint says how important its server is by itself",
+        )?;
         let (callers, receivers) = (&endpoint.callers, &endpoint.receivers);
         check(
             callers.is_empty() || receivers.is_empty(),
@@ -477,7 +481,8 @@ impl<P: Platform> Kernel<P> {
             !cpu.is_settled() || charged.is_none_or(|thread| thread.home == id),
             "a CPU's time is charged to somebody who is at home there, or it is to choose",
         )?;
-        let deadline = cpu.deadlines.first(&self.threads).map_or(NEVER, |(_, key)| key);
+        let deadline = cpu.deadlines.top().and_then(|first| self.threads.get(first));
+        let deadline = deadline.map_or(NEVER, |first| first.deadline.key());
         check(
             cpu.timer <= deadline.min(cpu.slice_end),
             "the timer comes when a slice ends or a deadline passes, or earlier",
@@ -516,6 +521,11 @@ impl<P: Platform> Kernel<P> {
         Ok(())
     }
 
+    /// All threads, and how many these are.
+    fn ids_of_threads(&self) -> (impl Iterator<Item = ThreadId>, u32) {
+        (self.threads.iter().map(|(id, _)| id), self.threads.used())
+    }
+
     /// The heap of those that wait until a time has those of this home, each where it should be.
     fn audit_deadlines(&self, id: CpuId) -> Result<(), Broken> {
         let heap = &self.cpus[id].deadlines;
@@ -523,11 +533,11 @@ impl<P: Platform> Kernel<P> {
         let mut waiting = self.threads.iter().filter(|(_, thread)| waits(thread));
         let count = self.threads.iter().filter(|(_, thread)| waits(thread)).count();
         check(
-            waiting.all(|(thread, _)| heap.is_in_place(&self.threads, thread)),
+            waiting.all(|(thread, _)| heap.is_in_place(DeadlinesOf(&self.threads), thread)),
             "who waits until a time is in its place",
         )?;
         check(
-            heap.count(&self.threads) == count,
+            heap.count(DeadlinesOf(&self.threads), self.ids_of_threads()) == count,
             "who waits until a time does so at home",
         )
     }

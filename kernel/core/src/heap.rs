@@ -3,65 +3,111 @@
 //! A leftist heap: a tree in which nobody has a lower key than their parent, and of two branches the right one
 //! has the shorter way to its end. So a way that always goes to the right has log2(n + 1) steps at most among
 //! n threads, and no operation goes any other way: what programs choose cannot make one long. The links are in
-//! the threads, so nothing is allocated.
+//! the threads' places, of which each has one in each kind of heap, so nothing is allocated.
 
-use crate::thread::{Thread, ThreadId, Threads};
-use core::marker::PhantomData;
-use slots::Slots;
+use crate::thread::ThreadId;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use slots::Id;
 
-/// Which heap: a thread has a place in one of each kind.
-pub(crate) trait Kind {
-    fn place(thread: &Thread) -> &Place;
-    fn place_mut(thread: &mut Thread) -> &mut Place;
-}
-
-/// A thread's place in a heap.
-#[derive(Default)]
-pub(crate) struct Place {
-    key: u64,
+/// A thread's place in a heap. Whoever has the heap changes it, whosever the thread is: so what it consists of are atomics,
+/// whose order is the business of whoever hands the heap on.
+pub struct Place {
+    key: AtomicU64,
     /// How many steps to the right, this thread included, lead to the end: 0 for a thread that is in no heap.
-    rank: u8,
-    parent: Option<ThreadId>,
-    left: Option<ThreadId>,
-    right: Option<ThreadId>,
+    rank: AtomicU8,
+    parent: Link,
+    left: Link,
+    right: Link,
 }
 
 impl Place {
+    /// Of a thread that is in no heap.
+    pub const fn free() -> Self {
+        Self {
+            key: AtomicU64::new(0),
+            rank: AtomicU8::new(0),
+            parent: Link::none(),
+            left: Link::none(),
+            right: Link::none(),
+        }
+    }
+
     /// Whether the thread is in a heap.
-    pub const fn is_taken(&self) -> bool {
-        self.rank > 0
+    #[inline]
+    pub(crate) fn is_taken(&self) -> bool {
+        self.rank() > 0
     }
 
     /// What the thread is ordered by.
-    pub const fn key(&self) -> u64 {
-        self.key
+    #[inline]
+    pub(crate) fn key(&self) -> u64 {
+        self.key.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn rank(&self) -> u8 {
+        self.rank.load(Ordering::Relaxed)
+    }
+}
+
+/// A thread, or nobody.
+struct Link(AtomicU64);
+
+impl Link {
+    /// No thread has this one: of the upper half one bit is left over.
+    const NONE: u64 = u64::MAX;
+
+    const fn none() -> Self {
+        Self(AtomicU64::new(Self::NONE))
+    }
+
+    #[inline]
+    fn get(&self) -> Option<ThreadId> {
+        let bits = self.0.load(Ordering::Relaxed);
+        (bits != Self::NONE).then(|| Id::from_parts(bits as u32, (bits >> u32::BITS) as u32))
+    }
+
+    #[inline]
+    fn set(&self, to: Option<ThreadId>) {
+        let bits = to.map_or(Self::NONE, |to| {
+            u64::from(to.generation()) << u32::BITS | u64::from(to.index())
+        });
+        self.0.store(bits, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Option<ThreadId> {
+        let was = self.get();
+        self.set(None);
+        was
+    }
+}
+
+/// Where threads have their places in heaps of one kind.
+pub(crate) trait Places {
+    /// The place of `thread`. Threads leave their heaps before their slot is freed, so it is there.
+    fn of(&mut self, thread: ThreadId) -> &Place;
+}
+
+/// Places that are apart from the threads, one for each that there can be.
+impl Places for &[Place] {
+    #[inline]
+    fn of(&mut self, thread: ThreadId) -> &Place {
+        &self[thread.index() as usize]
     }
 }
 
 /// A heap. A thread is in one of each kind at most.
-pub(crate) struct Heap<K> {
+#[derive(Default)]
+pub(crate) struct Heap {
     top: Option<ThreadId>,
-    kind: PhantomData<fn() -> K>,
 }
 
-impl<K> Default for Heap<K> {
-    fn default() -> Self {
-        Self {
-            top: None,
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<K: Kind> Heap<K> {
+impl Heap {
     /// Without anybody.
-    pub const EMPTY: Self = Self {
-        top: None,
-        kind: PhantomData,
-    };
+    pub const EMPTY: Self = Self { top: None };
 
     /// Whether nobody is in it.
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.top.is_none()
     }
 
@@ -70,156 +116,147 @@ impl<K: Kind> Heap<K> {
         self.top
     }
 
-    /// The same, and that key.
-    pub fn first(&self, threads: &Slots<Thread>) -> Option<(ThreadId, u64)> {
-        let top = self.top?;
-        threads.get(top).map(|thread| (top, K::place(thread).key))
-    }
-
     /// Puts `thread`, which is in no heap of this kind, in its place. O(log n).
-    pub fn insert(&mut self, threads: &mut impl Threads, thread: ThreadId, key: u64) {
-        *place::<K>(threads, thread) = Place {
-            key,
-            rank: 1,
-            ..Place::default()
-        };
-        self.top = merge::<K>(threads, self.top, Some(thread));
+    pub fn insert(&mut self, mut places: impl Places, thread: ThreadId, key: u64) {
+        let place = places.of(thread);
+        place.key.store(key, Ordering::Relaxed);
+        place.rank.store(1, Ordering::Relaxed);
+        self.top = merge(&mut places, self.top, Some(thread));
         if let Some(top) = self.top {
-            place::<K>(threads, top).parent = None;
+            places.of(top).parent.set(None);
         }
     }
 
     /// Takes `thread`, which is in this heap, out. O(log n).
-    pub fn remove(&mut self, threads: &mut impl Threads, thread: ThreadId) {
-        let Place {
-            parent, left, right, ..
-        } = core::mem::take(place::<K>(threads, thread));
+    pub fn remove(&mut self, mut places: impl Places, thread: ThreadId) {
+        let place = places.of(thread);
+        place.rank.store(0, Ordering::Relaxed);
+        let [parent, left, right] = [&place.parent, &place.left, &place.right].map(Link::take);
         // Of two branches the right one is the shorter.
         let rest = if right.is_some() {
-            merge::<K>(threads, left, right)
+            merge(&mut places, left, right)
         } else {
             left
         };
         if let Some(rest) = rest {
-            place::<K>(threads, rest).parent = parent;
+            places.of(rest).parent.set(parent);
         }
         match parent {
             None => self.top = rest,
             Some(parent) => {
-                let above = place::<K>(threads, parent);
-                if above.left == Some(thread) {
-                    above.left = rest;
+                let above = places.of(parent);
+                if above.left.get() == Some(thread) {
+                    above.left.set(rest);
                 } else {
-                    above.right = rest;
+                    above.right.set(rest);
                 }
-                lean_upwards::<K>(threads, parent);
+                lean_upwards(&mut places, parent);
             }
         }
     }
 
     /// Whether `thread` is in this heap and, with those next to it, where it should be. For checks.
-    pub fn is_in_place(&self, threads: &Slots<Thread>, thread: ThreadId) -> bool {
-        let place = |id: ThreadId| threads.get(id).map(K::place).filter(|place| place.is_taken());
-        let rank = |id: Option<ThreadId>| id.and_then(place).map_or(0, |place| place.rank);
-        let Some(own) = place(thread) else {
-            return false;
+    pub fn is_in_place(&self, mut places: impl Places, thread: ThreadId) -> bool {
+        let mut look = |id: ThreadId| {
+            let place = places.of(id);
+            let links = [&place.parent, &place.left, &place.right].map(Link::get);
+            (place.rank(), place.key(), links)
         };
-        let mut below = own.left.into_iter().chain(own.right);
-        let leans = rank(own.left) >= rank(own.right) && own.rank == rank(own.right) + 1;
-        let leads = below.all(|id| place(id).is_some_and(|p| p.parent == Some(thread) && p.key >= own.key));
-        let known = match own.parent.map(place) {
+        let (rank, key, [parent, left, right]) = look(thread);
+        let [left_rank, right_rank] = [left, right].map(|id| id.map_or(0, |id| look(id).0));
+        let mut below = left.into_iter().chain(right);
+        let leans = left_rank >= right_rank && rank == right_rank + 1;
+        let leads = below.all(|id| {
+            let (rank, below, [parent, ..]) = look(id);
+            rank > 0 && parent == Some(thread) && below >= key
+        });
+        let known = match parent {
             None => self.top == Some(thread),
-            Some(parent) => parent.is_some_and(|p| [p.left, p.right].contains(&Some(thread))),
+            Some(parent) => {
+                let (rank, _, [_, below @ ..]) = look(parent);
+                rank > 0 && below.contains(&Some(thread))
+            }
         };
-        leans && leads && known
+        rank > 0 && leans && leads && known
     }
 
-    /// The threads in it, as far as the links lead. For checks: takes steps for each of `threads`.
-    pub fn count(&self, threads: &Slots<Thread>) -> usize {
-        let parent = |id: ThreadId| threads.get(id).and_then(|thread| K::place(thread).parent);
-        let tops = threads.iter().filter(|(_, thread)| K::place(thread).is_taken());
-        tops.filter(|&(id, _)| {
-            let mut way = core::iter::successors(Some(id), |&id| parent(id)).take(threads.used() as usize);
-            way.any(|id| Some(id) == self.top)
-        })
-        .count()
+    /// How many of `threads` are in it, as far as the links lead: as many steps as `most` for each, at most. For checks.
+    pub fn count(
+        &self,
+        mut places: impl Places,
+        (threads, most): (impl Iterator<Item = ThreadId>, u32),
+    ) -> usize {
+        let is_in_it = |&id: &ThreadId| {
+            let mut top = Some(id).filter(|&id| places.of(id).is_taken());
+            for _ in 0..most {
+                match top.and_then(|id| places.of(id).parent.get()) {
+                    Some(parent) => top = Some(parent),
+                    None => break,
+                }
+            }
+            top.is_some() && top == self.top
+        };
+        threads.filter(is_in_it).count()
     }
 }
 
 /// Makes one tree of two. No deeper than the ways to the right of both together.
-fn merge<K: Kind>(
-    threads: &mut impl Threads,
-    one: Option<ThreadId>,
-    other: Option<ThreadId>,
-) -> Option<ThreadId> {
+fn merge(places: &mut impl Places, one: Option<ThreadId>, other: Option<ThreadId>) -> Option<ThreadId> {
     let (Some(one), Some(other)) = (one, other) else {
         return one.or(other);
     };
-    let in_order = place::<K>(threads, one).key <= place::<K>(threads, other).key;
+    let in_order = places.of(one).key() <= places.of(other).key();
     let (top, below) = if in_order { (one, other) } else { (other, one) };
-    let right = place::<K>(threads, top).right;
-    let right = merge::<K>(threads, right, Some(below));
+    let right = places.of(top).right.get();
+    let right = merge(places, right, Some(below));
     if let Some(right) = right {
-        place::<K>(threads, right).parent = Some(top);
+        places.of(right).parent.set(Some(top));
     }
-    place::<K>(threads, top).right = right;
-    lean::<K>(threads, top);
+    places.of(top).right.set(right);
+    lean(places, top);
     Some(top)
 }
 
 /// Something below `thread` has changed. Whoever gets another rank passes one on that is higher by one, so
 /// there are not many.
-fn lean_upwards<K: Kind>(threads: &mut impl Threads, thread: ThreadId) {
+fn lean_upwards(places: &mut impl Places, thread: ThreadId) {
     let mut next = Some(thread);
     while let Some(thread) = next
-        && lean::<K>(threads, thread)
+        && lean(places, thread)
     {
-        next = place::<K>(threads, thread).parent;
+        next = places.of(thread).parent.get();
     }
 }
 
 /// Has the shorter branch of `thread` on the right. Whether that changes its rank.
-fn lean<K: Kind>(threads: &mut impl Threads, thread: ThreadId) -> bool {
-    let Place { left, right, .. } = *place::<K>(threads, thread);
-    let [left_rank, right_rank] = [left, right].map(|id| id.map_or(0, |id| place::<K>(threads, id).rank));
-    let place = place::<K>(threads, thread);
+fn lean(places: &mut impl Places, thread: ThreadId) -> bool {
+    let place = places.of(thread);
+    let (left, right) = (place.left.get(), place.right.get());
+    let [left_rank, right_rank] = [left, right].map(|id| id.map_or(0, |id| places.of(id).rank()));
+    let place = places.of(thread);
     if left_rank < right_rank {
-        (place.left, place.right) = (right, left);
+        place.left.set(right);
+        place.right.set(left);
     }
     let rank = left_rank.min(right_rank) + 1;
-    core::mem::replace(&mut place.rank, rank) != rank
-}
-
-/// Threads leave their heaps before their slot is freed.
-fn place<K: Kind>(threads: &mut impl Threads, thread: ThreadId) -> &mut Place {
-    match threads.find(thread) {
-        Some(thread) => K::place_mut(thread),
-        None => panic!("a heap holds a thread that is gone: {thread:?}"),
-    }
+    let changes = place.rank() != rank;
+    place.rank.store(rank, Ordering::Relaxed);
+    changes
 }
 
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Heap, Kind};
-    use crate::sched::{ByDeadline, CpuId};
-    use crate::thread::{Thread, ThreadId};
-    use addr::Frame;
+    use super::{Heap, Place};
+    use crate::thread::ThreadId;
     use proptest::prelude::{any, proptest};
-    use slots::{Id, Slot, Slots};
+    use slots::Id;
     use std::collections::BTreeSet;
     use std::vec::Vec;
 
-    fn threads(count: usize) -> (Slots<Thread>, Vec<ThreadId>) {
-        let slots: Vec<Slot<Thread>> = (0..count).map(|_| Slot::empty()).collect();
-        let mut threads = Slots::new(slots.leak());
-        let new = || {
-            let (process, space) = (Id::from_parts(0, 0), Id::from_parts(0, 0));
-            Thread::new((process, 0), space, Frame::from_number(0), CpuId::BOOT)
-        };
-        let ids = (0..count).map(|_| threads.insert(new()).expect("room"));
-        let ids = ids.collect();
-        (threads, ids)
+    fn threads(count: u32) -> (Vec<Place>, Vec<ThreadId>) {
+        let ids = (0..count).map(|index| Id::from_parts(index, index % 3));
+        ((0..count).map(|_| Place::free()).collect(), ids.collect())
     }
 
     proptest! {
@@ -228,22 +265,22 @@ mod tests {
             steps in proptest::collection::vec((0..40_usize, any::<u64>()), 1..300),
             keys in 1..100_u64,
         ) {
-            let (mut threads, ids) = threads(40);
-            let (mut heap, mut model) = (Heap::<ByDeadline>::EMPTY, BTreeSet::new());
-            for (place, key) in steps {
-                let (id, taken) = (ids[place], ByDeadline::place(threads.get(ids[place]).expect("there")));
-                if taken.is_taken() {
-                    assert!(model.remove(&(taken.key, place)));
-                    heap.remove(&mut threads, id);
+            let (places, ids) = threads(40);
+            let (mut heap, mut model) = (Heap::EMPTY, BTreeSet::new());
+            for (number, key) in steps {
+                let (id, place) = (ids[number], &places[number]);
+                if place.is_taken() {
+                    assert!(model.remove(&(place.key(), number)));
+                    heap.remove(&places[..], id);
                 } else {
-                    heap.insert(&mut threads, id, key % keys);
-                    model.insert((key % keys, place));
+                    heap.insert(&places[..], id, key % keys);
+                    model.insert((key % keys, number));
                 }
-                let first = heap.first(&threads);
-                assert_eq!(first.map(|(_, key)| key), model.first().map(|(key, _)| *key));
-                assert!(first.is_none_or(|(id, key)| model.contains(&(key, id.index() as usize))));
-                assert!(model.iter().all(|&(_, place)| heap.is_in_place(&threads, ids[place])));
-                assert_eq!(heap.count(&threads), model.len());
+                let first = heap.top().map(|id| (places[id.index() as usize].key(), id.index() as usize));
+                assert_eq!(first.map(|(key, _)| key), model.first().map(|(key, _)| *key));
+                assert!(first.is_none_or(|first| model.contains(&first)));
+                assert!(model.iter().all(|&(_, number)| heap.is_in_place(&places[..], ids[number])));
+                assert_eq!(heap.count(&places[..], (ids.iter().copied(), 40)), model.len());
             }
         }
     }
@@ -253,16 +290,16 @@ mod tests {
         let orders: [fn(u64) -> u64; 3] =
             [|n| n, |n| 1 << 20 | !n & 0xfffff, |n| n.wrapping_mul(0x9e37_79b9)];
         for order in orders {
-            let (mut threads, ids) = threads(1000);
-            let mut heap = Heap::<ByDeadline>::EMPTY;
+            let (places, ids) = threads(1000);
+            let mut heap = Heap::EMPTY;
             for (&id, n) in ids.iter().zip(0..) {
-                heap.insert(&mut threads, id, order(n));
+                heap.insert(&places[..], id, order(n));
             }
-            while let Some((first, _)) = heap.first(&threads) {
-                let place = |id| ByDeadline::place(threads.get(id).expect("there"));
-                let way = core::iter::successors(Some(first), |&id| place(id).right);
+            while let Some(first) = heap.top() {
+                let place = |id: ThreadId| &places[id.index() as usize];
+                let way = core::iter::successors(Some(first), |&id| place(id).right.get());
                 assert!(way.count() <= 10, "two to the tenth are more than a thousand");
-                heap.remove(&mut threads, first);
+                heap.remove(&places[..], first);
             }
         }
     }

@@ -8,7 +8,7 @@
 //! docs/concurrency.md has the whole picture.
 
 use crate::clock::Clock;
-use crate::ipc::Endpoint;
+use crate::ipc::{Callers, Endpoint};
 use crate::kernel::{Kernel, gone};
 use crate::message::Message;
 use crate::object::device::Device;
@@ -139,6 +139,11 @@ impl<P: Platform> Kernel<P> {
     /// Where devices are, which are common.
     pub fn devices(&self) -> slots::Parts<[Slot<Device>]> {
         self.devices.parts()
+    }
+
+    /// Where threads have their places in queues at endpoints.
+    pub fn callers(&self) -> Callers {
+        self.callers
     }
 
     /// What the CPU that has all of the kernel has of it, and what `other`, another one, has.

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::handle::{Capability, Object};
-use crate::ipc::Endpoint;
+use crate::ipc::{Callers, Endpoint};
 use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
@@ -30,6 +30,8 @@ pub struct Storage {
     pub threads: &'static mut [Slot<Thread>],
     /// For endpoints.
     pub endpoints: &'static mut [Slot<Endpoint>],
+    /// For threads that wait at one: as many as threads, [free](crate::Place::free).
+    pub callers: Callers,
     /// For devices that programs drive.
     pub devices: &'static mut [Slot<Device>],
 }
@@ -57,6 +59,8 @@ pub struct Kernel<P: Platform> {
     pub(crate) processes: Slots<Process>,
     pub(crate) threads: Slots<Thread>,
     pub(crate) endpoints: Slots<Endpoint>,
+    /// Where threads have their places in queues at endpoints.
+    pub(crate) callers: Callers,
     pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
@@ -83,6 +87,7 @@ impl<P: Platform> Kernel<P> {
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
+            callers: storage.callers,
             cpus: Cpus::new(storage.cpus, storage.shown, facts.machine.running),
             stop: None,
             console: Console::EMPTY,

@@ -42,6 +42,7 @@ mod trace;
 pub mod trap;
 
 pub use clock::Clock;
+pub use heap::Place;
 pub use here::{Here, There};
 pub use kernel::{Kernel, Storage};
 pub use platform::{Guarded, Interrupt, Local, Nested, Platform};

@@ -44,8 +44,6 @@ pub struct Thread {
     pub own_priority: Priority,
     /// The same, or what it has been lent by those who wait for it.
     pub priority: Priority,
-    /// Its place among those whose message nobody has received.
-    pub(crate) turn: Place,
     /// Until when it waits at most, if it does: its place among those of its home that wait until a time.
     pub(crate) deadline: Place,
     /// Handles that name it. One that has ended is forgotten when there is none.
@@ -215,8 +213,7 @@ impl Thread {
             serves: None,
             own_priority: Priority::USUAL,
             priority: Priority::USUAL,
-            turn: Place::default(),
-            deadline: Place::default(),
+            deadline: Place::free(),
             references: 0,
             waiters: Queue::EMPTY,
             sibling: None,
@@ -347,6 +344,7 @@ impl Queue {
     }
 
     /// Puts `thread`, which is in no queue, before all others.
+    #[inline(always)] // as above
     pub fn push_first(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let next = self.first.replace(thread);
         link(threads, thread).next = next;
@@ -379,6 +377,7 @@ impl Queue {
 }
 
 /// Threads leave their queue before their slot is freed, so a linked thread exists.
+#[inline(always)] // so that whose threads these are is not in memory for it
 fn link(threads: &mut impl Threads, thread: ThreadId) -> &mut Link {
     match threads.find(thread) {
         Some(thread) => &mut thread.link,

@@ -13,7 +13,7 @@ use kcore::object::device::{Device, MOST_DEVICES};
 use kcore::object::word::{AwaitedWord, AwaitedWords};
 use kcore::process::Process;
 use kcore::thread::Thread;
-use kcore::{Cpu, Kernel, MAX_CPUS, Registers, Shown, Storage};
+use kcore::{Cpu, Kernel, MAX_CPUS, Place, Registers, Shown, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
 
@@ -59,6 +59,7 @@ impl Counts {
             frames_for::<Slot<Thread>>(self.threads),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),
+            frames_for::<Place>(self.threads),
             frames_for::<Slot<Device>>(MOST_DEVICES),
             frames_for::<Slot<AwaitedWord>>(self.threads),
             frames_for::<Slot<mm::Region>>(self.regions),
@@ -105,6 +106,7 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
         shown: ram.take_slice(MAX_CPUS, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
+        callers: ram.take_slice(counts.threads, Place::free),
         devices: ram.take_slots(MOST_DEVICES),
     }
 }

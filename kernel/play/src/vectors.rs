@@ -1,18 +1,19 @@
 //! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
 
+use crate::fake::Fake;
 use crate::world::World;
-use abi::Operation;
+use abi::{Operation, Words6};
 use kcore::fault::Fault;
-use kcore::ipc::{Direct, Told, carries_bytes};
+use kcore::ipc::{Direct, Told, may_share};
 use kcore::message::Message;
 use kcore::sched::{Interrupted, Search, Sought};
 use kcore::thread::ThreadId;
-use kcore::{CpuId, Interrupt, Next, Registers};
+use kcore::{CpuId, Interrupt, Kernel, Next, Registers};
 
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Those that call, receive, reply, reply and receive, signal, or yield, hand over what they say in registers; and faults
+    /// Those that call, send, receive, reply, reply and receive, signal, or yield, hand over what they say in registers; and faults
     /// are told while CPUs share the kernel.
     Shorter,
     /// All registers are stored first.
@@ -35,14 +36,48 @@ impl World {
                     | Operation::Receive
                     | Operation::Reply
                     | Operation::ReplyReceive
+                    | Operation::Send
                     | Operation::Signal
                     | Operation::Yield),
                 ),
             ) => self.trap_in_place(operation),
-            _ => {
+            _ => self.trap_until().unwrap_or_else(|| {
                 self.kernel().trap();
                 self.run()
+            }),
+        }
+    }
+
+    /// Serves a trap that says until when it waits at most, while CPUs share the kernel, if it comes the shorter way and is as most
+    /// are; then whoever goes on runs.
+    fn trap_until(&mut self) -> Option<Next> {
+        if self.way == Way::Long {
+            return None;
+        }
+        let direct = match self.serve_until() {
+            Direct::Receives => self.serve_until(),
+            served => served,
+        };
+        let next = match direct {
+            Direct::Stays(thread) | Direct::Runs(thread) | Direct::Resumes(thread) => {
+                self.go_on(Next::Run(thread))
             }
+            Direct::Enters => self.enter(direct),
+            _ => return None,
+        };
+        self.direct += 1;
+        Some(next)
+    }
+
+    fn serve_until(&mut self) -> Direct<u32> {
+        let kernel = self.kernel();
+        let callers = kernel.callers();
+        match kernel.here().serve_until(None, callers) {
+            Direct::At(cpu) => {
+                let (mut here, mut there) = kernel.here_and_there(cpu);
+                here.serve_until(Some(&mut there), callers)
+            }
+            served => served,
         }
     }
 
@@ -56,14 +91,34 @@ impl World {
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
-        let words = in_cpu.words();
+        let (callers, words) = (kernel.callers(), in_cpu.words());
         let direct = kernel.here().serve(operation, handle, tag, &words);
-        let direct = match direct {
-            Direct::Not if carries_bytes(operation, tag) => {
-                kernel.here().serve_with(None, operation, handle, tag, &words)
-            }
-            other => other,
+        let is_left = match direct {
+            Direct::Awaits(_) => true,
+            Direct::Not => may_share(operation, tag),
+            _ => false,
         };
+        let mut direct = direct;
+        if is_left {
+            let mut here = kernel.here();
+            direct = here.serve_with(None, callers, operation, handle, tag, &words);
+        }
+        if let Direct::At(cpu) = direct {
+            direct = serve_with(kernel, cpu, operation, (handle, tag), &words);
+        }
+        let (operation, tag, words) = match direct {
+            Direct::Receives => (Operation::Receive, 0, [0; 6]),
+            _ => (operation, tag, words),
+        };
+        if direct == Direct::Receives {
+            direct = match kernel
+                .here()
+                .serve_with(None, callers, operation, handle, tag, &words)
+            {
+                Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
+                other => other,
+            };
+        }
         let direct = match direct {
             Direct::AsksMemory(thread, space) => {
                 let (mut here, (_, memory)) = kernel.here_and_locks();
@@ -72,16 +127,6 @@ impl World {
             Direct::AsksAboutWords(thread, space) => {
                 let (mut here, mut locks) = kernel.here_and_locks();
                 here.ask_about_words(&mut locks, (thread, space), tag, &words)
-            }
-            Direct::At(cpu) => {
-                let (mut here, mut there) = kernel.here_and_there(cpu);
-                match here.serve_with(Some(&mut there), operation, handle, tag, &words) {
-                    Direct::At(_)
-                    | Direct::Asks(..)
-                    | Direct::AsksMemory(..)
-                    | Direct::AsksAboutWords(..) => Direct::Not,
-                    served => served,
-                }
             }
             other => other,
         };
@@ -209,26 +254,30 @@ impl World {
         let thread = self.running.expect("somebody runs");
         let before = *self.registers();
         let kernel = self.kernel();
+        let callers = kernel.callers();
         let direct = match kernel.here().tell_handler(None, fault) {
             Direct::At(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
                 here.tell_handler(Some(&mut there), fault)
             }
+            Direct::Not => kernel.here().queue_fault(callers, fault),
             other => other,
         };
         let registers = self.kernel.platform.registers[thread as usize];
         assert_eq!(registers, before, "who has faulted keeps its registers");
-        let is_told = matches!(direct, Direct::Runs(_) | Direct::Enters);
+        let is_told = matches!(direct, Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters);
         self.direct += usize::from(is_told);
         self.told += usize::from(is_told);
         match direct {
-            Direct::Runs(other) => {
+            Direct::Runs(other) | Direct::Resumes(other) => {
                 assert_ne!(other, thread, "it is another thread");
-                self.assert_waited_in_a_trap(other);
+                if direct == Direct::Runs(other) {
+                    self.assert_waited_in_a_trap(other);
+                }
                 Some(self.go_on(Next::Run(other)))
             }
             Direct::Enters => Some(self.enter(direct)),
-            Direct::At(_) | Direct::Not => None,
+            Direct::At(_) | Direct::Awaits(_) | Direct::Not => None,
             unexpected => panic!("a fault is no trap: {unexpected:?}"),
         }
     }
@@ -315,6 +364,22 @@ impl World {
     fn identity(&self, thread: u32) -> Option<ThreadId> {
         let mut living = self.kernel.threads().map(|(id, _)| id);
         living.find(|id| id.index() == thread)
+    }
+}
+
+/// Serves a trap with the turn of another CPU.
+fn serve_with(
+    kernel: &mut Kernel<Fake>,
+    cpu: CpuId,
+    operation: Operation,
+    (handle, tag): (u64, u64),
+    words: &Words6,
+) -> Direct<u32> {
+    let callers = kernel.callers();
+    let (mut here, mut there) = kernel.here_and_there(cpu);
+    match here.serve_with(Some(&mut there), callers, operation, handle, tag, words) {
+        Direct::At(_) | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::AsksAboutWords(..) => Direct::Not,
+        served => served,
     }
 }
 

@@ -17,7 +17,7 @@ use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::process::{FirstStart, Name};
 use kcore::{
-    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Platform, Registers, Shown, Storage,
+    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Place, Platform, Registers, Shown, Storage,
 };
 use mm::{Access, MemoryManager, SpaceId};
 use slots::Slot;
@@ -119,6 +119,7 @@ impl World {
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
+            callers: (0..THREADS).map(|_| Place::free()).collect::<Vec<_>>().leak(),
             devices: leak(1),
         };
         let machine = Machine {

@@ -1,6 +1,6 @@
 //! Exceptions: from programs to the image and back, and what the kernel itself must not raise.
 //!
-//! The image is entered by `kernel_call`, `kernel_receive`, `kernel_reply`, `kernel_reply_receive`, `kernel_yield` and
+//! The image is entered by `kernel_call`, `kernel_receive`, `kernel_reply`, `kernel_reply_receive`, `kernel_send`, `kernel_yield` and
 //! `kernel_signal` for most traps, by `kernel_trap` for everything else; `vectors` says what each is given.
 //!
 //! The kernel runs with interrupts masked from entry to return, so every exception it takes itself

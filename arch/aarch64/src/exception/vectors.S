@@ -47,6 +47,8 @@
     b.eq    trap_receive
     cmp     x8, #{REPLY}
     b.eq    trap_reply
+    cmp     x8, #{SEND}
+    b.eq    trap_send
 1:  ldp     x9, x10, [sp, #{X} + 8 * 18]
     stp     x0, x1, [sp, #{X} + 16 * 0]
     stp     x2, x3, [sp, #{X} + 16 * 1]
@@ -201,6 +203,10 @@ trap_signal:
 
 trap_reply:
     trap_in_place kernel_reply
+    b       trap_done
+
+trap_send:
+    trap_in_place kernel_send
     b       trap_done
 
 trap_call:

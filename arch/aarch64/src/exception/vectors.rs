@@ -104,6 +104,10 @@ unsafe extern "C" {
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_reply();
 
+    /// The same for [`Operation::Send`].
+    #[expect(dead_code, reason = "called by vectors.S")]
+    fn kernel_send();
+
     /// The same for [`Operation::Receive`], of which x0 is all.
     #[expect(dead_code, reason = "called by vectors.S")]
     fn kernel_receive();
@@ -139,6 +143,7 @@ global_asm!(
     YIELD = const Operation::Yield as u64,
     REPLY = const Operation::Reply as u64,
     REPLY_RECEIVE = const Operation::ReplyReceive as u64,
+    SEND = const Operation::Send as u64,
     SIGNAL = const Operation::Signal as u64,
     RECEIVE = const Operation::Receive as u64,
     SYNCHRONOUS = const Kind::Synchronous as u64,

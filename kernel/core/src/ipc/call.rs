@@ -72,9 +72,10 @@ impl<P: Platform> Kernel<P> {
             badge,
             arrival,
         };
-        self.endpoint_callers_push(endpoint, caller);
-        self.cpu().current = None;
         let priority = self.thread(caller).priority;
+        let callers = self.callers;
+        self.endpoint(endpoint).push_caller(callers, caller, priority);
+        self.cpu().current = None;
         if let Some(server) = self.endpoint(endpoint).server {
             self.lend_priority(server, priority);
         }
@@ -118,12 +119,6 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.receivers.remove(&mut self.threads, thread);
-        }
-    }
-
-    fn endpoint_callers_push(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
-        if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-            endpoint.push_caller(&mut self.threads, thread);
         }
     }
 }

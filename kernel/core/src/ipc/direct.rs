@@ -6,7 +6,7 @@
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
 //! there is to be done or said is left to them. Nothing has happened then.
 
-use super::Endpoint;
+use super::{Callers, Endpoint};
 use crate::fault::Fault;
 use crate::handle::{Capability, Object};
 use crate::here::{Here, There};
@@ -47,10 +47,39 @@ pub enum Direct<Place> {
     /// Nothing yet: it is about a thread that is at home on this other CPU, and to be [served](Here::serve_with) with that
     /// one's turn.
     At(CpuId),
+    /// Nothing yet: this thread, which is to go on, has waited until some time, and [that](Here::serve_with) is to be forgotten.
+    Awaits(ThreadId),
+    /// The caller has its answer, and the thread that trapped is to [receive](Here::serve_with) what waits already.
+    Receives,
     /// Nothing, and it is to be [served](Kernel::serve_at_length) at length; or, if it is that already,
     /// [`Kernel::run`] says who goes on.
     Not,
 }
+
+/// What a trap is served with.
+pub(super) enum Reach<'a, 'b> {
+    /// The CPU's own turn, in one straight line.
+    Short,
+    /// The CPU's own turn.
+    Own,
+    /// This other CPU's turn besides.
+    Both(&'a mut There<'b>),
+}
+
+impl Reach<'_, '_> {
+    #[inline(always)] // this and the next, into what is to be short
+    const fn is_both(&self) -> bool {
+        matches!(self, Self::Both(_))
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_short(&self) -> bool {
+        matches!(self, Self::Short)
+    }
+}
+
+/// In place of a reply handle: the caller of the message received last is answered.
+const NOBODYS: u64 = Handle::NONE.raw() as u64;
 
 /// What somebody waits with for whoever receives it.
 enum Sent<'a> {
@@ -60,7 +89,7 @@ enum Sent<'a> {
     Fault(Fault, Pid),
 }
 
-impl<Place> Direct<Place> {
+impl<Place: Copy> Direct<Place> {
     /// The same, when who goes on may have been interrupted anywhere.
     #[inline(always)] // into what is to be short
     pub(crate) fn anywhere(self) -> Self {
@@ -76,26 +105,78 @@ impl<L: Local> Here<'_, L> {
     /// saved registers of that thread only x0 to x8 are touched, and none of them is looked at.
     #[inline(always)] // each operation by itself, with the words in registers
     pub fn serve(&mut self, operation: Operation, handle: u64, tag: u64, words: &Words6) -> Direct<L::Place> {
-        self.serve_message(None, operation, handle, tag, of_words(tag, words))
+        self.serve_message(Reach::Short, operation, handle, tag, of_words(tag, words))
     }
 
-    /// The same if its message has [bytes](carries_bytes), or with the turn of another CPU.
+    /// The same if its message has bytes, or is not received at once or was not, or with the turn of another CPU.
     #[inline(never)] // so that there is one of it
     pub fn serve_with(
         &mut self,
         there: Option<&mut There<'_>>,
+        callers: Callers,
         operation: Operation,
         handle: u64,
         tag: u64,
         words: &Words6,
     ) -> Direct<L::Place> {
-        self.serve_message(there, operation, handle, tag, of_bytes(tag, words))
+        let message = of_bytes(tag, words);
+        if operation == Operation::ReplyReceive && self.has_something_for(handle) {
+            let answered = self.serve_in_time(there, callers, (Operation::Reply, NOBODYS), tag, message);
+            return match answered {
+                Direct::Stays(_) | Direct::Enters => Direct::Receives,
+                other => other,
+            };
+        }
+        // Who was answered before may have to go elsewhere.
+        let seeks = self.cpu.seeks;
+        let served = self.serve_in_time(there, callers, (operation, handle), tag, message);
+        match served {
+            Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters if seeks => {
+                self.cpu.seeks = true;
+                Direct::Enters
+            }
+            // It may be what another trap has begun.
+            Direct::Runs(place) if operation == Operation::Receive => Direct::Resumes(place),
+            _ => served,
+        }
+    }
+
+    /// Serves it, when who is to go on waits no longer until some time.
+    fn serve_in_time(
+        &mut self,
+        mut there: Option<&mut There<'_>>,
+        callers: Callers,
+        (operation, handle): (Operation, u64),
+        tag: u64,
+        message: Option<Message<'_>>,
+    ) -> Direct<L::Place> {
+        let mut forgotten = None;
+        loop {
+            let reach = there.as_deref_mut().map_or(Reach::Own, Reach::Both);
+            let mut served = self.serve_message(reach, operation, handle, tag, message);
+            if matches!(served, Direct::Not) {
+                let with = (there.as_deref_mut(), callers);
+                served = self.serve_in_turn(with, operation, handle, message);
+            }
+            match (served, forgotten) {
+                (Direct::Awaits(thread), None) => {
+                    forgotten = self.deadline(thread).map(|deadline| (thread, deadline));
+                    self.forget_deadline(thread);
+                }
+                // Others show something else by now.
+                (Direct::Not | Direct::At(_) | Direct::Awaits(_), Some((thread, deadline))) => {
+                    self.wait_until(thread, deadline);
+                    return Direct::Not;
+                }
+                _ => return served,
+            }
+        }
     }
 
     #[inline(always)] // as above
     fn serve_message(
         &mut self,
-        there: Option<&mut There<'_>>,
+        reach: Reach<'_, '_>,
         operation: Operation,
         handle: u64,
         tag: u64,
@@ -103,16 +184,16 @@ impl<L: Local> Here<'_, L> {
     ) -> Direct<L::Place> {
         let served = match (operation, u32::try_from(handle).map(Handle::from_raw)) {
             // It looks at no other register.
-            (Operation::Yield, _) if there.is_none() => self.yield_directly(),
-            (Operation::Call, Ok(handle)) => self.call_directly(there, handle, tag, message),
-            (Operation::Receive, Ok(handle)) if there.is_none() => self.receive_directly(handle),
+            (Operation::Yield, _) if !reach.is_both() => self.yield_directly(),
+            (Operation::Call, Ok(handle)) => self.call_directly(reach, handle, tag, message),
+            (Operation::Receive, Ok(handle)) if !reach.is_both() => self.receive_directly(handle),
             (Operation::ReplyReceive, Ok(handle)) => {
-                message.and_then(|message| self.reply_directly(there, handle, message))
+                message.and_then(|message| self.reply_directly(reach, handle, message))
             }
             (Operation::Reply, Ok(Handle::NONE)) => {
-                message.and_then(|message| self.answer_directly(there, message))
+                message.and_then(|message| self.answer_directly(reach, message))
             }
-            (Operation::Signal, Ok(handle)) => self.signal_directly(there, handle, tag),
+            (Operation::Signal, Ok(handle)) => self.signal_directly(reach, handle, tag),
             _ => None,
         };
         served.unwrap_or(Direct::Not)
@@ -121,7 +202,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     fn call_directly(
         &mut self,
-        there: Option<&mut There<'_>>,
+        reach: Reach<'_, '_>,
         handle: Handle,
         tag: u64,
         message: Option<Message<'_>>,
@@ -132,7 +213,7 @@ impl<L: Local> Here<'_, L> {
         let capability = own.handles.find(handle, Rights::CALL).ok()?;
         match capability.object {
             Object::Endpoint(endpoint) => {
-                self.send_directly(there, caller, (endpoint, capability.badge), Sent::Call(message?))
+                self.send_directly(reach, caller, (endpoint, capability.badge), Sent::Call(message?))
             }
             Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
                 let pid = own.pid;
@@ -152,11 +233,12 @@ impl<L: Local> Here<'_, L> {
     /// faults are: somebody waits for it, and goes on in the thread's place.
     #[inline(always)] // into what has the fault in registers
     pub fn tell_handler(&mut self, there: Option<&mut There<'_>>, fault: Fault) -> Direct<L::Place> {
-        self.fault_directly(there, fault).unwrap_or(Direct::Not)
+        self.fault_directly(there.map_or(Reach::Short, Reach::Both), fault)
+            .unwrap_or(Direct::Not)
     }
 
     #[inline(always)]
-    fn fault_directly(&mut self, there: Option<&mut There<'_>>, fault: Fault) -> Option<Direct<L::Place>> {
+    fn fault_directly(&mut self, reach: Reach<'_, '_>, fault: Fault) -> Option<Direct<L::Place>> {
         let (thread, process) = (self.cpu.current?, self.cpu.process?);
         let own = self.processes.get(process)?;
         let handler = own.fault_handler?;
@@ -164,24 +246,25 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let to = (handler.endpoint, handler.badge);
-        self.send_directly(there, thread, to, Sent::Fault(fault, own.pid))
+        self.send_directly(reach, thread, to, Sent::Fault(fault, own.pid))
     }
 
     /// `caller` waits for whoever receives this at once.
     #[inline(always)]
     fn send_directly(
         &mut self,
-        there: Option<&mut There<'_>>,
+        reach: Reach<'_, '_>,
         caller: ThreadId,
         (id, badge): (Id<Endpoint>, Badge),
         sent: Sent<'_>,
     ) -> Option<Direct<L::Place>> {
+        let is_short = reach.is_short();
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
         if endpoint.receiving == 0 {
             return None;
         }
-        if let Some(there) = there {
+        if let Reach::Both(there) = reach {
             let priority = self.threads.get_mut(caller)?.priority;
             there.give(receiver, self.id, |to| !priority.outranks(Some(to.priority)))?;
         }
@@ -189,12 +272,12 @@ impl<L: Local> Here<'_, L> {
             drop(endpoint);
             return self.elsewhere(receiver);
         };
-        if !to.may_run_on(self.id) || to.deadline.is_taken() {
+        // Nobody who waits for this CPU is more important than the caller.
+        if !to.may_run_on(self.id) || from.priority.outranks(Some(to.priority)) {
             return None;
         }
-        // Nobody who waits for this CPU is more important than the caller.
-        if from.priority.outranks(Some(to.priority)) {
-            return None;
+        if to.deadline.is_taken() {
+            return (!is_short).then_some(Direct::Awaits(receiver));
         }
         let place = self.local.place(receiver.index());
         match sent {
@@ -231,17 +314,18 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     fn reply_directly(
         &mut self,
-        there: Option<&mut There<'_>>,
+        reach: Reach<'_, '_>,
         handle: Handle,
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
+        let is_short = reach.is_short();
         let (server, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
             return None;
         };
         let mut endpoint = self.endpoints.take(id)?;
-        if !endpoint.callers.is_empty() || endpoint.signals != 0 {
+        if endpoint.has_anything() {
             return None;
         }
         // Whoever would be in front of the server is to be told so.
@@ -254,10 +338,10 @@ impl<L: Local> Here<'_, L> {
         }
         let from = self.threads.get_mut(server)?;
         let caller = from.caller?;
-        if from.priority != from.own_priority || from.serves != Some(id) {
+        if from.priority != from.own_priority {
             return None;
         }
-        if let Some(there) = there {
+        if let Reach::Both(there) = reach {
             let ready = &self.cpu.ready;
             there.give(caller, self.id, |to| {
                 !ready.outranks(Some(to.priority)) && to.state.is_answered_by(server, message.tag.label())
@@ -270,12 +354,12 @@ impl<L: Local> Here<'_, L> {
         if self.cpu.ready.outranks(Some(to.priority)) {
             return None;
         }
-        if !to.may_run_on(self.id) || to.deadline.is_taken() {
+        let place = self.local.place(caller.index());
+        if !to.may_run_on(self.id) || !to.state.is_answered_by(server, message.tag.label()) {
             return None;
         }
-        let place = self.local.place(caller.index());
-        if !to.state.is_answered_by(server, message.tag.label()) {
-            return None;
+        if to.deadline.is_taken() {
+            return (!is_short).then_some(Direct::Awaits(caller));
         }
         let resolves_fault = to.forgets_fault();
         if !resolves_fault {
@@ -283,8 +367,8 @@ impl<L: Local> Here<'_, L> {
             self.cpu.carry(self.local, [from.page, to.page], message.tag);
         }
         from.caller = None;
-        from.state = State::Receiving(id);
-        endpoint.server = Some(server);
+        (from.state, from.serves) = (State::Receiving(id), Some(id));
+        endpoint.is_served_by(server, from.own_priority);
         let priorities = [from.priority, to.priority];
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
@@ -330,18 +414,21 @@ fn of_words(tag: u64, words: &Words6) -> Option<Message<'_>> {
 }
 
 /// A message, if it has no handles.
-fn of_bytes(tag: u64, words: &Words6) -> Option<Message<'_>> {
+pub(super) fn of_bytes(tag: u64, words: &Words6) -> Option<Message<'_>> {
     let message = Message::decode(tag, words).ok()?;
     (message.tag.handles() == 0).then_some(message)
 }
 
-/// Whether a trap has a message with bytes, and is to be [served with](Here::serve_with) these.
-pub fn carries_bytes(operation: Operation, tag: u64) -> bool {
-    let has_message = matches!(
-        operation,
-        Operation::Call | Operation::ReplyReceive | Operation::Reply
-    );
-    has_message && Tag::decode(tag).is_ok_and(|tag| tag.bytes() > 0 && tag.handles() == 0)
+/// Whether a trap that is not [served](Here::serve) at once may be [served](Here::serve_with) while CPUs share the kernel all the
+/// same: its message has bytes, or queues, or one has queued before, or who is to go on waits until some time.
+pub fn may_share(operation: Operation, tag: u64) -> bool {
+    match operation {
+        Operation::Call | Operation::Send | Operation::ReplyReceive | Operation::Reply => {
+            Tag::decode(tag).is_ok_and(|tag| tag.handles() == 0)
+        }
+        Operation::Receive | Operation::Signal => true,
+        Operation::Yield => false,
+    }
 }
 
 impl Thread {

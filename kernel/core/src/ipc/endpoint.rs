@@ -1,13 +1,17 @@
 //! The object that messages meet at, and how it ends.
 
-use crate::heap::{Heap, Kind, Place};
+use crate::heap::{Heap, Place};
 use crate::kernel::Kernel;
 use crate::platform::Platform;
 use crate::share::Maker;
-use crate::thread::{Queue, Thread, ThreadId};
+use crate::thread::{Queue, ThreadId};
 use abi::process::Priority;
 use abi::{IpcError, Rights};
-use slots::{Id, Slots};
+use slots::Id;
+
+/// Each thread's place among those whose message nobody has received: whoever has an endpoint changes the places of those that
+/// wait there.
+pub type Callers = &'static [Place];
 
 /// Where messages meet. At most one of the queues has anybody in it.
 pub struct Endpoint {
@@ -17,31 +21,20 @@ pub struct Endpoint {
     pub(crate) signals: u64,
     /// Whether signals were received last, while messages waited as well.
     pub(crate) signals_came_last: bool,
-    /// Threads whose message nobody has received.
-    pub(crate) callers: Heap<ByTurn>,
+    /// Threads whose message nobody has received, the most important first, and of equals who came first.
+    pub(crate) callers: Heap,
     /// How many have come to wait so.
     arrivals: u64,
     /// Who waited last for a message here: whom callers wait for as long as nobody does.
     pub(crate) server: Option<ThreadId>,
+    /// How important that one is by itself: callers who are not more so lend it nothing.
+    pub(crate) servers_own: Priority,
     /// Threads that wait for a message.
     pub(crate) receivers: Queue,
     /// Handles that name it.
     pub(crate) references: u32,
     /// Of these, handles that can receive.
     pub(crate) receiving: u32,
-}
-
-/// The heap that has the callers of an endpoint, the most important first, and of equals who came first.
-pub(crate) struct ByTurn;
-
-impl Kind for ByTurn {
-    fn place(thread: &Thread) -> &Place {
-        &thread.turn
-    }
-
-    fn place_mut(thread: &mut Thread) -> &mut Place {
-        &mut thread.turn
-    }
 }
 
 /// Bits of a key that say who came first: what is above them is the priority, lowest for the highest.
@@ -62,35 +55,63 @@ impl Endpoint {
             callers: Heap::EMPTY,
             arrivals: 0,
             server: None,
+            servers_own: Priority::LEAST,
             receivers: Queue::EMPTY,
             references: 0,
             receiving: 0,
         }
     }
 
-    /// `caller` waits here from now on.
-    pub(crate) fn push_caller(&mut self, threads: &mut Slots<Thread>, caller: ThreadId) {
+    /// `thread`, which is as important as this by itself, waits here for messages from now on.
+    #[inline(always)] // into what is to be short
+    pub(crate) fn is_served_by(&mut self, thread: ThreadId, own: Priority) {
+        (self.server, self.servers_own) = (Some(thread), own);
+    }
+
+    /// Whether a caller that is that important lends something to whom it waits for.
+    pub(crate) fn is_lent(&self, priority: Priority) -> bool {
+        self.server.is_some() && priority.outranks(Some(self.servers_own))
+    }
+
+    /// `caller`, which is that important, waits here from now on.
+    pub(crate) fn push_caller(&mut self, places: Callers, caller: ThreadId, priority: Priority) {
         self.arrivals += 1;
-        self.insert_caller(threads, caller, self.arrivals);
+        self.callers.insert(places, caller, turn(priority, self.arrivals));
     }
 
-    /// `caller`, which waits here, has another priority.
-    pub(crate) fn reorder_caller(&mut self, threads: &mut Slots<Thread>, caller: ThreadId) {
-        let arrival = threads.get(caller).map_or(0, |thread| thread.turn.key());
-        self.callers.remove(threads, caller);
-        self.insert_caller(threads, caller, arrival);
+    /// `caller`, which waits here, has this priority from now on.
+    pub(crate) fn reorder_caller(&mut self, places: Callers, caller: ThreadId, priority: Priority) {
+        let arrival = places[caller.index() as usize].key();
+        self.callers.remove(places, caller);
+        self.callers.insert(places, caller, turn(priority, arrival));
     }
 
-    fn insert_caller(&mut self, threads: &mut Slots<Thread>, caller: ThreadId, arrival: u64) {
-        if let Some(priority) = threads.get(caller).map(|thread| thread.priority) {
-            self.callers.insert(threads, caller, turn(priority, arrival));
+    /// The first of the callers waits here no more.
+    pub(crate) fn take_first_caller(&mut self, places: Callers) {
+        if let Some(first) = self.callers.top() {
+            self.callers.remove(places, first);
+            // Then signals that wait are next.
+            self.signals_came_last &= self.signals == 0;
         }
     }
 
-    /// Whether `caller` waits here with the priority that it has. For checks.
-    pub(crate) fn has_in_place(&self, threads: &Slots<Thread>, caller: ThreadId) -> bool {
-        let is_right = |thread: &Thread| thread.turn.key() == turn(thread.priority, thread.turn.key());
-        threads.get(caller).is_some_and(is_right) && self.callers.is_in_place(threads, caller)
+    /// Whether there is anything to receive.
+    pub(crate) const fn has_anything(&self) -> bool {
+        self.signals != 0 || !self.callers.is_empty()
+    }
+
+    /// How important the first of the callers is.
+    pub(crate) fn most_of_callers(&self, places: Callers) -> Option<Priority> {
+        let first = self.callers.top()?;
+        Some(Priority(
+            u8::MAX - (places[first.index() as usize].key() >> ARRIVAL_BITS) as u8,
+        ))
+    }
+
+    /// Whether `caller` waits here with this priority. For checks.
+    pub(crate) fn has_in_place(&self, places: Callers, caller: ThreadId, priority: Priority) -> bool {
+        let key = places[caller.index() as usize].key();
+        key == turn(priority, key) && self.callers.is_in_place(places, caller)
     }
 }
 
@@ -134,8 +155,8 @@ impl<P: Platform> Kernel<P> {
 
     pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<ThreadId> {
         let callers = &mut self.endpoints.get_mut(endpoint)?.callers;
-        let (first, _) = callers.first(&self.threads)?;
-        callers.remove(&mut self.threads, first);
+        let first = callers.top()?;
+        callers.remove(self.callers, first);
         Some(first)
     }
 

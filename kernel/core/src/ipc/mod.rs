@@ -10,13 +10,15 @@ mod direct;
 mod endpoint;
 mod give_up;
 mod handles;
+mod queue;
 mod receive;
 mod reply;
 mod send;
 mod signal;
+mod until;
 mod waits;
 
-pub use direct::{Direct, carries_bytes};
-pub use endpoint::Endpoint;
+pub use direct::{Direct, may_share};
+pub use endpoint::{Callers, Endpoint};
 pub use signal::{SignalTarget, Told};
 pub(crate) use waits::{stay_here, stays_here};

@@ -144,8 +144,9 @@ impl<P: Platform> Kernel<P> {
         }
         self.thread(server).state = State::Receiving(endpoint);
         self.thread(server).serves = Some(endpoint);
+        let own = self.thread(server).own_priority;
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-            endpoint.server = Some(server);
+            endpoint.is_served_by(server, own);
             endpoint.receivers.push(&mut self.threads, server);
         }
         self.cpu().current = None;

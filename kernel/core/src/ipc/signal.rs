@@ -171,7 +171,12 @@ impl Endpoint {
         if self.signals == 0 {
             return None;
         }
-        self.signals_came_last = !self.signals_came_last || self.callers.is_empty();
+        self.signals_came_last = self.signals_are_due();
         self.signals_came_last.then(|| core::mem::take(&mut self.signals))
+    }
+
+    /// Whether there are any, and it is their turn.
+    pub(super) fn signals_are_due(&self) -> bool {
+        self.signals != 0 && (!self.signals_came_last || self.callers.is_empty())
     }
 }

@@ -6,16 +6,17 @@
 //! elsewhere, it [seeks](Here::seek) who goes on. As in [`direct`](super::direct), nothing is decided here that the long way does
 //! not decide in the same way: all checks come first, and nothing has happened if one of them says no.
 
+use super::direct::Reach;
 use super::{Direct, Endpoint};
 use crate::handle::Object;
-use crate::here::{Here, There};
+use crate::here::Here;
 use crate::kernel::gone;
 use crate::message::Message;
 use crate::platform::Local;
 use crate::sched::{Cpu, CpuId, Others};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
-use abi::{CpuSet, Handle, IpcError, Label, Rights};
+use abi::{Badge, CpuSet, Handle, IpcError, Label, Rights};
 use addr::Frame;
 use slots::{Id, Mine};
 
@@ -23,10 +24,11 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     pub(super) fn signal_directly(
         &mut self,
-        there: Option<&mut There<'_>>,
+        reach: Reach<'_, '_>,
         handle: Handle,
         bits: u64,
     ) -> Option<Direct<L::Place>> {
+        let is_short = reach.is_short();
         let (from, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let capability = handles.find(handle, Rights::SIGNAL).ok()?;
@@ -47,7 +49,7 @@ impl<L: Local> Here<'_, L> {
         if bits == 0 {
             return None;
         }
-        if let Some(there) = there {
+        if let Reach::Both(there) = reach {
             let to = there.who_stays(receiver, self.shown)?;
             endpoint.signals_go_to(to);
             drop(endpoint);
@@ -59,8 +61,11 @@ impl<L: Local> Here<'_, L> {
             drop(endpoint);
             return self.elsewhere(receiver);
         };
-        if to.deadline.is_taken() || !stay_here((self.id, others), sender, to) {
+        if !stay_here((self.id, others), sender, to) {
             return None;
+        }
+        if to.deadline.is_taken() {
+            return (!is_short).then_some(Direct::Awaits(receiver));
         }
         endpoint.signals_go_to(to);
         drop(endpoint);
@@ -74,9 +79,10 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     pub(super) fn answer_directly(
         &mut self,
-        there: Option<&mut There<'_>>,
+        reach: Reach<'_, '_>,
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
+        let is_short = reach.is_short();
         let (server, label) = (self.cpu.current?, message.tag.label());
         let from = self.threads.get_mut(server)?;
         let caller = from.caller?;
@@ -84,14 +90,14 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let done = Message::empty(Label::DONE);
-        if let Some(there) = there {
+        if let Reach::Both(there) = reach {
             let to = there.who_stays(caller, self.shown)?;
             if !to.state.is_answered_by(server, label) {
                 return None;
             }
             let page = to.page;
             if !to.forgets_fault() {
-                self.answer_with(server, (caller, page), message);
+                self.give(server, (caller, page), message, Badge(0));
             }
             self.thread(server).caller = None;
             self.wake_there(there, caller);
@@ -101,30 +107,41 @@ impl<L: Local> Here<'_, L> {
         let Some((from, to)) = self.threads.pair_mut(server, caller) else {
             return self.elsewhere(caller);
         };
-        if to.deadline.is_taken() || !stays_here((self.id, others), to) {
-            return None;
-        }
         // Who has nothing that was lent is as important as its caller.
         if to.priority.outranks(Some(from.priority)) || !to.state.is_answered_by(server, label) {
             return None;
         }
+        if !stays_here((self.id, others), to) {
+            return None;
+        }
+        if to.deadline.is_taken() {
+            return (!is_short).then_some(Direct::Awaits(caller));
+        }
         from.caller = None;
         let page = to.page;
         if !to.forgets_fault() {
-            self.answer_with(server, (caller, page), message);
+            self.give(server, (caller, page), message, Badge(0));
         }
         self.answer(server, done);
         Some(self.wait_behind(server, caller))
     }
 
-    /// Gives `caller`, whose message page is there, the answer of `server`, and its bytes.
+    /// Gives `receiver`, whose message page is there, the message of `sender`, and its bytes.
     #[inline(always)] // into what has none
-    fn answer_with(&mut self, server: ThreadId, (caller, page): (ThreadId, Frame), message: Message<'_>) {
-        self.answer(caller, message);
+    pub(super) fn give(
+        &mut self,
+        sender: ThreadId,
+        (receiver, page): (ThreadId, Frame),
+        message: Message<'_>,
+        badge: Badge,
+    ) -> L::Place {
+        let place = self.local.place(receiver.index());
+        self.local.registers_at(place).set_answer(0, message, badge.0);
         if message.tag.bytes() > 0 {
-            let from = self.thread(server).page;
+            let from = self.thread(sender).page;
             self.cpu.carry(self.local, [from, page], message.tag);
         }
+        place
     }
 
     /// Puts signals into the registers of `receiver`.
@@ -135,6 +152,12 @@ impl<L: Local> Here<'_, L> {
         let registers = self.local.registers_at(place);
         registers.set_answer(0, Message::signals(&signals), 0);
         place
+    }
+
+    /// [Wakes](Self::wake) somebody where nothing has to be short.
+    #[inline(never)]
+    pub(super) fn let_go_on(&mut self, current: ThreadId, woken: (ThreadId, L::Place)) -> Direct<L::Place> {
+        self.wake(current, woken)
     }
 
     /// Lets `woken`, whose answer is in place, as is that of `current`, go on: in place of that one if it is more important.
@@ -185,7 +208,7 @@ impl<L: Local> Here<'_, L> {
             return None;
         };
         let mut endpoint = self.endpoints.take(id)?;
-        if !endpoint.callers.is_empty() || endpoint.signals != 0 {
+        if endpoint.has_anything() {
             return None;
         }
         // Whoever would be in front of the server is to be told so.
@@ -200,13 +223,14 @@ impl<L: Local> Here<'_, L> {
         if thread.caller.is_some() || thread.priority != thread.own_priority {
             return None;
         }
+        let own = thread.own_priority;
         let next = if self.cpu.ready.is_empty() {
             None
         } else {
             let cpu = &mut *self.cpu;
             Some(cpu.go_to_next((self.id, server), &mut self.threads, self.local)?)
         };
-        endpoint.server = Some(server);
+        endpoint.is_served_by(server, own);
         endpoint.receivers.push(&mut self.threads, server);
         drop(endpoint);
         let thread = self.thread(server);
@@ -246,7 +270,11 @@ impl<L: Local> Here<'_, L> {
 
     /// Who goes on, `current` having made way for the `next` one, or for nobody.
     #[inline(always)]
-    fn made_way(&mut self, current: ThreadId, next: Option<Switched<L::Place>>) -> Direct<L::Place> {
+    pub(super) fn made_way(
+        &mut self,
+        current: ThreadId,
+        next: Option<Switched<L::Place>>,
+    ) -> Direct<L::Place> {
         match next {
             Some(next) => {
                 self.begin_turn(next.rest);
@@ -361,7 +389,7 @@ pub(crate) fn stays_here((here, others): (CpuId, Others), thread: &Thread) -> bo
 }
 
 /// Another thread of the same CPU goes on.
-struct Switched<Place> {
+pub(super) struct Switched<Place> {
     goes_on: Direct<Place>,
     /// Of its time slice.
     rest: Option<u64>,
@@ -373,7 +401,7 @@ impl Cpu {
     /// Lets the first who waits for this CPU, `here`, take the place of `current`, which does not go on. Its turn is to
     /// [begin](Here::begin_turn). `None`, and nothing has happened, if the next has work to be done, or may not run here.
     #[inline(always)]
-    fn go_to_next<L: Local>(
+    pub(super) fn go_to_next<L: Local>(
         &mut self,
         (here, current): (CpuId, ThreadId),
         threads: &mut Mine<'_, Thread>,

@@ -186,7 +186,7 @@ impl<P: Platform> Kernel<P> {
             State::Ready if !is_current => self.cpus[home].ready.remove(threads, id),
             State::Calling { endpoint, .. } => {
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    endpoint.callers.remove(threads, id);
+                    endpoint.callers.remove(self.callers, id);
                 }
             }
             State::Receiving(endpoint) => {

@@ -2,7 +2,7 @@
 
 use super::ready::ReadyQueue;
 use super::shown::Shown;
-use super::time::{ByDeadline, NEVER};
+use super::time::NEVER;
 use crate::heap::Heap;
 use crate::platform::Local;
 use crate::process::Process;
@@ -75,7 +75,7 @@ pub struct Cpu {
     /// Threads that are ready and have this home.
     pub(crate) ready: ReadyQueue,
     /// Threads that have this home and wait until some time.
-    pub(crate) deadlines: Heap<ByDeadline>,
+    pub(crate) deadlines: Heap,
     /// What of the message that is served here is not in registers: a copy, which no program can change any more. Only
     /// as much of it counts as the message's tag says.
     pub(crate) message: MessagePage,
@@ -122,7 +122,7 @@ impl Cpu {
 
     /// `thread`, which had to make way for somebody more important with this `rest` of its time slice, waits before its
     /// equals, if there is a rest.
-    #[inline]
+    #[inline(always)] // so that whose threads these are is not in memory for it
     pub(crate) fn wait_again(&mut self, threads: &mut impl Threads, thread: ThreadId, rest: Option<u64>) {
         match rest {
             Some(0) => self.ready.push(threads, thread),

@@ -26,9 +26,7 @@ pub use exchange::{Search, Sought};
 pub use interrupt::Interrupted;
 pub(crate) use others::Others;
 pub use shown::Shown;
-#[cfg(test)]
-pub(crate) use time::ByDeadline;
-pub(crate) use time::NEVER;
+pub(crate) use time::{DeadlinesOf, NEVER};
 
 use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};

@@ -18,6 +18,12 @@ impl<P: Platform> Kernel<P> {
     /// `thread` is that important by itself from now on.
     pub fn set_own_priority(&mut self, thread: ThreadId, priority: Priority) {
         self.thread(thread).own_priority = priority;
+        let serves = self.thread(thread).serves;
+        if let Some(endpoint) = serves.and_then(|endpoint| self.endpoints.get_mut(endpoint))
+            && endpoint.server == Some(thread)
+        {
+            endpoint.servers_own = priority;
+        }
         self.settle_priority(thread);
     }
 
@@ -79,8 +85,8 @@ impl<P: Platform> Kernel<P> {
         let waits = |other: ThreadId| self.waited_for(other) == Some(id);
         let caller = thread.caller.filter(|&caller| waits(caller));
         let queue = thread.serves.and_then(|endpoint| self.endpoints.get(endpoint));
-        let queued = queue.and_then(|endpoint| endpoint.callers.first(&self.threads));
-        let queued = queued.map(|(caller, _)| caller).filter(|&caller| waits(caller));
+        let queued = queue.and_then(|endpoint| endpoint.callers.top());
+        let queued = queued.filter(|&caller| waits(caller));
         let lenders = caller.into_iter().chain(queued);
         let lent = lenders.filter_map(|lender| self.threads.get(lender).map(|lender| lender.priority));
         lent.fold(thread.own_priority, |most, lent| {
@@ -105,7 +111,7 @@ impl<P: Platform> Kernel<P> {
             State::Calling { endpoint, .. } => {
                 self.thread(id).priority = priority;
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    endpoint.reorder_caller(&mut self.threads, id);
+                    endpoint.reorder_caller(self.callers, id, priority);
                 }
             }
             _ => self.thread(id).priority = priority,

@@ -104,6 +104,7 @@ impl ReadyQueue {
     }
 
     /// The same before its equals.
+    #[inline(always)] // as above
     pub fn push_first(&mut self, threads: &mut impl Threads, thread: ThreadId) {
         let priority = self.fill(threads, thread);
         self.queues[priority.index()].push_first(threads, thread);
@@ -232,6 +233,7 @@ fn most(filled: &[u64; WORDS]) -> Option<Priority> {
     u8::try_from(word * BITS + bit).ok().map(Priority)
 }
 
+#[inline(always)] // as above
 fn priority_of(threads: &mut impl Threads, thread: ThreadId) -> Priority {
     match threads.find(thread) {
         Some(thread) => thread.priority,

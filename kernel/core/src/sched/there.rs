@@ -20,27 +20,26 @@ impl There<'_> {
     ) -> Option<()> {
         let thread = self.threads.get_mut(id)?;
         let is_let_go = self.cpu.lets_go(id) && self.cpu.current != Some(id);
-        let can_go = is_let_go && thread.may_run_on(to) && !thread.deadline.is_taken();
+        let can_go = is_let_go && thread.may_run_on(to);
         if !can_go || !is_wanted(thread) {
             return None;
         }
         thread.home = to;
+        self.forget_deadline(id);
         self.threads.give(id, to.owner());
         Some(())
     }
 
-    /// The thread, if it is at home there, waits for something until no particular time, and would go on there sooner than
-    /// elsewhere.
+    /// The thread, if it is at home there, waits for something, and would go on there sooner than elsewhere.
     pub(crate) fn who_stays(&mut self, thread: ThreadId, shown: &'static [Shown]) -> Option<&mut Thread> {
         let (here, is_idle) = (self.id, self.cpu.is_idle());
         if self.cpu.current == Some(thread) {
             return None;
         }
         let others = Others::of(here, shown);
-        self.threads.get_mut(thread).filter(|thread| {
-            let is_ordinary = thread.may_run_on(here) && !thread.deadline.is_taken();
-            is_ordinary && (is_idle || !others.would_take(thread))
-        })
+        self.threads
+            .get_mut(thread)
+            .filter(|thread| thread.may_run_on(here) && (is_idle || !others.would_take(thread)))
     }
 
     /// Shows what is so there.
@@ -64,6 +63,7 @@ impl There<'_> {
     /// Lets `thread`, which is at home there and in no queue, wait for its turn. Whether that CPU is to look around.
     fn make_ready(&mut self, id: ThreadId, shown: &'static [Shown]) -> bool {
         let runs = self.current_priority();
+        self.forget_deadline(id);
         self.cpu.ready.push(&mut self.threads, id);
         let others = Others::of(self.id, shown);
         self.cpu.show_and_look(runs, others);

@@ -5,17 +5,18 @@
 //! nobody else wants the CPU no slice runs, and while nobody waits for a time either, no timer.
 
 use crate::clock::Clock;
-use crate::heap::{Kind, Place};
-use crate::here::Here;
-use crate::kernel::Kernel;
+use crate::heap::{Place, Places};
+use crate::here::{Here, There};
+use crate::kernel::{Kernel, gone};
 use crate::message::Message;
 use crate::object::word::AwaitedWords;
 use crate::platform::{Local, Nested, Platform};
 use crate::sched::Cpu;
-use crate::thread::{State, Thread, ThreadId};
+use crate::thread::{State, Thread, ThreadId, Threads};
 use abi::{IpcError, Label};
 use mm::MemoryManager;
 use mm::mmu::Mmu;
+use slots::Slots;
 
 /// In place of a time that never comes.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -26,17 +27,29 @@ const SLICES_PER_SECOND: u64 = 100;
 /// Most deadlines that are served at a time. The interrupt of the next comes at once.
 const MOST_AT_A_TIME: usize = 16;
 
-/// The heap that has the threads that wait until a time, by that time in ticks of the system counter. Each CPU
-/// has one, of the threads whose home it is.
-pub(crate) struct ByDeadline;
+/// Where threads have their places among those that wait until a time, by that time in ticks of the system counter. Each CPU
+/// has a heap of the threads whose home it is.
+struct Deadlines<'a, T>(&'a mut T);
 
-impl Kind for ByDeadline {
-    fn place(thread: &Thread) -> &Place {
-        &thread.deadline
+impl<T: Threads> Places for Deadlines<'_, T> {
+    fn of(&mut self, thread: ThreadId) -> &Place {
+        match self.0.find(thread) {
+            Some(thread) => &thread.deadline,
+            None => gone(thread),
+        }
     }
+}
 
-    fn place_mut(thread: &mut Thread) -> &mut Place {
-        &mut thread.deadline
+/// The same, to look at. For checks.
+#[derive(Clone, Copy)]
+pub(crate) struct DeadlinesOf<'a>(pub &'a Slots<Thread>);
+
+impl Places for DeadlinesOf<'_> {
+    fn of(&mut self, thread: ThreadId) -> &Place {
+        match self.0.get(thread) {
+            Some(thread) => &thread.deadline,
+            None => gone(thread),
+        }
     }
 }
 
@@ -69,7 +82,9 @@ impl<L: Local> Here<'_, L> {
     /// `deadline`, in ticks of the system counter as programs read it: then [`Kernel::pass_deadline`] comes,
     /// soon if that time has passed already. Until then it is to be forgotten when the thread stops waiting.
     pub(crate) fn wait_until(&mut self, thread: ThreadId, deadline: u64) {
-        self.cpu.deadlines.insert(&mut self.threads, thread, deadline);
+        self.cpu
+            .deadlines
+            .insert(Deadlines(&mut self.threads), thread, deadline);
         self.set_timer(deadline);
     }
 
@@ -83,7 +98,13 @@ impl<L: Local> Here<'_, L> {
 
     #[cold]
     fn take_deadline_back(&mut self, thread: ThreadId) {
-        self.cpu.deadlines.remove(&mut self.threads, thread);
+        self.cpu.deadlines.remove(Deadlines(&mut self.threads), thread);
+    }
+
+    /// When that is; `None` if `thread` waits until no particular time.
+    pub(crate) fn deadline(&mut self, thread: ThreadId) -> Option<u64> {
+        let deadline = &self.thread(thread).deadline;
+        deadline.is_taken().then(|| deadline.key())
     }
 
     /// The timer of this CPU comes at `time` at the latest.
@@ -167,6 +188,19 @@ impl<L: Local> Here<'_, L> {
     }
 }
 
+impl There<'_> {
+    /// `thread`, which is at home there, does not wait any longer.
+    pub(super) fn forget_deadline(&mut self, thread: ThreadId) {
+        let has_one = self
+            .threads
+            .get_mut(thread)
+            .is_some_and(|thread| thread.deadline.is_taken());
+        if has_one {
+            self.cpu.deadlines.remove(Deadlines(&mut self.threads), thread);
+        }
+    }
+}
+
 impl Cpu {
     #[inline(never)] // for all who begin a turn
     fn start_slice(&mut self, clock: &Clock, local: &mut impl Local, rest: Option<u64>) {
@@ -203,7 +237,9 @@ impl<P: Platform> Kernel<P> {
     #[cold]
     fn take_deadline_back(&mut self, thread: ThreadId) {
         let home = self.thread(thread).home;
-        self.cpus[home].deadlines.remove(&mut self.threads, thread);
+        self.cpus[home]
+            .deadlines
+            .remove(Deadlines(&mut self.threads), thread);
     }
 
     /// `thread` has waited until its deadline: for nothing but that, or for others who have not come.

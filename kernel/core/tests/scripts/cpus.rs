@@ -14,13 +14,13 @@ use play::{Way, World};
 
 pub(super) const INIT: u32 = 0;
 pub(super) const CHILD: u32 = 1;
-const OTHER: u32 = 2;
+pub(super) const OTHER: u32 = 2;
 const THIRD: u32 = 3;
 pub(super) const ENDPOINT: Handle = Handle::PARENT;
 const PAGE: u64 = 4096;
 
 /// `init` runs on the first CPU, and holds an endpoint; all others sleep.
-fn init_on(cpus: usize) -> (World, Handle) {
+pub(super) fn init_on(cpus: usize) -> (World, Handle) {
     let mut world = world_on(cpus);
     let endpoint = world.create_endpoint();
     (world, endpoint)

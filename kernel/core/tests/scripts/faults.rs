@@ -196,10 +196,7 @@ fn the_handler_is_told_what_has_happened_and_the_thread_goes_on_as_it_was() {
             };
             let before = scene.world.direct;
             scene.operate(operation, handle, Label::DONE);
-            // Who has not waited there yet does not serve it, and has it noted first.
-            let is_usual = operation == Operation::Reply || handler_waits;
-            let direct = WAY == Way::Shorter && is_usual;
-            assert_eq!(scene.world.direct - before, usize::from(direct));
+            assert_eq!(scene.world.direct - before, usize::from(WAY == Way::Shorter));
             scene.assert_untouched(CHILD);
             assert_eq!(scene.world.log(), "");
         }

@@ -25,6 +25,7 @@ mod messages;
 mod no_room;
 mod one_space;
 mod priorities;
+mod queues;
 mod regions;
 mod requests;
 mod server;

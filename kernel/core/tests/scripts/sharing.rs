@@ -207,16 +207,18 @@ fn a_message_with_a_handle_takes_the_whole_kernel() {
 }
 
 #[test]
-fn who_waits_for_its_answer_until_some_time_has_it_with_the_whole_kernel() {
+fn who_waits_for_its_answer_until_some_time_has_it_and_waits_no_longer() {
     let (mut world, endpoint) = with_a_caller(Priority::USUAL.0);
     reply(&mut world);
     receive(&mut world, endpoint);
     world.until(CHILD);
     world.registers().x[9] = world.kernel.platform.now.get() + 50;
     let call_until = Operation::Call as u64 | Operation::UNTIL;
-    world.trap(call_until, ENDPOINT.raw().into(), 0x900, [1; 6]);
+    assert_direct(&mut world, |world| {
+        world.trap(call_until, ENDPOINT.raw().into(), 0x900, [1; 6]);
+    });
     world.until(INIT);
-    assert!(!is_direct(&mut world, reply));
+    assert_direct(&mut world, reply);
     world.until(CHILD);
     assert_eq!((world.back().words, world.back().outcome), ([3; 6], None));
     world.kernel.platform.let_pass(100);

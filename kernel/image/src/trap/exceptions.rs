@@ -69,7 +69,7 @@ fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Re
     }
 }
 
-/// A trap that comes with all registers saved: one with a deadline, one to send, or nonsense. One with a message comes this way
+/// A trap that comes with all registers saved: one with a deadline, or nonsense. One with a message comes this way
 /// only with bootarg `shortcut=no`, or if the vectors do not recognise it, which nobody else would notice: so
 /// the log says it, once.
 fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
@@ -81,6 +81,7 @@ fn serve_trap(kernel: &mut Kernel<Machine>, registers: NonNull<Registers>) {
             | Operation::Receive
             | Operation::Reply
             | Operation::ReplyReceive
+            | Operation::Send
             | Operation::Signal
             | Operation::Yield)
     ) {

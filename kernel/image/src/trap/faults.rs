@@ -1,6 +1,7 @@
 //! Touches that the memory manager serves or refuses, and whatever else a program does that the machine does not allow.
 
-use super::{KERNEL, NO_SHORTCUTS, SharedKernel, here, kernel_continue, there, with_memory};
+use super::until::serve_until;
+use super::{KERNEL, NO_SHORTCUTS, SharedKernel, common, here, kernel_continue, there, with_memory};
 use crate::cpus;
 use crate::machine::{self, Place};
 use aarch64::cpu::{self, PerCpu};
@@ -28,7 +29,8 @@ pub(super) fn serve_beside_others(cause: Cause, registers: NonNull<Registers>) -
         };
     }
     match cause {
-        Cause::Svc(1) | Cause::FpTrapped | Cause::WaitTrapped => None,
+        Cause::Svc(1) => serve_until(),
+        Cause::FpTrapped | Cause::WaitTrapped => None,
         _ => tell_handler(other_fault(cause, registers)),
     }
 }
@@ -53,6 +55,7 @@ fn tell_handler(fault: Fault) -> Option<NonNull<Registers>> {
     let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
     match here(&mut sharing).tell_handler(None, fault) {
         Direct::At(other) => tell_handler_with(sharing, other, fault),
+        Direct::Not => queue_fault(sharing, fault),
         told => go_on_without(sharing, told),
     }
 }
@@ -66,11 +69,18 @@ fn tell_handler_with(sharing: SharedKernel<'_>, other: CpuId, fault: Fault) -> O
     go_on_without(both.into_own(), told)
 }
 
-/// Who goes on in place of the thread that has run, and whose registers are stored, if that is clear.
-#[inline(always)] // into both
-fn go_on_without(sharing: SharedKernel<'_>, told: Direct<Place>) -> Option<NonNull<Registers>> {
+/// Lets the fault wait until its handler receives it.
+#[inline(never)] // so that most do not pay for it
+fn queue_fault(mut sharing: SharedKernel<'_>, fault: Fault) -> Option<NonNull<Registers>> {
+    let queued = here(&mut sharing).queue_fault(common().callers, fault);
+    go_on_without(sharing, queued)
+}
+
+/// Who goes on when the thread that has run, and whose registers are stored, is served, if that is clear.
+#[inline(always)] // into all
+pub(super) fn go_on_without(sharing: SharedKernel<'_>, told: Direct<Place>) -> Option<NonNull<Registers>> {
     match told {
-        Direct::Runs(place) => {
+        Direct::Stays(place) | Direct::Runs(place) | Direct::Resumes(place) => {
             // As in `kernel_continue`.
             cpu::synchronise_context();
             Some(place.registers())

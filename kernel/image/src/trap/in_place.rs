@@ -1,6 +1,6 @@
 //! Traps that are served with the message in the argument registers, while the thread's other registers stay where they are.
 
-use super::{KERNEL, Locks, SharedKernel, WholeKernel, here, kernel, memory_lock, there};
+use super::{KERNEL, Locks, SharedKernel, WholeKernel, common, here, kernel, memory_lock, there};
 use crate::machine::Place;
 use aarch64::cpu::PerCpu;
 use aarch64::exception::TrapEnd;
@@ -8,60 +8,43 @@ use aarch64::sync::{Held, Meanwhile, level};
 use abi::{Operation, Words6};
 use kcore::CpuId;
 use kcore::handle::Capability;
-use kcore::ipc::{Direct, carries_bytes};
+use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
 use kcore::thread::ThreadId;
 use mm::SpaceId;
 
-/// Called by the vectors for a trap whose x8 is [`Operation::Call`], with x0 to x7 as they came.
+/// Functions that the vectors call with x0 to x7 as they came.
 ///
 /// If the caller, most of whose registers are still in this CPU alone, does not go on, the kernel goes on being shared, so
 /// that nobody has the whole. The vectors save them, and give the turn back or call [`kernel_continue`](super::kernel_continue).
-#[unsafe(no_mangle)]
-extern "C" fn kernel_call(
-    handle: u64,
-    tag: u64,
-    word0: u64,
-    word1: u64,
-    word2: u64,
-    word3: u64,
-    word4: u64,
-    word5: u64,
-) -> TrapEnd {
-    let words = [word0, word1, word2, word3, word4, word5];
-    serve_in_place(Operation::Call, handle, tag, words)
+macro_rules! traps_with_a_message {
+    ($($(#[$about:meta])* $function:ident: $operation:expr;)*) => {$(
+        $(#[$about])*
+        #[unsafe(no_mangle)]
+        extern "C" fn $function(
+            handle: u64,
+            tag: u64,
+            word0: u64,
+            word1: u64,
+            word2: u64,
+            word3: u64,
+            word4: u64,
+            word5: u64,
+        ) -> TrapEnd {
+            serve_in_place($operation, handle, tag, [word0, word1, word2, word3, word4, word5])
+        }
+    )*};
 }
 
-/// The same for [`Operation::ReplyReceive`].
-#[unsafe(no_mangle)]
-extern "C" fn kernel_reply_receive(
-    handle: u64,
-    tag: u64,
-    word0: u64,
-    word1: u64,
-    word2: u64,
-    word3: u64,
-    word4: u64,
-    word5: u64,
-) -> TrapEnd {
-    let words = [word0, word1, word2, word3, word4, word5];
-    serve_in_place(Operation::ReplyReceive, handle, tag, words)
-}
-
-/// The same for [`Operation::Reply`].
-#[unsafe(no_mangle)]
-extern "C" fn kernel_reply(
-    handle: u64,
-    tag: u64,
-    word0: u64,
-    word1: u64,
-    word2: u64,
-    word3: u64,
-    word4: u64,
-    word5: u64,
-) -> TrapEnd {
-    let words = [word0, word1, word2, word3, word4, word5];
-    serve_in_place(Operation::Reply, handle, tag, words)
+traps_with_a_message! {
+    /// For a trap whose x8 is [`Operation::Call`].
+    kernel_call: Operation::Call;
+    /// The same for [`Operation::ReplyReceive`].
+    kernel_reply_receive: Operation::ReplyReceive;
+    /// The same for [`Operation::Reply`].
+    kernel_reply: Operation::Reply;
+    /// The same for [`Operation::Send`].
+    kernel_send: Operation::Send;
 }
 
 /// The same for [`Operation::Receive`], which has no message.
@@ -101,7 +84,8 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
             ask_about_words((sharing, held), (thread, space), handle, tag, &words())
         }
         Direct::At(other) => serve_with(sharing, Some(other), operation, handle, tag, &words()),
-        Direct::Not if carries_bytes(operation, tag) => {
+        Direct::Awaits(_) => serve_with(sharing, None, operation, handle, tag, &words()),
+        Direct::Not if may_share(operation, tag) => {
             serve_with(sharing, None, operation, handle, tag, &words())
         }
         Direct::Asks(thread, asked) if operation == Operation::Call => {
@@ -162,26 +146,17 @@ fn ask(
     resumed(whole, goes_on)
 }
 
-/// Serves what has bytes, or is about a thread of another CPU, with that one's turn besides its own.
+/// Serves what has bytes, or waits, or is about a thread of another CPU, with that one's turn besides its own.
 #[inline(never)]
 fn serve_with(
-    mut sharing: SharedKernel<'_>,
+    sharing: SharedKernel<'_>,
     other: Option<CpuId>,
     operation: Operation,
     handle: u64,
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let direct;
-    match other {
-        Some(other) => {
-            let mut both = sharing.with(other);
-            let (own, theirs) = both.each();
-            direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
-            sharing = both.into_own();
-        }
-        None => direct = here(&mut sharing).serve_with(None, operation, handle, tag, words),
-    }
+    let (sharing, direct) = serve_once_with(sharing, other, operation, handle, tag, words);
     match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
@@ -190,9 +165,35 @@ fn serve_with(
         Direct::At(found) if other.is_none() => {
             serve_with(sharing, Some(found), operation, handle, tag, words)
         }
+        Direct::Receives => serve_with(sharing, None, Operation::Receive, handle, 0, &[0; 6]),
         // It is about yet another one, or as few are.
         _ => serve_at_length(sharing, operation, handle, tag, words),
     }
+}
+
+fn serve_once_with<'a>(
+    mut sharing: SharedKernel<'a>,
+    other: Option<CpuId>,
+    operation: Operation,
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> (SharedKernel<'a>, Direct<Place>) {
+    let Some(other) = other else {
+        let direct = here(&mut sharing).serve_with(None, common().callers, operation, handle, tag, words);
+        return (sharing, direct);
+    };
+    let mut both = sharing.with(other);
+    let (own, theirs) = both.each();
+    let direct = here(own).serve_with(
+        Some(&mut there(theirs)),
+        common().callers,
+        operation,
+        handle,
+        tag,
+        words,
+    );
+    (both.into_own(), direct)
 }
 
 #[inline(never)] // this and the next, so that what is served directly does not pay for their stack frames
@@ -234,6 +235,8 @@ fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
         | Direct::AsksMemory(..)
         | Direct::AsksAboutWords(..)
         | Direct::At(_)
+        | Direct::Awaits(_)
+        | Direct::Receives
         | Direct::Not => TrapEnd::undecided(whole.into_sharing(PerCpu::current().id()).keep()),
     }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod in_place;
 mod interrupts;
 mod stop;
+mod until;
 
 use crate::cpus;
 use crate::machine::{Machine, Memory, MemoryLock, Threads, WordsLock};
@@ -22,6 +23,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use interrupts::interrupted;
 use kcore::here::{self, Here, There};
+use kcore::ipc::Callers;
 use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::sched::{Search, Sought};
@@ -50,8 +52,15 @@ struct Parts {
 /// The memory manager, when there are programs.
 static MEMORY: Once<&'static MemoryLock> = Once::new();
 
-/// The devices that programs drive, for whoever shares the kernel.
-static DEVICES: Once<slots::Parts<[Slot<Device>]>> = Once::new();
+/// What all who share the kernel have in common, and few need.
+static COMMON: Once<Common> = Once::new();
+
+struct Common {
+    /// The devices that programs drive.
+    devices: slots::Parts<[Slot<Device>]>,
+    /// Places in queues at endpoints.
+    callers: Callers,
+}
 
 /// The words that threads wait for.
 static WORDS: Once<WordsLock> = Once::new();
@@ -88,7 +97,10 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
         // SAFETY: The CPU uses it while it shares the kernel.
         threads: unsafe { kernel.platform.threads().again() },
     };
-    DEVICES.call_once(|| kernel.devices());
+    COMMON.call_once(|| Common {
+        devices: kernel.devices(),
+        callers: kernel.callers(),
+    });
     let mut held = Held::nothing();
     let (mut whole, _) = KERNEL.whole(&mut held);
     whole.narrow(PerCpu::count(), parts);
@@ -228,6 +240,13 @@ impl Nested<AwaitedWords, Memory> for Locks<'_> {
 fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
     let mut held = Held::nothing();
     act(&mut memory_lock().lock(&mut held).0)
+}
+
+fn common() -> &'static Common {
+    match COMMON.get() {
+        Some(common) => common,
+        None => panic!("a program runs, and the kernel is not shared yet"),
+    }
 }
 
 #[inline]

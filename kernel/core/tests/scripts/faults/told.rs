@@ -244,7 +244,8 @@ fn a_handler_that_waits_until_some_time_is_told_and_waits_no_longer() {
 #[test]
 fn a_fault_that_nobody_waits_for_queues() {
     let mut scene = Scene::new();
-    scene.assert_told_at_length();
+    scene.world.until(CHILD);
+    scene.assert_told_directly(|scene| scene.fault(CHILD));
     assert!(matches!(
         scene.state(CHILD),
         Some(State::Calling {

@@ -1,0 +1,42 @@
+//! Traps that say until when they wait at most.
+
+use super::faults::go_on_without;
+use super::{KERNEL, NO_SHORTCUTS, SharedKernel, common, here, there};
+use crate::machine::Place;
+use aarch64::cpu::PerCpu;
+use aarch64::sync::Held;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+use kcore::ipc::Direct;
+use kcore::{CpuId, Registers};
+
+/// Serves such a trap, all of whose registers are stored, while CPUs share the kernel. Who goes on; `None` if it is none, or as few
+/// are, and nothing has happened.
+pub(super) fn serve_until() -> Option<NonNull<Registers>> {
+    if NO_SHORTCUTS.load(Ordering::Relaxed) {
+        return None;
+    }
+    let mut held = Held::nothing();
+    let (sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
+    serve_with(sharing, None)
+}
+
+fn serve_with(sharing: SharedKernel<'_>, other: Option<CpuId>) -> Option<NonNull<Registers>> {
+    let (sharing, served) = serve_once_with(sharing, other);
+    match served {
+        Direct::At(found) if other.is_none() => serve_with(sharing, Some(found)),
+        Direct::Receives => serve_with(sharing, None),
+        served => go_on_without(sharing, served),
+    }
+}
+
+fn serve_once_with(mut sharing: SharedKernel<'_>, other: Option<CpuId>) -> (SharedKernel<'_>, Direct<Place>) {
+    let Some(other) = other else {
+        let served = here(&mut sharing).serve_until(None, common().callers);
+        return (sharing, served);
+    };
+    let mut both = sharing.with(other);
+    let (own, theirs) = both.each();
+    let served = here(own).serve_until(Some(&mut there(theirs)), common().callers);
+    (both.into_own(), served)
+}
