@@ -4,7 +4,7 @@
 // belongs without a free register and without a copy; then the CPU's kernel stack is taken from the top. The
 // kernel never returns along its stack: it names the thread to run, and that one's registers are loaded.
 //
-// Traps that call, receive, reply, reply and receive, signal, or yield take a shorter way: the message stays in the
+// Traps that call, send, receive, reply, reply and receive, signal, or yield take a shorter way: the message stays in the
 // registers it came in, which are those of a function's arguments, and of the rest only what a function may change is stored. If
 // the same thread goes on, that is all; if not, the rest is stored afterwards: functions keep x19 to x28, and
 // nothing but the vectors touches SP_EL0, ELR_EL1, SPSR_EL1 and TPIDR_EL0.

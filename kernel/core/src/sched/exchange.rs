@@ -108,6 +108,10 @@ impl<L: Local> Here<'_, L> {
 
     /// Exchanges a thread with the other CPU, if one of those who wait goes on sooner that way.
     pub fn exchange(&mut self, there: &mut There<'_>, search: &mut Search) {
+        // Somebody has come between the turns: it chooses first.
+        if self.cpu.alerted {
+            return;
+        }
         if self.take_from(there).or_else(|| self.give_to(there)).is_none() {
             search.tried = search.tried.union(CpuSet::of(there.id.index() as u32));
             return;

@@ -121,7 +121,7 @@ impl<P: Platform> Kernel<P> {
         let cpu = self.cpus.this();
         let trapped = cpu.prepared;
         match cpu.current {
-            Some(thread) if cpu.chooses || !is_ready(&self.threads, thread) => Direct::Not,
+            Some(thread) if cpu.chooses || cpu.seeks || !is_ready(&self.threads, thread) => Direct::Not,
             Some(thread) if trapped == Some(thread) => Direct::Stays(self.platform.place(thread.index())),
             // Whose trap was served waits for something, or is gone: it is nobody's to take, nor is its place, before all is stored.
             Some(thread) => {
