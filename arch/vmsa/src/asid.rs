@@ -71,6 +71,11 @@ impl AsidBits {
     const fn asids(self) -> usize {
         1 << self.0
     }
+
+    /// In how many words each of the ASIDs has a bit.
+    pub const fn words(self) -> usize {
+        self.asids().div_ceil(u64::BITS as usize)
+    }
 }
 
 /// An ASID and the generation it belongs to, in one word; or that there is none.
@@ -233,17 +238,19 @@ pub struct AsidAllocator {
     bits: AsidBits,
     generation: u64,
     /// One bit an ASID.
-    used: [u64; WORDS],
+    used: &'static mut [u64],
     /// Where the next search starts. Going round before a rollover delays reuse.
     next: usize,
 }
 
-const WORDS: usize = (1 << ASID_BITS) / u64::BITS as usize;
-
 impl AsidAllocator {
-    /// An allocator of 2^`bits` ASIDs.
-    pub const fn new(bits: AsidBits) -> Self {
-        let mut used = [0; WORDS];
+    /// An allocator of 2^`bits` ASIDs, which takes its notes in `used`.
+    ///
+    /// # Panics
+    /// If `used` has not [as many words](AsidBits::words) as they take.
+    pub fn new(bits: AsidBits, used: &'static mut [u64]) -> Self {
+        assert_eq!(used.len(), bits.words(), "a bit for each ASID");
+        used.fill(0);
         used[0] = NO_PROCESS_USED;
         Self {
             bits,
@@ -331,7 +338,7 @@ impl AsidAllocator {
 
     fn roll_over<'a>(&mut self, cpus: impl Iterator<Item = &'a CpuAsid>) {
         self.generation += 1;
-        self.used = [0; WORDS];
+        self.used.fill(0);
         self.used[0] = NO_PROCESS_USED;
         self.next = 1;
         for cpu in cpus {

@@ -15,10 +15,15 @@ struct Machine {
     fast: usize,
 }
 
+fn allocator(bits: u32) -> AsidAllocator {
+    let bits = AsidBits::new(bits).expect("4 to 16");
+    AsidAllocator::new(bits, vec![0; bits.words()].leak())
+}
+
 impl Machine {
     fn new(bits: u32, cpus: usize, spaces: usize) -> Self {
         Self {
-            allocator: AsidAllocator::new(AsidBits::new(bits).expect("4 to 16")),
+            allocator: allocator(bits),
             cpus: (0..cpus).map(|_| CpuAsid::new()).collect(),
             spaces: (0..spaces).map(|_| AsidCell::new()).collect(),
             running: vec![None; cpus],
@@ -164,7 +169,7 @@ fn a_space_on_two_cpus_keeps_its_asid_on_the_one_that_stays_through_two_rollover
 
 #[test]
 fn each_cpu_empties_its_tlb_once_after_a_rollover() {
-    let allocator = &mut AsidAllocator::new(AsidBits::new(4).expect("valid"));
+    let allocator = &mut allocator(4);
     let cpus = [CpuAsid::new(), CpuAsid::new()];
     let spaces: Vec<_> = (0..17).map(|_| AsidCell::new()).collect();
     let mut switch = |cpu: usize, space: usize| allocator.switch(&spaces[space], &cpus[cpu], cpus.iter()).1;

@@ -21,7 +21,7 @@ use slots::{Id, Slot, Slots};
 pub struct Storage {
     /// For processes.
     pub processes: &'static mut [Slot<Process>],
-    /// For CPUs: [`MAX_CPUS`](crate::MAX_CPUS) of them, [idle](Cpu::idle).
+    /// For the CPUs that run, one at least and [`MAX_CPUS`](crate::MAX_CPUS) at most, [idle](Cpu::idle).
     pub cpus: &'static mut [Cpu],
     /// For what they show each other, as many.
     pub shown: &'static [Shown],
@@ -54,7 +54,7 @@ pub struct Kernel<P: Platform> {
     pub memory: P::Memory,
     /// The words of memory that threads wait for.
     pub(crate) words: P::Words,
-    /// The log.
+    /// The log, which keeps nothing before there is one for it.
     pub log: Log,
     pub(crate) processes: Slots<Process>,
     pub(crate) threads: Slots<Thread>,
@@ -82,13 +82,13 @@ impl<P: Platform> Kernel<P> {
             platform,
             memory,
             words,
-            log: Log::EMPTY,
+            log: Log::none(),
             more_threads: storage.threads.len().saturating_sub(storage.processes.len()) as u32,
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
             callers: storage.callers,
-            cpus: Cpus::new(storage.cpus, storage.shown, facts.machine.running),
+            cpus: Cpus::new(storage.cpus, storage.shown),
             stop: None,
             console: Console::EMPTY,
             devices: Slots::new(storage.devices),

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use linked_list_allocator::Heap;
 
 /// Bytes of the heap: the board's facts, and lists of memory ranges.
-const HEAP_BYTES: usize = 16 * 1024;
+const HEAP_BYTES: usize = 12 * 1024;
 
 #[repr(align(16))]
 struct HeapMemory(UnsafeCell<[u8; HEAP_BYTES]>);

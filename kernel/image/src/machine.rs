@@ -44,11 +44,11 @@ pub fn asid_bits(board: &Board) -> AsidBits {
 }
 
 /// The translation hardware.
-pub fn hardware(board: &Board) -> Hardware {
+pub fn hardware(board: &Board, ram: &mut Ram) -> Hardware {
     if board.options().flag("bench") {
         cpu::open_cycle_counter();
     }
-    Hardware::new(Some(asid_bits(board)))
+    Hardware::new(Some(asid_bits(board)), |words| ram.take_slice(words, || 0))
 }
 
 /// The interrupt controller, taken over from firmware.

@@ -53,7 +53,7 @@ fn kernel_main(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -
     cpus::start(board, &mut handover, &mut ram, &mut log);
     let counts = storage::Counts::for_frames(ram.frames());
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
-    let hardware = machine::hardware(board);
+    let hardware = machine::hardware(board, &mut ram);
     let facts = board::facts(board, &handover, clock);
     let objects = storage::kernel_storage(&mut ram, counts);
     let words = trap::guard_words(storage::awaited_words(&mut ram, counts));

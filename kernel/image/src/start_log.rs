@@ -7,7 +7,11 @@ use aarch64::cpu::{PrivilegedAccess, privileged_access};
 use boards::Board;
 use boards::console::AnyConsole;
 use core::fmt::{self, Write};
-use kcore::log::Log;
+use kcore::log::{LOG_BYTES, Log};
+use spin::{Mutex, MutexGuard};
+
+/// What the log keeps, taken once.
+static KEPT: Mutex<[u8; LOG_BYTES]> = Mutex::new([0; LOG_BYTES]);
 
 /// The console and the log, until the first program takes the console over.
 pub struct StartLog {
@@ -20,7 +24,7 @@ impl StartLog {
     pub fn new(console: AnyConsole) -> Self {
         Self {
             console: Some(console),
-            log: Log::EMPTY,
+            log: Log::new(&mut MutexGuard::leak(KEPT.lock())[..]),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::exit;
 use crate::machine::{Machine, MemoryLock};
 use crate::ram::{Ram, frames_for};
 use aarch64::context::FpState;
+use aarch64::cpu::PerCpu;
 use aarch64::mmu::{self, Hardware};
 use abi::shm::ShmSetting;
 use addr::GRANULE;
@@ -44,7 +45,7 @@ impl Counts {
             processes,
             threads: processes + one_in(1500, 64, 2048),
             endpoints: one_in(1000, 64, 1024),
-            regions: one_in(31, 256, 32768),
+            regions: 2 * one_in(63, 128, 16384),
             mappings: one_in(62, 1536, 32768),
         }
     }
@@ -100,10 +101,11 @@ pub fn check_room(board: &Board, ram: &Ram) {
 
 /// Room for processes, threads, endpoints and devices.
 pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
+    let cpus = PerCpu::count();
     Storage {
         processes: ram.take_slots(counts.processes),
-        cpus: ram.take_slice(MAX_CPUS, Cpu::idle),
-        shown: ram.take_slice(MAX_CPUS, Shown::idle),
+        cpus: ram.take_slice(cpus, Cpu::idle),
+        shown: ram.take_slice(cpus, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
         callers: ram.take_slice(counts.threads, Place::free),

@@ -35,7 +35,7 @@ impl Machine {
         Self {
             ram: Ram::new(ram),
             cpus: vec![Cpu::default()],
-            asids: AsidAllocator::new(asid_bits(8)),
+            asids: allocator(8),
             ledger: Ledger::default(),
             spaces: BTreeMap::new(),
             spaces_made: 0,
@@ -64,7 +64,7 @@ impl Machine {
     #[must_use]
     pub fn with_asid_bits(mut self, bits: u32) -> Self {
         assert!(self.spaces.is_empty(), "the width of ASIDs is set at boot");
-        self.asids = AsidAllocator::new(asid_bits(bits));
+        self.asids = allocator(bits);
         self
     }
 
@@ -216,9 +216,9 @@ impl Machine {
     }
 }
 
-fn asid_bits(bits: u32) -> AsidBits {
+fn allocator(bits: u32) -> AsidAllocator {
     match AsidBits::new(bits) {
-        Some(bits) => bits,
+        Some(bits) => AsidAllocator::new(bits, vec![0; bits.words()].leak()),
         None => panic!("ASIDs of {bits} bits don't exist"),
     }
 }

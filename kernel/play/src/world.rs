@@ -13,11 +13,12 @@ use addr::{Frame, FrameRange, VirtAddr};
 use kcore::fault::{Fault, Refused};
 use kcore::handle::Object;
 use kcore::kernel::Facts;
+use kcore::log::{LOG_BYTES, Log};
 use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::process::{FirstStart, Name};
 use kcore::{
-    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, MAX_CPUS, Next, Place, Platform, Registers, Shown, Storage,
+    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, Next, Place, Platform, Registers, Shown, Storage,
 };
 use mm::{Access, MemoryManager, SpaceId};
 use slots::Slot;
@@ -114,8 +115,8 @@ impl World {
             slice_ends: RefCell::default(),
         };
         let storage = Storage {
-            cpus: (0..MAX_CPUS).map(|_| Cpu::idle()).collect::<Vec<_>>().leak(),
-            shown: (0..MAX_CPUS).map(|_| Shown::idle()).collect::<Vec<_>>().leak(),
+            cpus: (0..cpus).map(|_| Cpu::idle()).collect::<Vec<_>>().leak(),
+            shown: (0..cpus).map(|_| Shown::idle()).collect::<Vec<_>>().leak(),
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
@@ -164,6 +165,7 @@ impl World {
             told: 0,
             sought: 0,
         };
+        world.kernel.log = Log::new(vec![0; LOG_BYTES].leak());
         world.run();
         world
     }
@@ -582,7 +584,7 @@ impl World {
 
     /// All that the kernel has logged.
     pub fn log(&self) -> String {
-        let mut bytes = vec![0; kcore::log::LOG_BYTES];
+        let mut bytes = vec![0; LOG_BYTES];
         let (_, count) = self.kernel.log.read(0, &mut bytes);
         String::from_utf8_lossy(&bytes[..count]).into_owned()
     }

@@ -6,11 +6,11 @@ use core::cell::UnsafeCell;
 use core::ops::Range;
 use kcore::{CpuId, MAX_CPUS};
 
-/// Bytes of the stack that all kernel code runs on. Boot goes 50 KiB deep, since it makes what is large there; nothing
+/// Bytes of the stack that all kernel code runs on. Boot goes 17 KiB deep, since it puts together there what it makes; nothing
 /// that a trap does goes 6 KiB.
-const STACK_BYTES: usize = 64 * 1024;
+const STACK_BYTES: usize = 24 * 1024;
 /// Bytes of the stack for exceptions of the kernel itself: enough to report one, which takes 2 KiB.
-const EMERGENCY_BYTES: usize = 16 * 1024;
+const EMERGENCY_BYTES: usize = 8 * 1024;
 /// Bytes below each stack that are not mapped: more than the largest frame, so that no function
 /// steps over them.
 const GUARD_BYTES: usize = 4 * GRANULE as usize;

@@ -36,12 +36,12 @@ impl Space {
 }
 
 impl Hardware {
-    /// Of this machine. `asid_bits` asks for fewer ASIDs than the CPU has, for tests.
-    pub fn new(asid_bits: Option<AsidBits>) -> Self {
+    /// Of this machine. `most_asids` asks for fewer than the CPU has, for tests; `take` gives as many words to take notes in.
+    pub fn new(most_asids: Option<AsidBits>, take: impl FnOnce(usize) -> &'static mut [u64]) -> Self {
         let implemented = cpu::asid_bits();
-        let bits = asid_bits.map_or(implemented, |wanted| wanted.min(implemented));
+        let bits = most_asids.map_or(implemented, |wanted| wanted.min(implemented));
         Self {
-            asids: AsidAllocator::new(bits),
+            asids: AsidAllocator::new(bits, take(bits.words())),
         }
     }
 

@@ -169,7 +169,7 @@ impl Cpu {
 
 /// All CPUs that run the kernel, and which of them is in it.
 pub(crate) struct Cpus {
-    all: Row<[Cpu; MAX_CPUS]>,
+    all: Row<[Cpu]>,
     /// What each of those that run shows.
     pub shown: &'static [Shown],
     /// The one that runs this code.
@@ -177,17 +177,11 @@ pub(crate) struct Cpus {
 }
 
 impl Cpus {
-    /// The first `count` of `all`, one at least, which show what they show in `shown`.
-    ///
-    /// # Panics
-    /// If there are not [`MAX_CPUS`] of these.
-    pub fn new(all: &'static mut [Cpu], shown: &'static [Shown], count: u32) -> Self {
-        let Ok(all) = all.try_into() else {
-            panic!("there is to be room for {MAX_CPUS} CPUs");
-        };
+    /// As many as there are, one at least, each of which shows what it shows in `shown`.
+    pub fn new(all: &'static mut [Cpu], shown: &'static [Shown]) -> Self {
         Self {
+            shown: &shown[..all.len()],
             all: Row::new(all),
-            shown: &shown[..(count as usize).clamp(1, MAX_CPUS)],
             here: CpuId::BOOT,
         }
     }
@@ -229,7 +223,7 @@ impl Cpus {
 
     /// Where `cpu` is.
     pub fn part(&self, cpu: CpuId) -> Parts<Cpu> {
-        self.all.parts().as_slice().element(cpu.index())
+        self.all.parts().element(cpu.index())
     }
 
     pub fn ids(&self) -> impl Iterator<Item = CpuId> + use<> {
