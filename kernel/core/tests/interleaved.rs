@@ -35,6 +35,7 @@ mod atomic {
 #[path = "../src/sched/shown.rs"]
 mod shown;
 
+use abi::CpuSet;
 use abi::process::Priority;
 use loom::sync::Arc;
 use loom::thread;
@@ -75,7 +76,7 @@ fn nobody_waits_unseen_for_a_cpu_while_another_one_goes_to_sleep() {
     one_has_to_choose([waits, |shown| {
         shown[1].show(None, None);
         before_looking();
-        shown[0].has(None)
+        shown[0].has(None, 1)
     }]);
 }
 
@@ -84,8 +85,25 @@ fn nobody_waits_unseen_while_another_cpu_goes_on_with_somebody_less_important() 
     one_has_to_choose([waits, |shown| {
         shown[1].show(Some(LOW), None);
         before_looking();
-        shown[0].has(Some(LOW))
+        shown[0].has(Some(LOW), 1)
     }]);
+}
+
+#[test]
+fn who_begins_to_wait_behind_somebody_confined_is_not_overlooked() {
+    one_has_to_choose([
+        |shown| {
+            // With the first CPU's turn, before.
+            shown[0].show(Some(HIGH), Some(MIDDLE));
+            shown[0].narrow(CpuSet::of(0));
+            waits(shown)
+        },
+        |shown| {
+            shown[1].show(None, None);
+            before_looking();
+            shown[0].has(None, 1)
+        },
+    ]);
 }
 
 #[test]
@@ -98,7 +116,7 @@ fn without_a_barrier_somebody_could() {
         },
         |shown| {
             shown[1].show(None, None);
-            shown[0].has(None)
+            shown[0].has(None, 1)
         },
     ]);
 }

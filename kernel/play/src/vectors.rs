@@ -326,6 +326,7 @@ impl World {
     fn exchange_with(&mut self, other: CpuId, search: &mut Search) {
         let (mut here, mut there) = self.kernel().here_and_there(other);
         here.exchange(&mut there, search);
+        self.exchanges += 1;
         self.audit();
     }
 

@@ -58,6 +58,8 @@ pub struct World {
     pub told: usize,
     /// How often a CPU found out who goes on by exchanging threads with others, without the whole kernel.
     pub sought: usize,
+    /// How often it took another one's turn for that.
+    pub exchanges: usize,
 }
 
 /// As many as there can be.
@@ -164,6 +166,7 @@ impl World {
             direct: 0,
             told: 0,
             sought: 0,
+            exchanges: 0,
         };
         world.kernel.log = Log::new(vec![0; LOG_BYTES].leak());
         world.run();

@@ -7,6 +7,7 @@ use crate::here::Here;
 use crate::platform::Local;
 use crate::sched::CpuId;
 use crate::thread::{State, Thread, ThreadId};
+use abi::CpuSet;
 use abi::process::Priority;
 
 impl<L: Local> Here<'_, L> {
@@ -99,7 +100,8 @@ impl<L: Local> Here<'_, L> {
         let runs = current.as_ref().map(|thread| thread.priority);
         let may_run = current.is_some_and(|thread| thread.may_run_on(here));
         self.cpu.chooses |= !may_run;
-        self.cpu.look_around(runs, others);
+        self.cpu.show_and_look(runs, others);
+        self.cpu.seeks |= others.have(runs) || self.taker(CpuSet(0)).is_some();
     }
 
     /// The current thread has had its time slice. If nobody waits who is as important, it goes on, and what it does

@@ -89,11 +89,18 @@ impl<L: Local> Here<'_, L> {
     /// here.
     fn partner(&mut self, tried: CpuSet) -> Option<CpuId> {
         let (others, urgency) = (self.others(), self.urgency());
-        others.offering(urgency, tried).or_else(|| {
-            let cpu = &*self.cpu;
-            cpu.ready.find(&mut self.threads, None, |id, thread| {
-                others.taking(thread, tried).filter(|_| cpu.lets_go(id))
-            })
+        others.offering(urgency, tried).or_else(|| self.taker(tried))
+    }
+
+    /// Another CPU which, as it shows, would go on sooner with somebody who waits here.
+    pub(super) fn taker(&mut self, tried: CpuSet) -> Option<CpuId> {
+        let (others, cpu) = (self.others(), &*self.cpu);
+        let most = cpu.ready.most()?;
+        if !others.would_take_any(most) {
+            return None;
+        }
+        cpu.ready.find(&mut self.threads, None, |id, thread| {
+            others.taking(thread, tried).filter(|_| cpu.lets_go(id))
         })
     }
 
@@ -114,6 +121,7 @@ impl<L: Local> Here<'_, L> {
         }
         if self.take_from(there).or_else(|| self.give_to(there)).is_none() {
             search.tried = search.tried.union(CpuSet::of(there.id.index() as u32));
+            there.narrow(self.shown);
             return;
         }
         let runs = self.current_priority();

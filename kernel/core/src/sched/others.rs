@@ -37,7 +37,9 @@ impl Others {
 
     /// The one of them, but for those that were `tried`, where the most important of all waits who are more important than `above`.
     pub fn offering(self, above: Option<Priority>, tried: CpuSet) -> Option<CpuId> {
-        let others = self.but_for(tried).filter(|(_, shown)| shown.has(above));
+        let others = self
+            .but_for(tried)
+            .filter(|(_, shown)| shown.has(above, self.here.index() as u32));
         let most = others.max_by_key(|(_, shown)| shown.waits());
         most.and_then(|(cpu, _)| CpuId::new(cpu as usize))
     }
@@ -53,6 +55,11 @@ impl Others {
 
     fn but_for(self, tried: CpuSet) -> impl Iterator<Item = (u32, &'static Shown)> {
         others(self.all, self.here).filter(move |&(cpu, _)| !tried.contains(cpu))
+    }
+
+    /// Whether one of them would go on sooner with somebody as important as this, who may run anywhere.
+    pub fn would_take_any(self, priority: Priority) -> bool {
+        !self.are_none() && others_would_take(self.all, self.here, CpuSet::ALL, priority)
     }
 
     /// Whether one of them would go on with `thread`, if that waited, sooner than with anybody else.
@@ -83,7 +90,7 @@ fn others_would_take_from(of: Others, urgency: Option<Priority>, thread: &Thread
 
 #[inline(never)]
 fn others_have(all: &[Shown], here: CpuId, above: Option<Priority>) -> bool {
-    others(all, here).any(|(_, shown)| shown.has(above))
+    others(all, here).any(|(_, shown)| shown.has(above, here.index() as u32))
 }
 
 #[inline(never)]
@@ -151,16 +158,6 @@ impl Cpu {
         self.seeks
     }
 
-    /// Shows that somebody with this priority `runs`. This CPU is to seek if another one may go on with somebody who
-    /// waits here, or somebody more important waits for another one.
-    #[inline(never)] // as above
-    pub(super) fn look_around(&mut self, runs: Option<Priority>, others: Others) {
-        self.show_and_look(runs, others);
-        let first = self.ready.most();
-        self.seeks |= first.is_some_and(|most| others_would_take(others.all, others.here, CpuSet::ALL, most));
-        self.seeks |= others.have(runs);
-    }
-
     /// Shows that somebody with this priority `runs` while several wait here from now on. Whether this CPU is to seek: one of them
     /// goes first, or another one may go on with one.
     #[inline(never)] // as above
@@ -193,8 +190,11 @@ impl<P: Platform> Kernel<P> {
 
     /// Whether a CPU shows what is so. For checks.
     pub(crate) fn is_as_shown(&self, cpu: CpuId) -> bool {
-        let so = Shown::idle();
-        so.show(self.current_priority(cpu), self.cpus[cpu].ready.most());
-        self.cpus.is_alone() || so.is_as(&self.cpus.shown[cpu.index()])
+        let shown = &self.cpus.shown[cpu.index()];
+        let (runs, ready) = (self.current_priority(cpu), &self.cpus[cpu].ready);
+        let members = ready.members(&self.threads);
+        let sets = members.filter_map(|thread| Some(self.threads.get(thread)?.cpus));
+        let may_run = sets.fold(CpuSet(0), CpuSet::union);
+        self.cpus.is_alone() || shown.is_as(runs, ready.most(), may_run)
     }
 }

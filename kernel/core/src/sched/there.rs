@@ -7,6 +7,7 @@ use crate::ipc::Direct;
 use crate::platform::Local;
 use crate::sched::CpuId;
 use crate::thread::{State, Thread, ThreadId};
+use abi::CpuSet;
 use abi::process::Priority;
 
 impl There<'_> {
@@ -46,6 +47,19 @@ impl There<'_> {
     pub(super) fn show(&mut self, shown: &'static [Shown]) {
         let runs = self.current_priority();
         self.cpu.show(runs, Others::of(self.id, shown));
+    }
+
+    /// Shows on which CPUs those may run who wait there, if they are not too many to look at.
+    pub(super) fn narrow(&mut self, shown: &'static [Shown]) {
+        let mut cpus = CpuSet(0);
+        let mut seen = 0;
+        self.cpu.ready.find(&mut self.threads, None, |_, thread| {
+            (cpus, seen) = (cpus.union(thread.cpus), seen + 1);
+            None::<()>
+        });
+        if seen == self.cpu.ready.count() {
+            shown[self.id.index()].narrow(cpus);
+        }
     }
 
     /// How important the thread is that runs there; `None` if none does.

@@ -6,7 +6,7 @@ use super::across_cpus::{
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use crate::WAY;
 use abi::process::{SetCpus, Sleep};
-use abi::{CpuSet, Handle};
+use abi::{CpuSet, Handle, Operation};
 use play::{SLICE, Way};
 
 /// Whether who goes on was found out so often without the whole kernel; the long way it is never.
@@ -41,6 +41,39 @@ fn a_cpu_with_nothing_to_do_does_not_take_who_may_not_run_there() {
     with_somebody_who_waits(&mut scene, SECOND);
     finds_out(&mut scene, 1, sleep);
     assert!(scene.world.sleeps(0));
+}
+
+/// `init` waits until the first child signals something, on the second CPU. Whether that took a turn of this one.
+fn waits_for_a_signal(scene: &mut Scene) -> bool {
+    let before = scene.world.exchanges;
+    let endpoint = scene.endpoint.raw().into();
+    scene.world.trap(Operation::Receive as u64, endpoint, 0, [0; 6]);
+    assert!(scene.world.sleeps(0));
+    let has_asked = scene.world.exchanges > before;
+    scene.world.turn_to(1);
+    scene.signal();
+    serve_alerts(scene);
+    assert_eq!(runs_on(scene, 0), Some(INIT));
+    has_asked
+}
+
+#[test]
+fn who_may_not_run_elsewhere_brings_a_cpu_with_nothing_to_do_there_once() {
+    let mut scene = scene_on(2);
+    with_somebody_who_waits(&mut scene, SECOND);
+    let has_asked = [(); 3].map(|()| waits_for_a_signal(&mut scene));
+    assert_eq!(has_asked, [WAY == Way::Shorter, false, false]);
+}
+
+#[test]
+fn who_begins_to_wait_where_somebody_waits_who_may_not_go_elsewhere_is_seen() {
+    let mut scene = scene_on(2);
+    with_somebody_who_waits(&mut scene, SECOND);
+    waits_for_a_signal(&mut scene);
+    let waits = child_with(&mut scene, LOW, SECOND);
+    confine(&mut scene, waits, CpuSet::ALL);
+    sleep(&mut scene);
+    assert_eq!(runs_on(&scene, 0), Some(waits));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) const HIGH: u8 = 30;
 /// Processes that are told what to do. `init` goes on when all others wait.
 pub(super) struct Scene {
     pub(super) world: World,
-    endpoint: Handle,
+    pub(super) endpoint: Handle,
     /// What the next child has besides.
     front_service: Option<Handle>,
     pub(super) children: Vec<Handle>,
