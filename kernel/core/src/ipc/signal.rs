@@ -119,7 +119,7 @@ impl<P: Platform> Kernel<P> {
 pub enum Told {
     /// It was signalled.
     Yes,
-    /// Not yet: whoever receives is at home on this other CPU, whose turn it takes.
+    /// Not yet: whoever receives is at home on this other CPU, or goes on there sooner, and it takes that one's turn.
     At(CpuId),
     /// No, and it takes the whole kernel.
     No,
@@ -143,6 +143,7 @@ impl<L: Local> Here<'_, L> {
             return Some(Told::Yes);
         };
         if let Some(there) = there {
+            there.take_over((self.id, self.cpu, &mut self.threads), receiver);
             endpoint.signals_go_to(there.who_stays(receiver, self.shown)?);
             drop(endpoint);
             self.deliver_signals(receiver, target.bits);
@@ -154,7 +155,7 @@ impl<L: Local> Here<'_, L> {
             return self.home_of(receiver).map(Told::At);
         };
         if !prospect.keeps(to) {
-            return None;
+            return prospect.better_for(to).map(Told::At);
         }
         endpoint.signals_go_to(to);
         drop(endpoint);

@@ -292,9 +292,8 @@ impl<L: Local> Here<'_, L> {
         if !self.cpu.ready.rivals(priority) {
             return Some(Direct::Stays(self.answer(thread, done)));
         }
-        let others = self.others();
         let from = self.threads.get_mut(thread)?;
-        if !from.may_run_on(self.id) || others.would_take(from) {
+        if !from.may_run_on(self.id) {
             return None;
         }
         let waits = (from.cpus, priority);

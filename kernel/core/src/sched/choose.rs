@@ -153,6 +153,13 @@ pub(crate) struct Prospect {
 }
 
 impl Prospect {
+    /// The other CPU on which `thread` goes on sooner, if it has waited until no particular time.
+    pub fn better_for(&self, thread: &Thread) -> Option<CpuId> {
+        let other = self.others.taking(thread, CpuSet(0))?;
+        let is_sooner = self.others.is_idle(other) || !thread.goes_first(self.here, self.urgency);
+        (is_sooner && !thread.deadline.is_taken()).then_some(other)
+    }
+
     /// Whether `thread` goes on there sooner than elsewhere.
     pub fn keeps(&self, thread: &Thread) -> bool {
         let is_better_off = self.urgency.is_none() || !self.others.would_take_from(self.urgency, thread);

@@ -53,6 +53,11 @@ impl Others {
         least.and_then(|(cpu, _)| CpuId::new(cpu as usize))
     }
 
+    /// Whether this one has nothing to do.
+    pub fn is_idle(self, other: CpuId) -> bool {
+        self.all[other.index()].is_idle()
+    }
+
     fn but_for(self, tried: CpuSet) -> impl Iterator<Item = (u32, &'static Shown)> {
         others(self.all, self.here).filter(move |&(cpu, _)| !tried.contains(cpu))
     }

@@ -5,10 +5,11 @@ use super::shown::Shown;
 use crate::here::{Here, There};
 use crate::ipc::Direct;
 use crate::platform::Local;
-use crate::sched::CpuId;
+use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::CpuSet;
 use abi::process::Priority;
+use slots::Mine;
 
 impl There<'_> {
     /// Lets `thread`, which waits for something and is at home there, have its home at `to`, if it can go on there and
@@ -41,6 +42,29 @@ impl There<'_> {
         self.threads
             .get_mut(thread)
             .filter(|thread| thread.may_run_on(here) && (is_idle || !others.would_take(thread)))
+    }
+
+    /// Lets the thread have its home there, if it is one of these `threads` of another CPU, waits for something until no
+    /// particular time, and goes on there sooner.
+    pub(crate) fn take_over(
+        &mut self,
+        (from, cpu, threads): (CpuId, &Cpu, &mut Mine<'_, Thread>),
+        id: ThreadId,
+    ) {
+        let current = cpu.current.and_then(|current| threads.get_mut(current));
+        let urgency = cpu.urgency(current.map(|current| current.priority));
+        let above = self.urgency();
+        let is_let_go = cpu.lets_go(id) && cpu.current != Some(id);
+        let Some(thread) = threads.get_mut(id).filter(|_| is_let_go) else {
+            return;
+        };
+        let can_go = thread.may_run_on(self.id) && !thread.deadline.is_taken();
+        let is_sooner =
+            thread.priority.outranks(above) && (above.is_none() || !thread.goes_first(from, urgency));
+        if can_go && is_sooner {
+            thread.home = self.id;
+            threads.give(id, self.id.owner());
+        }
     }
 
     /// Shows what is so there.
@@ -86,6 +110,13 @@ impl There<'_> {
             others.would_take(thread)
         });
         goes_elsewhere || self.cpu.ready.outranks(runs) || self.cpu.needs_slice()
+    }
+}
+
+impl Thread {
+    /// Whether it would go on at once on this CPU, its home, where the most important is as important as that.
+    pub(super) fn goes_first(&self, cpu: CpuId, urgency: Option<Priority>) -> bool {
+        self.may_run_on(cpu) && self.priority.outranks(urgency)
     }
 }
 

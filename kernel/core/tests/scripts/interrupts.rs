@@ -1,6 +1,6 @@
 //! Interrupts that are served while CPUs share the kernel: time slices, deadlines, alerts and devices.
 
-use super::cpus::{CHILD, ENDPOINT, INIT, receive, runs_on, side_by_side};
+use super::cpus::{CHILD, ENDPOINT, INIT, receive, runs_on, side_by_side, start_child};
 use super::sharing::{assert_direct, is_direct, signal, with_a_waiting_server};
 use super::world;
 use crate::WAY;
@@ -177,6 +177,27 @@ fn a_device_wakes_its_driver_on_another_cpu_with_that_ones_turn() {
     world.turn_to(0);
     world.look_up();
     assert_eq!(runs_on(&world, 0), Some(INIT));
+    assert_eq!(world.back().words[0], 1);
+}
+
+#[test]
+fn a_device_wakes_its_driver_on_a_cpu_with_nothing_to_do_with_that_ones_turn() {
+    let (mut world, endpoint) = with_a_driver();
+    start_child(&mut world, endpoint);
+    receive(&mut world, endpoint);
+    let other = runs_on(&world, 0);
+    assert!(other.is_some());
+    world.turn_to(1);
+    receive(&mut world, ENDPOINT);
+    assert!(world.sleeps(1));
+    world.turn_to(0);
+    assert_direct(&mut world, |world| {
+        world.device_interrupt();
+    });
+    assert_eq!(runs_on(&world, 0), other);
+    world.turn_to(1);
+    world.look_up();
+    assert_eq!(runs_on(&world, 1), Some(INIT));
     assert_eq!(world.back().words[0], 1);
 }
 
