@@ -46,8 +46,9 @@ pub fn bench(workspace: &Workspace, form: Form) -> Result<ExitCode> {
         id: "image_bytes".into(),
         value: image.len().to_string(),
     }];
-    eprintln!("Measuring with one CPU and counted instructions; this takes a while.");
+    eprintln!("Measuring with one CPU, then with two, and counted instructions; this takes a while.");
     rows.extend(guest_rows(&measure(workspace, &Measures::ONE_BY_ONE)?));
+    rows.extend(guest_rows(&measure(workspace, &Measures::ACROSS)?));
     match form {
         Form::Table => print!("{}", table(&rows)),
         Form::Tsv => rows.iter().for_each(|row| println!("{}\t{}", row.id, row.value)),
@@ -101,6 +102,7 @@ fn line(cells: [&str; 8]) -> String {
 
 /// What program `bench` is to measure, and on what machine.
 pub(crate) struct Measures {
+    cpus: u32,
     /// As QEMU takes it.
     memory: &'static str,
     bootargs: &'static str,
@@ -110,28 +112,37 @@ pub(crate) struct Measures {
 
 impl Measures {
     const ONE_BY_ONE: Self = Self {
+        cpus: 1,
         memory: "512M",
         bootargs: "exit=semihosting bench",
         last_line: "bench: done",
     };
 
+    /// What two CPUs do together. Their instructions are counted as one time, as QEMU lets them run by turns.
+    const ACROSS: Self = Self {
+        cpus: 2,
+        bootargs: "exit=semihosting test=bench cpus",
+        ..Self::ONE_BY_ONE
+    };
+
     /// Room for 10,000 segments, 5,000 mappings of one process, and 1 GiB of shared memory.
     pub(crate) const GROWTH: Self = Self {
+        cpus: 1,
         memory: "4G",
         bootargs: "exit=semihosting test=bench growth",
         last_line: "growth: done",
     };
 }
 
-/// What a machine with one CPU, whose time is counted instructions, prints.
+/// What a machine whose time is counted instructions prints.
 pub(crate) fn measure(workspace: &Workspace, measures: &Measures) -> Result<String> {
-    let one_cpu = Virt {
-        smp: 1,
+    let virt = Virt {
+        smp: measures.cpus,
         memory: measures.memory.into(),
         ..Virt::default()
     };
     let machine = Machine {
-        board: Board::Virt(one_cpu),
+        board: Board::Virt(virt),
         icount: Some("shift=0,sleep=off".into()),
         ..Machine::default()
     };

@@ -2,11 +2,12 @@
 
 use crate::measure::{Row, each};
 use abi::process::End;
-use abi::{Badge, Handle, Label, Operation, WORDS, Words6};
+use abi::{Badge, CpuSet, Handle, Label, Operation, WORDS, Words6};
 use rt::archive::Archive;
 use rt::ipc::Endpoint;
 use rt::spawn::Command;
 use rt::svc::trap;
+use rt::sys::process::set_cpus;
 use rt::{Error, Failure, Outcome, Start};
 
 const COUNT: u64 = 2000;
@@ -18,30 +19,47 @@ const LABEL: Label = Label(0x7000);
 /// Both sides are processes made for it: this one has used FP/SIMD registers, which are saved and loaded at
 /// each switch then.
 pub fn measure(archive: Archive) -> Result<[Row; 4], Failure> {
+    let row = |id, both, words| measure_one(archive, id, both, words);
+    Ok([
+        row("ipc_rtt_0w", [SERVE, CALL], "0")?,
+        row("ipc_rtt_4w", [SERVE, CALL], "4")?,
+        row("ipc_rtt_6w", [SERVE, CALL], "6")?,
+        row("ipc_rtt_6w_fp", [SERVE_WITH_FP, CALL_WITH_FP], "6")?,
+    ])
+}
+
+/// Measures them on a machine with several CPUs, of which each side has one for itself: what both execute together, since
+/// one of them always waits.
+pub fn measure_across(archive: Archive) -> Result<[Row; 2], Failure> {
+    let row = |id, both| measure_one(archive, id, both, "6");
+    Ok([
+        row("ipc_rtt_6w_two_cpus", [SERVE_THERE, CALL_HERE])?,
+        row("ipc_rtt_6w_smp", [SERVE, CALL_HERE])?,
+    ])
+}
+
+fn measure_one(
+    archive: Archive,
+    id: &'static str,
+    [server, client_does]: [&str; 2],
+    words: &str,
+) -> Result<Row, Failure> {
     let file = archive
         .program("bench")
         .ok_or_else(|| Failure::new("bench: not in the archive"))?;
     let endpoint = Endpoint::create()?;
     let client = endpoint.client(Badge(1))?;
-    let round_trip = |id, server, client_does, words| {
-        let command = |does, handle| {
-            let place = Handle::PARENT.index();
-            Command::new("bench", file).arg(does).give(place, handle)
-        };
-        let server = command(server, endpoint.handle()).spawn()?;
-        let ended = command(client_does, client.get()).arg(words).spawn()?.wait()?;
-        server.kill()?;
-        match ended {
-            End::Exited(value) if value > 0 => Ok(Row::new(id, u64::from(value.cast_unsigned()))),
-            _ => Err(Failure::new("bench: nobody measured the round trip")),
-        }
+    let command = |does, handle| {
+        let place = Handle::PARENT.index();
+        Command::new("bench", file).arg(does).give(place, handle)
     };
-    Ok([
-        round_trip("ipc_rtt_0w", SERVE, CALL, "0")?,
-        round_trip("ipc_rtt_4w", SERVE, CALL, "4")?,
-        round_trip("ipc_rtt_6w", SERVE, CALL, "6")?,
-        round_trip("ipc_rtt_6w_fp", SERVE_WITH_FP, CALL_WITH_FP, "6")?,
-    ])
+    let server = command(server, endpoint.handle()).spawn()?;
+    let ended = command(client_does, client.get()).arg(words).spawn()?.wait()?;
+    server.kill()?;
+    match ended {
+        End::Exited(value) if value > 0 => Ok(Row::new(id, u64::from(value.cast_unsigned()))),
+        _ => Err(Failure::new("bench: nobody measured the round trip")),
+    }
 }
 
 /// The arguments with which this program is a server.
@@ -52,6 +70,16 @@ pub const SERVE_WITH_FP: &str = "serve-with-fp";
 pub const CALL: &str = "call";
 /// The same, of one that computes with FP/SIMD registers.
 pub const CALL_WITH_FP: &str = "call-with-fp";
+
+/// The argument with which it serves on the second CPU alone.
+pub const SERVE_THERE: &str = "serve-there";
+/// The argument with which it calls on the first CPU alone.
+pub const CALL_HERE: &str = "call-here";
+
+/// Runs on this CPU alone from now on.
+pub fn stay_on(cpu: u32) -> Outcome {
+    Ok(set_cpus(Handle::SELF, CpuSet::of(cpu))?)
+}
 
 /// So that the FP/SIMD registers are this program's when it goes on.
 pub fn use_fp() {

@@ -1,6 +1,7 @@
 //! Measures the kernel from a program's side.
 //!
-//! `bench [GROUP...]` prints `bench: ID VALUE` for each operation, of all groups if none is named. Values are nanoseconds
+//! `bench [GROUP...]` prints `bench: ID VALUE` for each operation, of all groups if none is named; `bench cpus` for what takes
+//! two CPUs. Values are nanoseconds
 //! of the system counter, which are executed instructions where the machine counts those as its time (QEMU with
 //! `-icount shift=0`). The counter ticks every 16 of them or so, hence the batches.
 #![no_std]
@@ -44,6 +45,14 @@ fn run(start: &Start) -> Outcome {
         }
         Some(ipc::SERVE) => return ipc::serve(|| ()),
         Some(ipc::SERVE_WITH_FP) => return ipc::serve(ipc::use_fp),
+        Some(ipc::SERVE_THERE) => {
+            ipc::stay_on(1)?;
+            return ipc::serve(|| ());
+        }
+        Some(ipc::CALL_HERE) => {
+            ipc::stay_on(0)?;
+            return ipc::call(start, || ());
+        }
         Some(ipc::CALL) => return ipc::call(start, || ()),
         Some(ipc::CALL_WITH_FP) => return ipc::call(start, ipc::use_fp),
         Some("yield") => return processes::yield_forever(),
@@ -59,6 +68,11 @@ fn run(start: &Start) -> Outcome {
     let archive = Archive::from_start(start).ok_or_else(|| Failure::new("bench: no archive"))?;
     if start.arg(0) == Some("growth") {
         return growth::measure(archive);
+    }
+    if start.arg(0) == Some("cpus") {
+        print_all(&ipc::measure_across(archive)?)?;
+        println!("bench: done");
+        return Ok(());
     }
     let groups: Vec<&Group> = if start.arg(0).is_none() {
         GROUPS.iter().collect()

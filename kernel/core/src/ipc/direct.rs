@@ -112,7 +112,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn serve_with(
         &mut self,
-        there: Option<&mut There<'_>>,
+        mut there: Option<&mut There<'_>>,
         callers: Callers,
         operation: Operation,
         handle: u64,
@@ -121,16 +121,18 @@ impl<L: Local> Here<'_, L> {
     ) -> Direct<L::Place> {
         let message = of_bytes(tag, words);
         if operation == Operation::ReplyReceive && self.has_something_for(handle) {
-            let answered = self.serve_in_time(there, callers, (Operation::Reply, NOBODYS), tag, message);
-            return match answered {
-                Direct::Stays(_) | Direct::Enters => Direct::Receives,
-                other => other,
-            };
+            return self.answer_first(there, callers, tag, message);
         }
         // Who was answered before may have to go elsewhere.
         let seeks = self.cpu.seeks;
-        let served = self.serve_in_time(there, callers, (operation, handle), tag, message);
+        let served = self.serve_in_time(there.as_deref_mut(), callers, (operation, handle), tag, message);
         match served {
+            // The caller does not come here, and goes on where it is.
+            Direct::Not
+                if operation == Operation::ReplyReceive && there.is_some() && self.can_receive(handle) =>
+            {
+                self.answer_first(there, callers, tag, message)
+            }
             Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters if seeks => {
                 self.cpu.seeks = true;
                 Direct::Enters
@@ -138,6 +140,20 @@ impl<L: Local> Here<'_, L> {
             // It may be what another trap has begun.
             Direct::Runs(place) if operation == Operation::Receive => Direct::Resumes(place),
             _ => served,
+        }
+    }
+
+    /// Answers, as the first of two steps: the server goes on, and [receives](Direct::Receives) by a trap of its own as it were.
+    fn answer_first(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        callers: Callers,
+        tag: u64,
+        message: Option<Message<'_>>,
+    ) -> Direct<L::Place> {
+        match self.serve_in_time(there, callers, (Operation::Reply, NOBODYS), tag, message) {
+            Direct::Stays(_) | Direct::Enters => Direct::Receives,
+            other => other,
         }
     }
 

@@ -54,7 +54,10 @@ impl<L: Local> Here<'_, L> {
         match operation {
             Operation::Call => {
                 let (caller, target) = self.sending_to(handle)?;
-                self.queue(callers, (caller, target), Arrival::Call, Some(message?))
+                match there {
+                    Some(there) => self.call_there(there, (caller, target), message?),
+                    None => self.queue(callers, (caller, target), Arrival::Call, Some(message?)),
+                }
             }
             Operation::Send => {
                 let (sender, target) = self.sending_to(handle)?;
@@ -83,12 +86,19 @@ impl<L: Local> Here<'_, L> {
         Some(goes_on)
     }
 
-    /// Whether something waits where this handle can receive. Then an answer given there is not the end of it: the server goes on, and
-    /// receives by a trap of its own as it were.
-    pub(super) fn has_something_for(&mut self, handle: u64) -> bool {
+    /// Whether this handle can receive.
+    pub(super) fn can_receive(&mut self, handle: u64) -> bool {
+        self.receiving_by(handle).is_some()
+    }
+
+    fn receiving_by(&mut self, handle: u64) -> Option<Id<Endpoint>> {
         let handle = u32::try_from(handle).ok().map(Handle::from_raw);
-        let endpoint = handle.and_then(|handle| self.endpoint_to_receive(handle));
-        endpoint
+        self.endpoint_to_receive(handle?)
+    }
+
+    /// Whether something waits where this handle can receive. Then an answer given there is not the end of it.
+    pub(super) fn has_something_for(&mut self, handle: u64) -> bool {
+        self.receiving_by(handle)
             .and_then(|endpoint| self.endpoints.take(endpoint))
             .is_some_and(|endpoint| endpoint.has_anything())
     }
@@ -146,6 +156,40 @@ impl<L: Local> Here<'_, L> {
             self.local.registers_at(place).set_message(message);
         }
         Some(self.made_way(sender, next).anywhere())
+    }
+
+    /// `caller` waits for whoever receives this at once, at home there, and does not come here.
+    fn call_there(
+        &mut self,
+        there: &mut There<'_>,
+        (caller, (id, badge)): (ThreadId, Target),
+        message: Message<'_>,
+    ) -> Option<Direct<L::Place>> {
+        let mut endpoint = self.endpoints.take(id)?;
+        let server = endpoint.receivers.first()?;
+        if endpoint.receiving == 0 {
+            return None;
+        }
+        let priority = self.threads.get_mut(caller)?.priority;
+        let to = there.who_stays(server, self.shown)?;
+        // Else it lends the server something.
+        if priority.outranks(Some(to.priority)) {
+            return None;
+        }
+        let next = if self.cpu.ready.is_empty() {
+            None
+        } else {
+            let cpu = &mut *self.cpu;
+            Some(cpu.go_to_next((self.id, caller), &mut self.threads, self.local)?)
+        };
+        endpoint.receivers.take_first(to);
+        to.caller = Some(caller);
+        let page = to.page;
+        drop(endpoint);
+        self.thread(caller).state = State::AwaitingAnswer { server, endpoint: id };
+        self.give(caller, (server, page), message, badge);
+        self.wake_there(there, server);
+        Some(self.made_way(caller, next).anywhere())
     }
 
     /// Gives a message that wants no answer to the first who waits to receive, or lets `sender` queue with it.

@@ -4,8 +4,8 @@ use super::cpus::{
     CHILD, ENDPOINT, INIT, OTHER, call, init_on, receive, reply_receive, runs_on, start_child,
 };
 use super::sharing::{assert_direct, is_direct};
-use abi::process::{Priority, SetPriority};
-use abi::{Arrival, Handle, IpcError, Operation, Tag};
+use abi::process::{Priority, SetCpus, SetPriority};
+use abi::{Arrival, CpuSet, Handle, IpcError, Operation, Tag};
 use play::World;
 
 /// `init` runs on the first of three CPUs, each other of which runs one of its children. It is the second one's turn.
@@ -250,6 +250,29 @@ fn a_call_to_who_waits_until_some_time_on_another_cpu_brings_it_here_and_that_ti
         (None, Some(INIT))
     );
     assert_eq!(scene.world.back().outcome, None);
+}
+
+#[test]
+fn who_may_not_come_is_called_and_answered_where_it_is() {
+    let mut scene = Scene::new();
+    for cpu in [0, 1] {
+        scene.world.turn_to(cpu);
+        let cpus = CpuSet::of(cpu as u32);
+        scene
+            .world
+            .call(Handle::SELF, SetCpus { cpus })
+            .expect("it runs there");
+    }
+    scene.receives(0);
+    for _ in 0..2 {
+        scene.calls(1);
+        assert_eq!(scene.finds(0), ([1; 6], Arrival::Call));
+        assert_eq!(runs_on(&scene.world, 0), Some(INIT));
+        scene.answers_and_receives(0);
+        assert_eq!(runs_on(&scene.world, 0), None, "it waits for the next call");
+        assert_eq!(scene.finds(1), ([2; 6], Arrival::Call));
+        assert_eq!(runs_on(&scene.world, 1), Some(CHILD));
+    }
 }
 
 #[test]

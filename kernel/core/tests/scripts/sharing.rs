@@ -56,9 +56,8 @@ fn an_answer_brings_the_caller_from_another_cpu_with_that_ones_turn() {
     world.call(Handle::SELF, SetCpus { cpus }).expect("it runs there");
     receive(&mut world, endpoint);
     world.turn_to(1);
-    let is_direct = is_direct(&mut world, |world| call(world, ENDPOINT));
-    assert!(!is_direct, "the server may not come");
-    assert_eq!(runs_on(&world, 1), None);
+    assert_direct(&mut world, |world| call(world, ENDPOINT));
+    assert_eq!(runs_on(&world, 1), None, "the server may not come");
     world.turn_to(0);
     world.look_up();
     assert_eq!((runs_on(&world, 0), world.back().words), (Some(INIT), [1; 6]));
