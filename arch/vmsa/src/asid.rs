@@ -44,6 +44,9 @@ impl Asid {
 pub struct AsidBits(u32);
 
 impl AsidBits {
+    /// As many as any CPU has.
+    pub const MOST: Self = Self(16);
+
     /// 4 to 16; less than the hardware has makes rollovers come soon, for tests.
     pub const fn new(bits: u32) -> Option<Self> {
         if 4 <= bits && bits <= 16 {

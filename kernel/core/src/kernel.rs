@@ -76,7 +76,7 @@ pub struct Kernel<P: Platform> {
 }
 
 impl<P: Platform> Kernel<P> {
-    /// A kernel without processes, on as many CPUs as `facts` say run.
+    /// A kernel without processes, on as many CPUs as there is storage for: those that `facts` say run.
     pub fn new(platform: P, (words, memory): (P::Words, P::Memory), storage: Storage, facts: Facts) -> Self {
         Self {
             platform,

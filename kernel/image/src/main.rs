@@ -31,11 +31,17 @@ use aarch64::sync::Lock;
 use device::Registers;
 use start_log::StartLog;
 
-/// Everything in order. What comes later needs what came before.
+/// First of all a guess at the console: from then on a panic can be read, that of too small a stack included.
 #[unsafe(no_mangle)]
 fn kernel_main(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -> ! {
     heap::open();
     console::guess(&mut handover);
+    start(handover, tree)
+}
+
+/// Everything in order. What comes later needs what came before.
+#[inline(never)] // its stack frame is the largest of all
+fn start(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -> ! {
     let board = board::read(tree, &handover);
     let mut ram = ram::Ram::of(board, &handover);
     let mut devices = Registers::new(&mut handover.map, &mut ram);

@@ -17,6 +17,7 @@ use kcore::thread::Thread;
 use kcore::{Cpu, Kernel, MAX_CPUS, Place, Registers, Shown, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
+use vmsa::asid::AsidBits;
 
 /// How many of everything there can be.
 #[derive(Clone, Copy)]
@@ -57,6 +58,8 @@ impl Counts {
             frames_for::<FpState>(self.threads),
             frames_for::<Slot<Process>>(self.processes),
             frames_for::<Cpu>(MAX_CPUS),
+            frames_for::<Shown>(MAX_CPUS),
+            frames_for::<u64>(AsidBits::MOST.words()),
             frames_for::<Slot<Thread>>(self.threads),
             frames_for::<Slot<mm::Space<mmu::Space>>>(self.processes),
             frames_for::<Slot<Endpoint>>(self.endpoints),

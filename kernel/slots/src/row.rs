@@ -3,7 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-/// A slice or an array for ever. Whoever has it has all of it; its [`Parts`] lead to single elements while nobody has.
+/// A slice for ever. Whoever has it has all of it; its [`Parts`] lead to single elements while nobody has.
 pub struct Row<T: ?Sized + 'static>(Parts<T>);
 
 impl<T: ?Sized> Row<T> {
@@ -51,13 +51,6 @@ impl<T: ?Sized> Copy for Parts<T> {}
 unsafe impl<T: ?Sized + Send> Send for Parts<T> {}
 // SAFETY: As above; and a reference to a row, which is as good as one to its elements, needs them to be `Sync`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Parts<T> {}
-
-impl<T, const N: usize> Parts<[T; N]> {
-    /// The same, with a number of elements that is not in the type.
-    pub const fn as_slice(self) -> Parts<[T]> {
-        Parts(self.0)
-    }
-}
 
 impl<T> Parts<T> {
     /// The element, for change.

@@ -126,8 +126,8 @@ pub enum Told {
 }
 
 impl<L: Local> Here<'_, L> {
-    /// Tells `target`, if whoever receives there is at home here, or on the other CPU whose turn this one has. If not, nothing has
-    /// happened.
+    /// Tells `target`, if whoever receives there is at home here, or on the other CPU whose turn this one has. If not, that
+    /// one may have become the home of whoever receives, and nothing else has happened.
     pub fn tell(&mut self, there: Option<&mut There<'_>>, target: SignalTarget) -> Told {
         self.try_to_tell(there, target).unwrap_or(Told::No)
     }

@@ -1,7 +1,7 @@
 //! One CPU as the scheduler sees it: who runs there, who waits for it, what it is prepared for.
 
 use super::ready::ReadyQueue;
-use super::shown::Shown;
+use super::shown::{SHOWN_CPUS, Shown};
 use super::time::NEVER;
 use crate::heap::Heap;
 use crate::platform::Local;
@@ -15,6 +15,8 @@ use slots::{Id, Owner, Parts, Row};
 
 /// CPUs that can run the kernel: as many as a GICv2 knows.
 pub const MAX_CPUS: usize = 8;
+
+const _: () = assert!(MAX_CPUS == SHOWN_CPUS, "each can be shown");
 
 /// A CPU that runs the kernel, counted from 0 in the order in which they were started.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,7 +44,7 @@ impl CpuId {
     /// Its number.
     #[inline]
     pub const fn index(self) -> usize {
-        // The remainder tells the compiler what is so anyhow, and spares it a check of each index.
+        // The remainder tells the compiler what is so anyhow, and spares it the check of an index where there are as many.
         self.0 as usize % MAX_CPUS
     }
 }

@@ -25,6 +25,9 @@ const CPUS: u32 = 2 * URGENCY;
 /// Those of all.
 const ALL_CPUS: u32 = 0xff << CPUS;
 
+/// How many there can be.
+pub const SHOWN_CPUS: usize = ALL_CPUS.count_ones() as usize;
+
 /// How important somebody is, if there is somebody.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Urgency(u16);

@@ -34,14 +34,15 @@ impl There<'_> {
 
     /// The thread, if it is at home there, waits for something, and would go on there sooner than elsewhere.
     pub(crate) fn who_stays(&mut self, thread: ThreadId, shown: &'static [Shown]) -> Option<&mut Thread> {
-        let (here, is_idle) = (self.id, self.cpu.is_idle());
         if self.cpu.current == Some(thread) {
             return None;
         }
+        let (here, urgency) = (self.id, self.urgency());
         let others = Others::of(here, shown);
-        self.threads
-            .get_mut(thread)
-            .filter(|thread| thread.may_run_on(here) && (is_idle || !others.would_take(thread)))
+        self.threads.get_mut(thread).filter(|thread| {
+            let is_better_off = urgency.is_none() || !others.would_take_from(urgency, thread);
+            thread.may_run_on(here) && is_better_off
+        })
     }
 
     /// Lets the thread have its home there, if it is one of these `threads` of another CPU, waits for something until no
