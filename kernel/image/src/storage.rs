@@ -41,7 +41,7 @@ impl Counts {
         let one_in = |share: u64, least: usize, most: usize| {
             usize::try_from(frames / share).map_or(most, |count| count.clamp(least, most))
         };
-        let processes = one_in(1000, 48, 1024);
+        let processes = one_in(1010, 48, 1024);
         Self {
             processes,
             threads: processes + one_in(1500, 64, 2048),

@@ -107,7 +107,7 @@ impl Turn {
     #[cold]
     fn wait(&self) {
         while self.0.load(Ordering::Relaxed) {
-            core::hint::spin_loop();
+            let_others_run();
         }
     }
 
@@ -381,6 +381,17 @@ impl<T, S, L: Level> Drop for Whole<'_, T, S, L> {
 #[cold]
 fn nothing_shared(cpu: CpuId) -> ! {
     panic!("nothing leads {cpu:?} to its part yet")
+}
+
+/// Between two looks at what another CPU is to change: an emulator that runs CPUs by turns lets that one go on at once (Arm ARM,
+/// "YIELD").
+fn let_others_run() {
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: It is a hint, and changes nothing.
+    unsafe {
+        core::arch::asm!("yield", options(nomem, nostack, preserves_flags));
+    }
+    core::hint::spin_loop();
 }
 
 #[cfg(test)]
