@@ -260,6 +260,9 @@ impl World {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
                 here.tell_handler(Some(&mut there), fault)
             }
+            other => other,
+        };
+        let direct = match direct {
             Direct::Not => kernel.here().queue_fault(callers, fault),
             other => other,
         };

@@ -208,7 +208,7 @@ impl<T, S, L: Level> Shared<T, S, L> {
             if !self.is_wanted() {
                 break;
             }
-            core::hint::spin_loop();
+            let_others_run();
         }
     }
 

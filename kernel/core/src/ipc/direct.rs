@@ -127,7 +127,7 @@ impl<L: Local> Here<'_, L> {
         let seeks = self.cpu.seeks;
         let served = self.serve_in_time(there.as_deref_mut(), callers, (operation, handle), tag, message);
         match served {
-            // The caller does not come here, and goes on where it is.
+            // The caller, as it mostly is then, may not come here, and goes on where it is.
             Direct::Not
                 if operation == Operation::ReplyReceive && there.is_some() && self.can_receive(handle) =>
             {

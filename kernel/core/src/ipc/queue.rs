@@ -55,7 +55,7 @@ impl<L: Local> Here<'_, L> {
             Operation::Call => {
                 let (caller, target) = self.sending_to(handle)?;
                 match there {
-                    Some(there) => self.call_there(there, (caller, target), message?),
+                    Some(there) => self.call_there((there, callers), (caller, target), message?),
                     None => self.queue(callers, (caller, target), Arrival::Call, Some(message?)),
                 }
             }
@@ -161,12 +161,16 @@ impl<L: Local> Here<'_, L> {
     /// `caller` waits for whoever receives this at once, at home there, and does not come here.
     fn call_there(
         &mut self,
-        there: &mut There<'_>,
+        (there, callers): (&mut There<'_>, Callers),
         (caller, (id, badge)): (ThreadId, Target),
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
-        let server = endpoint.receivers.first()?;
+        let Some(server) = endpoint.receivers.first() else {
+            // Another caller was first.
+            drop(endpoint);
+            return self.queue(callers, (caller, (id, badge)), Arrival::Call, Some(message));
+        };
         if endpoint.receiving == 0 {
             return None;
         }

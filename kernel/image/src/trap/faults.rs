@@ -66,7 +66,11 @@ fn tell_handler_with(sharing: SharedKernel<'_>, other: CpuId, fault: Fault) -> O
     let mut both = sharing.with(other);
     let (own, theirs) = both.each();
     let told = here(own).tell_handler(Some(&mut there(theirs)), fault);
-    go_on_without(both.into_own(), told)
+    match told {
+        // Another one was first.
+        Direct::Not => queue_fault(both.into_own(), fault),
+        told => go_on_without(both.into_own(), told),
+    }
 }
 
 /// Lets the fault wait until its handler receives it.
