@@ -106,6 +106,8 @@ impl World {
         if let Direct::At(cpu) = direct {
             direct = serve_with(kernel, cpu, operation, (handle, tag), &words);
         }
+        // What the vectors expect follows from what they were entered by, not from what is left of it.
+        let expects_anybody = matches!(operation, Operation::Receive | Operation::Yield);
         let (operation, tag, words) = match direct {
             Direct::Receives => (Operation::Receive, 0, [0; 6]),
             _ => (operation, tag, words),
@@ -138,8 +140,7 @@ impl World {
         if matches!(direct, Direct::Asks(..) | Direct::Not) {
             kernel.show();
         }
-        let may_be_anywhere = matches!(operation, Operation::Receive | Operation::Yield)
-            || matches!(goes_on, Direct::Resumes(_));
+        let may_be_anywhere = expects_anybody || matches!(goes_on, Direct::Resumes(_));
         let goes_on = match goes_on {
             Direct::Stays(same) => {
                 assert_eq!(same, thread, "it is the thread that trapped");
