@@ -276,6 +276,32 @@ fn who_may_not_come_is_called_and_answered_where_it_is() {
 }
 
 #[test]
+fn who_goes_on_when_a_server_has_answered_elsewhere_has_all_registers() {
+    let mut scene = Scene::new();
+    for (cpu, home) in [(0, 0), (1, 1), (2, 0)] {
+        scene.world.turn_to(cpu);
+        let cpus = CpuSet::of(home);
+        scene.world.send(Handle::SELF, SetCpus { cpus }, &[], &[]);
+    }
+    scene.receives(0);
+    scene.world.give_turn(0);
+    assert_eq!(runs_on(&scene.world, 0), Some(OTHER));
+    scene.world.registers().x[9] = 77;
+    scene.calls(1);
+    scene.world.turn_to(0);
+    scene.world.look_up();
+    scene.world.end_slice();
+    assert_eq!(
+        runs_on(&scene.world, 0),
+        Some(INIT),
+        "the other one's time slice has ended"
+    );
+    scene.answers_and_receives(0);
+    assert_eq!(runs_on(&scene.world, 0), Some(OTHER));
+    assert_eq!(scene.world.registers().x[9], 77);
+}
+
+#[test]
 fn a_call_that_queues_with_a_handle_takes_the_whole_kernel() {
     let mut scene = Scene::new();
     scene.world.page().handles[0] = ENDPOINT.raw();
