@@ -21,4 +21,4 @@ mod waits;
 pub use direct::{Direct, may_share};
 pub use endpoint::{Callers, Endpoint};
 pub use signal::{SignalTarget, Told};
-pub(crate) use waits::{stay_here, stays_here};
+pub(crate) use waits::stay_here;

@@ -7,7 +7,7 @@
 //! of them says no.
 
 use super::direct::of_bytes;
-use super::waits::{stay_here, stays_here};
+use super::waits::stay_here;
 use super::{Callers, Endpoint};
 use crate::fault::Fault;
 use crate::handle::Object;
@@ -203,7 +203,6 @@ impl<L: Local> Here<'_, L> {
         (sender, (id, badge)): (ThreadId, Target),
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
-        let others = self.others();
         let mut endpoint = self.endpoints.take(id)?;
         let Some(receiver) = endpoint.receivers.first() else {
             drop(endpoint);
@@ -214,19 +213,21 @@ impl<L: Local> Here<'_, L> {
         }
         let (done, message) = (Message::empty(Label::DONE), message.arriving(Arrival::Message));
         if let Some(there) = there {
-            let to = there.who_stays(receiver, self.shown)?;
-            endpoint.receivers.take_first(to);
-            let page = to.page;
-            drop(endpoint);
-            self.give(sender, (receiver, page), message, badge);
-            self.wake_there(there, receiver);
-            return Some(Direct::Stays(self.answer(sender, done)));
+            if let Some(to) = there.who_stays(receiver, self.shown) {
+                endpoint.receivers.take_first(to);
+                let page = to.page;
+                drop(endpoint);
+                self.give(sender, (receiver, page), message, badge);
+                self.wake_there(there, receiver);
+                return Some(Direct::Stays(self.answer(sender, done)));
+            }
+            there.let_come(receiver, self.id)?;
         }
         let Some((from, to)) = self.threads.pair_mut(sender, receiver) else {
             drop(endpoint);
             return self.elsewhere(receiver);
         };
-        if !stay_here((self.id, others), from, to) {
+        if !stay_here(self.id, from, to) {
             return None;
         }
         if to.deadline.is_taken() {
@@ -246,11 +247,7 @@ impl<L: Local> Here<'_, L> {
         (there, callers): With<'_, '_>,
         handle: Handle,
     ) -> Option<Direct<L::Place>> {
-        let (server, id, others) = (
-            self.cpu.current?,
-            self.endpoint_to_receive(handle)?,
-            self.others(),
-        );
+        let (server, id) = (self.cpu.current?, self.endpoint_to_receive(handle)?);
         let mut endpoint = self.endpoints.take(id)?;
         let thread = self.threads.get_mut(server)?;
         if thread.caller.is_some() || thread.priority != thread.own_priority {
@@ -278,7 +275,7 @@ impl<L: Local> Here<'_, L> {
         }
         let caller = find(&mut self.threads, there.as_deref_mut(), first)?;
         let waiting = Waiting::of((first, caller), self.local, &self.processes)?;
-        let goes_on_here = stays_here((self.id, others), caller);
+        let goes_on_here = caller.may_run_on(self.id);
         if waiting.arrival == Arrival::Message {
             let goes_on = match there.as_deref_mut() {
                 Some(there) => there.who_stays(first, self.shown).is_some(),

@@ -119,7 +119,7 @@ impl<P: Platform> Kernel<P> {
 pub enum Told {
     /// It was signalled.
     Yes,
-    /// Not yet: whoever receives is at home on this other CPU, or goes on there sooner, and it takes that one's turn.
+    /// Not yet: whoever receives is at home on this other CPU, and it takes that one's turn.
     At(CpuId),
     /// No, and it takes the whole kernel.
     No,
@@ -133,7 +133,6 @@ impl<L: Local> Here<'_, L> {
     }
 
     fn try_to_tell(&mut self, there: Option<&mut There<'_>>, target: SignalTarget) -> Option<Told> {
-        let prospect = self.prospect();
         let mut endpoint = self.endpoints.take(target.endpoint)?;
         if endpoint.receiving == 0 {
             return None;
@@ -143,19 +142,21 @@ impl<L: Local> Here<'_, L> {
             return Some(Told::Yes);
         };
         if let Some(there) = there {
-            there.take_over((self.id, self.cpu, &mut self.threads), receiver);
-            endpoint.signals_go_to(there.who_stays(receiver, self.shown)?);
-            drop(endpoint);
-            self.deliver_signals(receiver, target.bits);
-            self.wake_there(there, receiver);
-            return Some(Told::Yes);
+            if let Some(to) = there.who_stays(receiver, self.shown) {
+                endpoint.signals_go_to(to);
+                drop(endpoint);
+                self.deliver_signals(receiver, target.bits);
+                self.wake_there(there, receiver);
+                return Some(Told::Yes);
+            }
+            there.let_come(receiver, self.id)?;
         }
         let Some(to) = self.threads.get_mut(receiver) else {
             drop(endpoint);
             return self.home_of(receiver).map(Told::At);
         };
-        if !prospect.keeps(to) {
-            return prospect.better_for(to).map(Told::At);
+        if !to.may_run_on(self.id) {
+            return None;
         }
         endpoint.signals_go_to(to);
         drop(endpoint);

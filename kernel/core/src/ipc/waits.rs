@@ -13,7 +13,7 @@ use crate::here::Here;
 use crate::kernel::gone;
 use crate::message::Message;
 use crate::platform::Local;
-use crate::sched::{Cpu, CpuId, Others};
+use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
 use abi::{Badge, CpuSet, Handle, IpcError, Label, Rights};
@@ -36,7 +36,6 @@ impl<L: Local> Here<'_, L> {
             return None;
         };
         let bits = capability.signals(bits);
-        let others = self.others();
         let mut endpoint = self.endpoints.take(to)?;
         if endpoint.receiving == 0 {
             return None;
@@ -50,18 +49,20 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         if let Reach::Both(there) = reach {
-            let to = there.who_stays(receiver, self.shown)?;
-            endpoint.signals_go_to(to);
-            drop(endpoint);
-            self.deliver_signals(receiver, bits);
-            self.wake_there(there, receiver);
-            return Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))));
+            if let Some(to) = there.who_stays(receiver, self.shown) {
+                endpoint.signals_go_to(to);
+                drop(endpoint);
+                self.deliver_signals(receiver, bits);
+                self.wake_there(there, receiver);
+                return Some(Direct::Stays(self.answer(from, Message::empty(Label::DONE))));
+            }
+            there.let_come(receiver, self.id)?;
         }
         let Some((sender, to)) = self.threads.pair_mut(from, receiver) else {
             drop(endpoint);
             return self.elsewhere(receiver);
         };
-        if !stay_here((self.id, others), sender, to) {
+        if !stay_here(self.id, sender, to) {
             return None;
         }
         if to.deadline.is_taken() {
@@ -91,19 +92,20 @@ impl<L: Local> Here<'_, L> {
         }
         let done = Message::empty(Label::DONE);
         if let Reach::Both(there) = reach {
-            let to = there.who_stays(caller, self.shown)?;
-            if !to.state.is_answered_by(server, label) {
-                return None;
+            if let Some(to) = there.who_stays(caller, self.shown) {
+                if !to.state.is_answered_by(server, label) {
+                    return None;
+                }
+                let page = to.page;
+                if !to.forgets_fault() {
+                    self.give(server, (caller, page), message, Badge(0));
+                }
+                self.thread(server).caller = None;
+                self.wake_there(there, caller);
+                return Some(Direct::Stays(self.answer(server, done)));
             }
-            let page = to.page;
-            if !to.forgets_fault() {
-                self.give(server, (caller, page), message, Badge(0));
-            }
-            self.thread(server).caller = None;
-            self.wake_there(there, caller);
-            return Some(Direct::Stays(self.answer(server, done)));
+            there.let_come(caller, self.id)?;
         }
-        let others = self.others();
         let Some((from, to)) = self.threads.pair_mut(server, caller) else {
             return self.elsewhere(caller);
         };
@@ -111,7 +113,7 @@ impl<L: Local> Here<'_, L> {
         if to.priority.outranks(Some(from.priority)) || !to.state.is_answered_by(server, label) {
             return None;
         }
-        if !stays_here((self.id, others), to) {
+        if !to.may_run_on(self.id) {
             return None;
         }
         if to.deadline.is_taken() {
@@ -167,11 +169,18 @@ impl<L: Local> Here<'_, L> {
         current: ThreadId,
         (woken, place): (ThreadId, L::Place),
     ) -> Direct<L::Place> {
+        let others = self.others();
         let Some((from, to)) = self.threads.pair_mut(current, woken) else {
             gone(woken)
         };
         let (of_current, waits) = ((from.cpus, from.priority), to.priority);
-        if waits.outranks(Some(from.priority)) {
+        if !waits.outranks(Some(from.priority)) {
+            self.wait_behind(current, woken)
+        } else if !others.are_none() && others.idle(to.cpus, CpuSet(0)).is_some() {
+            // It goes there, and who runs here goes on.
+            self.cpu.seeks = true;
+            self.wait_behind(current, woken)
+        } else {
             let rest = self.cpu.rest_of_slice(self.local);
             from.rest_of_slice = rest;
             let rest_of_woken = to.rest_of_slice.take();
@@ -179,12 +188,10 @@ impl<L: Local> Here<'_, L> {
             self.cpu.wait_again(&mut self.threads, current, rest);
             self.begin_turn(rest_of_woken);
             self.unless_taken_elsewhere(of_current, waits, goes_on)
-        } else {
-            self.wait_behind(current, woken)
         }
     }
 
-    /// Lets `woken`, which has its answer, wait for this CPU, while `current`, which is as important, goes on.
+    /// Lets `woken`, which has its answer, wait for this CPU, while `current` goes on.
     #[inline(always)]
     fn wait_behind(&mut self, current: ThreadId, woken: ThreadId) -> Direct<L::Place> {
         let Some((from, to)) = self.threads.pair_mut(current, woken) else {
@@ -374,17 +381,11 @@ impl Endpoint {
     }
 }
 
-/// Whether `waker`, which runs `here`, and `woken` can both go on there, as far as what is seen of others says.
+/// Whether `waker`, which runs `here`, and `woken` may both wait there.
 #[inline(always)]
-pub(crate) fn stay_here((here, others): (CpuId, Others), waker: &Thread, woken: &Thread) -> bool {
+pub(crate) fn stay_here(here: CpuId, waker: &Thread, woken: &Thread) -> bool {
     let goes_first = woken.priority.outranks(Some(waker.priority));
-    stays_here((here, others), woken) && (!goes_first || stays_here((here, others), waker))
-}
-
-/// The same of a `thread` that waits from now on.
-#[inline(always)]
-pub(crate) fn stays_here((here, others): (CpuId, Others), thread: &Thread) -> bool {
-    thread.may_run_on(here) && !others.would_take(thread)
+    woken.may_run_on(here) && (!goes_first || waker.may_run_on(here))
 }
 
 /// Another thread of the same CPU goes on.

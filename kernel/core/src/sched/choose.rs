@@ -1,24 +1,32 @@
 //! Who goes on on a CPU that shares the kernel, when an interrupt has come: as [`Kernel::run`](crate::Kernel::run) decides,
 //! and that is left to it whenever there is more to be done than to load registers.
 
-use super::others::Others;
 use super::time::NEVER;
 use crate::here::Here;
 use crate::platform::Local;
-use crate::sched::CpuId;
-use crate::thread::{State, Thread, ThreadId};
+use crate::thread::{State, ThreadId};
 use abi::CpuSet;
 use abi::process::Priority;
 
 impl<L: Local> Here<'_, L> {
     /// Chooses who goes on, as an interrupt has been served, and all registers are in memory. The place of that thread, or
-    /// `None`: then the CPU [sleeps](Self::sleeps), or the whole kernel is to say who does.
+    /// `None`: then the CPU [sleeps](Self::sleeps) or [seeks](Self::seek), or the whole kernel is to say who does.
     pub fn choose(&mut self) -> Option<L::Place> {
+        (self.cpu.alerted, self.cpu.seeks) = (false, self.yields_to(CpuSet(0)).is_some());
+        if self.cpu.seeks {
+            self.restore_timer();
+            return None;
+        }
+        self.choose_here()
+    }
+
+    /// Chooses of those who run here and wait.
+    pub(super) fn choose_here(&mut self) -> Option<L::Place> {
         if self.is_to_send_away() {
             self.leave_interrupt();
             return None;
         }
-        (self.cpu.alerted, self.cpu.seeks) = (false, false);
+        self.cpu.seeks = false;
         let runs = self.current_priority();
         let chosen = if self.cpu.ready.outranks(runs) {
             self.change_over()
@@ -120,16 +128,6 @@ impl<L: Local> Here<'_, L> {
         Some(current)
     }
 
-    /// What whoever begins to wait for this CPU may expect.
-    #[inline]
-    pub(crate) fn prospect(&mut self) -> Prospect {
-        Prospect {
-            here: self.id,
-            others: self.others(),
-            urgency: if self.is_alone() { None } else { self.urgency() },
-        }
-    }
-
     /// How important the most important thread is that runs here or waits; `None` if the CPU is idle.
     pub(super) fn urgency(&mut self) -> Option<Priority> {
         let runs = self.current_priority();
@@ -141,28 +139,5 @@ impl<L: Local> Here<'_, L> {
         self.forget_deadline(id);
         self.thread(id).state = State::Ready;
         self.cpu.ready.push(&mut self.threads, id);
-    }
-}
-
-/// Of a CPU for whoever begins to wait for it, at home there.
-pub(crate) struct Prospect {
-    here: CpuId,
-    others: Others,
-    /// How important the most important is that runs there or waits; `None` if the CPU is idle.
-    urgency: Option<Priority>,
-}
-
-impl Prospect {
-    /// The other CPU on which `thread` goes on sooner, if it has waited until no particular time.
-    pub fn better_for(&self, thread: &Thread) -> Option<CpuId> {
-        let other = self.others.taking(thread, CpuSet(0))?;
-        let is_sooner = self.others.is_idle(other) || !thread.goes_first(self.here, self.urgency);
-        (is_sooner && !thread.deadline.is_taken()).then_some(other)
-    }
-
-    /// Whether `thread` goes on there sooner than elsewhere.
-    pub fn keeps(&self, thread: &Thread) -> bool {
-        let is_better_off = self.urgency.is_none() || !self.others.would_take_from(self.urgency, thread);
-        thread.may_run_on(self.here) && is_better_off
     }
 }

@@ -64,11 +64,12 @@ impl<L: Local> Here<'_, L> {
 
     /// Finds out who goes on, as somebody may wait in the wrong place. All registers are in memory.
     pub fn seek(&mut self, search: &mut Search) -> Sought<L::Place> {
-        if self.cpu.alerted || !search.has_chosen {
-            (search.has_chosen, search.tried) = (true, CpuSet(0));
-            self.choose_or_fall_asleep();
-        }
-        let sought = match self.partner(search.tried) {
+        let partner = if self.cpu.alerted || !search.has_chosen {
+            self.look_anew(search)
+        } else {
+            self.partner(search.tried)
+        };
+        let sought = match partner {
             _ if self.cpu.chooses || search.exchanges == MOST_EXCHANGES => Sought::Open,
             Some(other) => Sought::With(other),
             None => self.found(),
@@ -78,8 +79,36 @@ impl<L: Local> Here<'_, L> {
         sought
     }
 
+    /// Chooses, and looks for somebody to exchange threads with; or that before, if nobody has to make way here then.
+    fn look_anew(&mut self, search: &mut Search) -> Option<CpuId> {
+        (self.cpu.alerted, search.has_chosen) = (false, false);
+        let idle = self.yields_to(search.tried);
+        if idle.is_none() {
+            (search.has_chosen, search.tried) = (true, CpuSet(0));
+            self.choose_or_fall_asleep();
+        }
+        idle.or_else(|| self.partner(search.tried))
+    }
+
+    /// The CPU with nothing to do, as it shows, on which who would go on here in place of somebody else goes on instead.
+    pub(super) fn yields_to(&mut self, tried: CpuSet) -> Option<CpuId> {
+        let others = self.others();
+        if others.are_none() {
+            return None;
+        }
+        let runs = self.current_priority()?;
+        if !self.cpu.ready.outranks(Some(runs)) {
+            return None;
+        }
+        let first = self.cpu.ready.first()?;
+        if !self.cpu.is_done_with(first) {
+            return None;
+        }
+        others.idle(self.thread(first).cpus, tried)
+    }
+
     fn choose_or_fall_asleep(&mut self) {
-        self.choose();
+        self.choose_here();
         if self.cpu.is_idle() {
             self.falls_asleep();
         }
@@ -115,7 +144,7 @@ impl<L: Local> Here<'_, L> {
 
     /// Exchanges a thread with the other CPU, if one of those who wait goes on sooner that way.
     pub fn exchange(&mut self, there: &mut There<'_>, search: &mut Search) {
-        // Somebody has come between the turns: it chooses first.
+        // Somebody
         if self.cpu.alerted {
             return;
         }

@@ -24,7 +24,6 @@ pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
 pub use exchange::{Search, Sought};
 pub use interrupt::Interrupted;
-pub(crate) use others::Others;
 pub use shown::Shown;
 pub(crate) use time::{DeadlinesOf, NEVER};
 

@@ -53,9 +53,11 @@ impl Others {
         least.and_then(|(cpu, _)| CpuId::new(cpu as usize))
     }
 
-    /// Whether this one has nothing to do.
-    pub fn is_idle(self, other: CpuId) -> bool {
-        self.all[other.index()].is_idle()
+    /// One of them that has nothing to do, of these `cpus` and not one of those that were `tried`.
+    pub fn idle(self, cpus: CpuSet, tried: CpuSet) -> Option<CpuId> {
+        let mut others = self.but_for(tried);
+        let idle = others.find(|&(cpu, shown)| cpus.contains(cpu) && shown.is_idle());
+        idle.and_then(|(cpu, _)| CpuId::new(cpu as usize))
     }
 
     fn but_for(self, tried: CpuSet) -> impl Iterator<Item = (u32, &'static Shown)> {

@@ -83,10 +83,13 @@ impl Shown {
         self.0.load(Ordering::Relaxed) >> CPUS >> cpu & 1 == 1
     }
 
-    /// Whether somebody waits there who is more important than `above`, and may run on `cpu`.
+    /// Whether somebody waits there who is more important than `above`, and may run on `cpu`. Where nobody runs, that one is about
+    /// to, and comes only to a CPU that has nothing else to do.
     #[inline]
     pub(super) fn has(&self, above: Option<Priority>, cpu: u32) -> bool {
-        self.waits() > Urgency::of(above) && self.may_run_on(cpu)
+        let (runs, waits) = self.both();
+        let comes = above.is_none() || runs > Urgency::of(None);
+        comes && waits > Urgency::of(above) && self.may_run_on(cpu)
     }
 
     /// How important the first of those who wait there is.
@@ -107,10 +110,10 @@ impl Shown {
         self.both() == (Urgency::of(None), Urgency::of(None))
     }
 
-    /// Whether nobody there is more important than this.
+    /// Whether the most important one there is as important as this.
     #[inline]
     pub(super) fn would_share(&self, priority: Priority) -> bool {
-        Urgency::of(Some(priority)) >= self.urgency()
+        Urgency::of(Some(priority)) == self.urgency()
     }
 
     /// Whether somebody who is as important as this would go on there sooner than all others.

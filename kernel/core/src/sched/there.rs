@@ -5,11 +5,10 @@ use super::shown::Shown;
 use crate::here::{Here, There};
 use crate::ipc::Direct;
 use crate::platform::Local;
-use crate::sched::{Cpu, CpuId};
+use crate::sched::CpuId;
 use crate::thread::{State, Thread, ThreadId};
 use abi::CpuSet;
 use abi::process::Priority;
-use slots::Mine;
 
 impl There<'_> {
     /// Lets `thread`, which waits for something and is at home there, have its home at `to`, if it can go on there and
@@ -32,6 +31,12 @@ impl There<'_> {
         Some(())
     }
 
+    /// The same for who does not [stay](Self::who_stays) there and has waited until no particular time: it goes on where `to`
+    /// [finds](Here::seek) that it does soonest.
+    pub(crate) fn let_come(&mut self, id: ThreadId, to: CpuId) -> Option<()> {
+        self.give(id, to, |thread| !thread.deadline.is_taken())
+    }
+
     /// The thread, if it is at home there, waits for something, and would go on there sooner than elsewhere.
     pub(crate) fn who_stays(&mut self, thread: ThreadId, shown: &'static [Shown]) -> Option<&mut Thread> {
         if self.cpu.current == Some(thread) {
@@ -43,29 +48,6 @@ impl There<'_> {
             let is_better_off = urgency.is_none() || !others.would_take_from(urgency, thread);
             thread.may_run_on(here) && is_better_off
         })
-    }
-
-    /// Lets the thread have its home there, if it is one of these `threads` of another CPU, waits for something until no
-    /// particular time, and goes on there sooner.
-    pub(crate) fn take_over(
-        &mut self,
-        (from, cpu, threads): (CpuId, &Cpu, &mut Mine<'_, Thread>),
-        id: ThreadId,
-    ) {
-        let current = cpu.current.and_then(|current| threads.get_mut(current));
-        let urgency = cpu.urgency(current.map(|current| current.priority));
-        let above = self.urgency();
-        let is_let_go = cpu.lets_go(id) && cpu.current != Some(id);
-        let Some(thread) = threads.get_mut(id).filter(|_| is_let_go) else {
-            return;
-        };
-        let can_go = thread.may_run_on(self.id) && !thread.deadline.is_taken();
-        let is_sooner =
-            thread.priority.outranks(above) && (above.is_none() || !thread.goes_first(from, urgency));
-        if can_go && is_sooner {
-            thread.home = self.id;
-            threads.give(id, self.id.owner());
-        }
     }
 
     /// Shows what is so there.
@@ -111,13 +93,6 @@ impl There<'_> {
             others.would_take(thread)
         });
         goes_elsewhere || self.cpu.ready.outranks(runs) || self.cpu.needs_slice()
-    }
-}
-
-impl Thread {
-    /// Whether it would go on at once on this CPU, its home, where the most important is as important as that.
-    pub(super) fn goes_first(&self, cpu: CpuId, urgency: Option<Priority>) -> bool {
-        self.may_run_on(cpu) && self.priority.outranks(urgency)
     }
 }
 

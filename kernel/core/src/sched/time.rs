@@ -154,8 +154,8 @@ impl<L: Local> Here<'_, L> {
         locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
         thread: ThreadId,
     ) -> bool {
-        let prospect = self.prospect();
-        if !prospect.keeps(self.thread(thread)) {
+        let here = self.id;
+        if !self.thread(thread).may_run_on(here) {
             return false;
         }
         let is_over = match self.thread(thread).state {
@@ -174,7 +174,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Whether somebody who waits here for more important ones, or who runs and does when the slice `ends`, could take turns
-    /// with others elsewhere.
+    /// with equals elsewhere. Where nobody is as important, it [goes](Here::seek) in any case.
     fn may_spread(&mut self, ends: bool) -> bool {
         let others = self.others();
         if others.are_none() || self.cpu.ready.is_empty() {

@@ -37,6 +37,7 @@ mod sleep;
 mod threads;
 mod touches;
 mod trace;
+mod wakes;
 mod word_ways;
 mod words;
 

@@ -255,7 +255,7 @@ fn several_who_are_at_home_here_are_woken_beside_what_others_do() {
 }
 
 #[test]
-fn who_may_go_on_on_a_cpu_that_has_nothing_to_do_is_woken_with_the_whole_kernel() {
+fn who_may_go_on_on_a_cpu_that_has_nothing_to_do_is_woken_here_and_goes_there() {
     for waiting in [1, 2] {
         let mut scene = Scene::on(2);
         for _ in 0..waiting {
@@ -267,7 +267,7 @@ fn who_may_go_on_on_a_cpu_that_has_nothing_to_do_is_woken_with_the_whole_kernel(
             .world
             .call(child, SetCpus { cpus: CpuSet::ALL })
             .expect("they run");
-        assert!(!scene.asks(wake(9), Ok((waiting,))));
+        assert_eq!(scene.asks(wake(9), Ok((waiting,))), shared());
         scene.world.give_turn(1);
         assert_eq!(scene.runs_on(1), Some(ONE));
     }

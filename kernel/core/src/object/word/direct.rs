@@ -5,7 +5,7 @@
 
 use super::{AwaitedWord, AwaitedWords, Wait, words_of_both};
 use crate::here::Here;
-use crate::ipc::{Direct, stay_here, stays_here};
+use crate::ipc::{Direct, stay_here};
 use crate::message::Message;
 use crate::platform::{Guarded, Local, Nested};
 use crate::thread::{State, ThreadId};
@@ -177,15 +177,15 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// How many those who wait for a word are, from the `first` on, and `most` at most; `None` unless all of them are this
-    /// CPU's and no other one would go on with one.
+    /// CPU's, and may wait for it.
     fn can_all_wait_here(&mut self, first: Option<(Id<AwaitedWord>, ThreadId)>, most: u32) -> Option<u32> {
-        let here = (self.id, self.others());
+        let here = self.id;
         let (mut next, mut count) = (first.map(|(_, first)| first), 0);
         while let Some(waiter) = next
             && count < most
         {
             let waiter = self.threads.get_mut(waiter)?;
-            if !stays_here(here, waiter) {
+            if !waiter.may_run_on(here) {
                 return None;
             }
             (next, count) = (waiter.behind(), count + 1);
@@ -195,9 +195,8 @@ impl<L: Local> Here<'_, L> {
 
     /// Whether `woken` is this CPU's, and `thread`, which wakes it, and it go on here.
     fn can_wake(&mut self, thread: ThreadId, woken: ThreadId) -> bool {
-        let here = (self.id, self.others());
         let pair = self.threads.pair_mut(thread, woken);
-        pair.is_some_and(|(waker, woken)| stay_here(here, waker, woken))
+        pair.is_some_and(|(waker, woken)| stay_here(self.id, waker, woken))
     }
 
     /// `first`, which this CPU has, waits for the word no longer.

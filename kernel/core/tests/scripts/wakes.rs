@@ -1,0 +1,206 @@
+//! Who is woken goes on where it does soonest, though no CPU takes more than two turns at a time.
+
+use super::across_cpus::{FIRST, SECOND, child_with, confine, runs_on, scene_on, serve_alerts, sleep};
+use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
+use crate::WAY;
+use abi::process::{Priority, SetPriority, Sleep};
+use abi::{CpuSet, Handle, Operation};
+use play::Way;
+
+/// Whether nobody takes the whole kernel for it.
+fn shares(scene: &mut Scene, act: impl FnOnce(&mut Scene)) {
+    let before = (scene.world.direct, scene.world.sought);
+    act(scene);
+    let after = (scene.world.direct, scene.world.sought);
+    assert_eq!(after > before, WAY == Way::Shorter);
+}
+
+fn signal(scene: &mut Scene) {
+    let endpoint = scene.endpoint.raw().into();
+    scene.world.trap(Operation::Signal as u64, endpoint, 1, [0; 6]);
+}
+
+/// `init` runs on the first CPU. A child of this priority, which may run anywhere, waits for a message at home on the second one,
+/// where somebody more important runs. The two.
+fn with_one_who_waits_where_another_runs(scene: &mut Scene, priority: u8, others: u8) -> [u32; 2] {
+    let waits = child_with(scene, priority, SECOND);
+    scene.world.turn_to(1);
+    scene.operate_alone(Operation::Receive);
+    let runs = child_with(scene, others, SECOND);
+    confine(scene, waits, CpuSet::ALL);
+    assert_eq!((runs_on(scene, 0), runs_on(scene, 1)), (Some(INIT), Some(runs)));
+    [waits, runs]
+}
+
+#[test]
+fn who_waits_on_a_busy_cpu_is_woken_by_another_one_and_goes_on_on_a_third_that_sleeps() {
+    let mut scene = scene_on(3);
+    let [waits, runs] = with_one_who_waits_where_another_runs(&mut scene, MIDDLE, HIGH);
+    shares(&mut scene, signal);
+    serve_alerts(&mut scene);
+    let runners = [0, 1, 2].map(|cpu| runs_on(&scene, cpu));
+    assert_eq!(runners, [INIT, runs, waits].map(Some));
+}
+
+#[test]
+fn who_waits_on_a_busy_cpu_goes_on_where_it_is_woken_if_somebody_less_important_runs_there() {
+    let mut scene = scene_on(2);
+    let [waits, runs] = with_one_who_waits_where_another_runs(&mut scene, MIDDLE, HIGH);
+    let (priority, highest) = (Priority(LOW), Priority::MOST);
+    scene
+        .world
+        .call(Handle::SELF, SetPriority { priority, highest })
+        .expect("init may");
+    shares(&mut scene, signal);
+    serve_alerts(&mut scene);
+    assert_eq!([0, 1].map(|cpu| runs_on(&scene, cpu)), [waits, runs].map(Some));
+}
+
+#[test]
+fn who_may_run_on_the_busy_cpu_alone_that_it_waits_on_is_woken_there() {
+    let mut scene = scene_on(3);
+    let [waits, runs] = with_one_who_waits_where_another_runs(&mut scene, MIDDLE, HIGH);
+    confine(&mut scene, waits, SECOND);
+    shares(&mut scene, signal);
+    serve_alerts(&mut scene);
+    assert_eq!(
+        [0, 1, 2].map(|cpu| runs_on(&scene, cpu)),
+        [Some(INIT), Some(runs), None]
+    );
+    scene.world.turn_to(1);
+    sleep(&mut scene);
+    assert_eq!(runs_on(&scene, 1), Some(waits));
+}
+
+/// Two children on the first CPU: one has called, and the other one, which is as important, has received that. `init` sleeps.
+fn with_a_caller(scene: &mut Scene) -> [u32; 2] {
+    let server = child_with(scene, MIDDLE, FIRST);
+    let caller = child_with(scene, MIDDLE, FIRST);
+    assert_eq!(scene.init_is_least(), server);
+    assert_eq!(scene.receive(), caller);
+    assert_eq!(scene.call(), server);
+    [server, caller]
+}
+
+#[test]
+fn who_is_answered_goes_on_on_a_cpu_that_sleeps_as_the_server_goes_on_here() {
+    let mut scene = scene_on(2);
+    let [server, caller] = with_a_caller(&mut scene);
+    confine_from_elsewhere(&mut scene, caller);
+    shares(&mut scene, |scene| {
+        scene.world.trap(Operation::Reply as u64, 0, 0x901, [2; 6]);
+    });
+    assert_eq!(runs_on(&scene, 0), Some(server));
+    serve_alerts(&mut scene);
+    assert_eq!(runs_on(&scene, 1), Some(caller));
+    scene.world.turn_to(1);
+    assert_eq!(scene.world.back().words, [2; 6]);
+}
+
+/// `init`, which has gone to the second CPU, lets `child` run anywhere, and sleeps.
+fn confine_from_elsewhere(scene: &mut Scene, child: u32) {
+    serve_alerts(scene);
+    scene.world.turn_to(1);
+    assert_eq!(runs_on(scene, 1), Some(INIT));
+    confine(scene, child, CpuSet::ALL);
+    scene.world.turn_to(1);
+    sleep(scene);
+    assert!(scene.world.sleeps(1));
+    scene.world.turn_to(0);
+}
+
+#[test]
+fn who_wakes_as_a_time_comes_goes_on_on_a_cpu_that_sleeps() {
+    let mut scene = scene_on(2);
+    let sleeps = child_with(&mut scene, MIDDLE, FIRST);
+    assert_eq!(scene.init_is_least(), sleeps);
+    let deadline = scene.world.kernel.platform.now.get() + 100;
+    scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+    scene.world.turn_to(0);
+    serve_alerts(&mut scene);
+    assert_eq!([0, 1].map(|cpu| runs_on(&scene, cpu)), [Some(INIT), None]);
+    confine(&mut scene, sleeps, CpuSet::ALL);
+    scene.set_priority(Handle::SELF, HIGH);
+    scene.world.kernel.platform.let_pass(100);
+    shares(&mut scene, |scene| {
+        scene.world.look_up();
+    });
+    serve_alerts(&mut scene);
+    assert_eq!([0, 1].map(|cpu| runs_on(&scene, cpu)), [INIT, sleeps].map(Some));
+}
+
+#[test]
+fn who_is_woken_until_a_time_for_a_cpu_that_sleeps_is_not_told_of_that_time() {
+    let mut scene = scene_on(2);
+    let waits = child_with(&mut scene, HIGH, FIRST);
+    assert_eq!(scene.init_is_least(), waits);
+    let deadline = scene.world.kernel.platform.now.get() + 100;
+    scene.world.registers().x[9] = deadline;
+    let (receive, endpoint) = (Operation::Receive as u64 | Operation::UNTIL, Handle::PARENT.raw());
+    scene.world.trap(receive, endpoint.into(), 0, [0; 6]);
+    scene.world.turn_to(0);
+    serve_alerts(&mut scene);
+    confine(&mut scene, waits, CpuSet::ALL);
+    shares(&mut scene, signal);
+    serve_alerts(&mut scene);
+    assert_eq!([0, 1].map(|cpu| runs_on(&scene, cpu)), [INIT, waits].map(Some));
+    scene.world.kernel.platform.let_pass(100);
+    scene.world.look_up();
+    scene.world.give_turn(1);
+    assert_eq!(runs_on(&scene, 1), Some(waits));
+    scene.world.turn_to(1);
+    assert_eq!(scene.world.back().outcome, None);
+}
+
+#[test]
+fn who_was_to_go_to_a_cpu_that_sleeps_goes_on_here_if_somebody_else_was_first() {
+    let mut scene = scene_on(2);
+    let server = child_with(&mut scene, HIGH, FIRST);
+    let client = child_with(&mut scene, MIDDLE, FIRST);
+    let other = child_with(&mut scene, HIGH + 1, SECOND);
+    scene.world.turn_to(1);
+    let deadline = scene.world.kernel.platform.now.get() + 100;
+    scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+    scene.world.turn_to(0);
+    assert_eq!(scene.init_is_least(), server);
+    assert_eq!(scene.receive(), client);
+    confine_from_elsewhere(&mut scene, server);
+    scene.world.between = true;
+    scene
+        .world
+        .trap(Operation::Signal as u64, Handle::PARENT.raw().into(), 1, [0; 6]);
+    scene.world.between = false;
+    scene.world.kernel.platform.let_pass(100);
+    scene.world.give_turn(1);
+    assert_eq!(runs_on(&scene, 1), Some(other));
+    scene.world.turn_to(0);
+    scene.world.look_up();
+    assert_eq!([0, 1].map(|cpu| runs_on(&scene, cpu)), [server, other].map(Some));
+}
+
+#[test]
+fn equals_are_woken_for_as_many_cpus_as_sleep() {
+    let mut scene = scene_on(3);
+    let children = [MIDDLE; 2].map(|priority| child_with(&mut scene, priority, SECOND));
+    scene.world.turn_to(1);
+    for _ in children {
+        scene
+            .world
+            .trap(Operation::Receive as u64, Handle::PARENT.raw().into(), 0, [0; 6]);
+        scene.world.turn_to(1);
+    }
+    assert!(scene.world.sleeps(1));
+    scene.world.turn_to(0);
+    for child in children {
+        confine(&mut scene, child, CpuSet::ALL);
+    }
+    for _ in children {
+        shares(&mut scene, signal);
+    }
+    serve_alerts(&mut scene);
+    let [one, other] = children;
+    assert_eq!(
+        [0, 1, 2].map(|cpu| runs_on(&scene, cpu)),
+        [INIT, one, other].map(Some)
+    );
+}
