@@ -231,6 +231,14 @@ impl Thread {
         waits && self.fault.is_none()
     }
 
+    /// It is as important as this at least, as somebody who is waits for it. It is in no queue of those that wait for a CPU.
+    #[inline(always)] // into what is to be short
+    pub(crate) fn lend(&mut self, priority: Priority) {
+        if priority.outranks(Some(self.priority)) {
+            self.priority = priority;
+        }
+    }
+
     /// Who comes next in the queue that it is in.
     pub(crate) const fn behind(&self) -> Option<ThreadId> {
         self.link.next

@@ -174,6 +174,9 @@ impl<L: Local> Here<'_, L> {
                 let with = (there.as_deref_mut(), callers);
                 served = self.serve_in_turn(with, operation, handle, message);
             }
+            if operation == Operation::Reply && matches!(served, Direct::Stays(_) | Direct::Enters) {
+                served = self.give_back(callers, served);
+            }
             match (served, forgotten) {
                 (Direct::Awaits(thread), None) => {
                     forgotten = self.deadline(thread).map(|deadline| (thread, deadline));
@@ -281,15 +284,13 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         if let Reach::Both(there) = reach {
-            let priority = self.threads.get_mut(caller)?.priority;
-            there.give(receiver, self.id, |to| !priority.outranks(Some(to.priority)))?;
+            there.give(receiver, self.id, |_| true)?;
         }
         let Some((from, to)) = self.threads.pair_mut(caller, receiver) else {
             drop(endpoint);
             return self.elsewhere(receiver);
         };
-        // Nobody who waits for this CPU is more important than the caller.
-        if !to.may_run_on(self.id) || from.priority.outranks(Some(to.priority)) {
+        if !to.may_run_on(self.id) {
             return None;
         }
         if to.deadline.is_taken() {
@@ -320,6 +321,8 @@ impl<L: Local> Here<'_, L> {
             }
         }
         to.caller = Some(caller);
+        // So nobody who waits for this CPU is more important.
+        to.lend(from.priority);
         endpoint.receivers.take_first(to);
         let priorities = [from.priority, to.priority];
         let goes_on = self.cpu.switch(from, (receiver, to, place), self.local);
@@ -354,9 +357,6 @@ impl<L: Local> Here<'_, L> {
         }
         let from = self.threads.get_mut(server)?;
         let caller = from.caller?;
-        if from.priority != from.own_priority {
-            return None;
-        }
         if let Reach::Both(there) = reach {
             let ready = &self.cpu.ready;
             there.give(caller, self.id, |to| {
@@ -386,6 +386,8 @@ impl<L: Local> Here<'_, L> {
         (from.state, from.serves) = (State::Receiving(id), Some(id));
         endpoint.is_served_by(server, from.own_priority);
         let priorities = [from.priority, to.priority];
+        // Nobody waits for it any more.
+        from.priority = from.own_priority;
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
         endpoint.receivers.push(&mut self.threads, server);
         drop(endpoint);

@@ -10,6 +10,7 @@ mod direct;
 mod endpoint;
 mod give_up;
 mod handles;
+mod lent;
 mod queue;
 mod receive;
 mod reply;

@@ -1,12 +1,13 @@
 //! Messages that wait until somebody receives them, and who does, while CPUs share the kernel.
 //!
 //! Whoever has taken an endpoint has the queue there as well, whosever the threads in it are: so a message queues with nothing
-//! but its sender's CPU and the endpoint. To receive it takes the turn of the CPU that its sender is at home at. Nobody is lent
-//! anything here: who is more important than whoever is to receive is left to the long way. As in [`direct`](super::direct),
+//! but its sender's CPU and the endpoint. To receive it takes the turn of the CPU that its sender is at home at. Whom it
+//! lends something to is one of these CPUs' as well. As in [`direct`](super::direct),
 //! nothing is decided that the long way does not decide in the same way, all checks come first, and nothing has happened if one
 //! of them says no.
 
 use super::direct::of_bytes;
+use super::lent::Loan;
 use super::waits::stay_here;
 use super::{Callers, Endpoint};
 use crate::fault::Fault;
@@ -56,7 +57,7 @@ impl<L: Local> Here<'_, L> {
                 let (caller, target) = self.sending_to(handle)?;
                 match there {
                     Some(there) => self.call_there((there, callers), (caller, target), message?),
-                    None => self.queue(callers, (caller, target), Arrival::Call, Some(message?)),
+                    None => self.queue((None, callers), (caller, target), Arrival::Call, Some(message?)),
                 }
             }
             Operation::Send => {
@@ -81,7 +82,7 @@ impl<L: Local> Here<'_, L> {
         if serves_itself || fault.kind == FaultKind::Hardware {
             return None;
         }
-        let goes_on = self.queue(callers, (thread, (endpoint, badge)), Arrival::Fault, None)?;
+        let goes_on = self.queue((None, callers), (thread, (endpoint, badge)), Arrival::Fault, None)?;
         self.thread(thread).fault = Some(fault);
         Some(goes_on)
     }
@@ -125,7 +126,7 @@ impl<L: Local> Here<'_, L> {
     /// faulted, goes where it will be found.
     fn queue(
         &mut self,
-        callers: Callers,
+        (mut there, callers): With<'_, '_>,
         (sender, (id, badge)): (ThreadId, Target),
         arrival: Arrival,
         message: Option<Message<'_>>,
@@ -135,8 +136,10 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let priority = self.threads.get_mut(sender)?.priority;
-        if endpoint.is_lent(priority) {
-            return None;
+        let loan = Loan::at((id, &endpoint), &mut self.threads, there.as_deref_mut(), priority)?;
+        if let Loan::Elsewhere(server) = loan {
+            drop(endpoint);
+            return self.elsewhere(server);
         }
         let next = if self.cpu.ready.is_empty() {
             None
@@ -155,7 +158,11 @@ impl<L: Local> Here<'_, L> {
             let place = self.local.place(sender.index());
             self.local.registers_at(place).set_message(message);
         }
-        Some(self.made_way(sender, next).anywhere())
+        let goes_on = self.made_way(sender, next).anywhere();
+        Some(match loan {
+            Loan::To(server) => self.lend(there, (server, priority), goes_on),
+            Loan::Nothing | Loan::Elsewhere(_) => goes_on,
+        })
     }
 
     /// `caller` waits for whoever receives this at once, at home there, and does not come here.
@@ -169,17 +176,18 @@ impl<L: Local> Here<'_, L> {
         let Some(server) = endpoint.receivers.first() else {
             // Another caller was first.
             drop(endpoint);
-            return self.queue(callers, (caller, (id, badge)), Arrival::Call, Some(message));
+            return self.queue(
+                (Some(there), callers),
+                (caller, (id, badge)),
+                Arrival::Call,
+                Some(message),
+            );
         };
         if endpoint.receiving == 0 {
             return None;
         }
         let priority = self.threads.get_mut(caller)?.priority;
         let to = there.who_stays(server, self.shown)?;
-        // Else it lends the server something.
-        if priority.outranks(Some(to.priority)) {
-            return None;
-        }
         let next = if self.cpu.ready.is_empty() {
             None
         } else {
@@ -188,6 +196,7 @@ impl<L: Local> Here<'_, L> {
         };
         endpoint.receivers.take_first(to);
         to.caller = Some(caller);
+        to.lend(priority);
         let page = to.page;
         drop(endpoint);
         self.thread(caller).state = State::AwaitingAnswer { server, endpoint: id };
@@ -206,7 +215,12 @@ impl<L: Local> Here<'_, L> {
         let mut endpoint = self.endpoints.take(id)?;
         let Some(receiver) = endpoint.receivers.first() else {
             drop(endpoint);
-            return self.queue(callers, (sender, (id, badge)), Arrival::Message, Some(message));
+            return self.queue(
+                (there, callers),
+                (sender, (id, badge)),
+                Arrival::Message,
+                Some(message),
+            );
         };
         if endpoint.receiving == 0 {
             return None;
@@ -250,7 +264,7 @@ impl<L: Local> Here<'_, L> {
         let (server, id) = (self.cpu.current?, self.endpoint_to_receive(handle)?);
         let mut endpoint = self.endpoints.take(id)?;
         let thread = self.threads.get_mut(server)?;
-        if thread.caller.is_some() || thread.priority != thread.own_priority {
+        if thread.caller.is_some() {
             return None;
         }
         if endpoint.signals_are_due() {
@@ -263,10 +277,11 @@ impl<L: Local> Here<'_, L> {
             endpoint.callers.top()?,
             endpoint.most_of_callers(callers)?,
         );
-        // Else it has lent something to who waited here last, or lends it to this one now.
-        if endpoint.is_lent(most) || most.outranks(Some(thread.priority)) {
+        // Else it has lent something to another one, who waited here last.
+        if endpoint.is_lent(most) && endpoint.server != Some(server) {
             return None;
         }
+        let has_loan = thread.priority != thread.own_priority;
         let home = self.threads.owner(first);
         let mut there = there.filter(|there| home == there.id.owner());
         if there.is_none() && home != self.id.owner() {
@@ -277,6 +292,10 @@ impl<L: Local> Here<'_, L> {
         let waiting = Waiting::of((first, caller), self.local, &self.processes)?;
         let goes_on_here = caller.may_run_on(self.id);
         if waiting.arrival == Arrival::Message {
+            // It would be taken back now.
+            if has_loan {
+                return None;
+            }
             let goes_on = match there.as_deref_mut() {
                 Some(there) => there.who_stays(first, self.shown).is_some(),
                 None => goes_on_here,
@@ -306,7 +325,11 @@ impl<L: Local> Here<'_, L> {
             });
         };
         find(&mut self.threads, there, first)?.state = state;
-        self.thread(server).caller = Some(first);
+        let thread = self.thread(server);
+        thread.caller = Some(first);
+        thread.lend(most);
+        let runs = thread.priority;
+        self.show(Some(runs));
         Some(Direct::Stays(place))
     }
 }

@@ -87,7 +87,8 @@ impl<L: Local> Here<'_, L> {
         let (server, label) = (self.cpu.current?, message.tag.label());
         let from = self.threads.get_mut(server)?;
         let caller = from.caller?;
-        if from.priority != from.own_priority {
+        // What was lent is given back then.
+        if is_short && from.priority != from.own_priority {
             return None;
         }
         let done = Message::empty(Label::DONE);
@@ -227,7 +228,7 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let thread = self.threads.get_mut(server)?;
-        if thread.caller.is_some() || thread.priority != thread.own_priority {
+        if thread.caller.is_some() {
             return None;
         }
         let own = thread.own_priority;
@@ -242,6 +243,8 @@ impl<L: Local> Here<'_, L> {
         drop(endpoint);
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
+        // Nobody waits for it any more.
+        thread.priority = own;
         Some(self.made_way(server, next))
     }
 

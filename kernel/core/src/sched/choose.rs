@@ -12,8 +12,9 @@ impl<L: Local> Here<'_, L> {
     /// Chooses who goes on, as an interrupt has been served, and all registers are in memory. The place of that thread, or
     /// `None`: then the CPU [sleeps](Self::sleeps) or [seeks](Self::seek), or the whole kernel is to say who does.
     pub fn choose(&mut self) -> Option<L::Place> {
-        (self.cpu.alerted, self.cpu.seeks) = (false, self.yields_to(CpuSet(0)).is_some());
-        if self.cpu.seeks {
+        self.cpu.alerted = false;
+        if !self.is_alone() && self.yields_to(CpuSet(0)).is_some() {
+            self.cpu.seeks = true;
             self.restore_timer();
             return None;
         }
@@ -21,6 +22,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Chooses of those who run here and wait.
+    #[inline]
     pub(super) fn choose_here(&mut self) -> Option<L::Place> {
         if self.is_to_send_away() {
             self.leave_interrupt();

@@ -6,7 +6,7 @@ use super::time::NEVER;
 use crate::heap::Heap;
 use crate::platform::Local;
 use crate::process::Process;
-use crate::thread::{Thread, ThreadId, Threads};
+use crate::thread::{State, Thread, ThreadId, Threads};
 use abi::MessagePage;
 use abi::process::Priority;
 use core::ops::{Index, IndexMut};
@@ -120,6 +120,25 @@ impl Cpu {
         local.prepare_thread(id.index(), place);
         (self.prepared, self.process) = (Some(id), Some(thread.process));
         true
+    }
+
+    /// `thread`, one of these that are at home here, is as important as this at least, also where it waits for the CPU. Whether it does.
+    pub(crate) fn raise(&mut self, threads: &mut impl Threads, id: ThreadId, priority: Priority) -> bool {
+        let is_current = self.current == Some(id);
+        let Some(thread) = threads.find(id) else {
+            return false;
+        };
+        let waits = !is_current && matches!(thread.state, State::Ready | State::Working(_));
+        if waits {
+            self.ready.remove(threads, id);
+        }
+        if let Some(thread) = threads.find(id) {
+            thread.lend(priority);
+        }
+        if waits {
+            self.ready.push(threads, id);
+        }
+        waits
     }
 
     /// `thread`, which had to make way for somebody more important with this `rest` of its time slice, waits before its

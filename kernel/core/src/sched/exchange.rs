@@ -92,11 +92,7 @@ impl<L: Local> Here<'_, L> {
 
     /// The CPU with nothing to do, as it shows, on which who would go on here in place of somebody else goes on instead.
     pub(super) fn yields_to(&mut self, tried: CpuSet) -> Option<CpuId> {
-        let others = self.others();
-        if others.are_none() {
-            return None;
-        }
-        let runs = self.current_priority()?;
+        let (others, runs) = (self.others(), self.current_priority()?);
         if !self.cpu.ready.outranks(Some(runs)) {
             return None;
         }

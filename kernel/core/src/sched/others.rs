@@ -165,15 +165,15 @@ impl Cpu {
         self.seeks
     }
 
-    /// Shows that somebody with this priority `runs` while several wait here from now on. Whether this CPU is to seek: one of them
-    /// goes first, or another one may go on with one.
+    /// Shows that somebody with this priority `runs`, who may be less important than before, while several may wait here from now on.
+    /// Whether this CPU is to seek: one of them or of those that wait elsewhere goes first, or another one may go on with one.
     #[inline(never)] // as above
     pub(crate) fn has_to_seek_of_many(&mut self, runs: Priority, others: Others) -> bool {
         self.seeks |= self.ready.outranks(Some(runs));
-        if !others.are_none()
-            && let Some(most) = self.ready.most()
-        {
-            self.has_to_seek_for((CpuSet::ALL, most), runs, others);
+        if !others.are_none() {
+            self.show_and_look(Some(runs), others);
+            let most = self.ready.most();
+            self.seeks |= others.have(Some(runs)) || most.is_some_and(|most| others.would_take_any(most));
         }
         self.seeks
     }

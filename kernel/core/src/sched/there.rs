@@ -83,15 +83,30 @@ impl There<'_> {
 
     /// Lets `thread`, which is at home there and in no queue, wait for its turn. Whether that CPU is to look around.
     fn make_ready(&mut self, id: ThreadId, shown: &'static [Shown]) -> bool {
-        let runs = self.current_priority();
         self.forget_deadline(id);
-        self.cpu.ready.push(&mut self.threads, id);
-        let others = Others::of(self.id, shown);
-        self.cpu.show_and_look(runs, others);
-        let goes_elsewhere = self.threads.get_mut(id).is_some_and(|thread| {
+        if let Some(thread) = self.threads.get_mut(id) {
             thread.state = State::Ready;
-            others.would_take(thread)
-        });
+        }
+        self.cpu.ready.push(&mut self.threads, id);
+        self.has_to_look(id, shown)
+    }
+
+    /// Lets `thread`, which is at home there, be as important as this at least. Whether that CPU is to look around.
+    fn raise(&mut self, id: ThreadId, priority: Priority, shown: &'static [Shown]) -> bool {
+        let waits = self.cpu.raise(&mut self.threads, id, priority);
+        if waits {
+            return self.has_to_look(id, shown);
+        }
+        self.show(shown);
+        false
+    }
+
+    /// Shows what is so there, where `thread` waits for its turn. Whether that CPU is to look around.
+    fn has_to_look(&mut self, id: ThreadId, shown: &'static [Shown]) -> bool {
+        let (runs, others) = (self.current_priority(), Others::of(self.id, shown));
+        self.cpu.show_and_look(runs, others);
+        let thread = self.threads.get_mut(id);
+        let goes_elsewhere = thread.is_some_and(|thread| others.would_take(thread));
         goes_elsewhere || self.cpu.ready.outranks(runs) || self.cpu.needs_slice()
     }
 }
@@ -100,6 +115,13 @@ impl<L: Local> Here<'_, L> {
     /// Lets `thread`, which has its answer and is in no queue, go on there.
     pub(crate) fn wake_there(&mut self, there: &mut There<'_>, thread: ThreadId) {
         if there.make_ready(thread, self.shown) {
+            self.alert(there);
+        }
+    }
+
+    /// Lets `thread`, which is at home there, be as important as this at least.
+    pub(crate) fn raise_there(&mut self, there: &mut There<'_>, thread: ThreadId, priority: Priority) {
+        if there.raise(thread, priority, self.shown) {
             self.alert(there);
         }
     }

@@ -20,6 +20,7 @@ mod interposition;
 mod interrupts;
 mod job_control;
 mod kills;
+mod lent;
 mod lives;
 mod messages;
 mod no_room;

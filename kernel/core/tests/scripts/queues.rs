@@ -165,7 +165,7 @@ fn signals_and_messages_that_wait_are_received_alternately() {
 }
 
 #[test]
-fn who_is_more_important_than_the_server_lends_it_that_with_the_whole_kernel() {
+fn who_is_more_important_than_the_server_that_runs_elsewhere_lends_it_that_as_it_queues() {
     let mut scene = Scene::new();
     scene.receives(0);
     scene.world.turn_to(1);
@@ -178,7 +178,7 @@ fn who_is_more_important_than_the_server_lends_it_that_with_the_whole_kernel() {
     );
     scene.set_priority(1, 200);
     scene.world.turn_to(2);
-    assert!(!is_direct(&mut scene.world, |world| call(world, ENDPOINT)));
+    assert_direct(&mut scene.world, |world| call(world, ENDPOINT));
     let mut threads = scene.world.kernel.threads();
     let init = threads.find(|(id, _)| id.index() == INIT).expect("it lives").1;
     assert_eq!(init.priority, Priority(200));

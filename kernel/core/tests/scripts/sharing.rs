@@ -127,7 +127,7 @@ fn who_answers_goes_on_and_its_caller_waits_for_the_cpu() {
 #[test]
 fn what_was_lent_is_given_back_with_the_answer() {
     let (mut world, _) = with_a_caller(200);
-    assert!(!is_direct(&mut world, reply));
+    assert_direct(&mut world, reply);
     assert_eq!((world.running, world.back().words), (Some(CHILD), [3; 6]));
     call(&mut world, ENDPOINT);
     assert_eq!((world.running, world.back().outcome), (Some(INIT), None));

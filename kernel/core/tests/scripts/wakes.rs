@@ -7,8 +7,8 @@ use abi::process::{Priority, SetPriority, Sleep};
 use abi::{CpuSet, Handle, Operation};
 use play::Way;
 
-/// Whether nobody takes the whole kernel for it.
-fn shares(scene: &mut Scene, act: impl FnOnce(&mut Scene)) {
+/// Nobody takes the whole kernel for it, but the long way.
+pub(super) fn shares(scene: &mut Scene, act: impl FnOnce(&mut Scene)) {
     let before = (scene.world.direct, scene.world.sought);
     act(scene);
     let after = (scene.world.direct, scene.world.sought);

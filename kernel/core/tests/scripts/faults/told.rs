@@ -221,7 +221,8 @@ fn a_handler_that_is_less_important_is_lent_what_it_needs() {
     scene.operate(Operation::ReplyReceive, scene.endpoint, Label::DONE);
     assert_eq!(scene.world.running, Some(CHILD));
     assert_eq!(scene.priority_of(HANDLER), Priority::USUAL);
-    scene.assert_told_at_length();
+    scene.world.until(CHILD);
+    scene.assert_told_directly(|scene| scene.fault(CHILD));
     assert_eq!(scene.world.running, Some(HANDLER));
     assert_eq!(scene.priority_of(HANDLER), Priority(200));
 }
