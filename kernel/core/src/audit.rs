@@ -9,12 +9,13 @@ use crate::kernel::Kernel;
 use crate::object::word::AwaitedWords;
 use crate::platform::Platform;
 use crate::process::{Process, ProcessId, Stage};
+use crate::queue::{Queue, Queued};
 use crate::sched::{Cpu, CpuId, DeadlinesOf, NEVER};
-use crate::thread::{Queue, State, Thread, ThreadId, Work};
+use crate::thread::{State, Thread, ThreadId, Work};
 use abi::{Arrival, Rights};
 use mm::mmu::Mmu;
 use mm::{MemoryManager, SpaceId};
-use slots::Id;
+use slots::{Id, Slots};
 
 /// An invariant that does not hold: a sentence about what should be.
 pub type Broken = &'static str;
@@ -104,17 +105,14 @@ impl<P: Platform> Kernel<P> {
             let endpoint = self.endpoints.get(endpoint);
             let endpoint = endpoint.ok_or("the endpoint a thread waits at exists")?;
             return check(
-                endpoint.has_in_place(self.callers, id, thread.priority),
+                endpoint.has_in_place(self.queued, id, thread.priority),
                 "who waits for a message to be received is in its place",
             );
         }
         let Some(queue) = self.queue_of(id, thread, words)? else {
             return Ok(());
         };
-        let times = queue
-            .members(&self.threads)
-            .filter(|&member| member == id)
-            .count();
+        let times = queue.members().filter(|&member| member == id).count();
         check(times == 1, "a thread is once in the queue its state names")
     }
 
@@ -124,40 +122,37 @@ impl<P: Platform> Kernel<P> {
         id: ThreadId,
         thread: &Thread,
         words: &'a AwaitedWords,
-    ) -> Result<Option<&'a Queue>, Broken> {
+    ) -> Result<Option<Linked<'a>>, Broken> {
+        let in_threads = |queue| Linked::InThreads(queue, &self.threads);
+        let in_places = |queue| Linked::InPlaces(queue, self.queued);
         let endpoint = |id| {
             self.endpoints
                 .get(id)
                 .ok_or("the endpoint a thread waits at exists")
         };
         Ok(match thread.state {
-            State::Ready | State::Working(_) => {
-                (!self.is_current(id)).then_some(self.cpus[thread.home].ready.queue(thread.priority))
-            }
-            State::Receiving(at) => Some(&endpoint(at)?.receivers),
+            State::Ready | State::Working(_) => (!self.is_current(id))
+                .then(|| in_threads(self.cpus[thread.home].ready.queue(thread.priority))),
+            State::Receiving(at) => Some(in_places(&endpoint(at)?.receivers)),
             State::WaitingWord(word) => {
                 let word = words.get(word).ok_or("the word a thread waits for exists")?;
-                Some(&word.waiters)
+                Some(in_places(&word.waiters))
             }
             State::WaitingEnd(process, _) => {
                 let process = self.processes.get(process);
-                Some(
-                    &process
-                        .ok_or("the process whose end a thread waits for exists")?
-                        .waiters,
-                )
+                let process = process.ok_or("the process whose end a thread waits for exists")?;
+                Some(in_threads(&process.waiters))
             }
             State::Joining(other, _) => {
                 let other = self.threads.get(other);
-                Some(
-                    &other
-                        .ok_or("the thread whose end a thread waits for exists")?
-                        .waiters,
-                )
+                let other = other.ok_or("the thread whose end a thread waits for exists")?;
+                Some(in_threads(&other.waiters))
             }
             State::Deferred(_) => {
                 let process = self.processes.get(thread.process);
-                Some(&process.ok_or("the process of a thread exists")?.deferred)
+                Some(in_threads(
+                    &process.ok_or("the process of a thread exists")?.deferred,
+                ))
             }
             State::New
             | State::AwaitingAnswer { .. }
@@ -172,6 +167,8 @@ impl<P: Platform> Kernel<P> {
 
     /// No queue holds anybody else, so that no thread is in two.
     fn audit_queues(&self, words: &AwaitedWords) -> Result<(), Broken> {
+        let in_threads = |queue| Linked::InThreads(queue, &self.threads);
+        let in_places = |queue| Linked::InPlaces(queue, self.queued);
         let of_endpoints = self.endpoints.iter().map(|(_, endpoint)| &endpoint.receivers);
         let of_processes = self
             .processes
@@ -183,13 +180,10 @@ impl<P: Platform> Kernel<P> {
         for id in self.cpus.ids() {
             members += self.cpus[id].ready.members(&self.threads).count();
         }
-        let queues = of_endpoints.chain(of_processes).chain(of_threads);
-        for queue in queues.chain(of_words) {
-            check(
-                queue.leads_to_its_end(&self.threads),
-                "a queue can be followed to its end",
-            )?;
-            members += queue.members(&self.threads).count();
+        let apart = of_endpoints.chain(of_words).map(in_places);
+        for queue in of_processes.chain(of_threads).map(in_threads).chain(apart) {
+            check(queue.leads_to_its_end(), "a queue can be followed to its end")?;
+            members += queue.members().count();
         }
         let queued = self
             .threads
@@ -293,7 +287,7 @@ impl<P: Platform> Kernel<P> {
         let calls =
             |thread: &Thread| matches!(thread.state, State::Calling { endpoint, .. } if endpoint == id);
         let calling = self.threads.iter().filter(|(_, thread)| calls(thread));
-        let waiting = endpoint.callers.count(self.callers, self.ids_of_threads());
+        let waiting = endpoint.callers.count(self.queued, self.ids_of_threads());
         check(waiting == calling.count(), "who waits at an endpoint calls there")?;
         let naming = || {
             self.handles()
@@ -583,4 +577,29 @@ fn works_on_its_end(thread: &Thread) -> bool {
 
 fn is_taking_apart(thread: &Thread) -> bool {
     matches!(thread.state, State::Working(Work::Teardown(_)))
+}
+
+/// A queue, and where its links are.
+enum Linked<'a> {
+    InThreads(&'a Queue, &'a Slots<Thread>),
+    InPlaces(&'a Queue, Queued),
+}
+
+impl<'a> Linked<'a> {
+    /// The threads in it, as far as the links lead.
+    fn members(&self) -> impl Iterator<Item = ThreadId> + use<'a> {
+        let (in_threads, in_places) = match *self {
+            Self::InThreads(queue, threads) => (Some(queue.members(threads)), None),
+            Self::InPlaces(queue, places) => (None, Some(queue.members_at(places))),
+        };
+        in_threads
+            .into_iter()
+            .flatten()
+            .chain(in_places.into_iter().flatten())
+    }
+
+    fn leads_to_its_end(&self) -> bool {
+        let (Self::InThreads(queue, _) | Self::InPlaces(queue, _)) = self;
+        queue.ends_with(self.members().last())
+    }
 }

@@ -9,7 +9,7 @@ use crate::thread::ThreadId;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use slots::Id;
 
-/// A thread's place in a heap. Whoever has the heap changes it, whosever the thread is: so what it consists of are atomics,
+/// A thread's place in a heap, or in a [queue](crate::queue). Whoever has that changes it, whosever the thread is: so what it consists of are atomics,
 /// whose order is the business of whoever hands the heap on.
 pub struct Place {
     key: AtomicU64,
@@ -21,7 +21,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of a thread that is in no heap.
+    /// Of a thread that is in none.
     pub const fn free() -> Self {
         Self {
             key: AtomicU64::new(0),
@@ -42,6 +42,24 @@ impl Place {
     #[inline]
     pub(crate) fn key(&self) -> u64 {
         self.key.load(Ordering::Relaxed)
+    }
+
+    /// Who is next to the thread in a queue. There the parent is who comes before, of whom a heap asks nothing of who comes to it; and
+    /// who comes next is on the right, where of those that are nowhere nobody is.
+    #[inline]
+    pub(crate) fn link(&self) -> crate::queue::Link {
+        let (previous, next) = (self.parent.get(), self.right.get());
+        crate::queue::Link { previous, next }
+    }
+
+    #[inline]
+    pub(crate) fn set_previous(&self, to: Option<ThreadId>) {
+        self.parent.set(to);
+    }
+
+    #[inline]
+    pub(crate) fn set_next(&self, to: Option<ThreadId>) {
+        self.right.set(to);
     }
 
     #[inline]

@@ -8,7 +8,7 @@
 //! docs/concurrency.md has the whole picture.
 
 use crate::clock::Clock;
-use crate::ipc::{Callers, Endpoint};
+use crate::ipc::Endpoint;
 use crate::kernel::{Kernel, gone};
 use crate::message::Message;
 use crate::object::device::Device;
@@ -141,13 +141,14 @@ impl<P: Platform> Kernel<P> {
         self.devices.parts()
     }
 
-    /// Where threads have their places in queues at endpoints.
-    pub fn callers(&self) -> Callers {
-        self.callers
-    }
-
     /// What the CPU that has all of the kernel has of it, and what `other`, another one, has.
     pub fn here_and_there(&mut self, other: CpuId) -> (Here<'_, P::Part>, There<'_>) {
+        let (here, there, _) = self.here_there_and_locks(other);
+        (here, there)
+    }
+
+    /// The same, and what has a lock of its own.
+    pub fn here_there_and_locks(&mut self, other: CpuId) -> (Here<'_, P::Part>, There<'_>, Locks<'_, P>) {
         let id = self.cpus.here;
         let (cpu, theirs, shown) = self.cpus.this_and(other);
         let [threads, others] = self.threads.both([id, other].map(CpuId::owner));
@@ -166,7 +167,7 @@ impl<P: Platform> Kernel<P> {
             cpu: theirs,
             threads: others,
         };
-        (here, there)
+        (here, there, (&mut self.words, &mut self.memory))
     }
 
     /// What this CPU has, and what has a lock of its own.

@@ -2,13 +2,14 @@
 
 use crate::clock::Clock;
 use crate::handle::{Capability, Object};
-use crate::ipc::{Callers, Endpoint};
+use crate::ipc::Endpoint;
 use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
 use crate::object::device::Device;
 use crate::platform::{Guarded, Platform};
 use crate::process::{Process, ProcessId};
+use crate::queue::Queued;
 use crate::sched::{Cpu, CpuId, Cpus, Shown, Stop};
 use crate::thread::{Thread, ThreadId};
 use abi::MessagePage;
@@ -30,8 +31,8 @@ pub struct Storage {
     pub threads: &'static mut [Slot<Thread>],
     /// For endpoints.
     pub endpoints: &'static mut [Slot<Endpoint>],
-    /// For threads that wait at one: as many as threads, [free](crate::Place::free).
-    pub callers: Callers,
+    /// For threads that wait at one, or for a word: as many as threads, [free](crate::Place::free).
+    pub queued: Queued,
     /// For devices that programs drive.
     pub devices: &'static mut [Slot<Device>],
 }
@@ -59,8 +60,8 @@ pub struct Kernel<P: Platform> {
     pub(crate) processes: Slots<Process>,
     pub(crate) threads: Slots<Thread>,
     pub(crate) endpoints: Slots<Endpoint>,
-    /// Where threads have their places in queues at endpoints.
-    pub(crate) callers: Callers,
+    /// Where threads have their places in queues at endpoints and for words.
+    pub(crate) queued: Queued,
     pub(crate) cpus: Cpus,
     pub(crate) stop: Option<Stop>,
     pub(crate) console: Console,
@@ -87,8 +88,8 @@ impl<P: Platform> Kernel<P> {
             processes: Slots::new(storage.processes),
             threads: Slots::new(storage.threads),
             endpoints: Slots::new(storage.endpoints),
-            callers: storage.callers,
-            cpus: Cpus::new(storage.cpus, storage.shown),
+            queued: storage.queued,
+            cpus: Cpus::new(storage.cpus, storage.shown, storage.queued),
             stop: None,
             console: Console::EMPTY,
             devices: Slots::new(storage.devices),

@@ -4,9 +4,9 @@ use crate::fault::Fault;
 use crate::handle::Object;
 use crate::heap::Place;
 use crate::ipc::Endpoint;
-use crate::kernel::gone;
 use crate::object::word::AwaitedWord;
 use crate::process::Process;
+use crate::queue::{Link, Queue};
 use crate::sched::CpuId;
 use abi::process::{End, Priority};
 use abi::{Arrival, Badge, CpuSet, Handle, Label};
@@ -56,7 +56,7 @@ pub struct Thread {
     pub(crate) account: u64,
     /// How many ticks it has left of the time slice in which it had to make way for somebody more important.
     pub(crate) rest_of_slice: Option<u64>,
-    link: Link,
+    pub(crate) link: Link,
 }
 
 /// What a thread does.
@@ -239,24 +239,10 @@ impl Thread {
         }
     }
 
-    /// Who comes next in the queue that it is in.
-    pub(crate) const fn behind(&self) -> Option<ThreadId> {
-        self.link.next
-    }
-
     /// Whether it is only remembered.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, State::Ended(_))
     }
-}
-
-/// Of a thread that is in no queue `next` leads nowhere.
-#[derive(Default)]
-struct Link {
-    /// Says nothing about who comes first: so to take out that one changes nothing of the one behind it, which may be
-    /// another CPU's.
-    previous: Option<ThreadId>,
-    next: Option<ThreadId>,
 }
 
 /// Threads that can be found by name.
@@ -276,119 +262,5 @@ impl Threads for Mine<'_, Thread> {
     #[inline(always)]
     fn find(&mut self, thread: ThreadId) -> Option<&mut Thread> {
         self.get_mut(thread)
-    }
-}
-
-/// A first-in first-out queue of threads. A thread is in one queue at most; the links are in the
-/// threads, so nothing is allocated and every operation takes constant time.
-#[derive(Default)]
-pub struct Queue {
-    first: Option<ThreadId>,
-    last: Option<ThreadId>,
-}
-
-impl Queue {
-    /// An empty queue.
-    pub const EMPTY: Self = Self {
-        first: None,
-        last: None,
-    };
-
-    /// Whether nobody is in it.
-    pub fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    /// The thread that came first.
-    pub fn first(&self) -> Option<ThreadId> {
-        self.first
-    }
-
-    /// The thread that came last.
-    pub(crate) fn last(&self) -> Option<ThreadId> {
-        self.last
-    }
-
-    /// The threads in it, first to last, as far as the links lead. For checks.
-    pub(crate) fn members<'a>(&self, threads: &'a Slots<Thread>) -> impl Iterator<Item = ThreadId> + use<'a> {
-        let first = self.first;
-        let (mut previous, mut next) = (None, first);
-        core::iter::from_fn(move || {
-            let id = next?;
-            let link = threads.get(id).map(|thread| &thread.link)?;
-            // So that a ring ends, too.
-            if previous.is_some() && (link.previous != previous || Some(id) == first) {
-                return None;
-            }
-            (previous, next) = (Some(id), link.next);
-            Some(id)
-        })
-    }
-
-    /// Whether the links lead from the first thread to the last. For checks.
-    pub(crate) fn leads_to_its_end(&self, threads: &Slots<Thread>) -> bool {
-        self.members(threads).last() == self.last
-    }
-
-    /// Appends `thread`, which is in no queue.
-    #[inline(always)]
-    pub fn push(&mut self, threads: &mut impl Threads, thread: ThreadId) {
-        match self.last.replace(thread) {
-            Some(previous) => {
-                link(threads, thread).previous = Some(previous);
-                link(threads, previous).next = Some(thread);
-            }
-            None => self.first = Some(thread),
-        }
-    }
-
-    /// Takes out the first thread, which is this one.
-    #[inline]
-    pub(crate) fn take_first(&mut self, first: &mut Thread) {
-        self.first = first.link.next.take();
-        if self.first.is_none() {
-            self.last = None;
-        }
-    }
-
-    /// Puts `thread`, which is in no queue, before all others.
-    #[inline(always)] // as above
-    pub fn push_first(&mut self, threads: &mut impl Threads, thread: ThreadId) {
-        let next = self.first.replace(thread);
-        link(threads, thread).next = next;
-        match next {
-            Some(next) => link(threads, next).previous = Some(thread),
-            None => self.last = Some(thread),
-        }
-    }
-
-    /// Takes the first thread out.
-    pub fn pop(&mut self, threads: &mut Slots<Thread>) -> Option<ThreadId> {
-        let first = self.first?;
-        self.take_first(threads.get_mut(first)?);
-        Some(first)
-    }
-
-    /// Takes `thread`, which is in this queue, out.
-    pub fn remove(&mut self, threads: &mut impl Threads, thread: ThreadId) {
-        let Link { previous, next } = core::mem::take(link(threads, thread));
-        let previous = previous.filter(|_| self.first != Some(thread));
-        match previous {
-            Some(previous) => link(threads, previous).next = next,
-            None => self.first = next,
-        }
-        match next {
-            Some(next) => link(threads, next).previous = previous,
-            None => self.last = previous,
-        }
-    }
-}
-
-/// Threads leave their queue before their slot is freed, so a linked thread exists.
-#[inline(always)] // so that whose threads these are is not in memory for it
-fn link(threads: &mut impl Threads, thread: ThreadId) -> &mut Link {
-    match threads.find(thread) {
-        Some(thread) => &mut thread.link,
-        None => gone(thread),
     }
 }

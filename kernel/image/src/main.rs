@@ -61,8 +61,9 @@ fn start(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -> ! {
     let machine = machine::Machine::new(board, gic, log.console(), &mut ram, counts);
     let hardware = machine::hardware(board, &mut ram);
     let facts = board::facts(board, &handover, clock);
-    let objects = storage::kernel_storage(&mut ram, counts);
-    let words = trap::guard_words(storage::awaited_words(&mut ram, counts));
+    let queued = storage::queued(&mut ram, counts);
+    let objects = storage::kernel_storage(&mut ram, counts, queued);
+    let words = trap::guard_words(storage::awaited_words(&mut ram, counts, queued));
     // Made where they stay: with all their tables they are too large to be handed around on the stack.
     let (memory, kernel) = (ram.take_place(), ram.take_place());
     let memory: &machine::MemoryLock =

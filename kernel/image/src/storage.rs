@@ -14,7 +14,7 @@ use kcore::object::device::{Device, MOST_DEVICES};
 use kcore::object::word::{AwaitedWord, AwaitedWords};
 use kcore::process::Process;
 use kcore::thread::Thread;
-use kcore::{Cpu, Kernel, MAX_CPUS, Place, Registers, Shown, Storage};
+use kcore::{Cpu, Kernel, MAX_CPUS, Place, Queued, Registers, Shown, Storage};
 use mm::{BadStorage, KeyBucket, Limits, MemoryManager};
 use slots::Slot;
 use vmsa::asid::AsidBits;
@@ -103,7 +103,7 @@ pub fn check_room(board: &Board, ram: &Ram) {
 }
 
 /// Room for processes, threads, endpoints and devices.
-pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
+pub fn kernel_storage(ram: &mut Ram, counts: Counts, queued: Queued) -> Storage {
     let cpus = PerCpu::count();
     Storage {
         processes: ram.take_slots(counts.processes),
@@ -111,14 +111,19 @@ pub fn kernel_storage(ram: &mut Ram, counts: Counts) -> Storage {
         shown: ram.take_slice(cpus, Shown::idle),
         threads: ram.take_slots(counts.threads),
         endpoints: ram.take_slots(counts.endpoints),
-        callers: ram.take_slice(counts.threads, Place::free),
+        queued,
         devices: ram.take_slots(MOST_DEVICES),
     }
 }
 
+/// A place for each thread in queues that are apart from it.
+pub fn queued(ram: &mut Ram, counts: Counts) -> Queued {
+    ram.take_slice(counts.threads, Place::free)
+}
+
 /// The words that threads wait for: no more than there are threads.
-pub fn awaited_words(ram: &mut Ram, counts: Counts) -> AwaitedWords {
-    AwaitedWords::new(ram.take_slots(counts.threads))
+pub fn awaited_words(ram: &mut Ram, counts: Counts, queued: Queued) -> AwaitedWords {
+    AwaitedWords::new(ram.take_slots(counts.threads), queued)
 }
 
 /// The memory manager, which owns all RAM that is left when its own storage is taken: nobody can

@@ -71,11 +71,10 @@ impl World {
 
     fn serve_until(&mut self) -> Direct<u32> {
         let kernel = self.kernel();
-        let callers = kernel.callers();
-        match kernel.here().serve_until(None, callers) {
+        match kernel.here().serve_until(None) {
             Direct::At(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
-                here.serve_until(Some(&mut there), callers)
+                here.serve_until(Some(&mut there))
             }
             served => served,
         }
@@ -91,7 +90,7 @@ impl World {
 
         let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
         let kernel = self.kernel();
-        let (callers, words) = (kernel.callers(), in_cpu.words());
+        let words = in_cpu.words();
         let direct = kernel.here().serve(operation, handle, tag, &words);
         let is_left = match direct {
             Direct::Awaits(_) => true,
@@ -101,7 +100,7 @@ impl World {
         let mut direct = direct;
         if is_left {
             let mut here = kernel.here();
-            direct = here.serve_with(None, callers, operation, handle, tag, &words);
+            direct = here.serve_with(None, operation, handle, tag, &words);
         }
         if let Direct::At(cpu) = direct {
             direct = serve_with(kernel, cpu, operation, (handle, tag), &words);
@@ -113,10 +112,7 @@ impl World {
             _ => (operation, tag, words),
         };
         if direct == Direct::Receives {
-            direct = match kernel
-                .here()
-                .serve_with(None, callers, operation, handle, tag, &words)
-            {
+            direct = match kernel.here().serve_with(None, operation, handle, tag, &words) {
                 Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
                 other => other,
             };
@@ -128,7 +124,13 @@ impl World {
             }
             Direct::AsksAboutWords(thread, space) => {
                 let (mut here, mut locks) = kernel.here_and_locks();
-                here.ask_about_words(&mut locks, (thread, space), tag, &words)
+                match here.ask_about_words(&mut locks, (thread, space), tag, &words) {
+                    Direct::At(cpu) => {
+                        let (mut here, mut there, mut locks) = kernel.here_there_and_locks(cpu);
+                        here.ask_about_words_with(&mut locks, &mut there, (thread, space), tag, &words)
+                    }
+                    other => other,
+                }
             }
             other => other,
         };
@@ -255,7 +257,6 @@ impl World {
         let thread = self.running.expect("somebody runs");
         let before = *self.registers();
         let kernel = self.kernel();
-        let callers = kernel.callers();
         let direct = match kernel.here().tell_handler(None, fault) {
             Direct::At(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
@@ -264,7 +265,7 @@ impl World {
             other => other,
         };
         let direct = match direct {
-            Direct::Not => kernel.here().queue_fault(callers, fault),
+            Direct::Not => kernel.here().queue_fault(fault),
             other => other,
         };
         let registers = self.kernel.platform.registers[thread as usize];
@@ -380,9 +381,8 @@ fn serve_with(
     (handle, tag): (u64, u64),
     words: &Words6,
 ) -> Direct<u32> {
-    let callers = kernel.callers();
     let (mut here, mut there) = kernel.here_and_there(cpu);
-    match here.serve_with(Some(&mut there), callers, operation, handle, tag, words) {
+    match here.serve_with(Some(&mut there), operation, handle, tag, words) {
         Direct::At(_) | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::AsksAboutWords(..) => Direct::Not,
         served => served,
     }

@@ -18,7 +18,7 @@ use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::process::{FirstStart, Name};
 use kcore::{
-    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, Next, Place, Platform, Registers, Shown, Storage,
+    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, Next, Place, Platform, Queued, Registers, Shown, Storage,
 };
 use mm::{Access, MemoryManager, SpaceId};
 use slots::Slot;
@@ -94,8 +94,9 @@ impl World {
             touches: Rc::default(),
             served: Rc::default(),
         };
+        let queued: Queued = (0..THREADS).map(|_| Place::free()).collect::<Vec<_>>().leak();
         let words = AwaitedByAll {
-            awaited: Rc::new(RefCell::new(AwaitedWords::new(leak(THREADS)))),
+            awaited: Rc::new(RefCell::new(AwaitedWords::new(leak(THREADS), queued))),
             memory: memory.clone(),
         };
         let fake = Fake {
@@ -122,7 +123,7 @@ impl World {
             processes: leak(PROCESSES),
             threads: leak(THREADS),
             endpoints: leak(16),
-            callers: (0..THREADS).map(|_| Place::free()).collect::<Vec<_>>().leak(),
+            queued,
             devices: leak(1),
         };
         let machine = Machine {

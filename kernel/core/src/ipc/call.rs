@@ -73,8 +73,8 @@ impl<P: Platform> Kernel<P> {
             arrival,
         };
         let priority = self.thread(caller).priority;
-        let callers = self.callers;
-        self.endpoint(endpoint).push_caller(callers, caller, priority);
+        let queued = self.queued;
+        self.endpoint(endpoint).push_caller(queued, caller, priority);
         self.cpu().current = None;
         if let Some(server) = self.endpoint(endpoint).server {
             self.lend_priority(server, priority);
@@ -118,7 +118,7 @@ impl<P: Platform> Kernel<P> {
 
     pub(crate) fn endpoint_receivers_remove(&mut self, endpoint: Id<Endpoint>, thread: ThreadId) {
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-            endpoint.receivers.remove(&mut self.threads, thread);
+            endpoint.receivers.remove(&mut self.queued, thread);
         }
     }
 }

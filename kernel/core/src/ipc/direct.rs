@@ -6,7 +6,7 @@
 //! [`Kernel::reply_receive`] and the objects do not decide in the same way: all checks come first, and whatever else
 //! there is to be done or said is left to them. Nothing has happened then.
 
-use super::{Callers, Endpoint};
+use super::Endpoint;
 use crate::fault::Fault;
 use crate::handle::{Capability, Object};
 use crate::here::{Here, There};
@@ -113,7 +113,6 @@ impl<L: Local> Here<'_, L> {
     pub fn serve_with(
         &mut self,
         mut there: Option<&mut There<'_>>,
-        callers: Callers,
         operation: Operation,
         handle: u64,
         tag: u64,
@@ -121,17 +120,17 @@ impl<L: Local> Here<'_, L> {
     ) -> Direct<L::Place> {
         let message = of_bytes(tag, words);
         if operation == Operation::ReplyReceive && self.has_something_for(handle) {
-            return self.answer_first(there, callers, tag, message);
+            return self.answer_first(there, tag, message);
         }
         // Who was answered before may have to go elsewhere.
         let seeks = self.cpu.seeks;
-        let served = self.serve_in_time(there.as_deref_mut(), callers, (operation, handle), tag, message);
+        let served = self.serve_in_time(there.as_deref_mut(), (operation, handle), tag, message);
         match served {
             // The caller, as it mostly is then, may not come here, and goes on where it is.
             Direct::Not
                 if operation == Operation::ReplyReceive && there.is_some() && self.can_receive(handle) =>
             {
-                self.answer_first(there, callers, tag, message)
+                self.answer_first(there, tag, message)
             }
             Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters if seeks => {
                 self.cpu.seeks = true;
@@ -147,11 +146,10 @@ impl<L: Local> Here<'_, L> {
     fn answer_first(
         &mut self,
         there: Option<&mut There<'_>>,
-        callers: Callers,
         tag: u64,
         message: Option<Message<'_>>,
     ) -> Direct<L::Place> {
-        match self.serve_in_time(there, callers, (Operation::Reply, NOBODYS), tag, message) {
+        match self.serve_in_time(there, (Operation::Reply, NOBODYS), tag, message) {
             Direct::Stays(_) | Direct::Enters => Direct::Receives,
             other => other,
         }
@@ -161,7 +159,6 @@ impl<L: Local> Here<'_, L> {
     fn serve_in_time(
         &mut self,
         mut there: Option<&mut There<'_>>,
-        callers: Callers,
         (operation, handle): (Operation, u64),
         tag: u64,
         message: Option<Message<'_>>,
@@ -171,11 +168,10 @@ impl<L: Local> Here<'_, L> {
             let reach = there.as_deref_mut().map_or(Reach::Own, Reach::Both);
             let mut served = self.serve_message(reach, operation, handle, tag, message);
             if matches!(served, Direct::Not) {
-                let with = (there.as_deref_mut(), callers);
-                served = self.serve_in_turn(with, operation, handle, message);
+                served = self.serve_in_turn(there.as_deref_mut(), operation, handle, message);
             }
             if operation == Operation::Reply && matches!(served, Direct::Stays(_) | Direct::Enters) {
-                served = self.give_back(callers, served);
+                served = self.give_back(served);
             }
             match (served, forgotten) {
                 (Direct::Awaits(thread), None) => {
@@ -323,7 +319,7 @@ impl<L: Local> Here<'_, L> {
         to.caller = Some(caller);
         // So nobody who waits for this CPU is more important.
         to.lend(from.priority);
-        endpoint.receivers.take_first(to);
+        endpoint.receivers.pop(&mut self.cpu.queued);
         let priorities = [from.priority, to.priority];
         let goes_on = self.cpu.switch(from, (receiver, to, place), self.local);
         drop(endpoint);
@@ -345,14 +341,6 @@ impl<L: Local> Here<'_, L> {
         };
         let mut endpoint = self.endpoints.take(id)?;
         if endpoint.has_anything() {
-            return None;
-        }
-        // Whoever would be in front of the server is to be told so.
-        if endpoint
-            .receivers
-            .last()
-            .is_some_and(|last| !self.threads.has(last))
-        {
             return None;
         }
         let from = self.threads.get_mut(server)?;
@@ -389,7 +377,7 @@ impl<L: Local> Here<'_, L> {
         // Nobody waits for it any more.
         from.priority = from.own_priority;
         let goes_on = self.cpu.switch(from, (caller, to, place), self.local);
-        endpoint.receivers.push(&mut self.threads, server);
+        endpoint.receivers.push(&mut self.cpu.queued, server);
         drop(endpoint);
         let goes_on = self.switched(priorities, goes_on);
         if resolves_fault {

@@ -1,17 +1,14 @@
 //! The object that messages meet at, and how it ends.
 
-use crate::heap::{Heap, Place};
+use crate::heap::Heap;
 use crate::kernel::Kernel;
 use crate::platform::Platform;
+use crate::queue::{Queue, Queued};
 use crate::share::Maker;
-use crate::thread::{Queue, ThreadId};
+use crate::thread::ThreadId;
 use abi::process::Priority;
 use abi::{IpcError, Rights};
 use slots::Id;
-
-/// Each thread's place among those whose message nobody has received: whoever has an endpoint changes the places of those that
-/// wait there.
-pub type Callers = &'static [Place];
 
 /// Where messages meet. At most one of the queues has anybody in it.
 pub struct Endpoint {
@@ -74,20 +71,20 @@ impl Endpoint {
     }
 
     /// `caller`, which is that important, waits here from now on.
-    pub(crate) fn push_caller(&mut self, places: Callers, caller: ThreadId, priority: Priority) {
+    pub(crate) fn push_caller(&mut self, places: Queued, caller: ThreadId, priority: Priority) {
         self.arrivals += 1;
         self.callers.insert(places, caller, turn(priority, self.arrivals));
     }
 
     /// `caller`, which waits here, has this priority from now on.
-    pub(crate) fn reorder_caller(&mut self, places: Callers, caller: ThreadId, priority: Priority) {
+    pub(crate) fn reorder_caller(&mut self, places: Queued, caller: ThreadId, priority: Priority) {
         let arrival = places[caller.index() as usize].key();
         self.callers.remove(places, caller);
         self.callers.insert(places, caller, turn(priority, arrival));
     }
 
     /// The first of the callers waits here no more.
-    pub(crate) fn take_first_caller(&mut self, places: Callers) {
+    pub(crate) fn take_first_caller(&mut self, places: Queued) {
         if let Some(first) = self.callers.top() {
             self.callers.remove(places, first);
             // Then signals that wait are next.
@@ -101,7 +98,7 @@ impl Endpoint {
     }
 
     /// How important the first of the callers is.
-    pub(crate) fn most_of_callers(&self, places: Callers) -> Option<Priority> {
+    pub(crate) fn most_of_callers(&self, places: Queued) -> Option<Priority> {
         let first = self.callers.top()?;
         Some(Priority(
             u8::MAX - (places[first.index() as usize].key() >> ARRIVAL_BITS) as u8,
@@ -109,7 +106,7 @@ impl Endpoint {
     }
 
     /// Whether `caller` waits here with this priority. For checks.
-    pub(crate) fn has_in_place(&self, places: Callers, caller: ThreadId, priority: Priority) -> bool {
+    pub(crate) fn has_in_place(&self, places: Queued, caller: ThreadId, priority: Priority) -> bool {
         let key = places[caller.index() as usize].key();
         key == turn(priority, key) && self.callers.is_in_place(places, caller)
     }
@@ -156,11 +153,11 @@ impl<P: Platform> Kernel<P> {
     pub(crate) fn pop_caller(&mut self, endpoint: Id<Endpoint>) -> Option<ThreadId> {
         let callers = &mut self.endpoints.get_mut(endpoint)?.callers;
         let first = callers.top()?;
-        callers.remove(self.callers, first);
+        callers.remove(self.queued, first);
         Some(first)
     }
 
     fn pop_receiver(&mut self, endpoint: Id<Endpoint>) -> Option<ThreadId> {
-        self.endpoints.get_mut(endpoint)?.receivers.pop(&mut self.threads)
+        self.endpoints.get_mut(endpoint)?.receivers.pop(&mut self.queued)
     }
 }

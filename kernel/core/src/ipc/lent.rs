@@ -5,7 +5,7 @@
 //! something else meanwhile, and a server that goes on after its answer gives back what its caller has lent. What is lent to
 //! somebody who waits for others himself is passed on by the whole kernel (`sched/priority.rs`).
 
-use super::{Callers, Direct, Endpoint};
+use super::{Direct, Endpoint};
 use crate::here::{Here, There};
 use crate::platform::Local;
 use crate::thread::{State, Thread, ThreadId};
@@ -78,7 +78,7 @@ impl<L: Local> Here<'_, L> {
 
     /// The running thread, which has answered, gives back what its caller has lent, but not what others lend who wait still. What has
     /// become of its trap, which was `served`.
-    pub(super) fn give_back(&mut self, callers: Callers, served: Direct<L::Place>) -> Direct<L::Place> {
+    pub(super) fn give_back(&mut self, served: Direct<L::Place>) -> Direct<L::Place> {
         let Some(server) = self.cpu.current else {
             return served;
         };
@@ -93,7 +93,8 @@ impl<L: Local> Here<'_, L> {
         }
         let queue = serves.and_then(|endpoint| self.endpoints.take(endpoint));
         let queue = queue.filter(|endpoint| endpoint.server == Some(server));
-        let waits = queue.and_then(|endpoint| endpoint.most_of_callers(callers));
+        let queued = self.cpu.queued;
+        let waits = queue.and_then(|endpoint| endpoint.most_of_callers(queued));
         let thread = self.thread(server);
         thread.priority = own;
         if let Some(waits) = waits {

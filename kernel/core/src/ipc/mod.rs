@@ -20,6 +20,6 @@ mod until;
 mod waits;
 
 pub use direct::{Direct, may_share};
-pub use endpoint::{Callers, Endpoint};
+pub use endpoint::Endpoint;
 pub use signal::{SignalTarget, Told};
 pub(crate) use waits::stay_here;

@@ -6,10 +6,10 @@
 //! nothing is decided that the long way does not decide in the same way, all checks come first, and nothing has happened if one
 //! of them says no.
 
+use super::Endpoint;
 use super::direct::of_bytes;
 use super::lent::Loan;
 use super::waits::stay_here;
-use super::{Callers, Endpoint};
 use crate::fault::Fault;
 use crate::handle::Object;
 use crate::handler::FaultHandler;
@@ -24,9 +24,6 @@ use abi::{Arrival, Badge, Handle, Label, Operation, Rights, Tag, Words6};
 use addr::Frame;
 use slots::{Common, Id, Mine};
 
-/// The other CPU whose turn this one has, if it does, and where queues are.
-pub(super) type With<'a, 'b> = (Option<&'a mut There<'b>>, Callers);
-
 /// Where a message goes, and with whose mark.
 type Target = (Id<Endpoint>, Badge);
 
@@ -35,19 +32,19 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // as is what it calls, so that there is one of each
     pub(super) fn serve_in_turn(
         &mut self,
-        with: With<'_, '_>,
+        there: Option<&mut There<'_>>,
         operation: Operation,
         handle: u64,
         message: Option<Message<'_>>,
     ) -> Direct<L::Place> {
         let handle = u32::try_from(handle).ok().map(Handle::from_raw);
-        let served = handle.and_then(|handle| self.try_in_turn(with, operation, handle, message));
+        let served = handle.and_then(|handle| self.try_in_turn(there, operation, handle, message));
         served.unwrap_or(Direct::Not)
     }
 
     fn try_in_turn(
         &mut self,
-        (there, callers): With<'_, '_>,
+        there: Option<&mut There<'_>>,
         operation: Operation,
         handle: Handle,
         message: Option<Message<'_>>,
@@ -56,25 +53,25 @@ impl<L: Local> Here<'_, L> {
             Operation::Call => {
                 let (caller, target) = self.sending_to(handle)?;
                 match there {
-                    Some(there) => self.call_there((there, callers), (caller, target), message?),
-                    None => self.queue((None, callers), (caller, target), Arrival::Call, Some(message?)),
+                    Some(there) => self.call_there(there, (caller, target), message?),
+                    None => self.queue(None, (caller, target), Arrival::Call, Some(message?)),
                 }
             }
             Operation::Send => {
                 let (sender, target) = self.sending_to(handle)?;
-                self.send((there, callers), (sender, target), message?)
+                self.send(there, (sender, target), message?)
             }
-            Operation::Receive => self.receive_what_waits((there, callers), handle),
+            Operation::Receive => self.receive_what_waits(there, handle),
             Operation::ReplyReceive | Operation::Reply | Operation::Signal | Operation::Yield => None,
         }
     }
 
     /// Lets the fault of the running thread, which was not [told](Self::tell_handler) at once, wait until its handler receives it.
-    pub fn queue_fault(&mut self, callers: Callers, fault: Fault) -> Direct<L::Place> {
-        self.try_to_queue_fault(callers, fault).unwrap_or(Direct::Not)
+    pub fn queue_fault(&mut self, fault: Fault) -> Direct<L::Place> {
+        self.try_to_queue_fault(fault).unwrap_or(Direct::Not)
     }
 
-    fn try_to_queue_fault(&mut self, callers: Callers, fault: Fault) -> Option<Direct<L::Place>> {
+    fn try_to_queue_fault(&mut self, fault: Fault) -> Option<Direct<L::Place>> {
         let (thread, process) = (self.cpu.current?, self.cpu.process?);
         let FaultHandler { endpoint, badge } = self.processes.get(process)?.fault_handler?;
         // Who would have to receive its own fault waits for itself.
@@ -82,7 +79,7 @@ impl<L: Local> Here<'_, L> {
         if serves_itself || fault.kind == FaultKind::Hardware {
             return None;
         }
-        let goes_on = self.queue((None, callers), (thread, (endpoint, badge)), Arrival::Fault, None)?;
+        let goes_on = self.queue(None, (thread, (endpoint, badge)), Arrival::Fault, None)?;
         self.thread(thread).fault = Some(fault);
         Some(goes_on)
     }
@@ -126,7 +123,7 @@ impl<L: Local> Here<'_, L> {
     /// faulted, goes where it will be found.
     fn queue(
         &mut self,
-        (mut there, callers): With<'_, '_>,
+        mut there: Option<&mut There<'_>>,
         (sender, (id, badge)): (ThreadId, Target),
         arrival: Arrival,
         message: Option<Message<'_>>,
@@ -147,7 +144,7 @@ impl<L: Local> Here<'_, L> {
             let cpu = &mut *self.cpu;
             Some(cpu.go_to_next((self.id, sender), &mut self.threads, self.local)?)
         };
-        endpoint.push_caller(callers, sender, priority);
+        endpoint.push_caller(self.cpu.queued, sender, priority);
         drop(endpoint);
         self.thread(sender).state = State::Calling {
             endpoint: id,
@@ -168,7 +165,7 @@ impl<L: Local> Here<'_, L> {
     /// `caller` waits for whoever receives this at once, at home there, and does not come here.
     fn call_there(
         &mut self,
-        (there, callers): (&mut There<'_>, Callers),
+        there: &mut There<'_>,
         (caller, (id, badge)): (ThreadId, Target),
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
@@ -176,12 +173,7 @@ impl<L: Local> Here<'_, L> {
         let Some(server) = endpoint.receivers.first() else {
             // Another caller was first.
             drop(endpoint);
-            return self.queue(
-                (Some(there), callers),
-                (caller, (id, badge)),
-                Arrival::Call,
-                Some(message),
-            );
+            return self.queue(Some(there), (caller, (id, badge)), Arrival::Call, Some(message));
         };
         if endpoint.receiving == 0 {
             return None;
@@ -194,7 +186,7 @@ impl<L: Local> Here<'_, L> {
             let cpu = &mut *self.cpu;
             Some(cpu.go_to_next((self.id, caller), &mut self.threads, self.local)?)
         };
-        endpoint.receivers.take_first(to);
+        endpoint.receivers.pop(&mut self.cpu.queued);
         to.caller = Some(caller);
         to.lend(priority);
         let page = to.page;
@@ -208,19 +200,14 @@ impl<L: Local> Here<'_, L> {
     /// Gives a message that wants no answer to the first who waits to receive, or lets `sender` queue with it.
     fn send(
         &mut self,
-        (there, callers): With<'_, '_>,
+        there: Option<&mut There<'_>>,
         (sender, (id, badge)): (ThreadId, Target),
         message: Message<'_>,
     ) -> Option<Direct<L::Place>> {
         let mut endpoint = self.endpoints.take(id)?;
         let Some(receiver) = endpoint.receivers.first() else {
             drop(endpoint);
-            return self.queue(
-                (there, callers),
-                (sender, (id, badge)),
-                Arrival::Message,
-                Some(message),
-            );
+            return self.queue(there, (sender, (id, badge)), Arrival::Message, Some(message));
         };
         if endpoint.receiving == 0 {
             return None;
@@ -228,7 +215,7 @@ impl<L: Local> Here<'_, L> {
         let (done, message) = (Message::empty(Label::DONE), message.arriving(Arrival::Message));
         if let Some(there) = there {
             if let Some(to) = there.who_stays(receiver, self.shown) {
-                endpoint.receivers.take_first(to);
+                endpoint.receivers.pop(&mut self.cpu.queued);
                 let page = to.page;
                 drop(endpoint);
                 self.give(sender, (receiver, page), message, badge);
@@ -247,7 +234,7 @@ impl<L: Local> Here<'_, L> {
         if to.deadline.is_taken() {
             return Some(Direct::Awaits(receiver));
         }
-        endpoint.receivers.take_first(to);
+        endpoint.receivers.pop(&mut self.cpu.queued);
         let page = to.page;
         drop(endpoint);
         let place = self.give(sender, (receiver, page), message, badge);
@@ -258,7 +245,7 @@ impl<L: Local> Here<'_, L> {
     /// Receives what is next of what has waited at the endpoint: its signals, or what its first caller waits with.
     fn receive_what_waits(
         &mut self,
-        (there, callers): With<'_, '_>,
+        there: Option<&mut There<'_>>,
         handle: Handle,
     ) -> Option<Direct<L::Place>> {
         let (server, id) = (self.cpu.current?, self.endpoint_to_receive(handle)?);
@@ -275,7 +262,7 @@ impl<L: Local> Here<'_, L> {
         let (page, first, most) = (
             thread.page,
             endpoint.callers.top()?,
-            endpoint.most_of_callers(callers)?,
+            endpoint.most_of_callers(self.cpu.queued)?,
         );
         // Else it has lent something to another one, who waited here last.
         if endpoint.is_lent(most) && endpoint.server != Some(server) {
@@ -304,7 +291,7 @@ impl<L: Local> Here<'_, L> {
                 return None;
             }
         }
-        endpoint.take_first_caller(callers);
+        endpoint.take_first_caller(self.cpu.queued);
         drop(endpoint);
         let place = self.local.place(server.index());
         let (message, badge) = (waiting.message(), waiting.badge);

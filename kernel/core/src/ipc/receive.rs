@@ -147,7 +147,7 @@ impl<P: Platform> Kernel<P> {
         let own = self.thread(server).own_priority;
         if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
             endpoint.is_served_by(server, own);
-            endpoint.receivers.push(&mut self.threads, server);
+            endpoint.receivers.push(&mut self.queued, server);
         }
         self.cpu().current = None;
     }

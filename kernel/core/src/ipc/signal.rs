@@ -142,8 +142,8 @@ impl<L: Local> Here<'_, L> {
             return Some(Told::Yes);
         };
         if let Some(there) = there {
-            if let Some(to) = there.who_stays(receiver, self.shown) {
-                endpoint.signals_go_to(to);
+            if there.who_stays(receiver, self.shown).is_some() {
+                endpoint.signals_go_to_first(&mut self.cpu.queued);
                 drop(endpoint);
                 self.deliver_signals(receiver, target.bits);
                 self.wake_there(there, receiver);
@@ -158,7 +158,7 @@ impl<L: Local> Here<'_, L> {
         if !to.may_run_on(self.id) {
             return None;
         }
-        endpoint.signals_go_to(to);
+        endpoint.signals_go_to_first(&mut self.cpu.queued);
         drop(endpoint);
         self.deliver_signals(receiver, target.bits);
         self.make_ready(receiver);

@@ -3,7 +3,6 @@
 //! They come with all registers stored, and are served as those that do not say so. Who waits then has a deadline besides, at home,
 //! where it is: nobody who could let it go on comes there before it has that.
 
-use super::Callers;
 use crate::here::{Here, There};
 use crate::ipc::Direct;
 use crate::platform::Local;
@@ -12,15 +11,11 @@ use abi::Operation;
 impl<L: Local> Here<'_, L> {
     /// Serves the trap of the running thread, if it is one with a deadline, and is as most are. With [`Direct::Receives`] what is
     /// left is in its registers as another trap.
-    pub fn serve_until(&mut self, there: Option<&mut There<'_>>, callers: Callers) -> Direct<L::Place> {
-        self.try_to_serve_until(there, callers).unwrap_or(Direct::Not)
+    pub fn serve_until(&mut self, there: Option<&mut There<'_>>) -> Direct<L::Place> {
+        self.try_to_serve_until(there).unwrap_or(Direct::Not)
     }
 
-    fn try_to_serve_until(
-        &mut self,
-        there: Option<&mut There<'_>>,
-        callers: Callers,
-    ) -> Option<Direct<L::Place>> {
+    fn try_to_serve_until(&mut self, there: Option<&mut There<'_>>) -> Option<Direct<L::Place>> {
         let thread = self.cpu.current?;
         let place = self.local.place(thread.index());
         let said = self.local.registers_at(place);
@@ -31,7 +26,7 @@ impl<L: Local> Here<'_, L> {
         if deadline <= self.local.ticks() {
             return None;
         }
-        let served = self.serve_with(there, callers, operation, handle, tag, &words);
+        let served = self.serve_with(there, operation, handle, tag, &words);
         match served {
             Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters => {}
             Direct::Receives => {

@@ -13,6 +13,7 @@ use crate::here::Here;
 use crate::kernel::gone;
 use crate::message::Message;
 use crate::platform::Local;
+use crate::queue::Queued;
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
@@ -49,8 +50,8 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         if let Reach::Both(there) = reach {
-            if let Some(to) = there.who_stays(receiver, self.shown) {
-                endpoint.signals_go_to(to);
+            if there.who_stays(receiver, self.shown).is_some() {
+                endpoint.signals_go_to_first(&mut self.cpu.queued);
                 drop(endpoint);
                 self.deliver_signals(receiver, bits);
                 self.wake_there(there, receiver);
@@ -68,7 +69,7 @@ impl<L: Local> Here<'_, L> {
         if to.deadline.is_taken() {
             return (!is_short).then_some(Direct::Awaits(receiver));
         }
-        endpoint.signals_go_to(to);
+        endpoint.signals_go_to_first(&mut self.cpu.queued);
         drop(endpoint);
         let place = self.deliver_signals(receiver, bits);
         self.answer(from, Message::empty(Label::DONE));
@@ -159,13 +160,13 @@ impl<L: Local> Here<'_, L> {
 
     /// [Wakes](Self::wake) somebody where nothing has to be short.
     #[inline(never)]
-    pub(super) fn let_go_on(&mut self, current: ThreadId, woken: (ThreadId, L::Place)) -> Direct<L::Place> {
+    pub(crate) fn let_go_on(&mut self, current: ThreadId, woken: (ThreadId, L::Place)) -> Direct<L::Place> {
         self.wake(current, woken)
     }
 
     /// Lets `woken`, whose answer is in place, as is that of `current`, go on: in place of that one if it is more important.
     #[inline(always)]
-    pub(crate) fn wake(
+    pub(super) fn wake(
         &mut self,
         current: ThreadId,
         (woken, place): (ThreadId, L::Place),
@@ -219,14 +220,6 @@ impl<L: Local> Here<'_, L> {
         if endpoint.has_anything() {
             return None;
         }
-        // Whoever would be in front of the server is to be told so.
-        if endpoint
-            .receivers
-            .last()
-            .is_some_and(|last| !self.threads.has(last))
-        {
-            return None;
-        }
         let thread = self.threads.get_mut(server)?;
         if thread.caller.is_some() {
             return None;
@@ -239,7 +232,7 @@ impl<L: Local> Here<'_, L> {
             Some(cpu.go_to_next((self.id, server), &mut self.threads, self.local)?)
         };
         endpoint.is_served_by(server, own);
-        endpoint.receivers.push(&mut self.threads, server);
+        endpoint.receivers.push(&mut self.cpu.queued, server);
         drop(endpoint);
         let thread = self.thread(server);
         (thread.state, thread.serves) = (State::Receiving(id), Some(id));
@@ -248,18 +241,12 @@ impl<L: Local> Here<'_, L> {
         Some(self.made_way(server, next))
     }
 
-    /// `thread`, which receives there and has waited until its deadline, does so no longer. `false`, and nothing has happened,
-    /// if others wait before it.
+    /// `thread`, which receives there and has waited until its deadline, does so no longer. `false` if the endpoint is gone.
     pub(crate) fn stop_receiving(&mut self, thread: ThreadId, endpoint: Id<Endpoint>) -> bool {
-        let (Some(mut endpoint), Some(receiver)) =
-            (self.endpoints.take(endpoint), self.threads.get_mut(thread))
-        else {
+        let Some(mut endpoint) = self.endpoints.take(endpoint) else {
             return false;
         };
-        if endpoint.receivers.first() != Some(thread) {
-            return false;
-        }
-        endpoint.receivers.take_first(receiver);
+        endpoint.receivers.remove(&mut self.cpu.queued, thread);
         drop(endpoint);
         self.refuse(thread, IpcError::TimedOut);
         true
@@ -378,9 +365,9 @@ impl<L: Local> Here<'_, L> {
 impl Endpoint {
     /// The first who waits for a message does not any more: it receives signals.
     #[inline(always)]
-    pub(super) fn signals_go_to(&mut self, first: &mut Thread) {
+    pub(super) fn signals_go_to_first(&mut self, queued: &mut Queued) {
         self.signals_came_last = true;
-        self.receivers.take_first(first);
+        self.receivers.pop(queued);
     }
 }
 

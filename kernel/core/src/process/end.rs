@@ -186,12 +186,12 @@ impl<P: Platform> Kernel<P> {
             State::Ready if !is_current => self.cpus[home].ready.remove(threads, id),
             State::Calling { endpoint, .. } => {
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    endpoint.callers.remove(self.callers, id);
+                    endpoint.callers.remove(self.queued, id);
                 }
             }
             State::Receiving(endpoint) => {
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    endpoint.receivers.remove(threads, id);
+                    endpoint.receivers.remove(&mut self.queued, id);
                 }
             }
             State::WaitingEnd(process, _) => {
@@ -199,7 +199,7 @@ impl<P: Platform> Kernel<P> {
                     process.waiters.remove(threads, id);
                 }
             }
-            State::WaitingWord(word) => self.words.lock().remove(threads, word, id),
+            State::WaitingWord(word) => self.words.lock().remove(word, id),
             State::Joining(other, _) => self.stop_joining(id, other),
             State::Deferred(_) => {
                 if let Some(process) = self.processes.get_mut(process) {

@@ -4,7 +4,8 @@ use crate::handle::Object;
 use crate::kernel::Kernel;
 use crate::object::Outcome;
 use crate::platform::Platform;
-use crate::thread::{Queue, State, ThreadId};
+use crate::queue::Queue;
+use crate::thread::{State, ThreadId};
 use abi::process::End;
 use abi::{Errno, Handle, Rights};
 

@@ -6,6 +6,7 @@ use super::time::NEVER;
 use crate::heap::Heap;
 use crate::platform::Local;
 use crate::process::Process;
+use crate::queue::Queued;
 use crate::thread::{State, Thread, ThreadId, Threads};
 use abi::MessagePage;
 use abi::process::Priority;
@@ -74,6 +75,8 @@ pub struct Cpu {
     pub(crate) slice_end: u64,
     /// What the timer is set to.
     pub(crate) timer: u64,
+    /// Where threads have their places in queues at endpoints and for words.
+    pub(crate) queued: Queued,
     /// Threads that are ready and have this home.
     pub(crate) ready: ReadyQueue,
     /// Threads that have this home and wait until some time.
@@ -92,6 +95,7 @@ impl Cpu {
             charged: None,
             process: None,
             active: None,
+            queued: &[],
             ready: ReadyQueue::EMPTY,
             slice_end: NEVER,
             deadlines: Heap::EMPTY,
@@ -199,7 +203,10 @@ pub(crate) struct Cpus {
 
 impl Cpus {
     /// As many as there are, one at least, each of which shows what it shows in `shown`.
-    pub fn new(all: &'static mut [Cpu], shown: &'static [Shown]) -> Self {
+    pub fn new(all: &'static mut [Cpu], shown: &'static [Shown], queued: Queued) -> Self {
+        for cpu in &mut *all {
+            cpu.queued = queued;
+        }
         Self {
             shown: &shown[..all.len()],
             all: Row::new(all),

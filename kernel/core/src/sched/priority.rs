@@ -111,7 +111,7 @@ impl<P: Platform> Kernel<P> {
             State::Calling { endpoint, .. } => {
                 self.thread(id).priority = priority;
                 if let Some(endpoint) = self.endpoints.get_mut(endpoint) {
-                    endpoint.reorder_caller(self.callers, id, priority);
+                    endpoint.reorder_caller(self.queued, id, priority);
                 }
             }
             _ => self.thread(id).priority = priority,

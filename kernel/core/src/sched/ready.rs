@@ -1,6 +1,7 @@
 //! The threads that wait for one CPU: the most important first, and of equals who came first.
 
-use crate::thread::{Queue, Thread, ThreadId, Threads};
+use crate::queue::Queue;
+use crate::thread::{Thread, ThreadId, Threads};
 use abi::process::Priority;
 use core::iter::successors;
 use slots::Slots;
@@ -180,7 +181,7 @@ impl ReadyQueue {
                 if let Some(found) = look(id, thread) {
                     return Some(found);
                 }
-                next = thread.behind();
+                next = thread.link.next;
             }
             priority = self.next_below(of_these);
         }
@@ -215,7 +216,7 @@ impl ReadyQueue {
         let queues_are_right = all.all(|(priority, queue)| {
             let bit = self.filled[priority.index() / BITS] >> (priority.index() % BITS) & 1;
             let belongs = |id| threads.get(id).is_some_and(|thread| thread.priority == priority);
-            queue.leads_to_its_end(threads)
+            queue.ends_with(queue.members(threads).last())
                 && queue.members(threads).all(belongs)
                 && (bit == 1) != queue.is_empty()
         });

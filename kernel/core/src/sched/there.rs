@@ -39,15 +39,19 @@ impl There<'_> {
 
     /// The thread, if it is at home there, waits for something, and would go on there sooner than elsewhere.
     pub(crate) fn who_stays(&mut self, thread: ThreadId, shown: &'static [Shown]) -> Option<&mut Thread> {
-        if self.cpu.current == Some(thread) {
-            return None;
-        }
         let (here, urgency) = (self.id, self.urgency());
         let others = Others::of(here, shown);
-        self.threads.get_mut(thread).filter(|thread| {
-            let is_better_off = urgency.is_none() || !others.would_take_from(urgency, thread);
-            thread.may_run_on(here) && is_better_off
-        })
+        self.who_may_stay(thread)
+            .filter(|thread| urgency.is_none() || !others.would_take_from(urgency, thread))
+    }
+
+    /// The thread, if it is at home there, waits for something, and may go on there.
+    pub(crate) fn who_may_stay(&mut self, thread: ThreadId) -> Option<&mut Thread> {
+        let is_current = self.cpu.current == Some(thread);
+        let here = self.id;
+        self.threads
+            .get_mut(thread)
+            .filter(|thread| !is_current && thread.may_run_on(here))
     }
 
     /// Shows what is so there.

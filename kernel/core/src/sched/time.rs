@@ -164,7 +164,10 @@ impl<L: Local> Here<'_, L> {
                 true
             }
             State::Receiving(endpoint) => self.stop_receiving(thread, endpoint),
-            State::WaitingWord(word) => self.stop_waiting_for_word(&mut locks.outer().0, thread, word),
+            State::WaitingWord(word) => {
+                self.stop_waiting_for_word(&mut locks.outer().0, thread, word);
+                true
+            }
             _ => false,
         };
         if is_over {

@@ -1,7 +1,7 @@
 //! Several CPUs: who runs where, and what of a thread is in which of them, whatever the others do meanwhile.
 
+use super::sharing::assert_direct;
 use super::world_on;
-use crate::WAY;
 use abi::console::Read;
 use abi::memory::{Map, Protection, Unmap};
 use abi::process::{End, Pid};
@@ -213,7 +213,7 @@ fn a_caller_goes_on_where_it_is_answered() {
 }
 
 #[test]
-fn who_is_to_wait_behind_somebody_of_another_cpu_needs_the_whole_kernel_and_who_leaves_its_front_does_not() {
+fn who_waits_behind_somebody_of_another_cpu_and_who_leaves_its_front_share_the_kernel() {
     let (mut world, endpoint) = init_on(3);
     // Two wait at the endpoint, each at home on a CPU of its own; the third is where the first of them is.
     start_child(&mut world, endpoint);
@@ -225,16 +225,10 @@ fn who_is_to_wait_behind_somebody_of_another_cpu_needs_the_whole_kernel_and_who_
     start_child_on(&mut world, endpoint, 0);
     until(&mut world, |world| runs_on(world, 1) == Some(THIRD));
     world.turn_to(1);
-    let beside_others = world.direct + usize::from(WAY == Way::Shorter);
-    call(&mut world, ENDPOINT);
+    assert_direct(&mut world, |world| call(world, ENDPOINT));
     assert_eq!((runs_on(&world, 1), world.back().words), (Some(CHILD), [1; 6]));
-    assert_eq!(
-        world.direct, beside_others,
-        "the call was served beside what others do"
-    );
-    reply_receive(&mut world, ENDPOINT);
+    assert_direct(&mut world, |world| reply_receive(world, ENDPOINT));
     assert_eq!((runs_on(&world, 1), world.back().words), (Some(THIRD), [2; 6]));
-    assert_eq!(world.direct, beside_others, "the answer was not");
 }
 
 /// The program on `cpu` waits at the endpoint that it was given.

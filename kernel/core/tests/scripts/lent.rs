@@ -3,10 +3,8 @@
 use super::across_cpus::{FIRST, SECOND, child_with, runs_on, scene_on, serve_alerts};
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use super::wakes::shares;
-use crate::WAY;
 use abi::process::Exit;
 use abi::{CpuSet, Handle, Operation};
-use play::Way;
 
 fn priorities<const COUNT: usize>(scene: &Scene, threads: [u32; COUNT]) -> [u8; COUNT] {
     threads.map(|thread| scene.priority_of(thread))

@@ -4,7 +4,7 @@ use super::across_cpus::{FIRST, SECOND, child_with, confine, runs_on, scene_on, 
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use crate::WAY;
 use abi::process::{Priority, SetPriority, Sleep};
-use abi::{CpuSet, Handle, Operation};
+use abi::{CpuSet, Handle, IpcError, Operation};
 use play::Way;
 
 /// Nobody takes the whole kernel for it, but the long way.
@@ -203,4 +203,34 @@ fn equals_are_woken_for_as_many_cpus_as_sleep() {
         [0, 1, 2].map(|cpu| runs_on(&scene, cpu)),
         [INIT, one, other].map(Some)
     );
+}
+
+#[test]
+fn who_waits_behind_others_until_a_time_leaves_them_when_it_comes() {
+    let mut scene = Scene::new();
+    let [first, behind] = [MIDDLE; 2].map(|priority| scene.child(priority));
+    assert_eq!(scene.init_is_least(), first);
+    assert_eq!(scene.receive(), behind);
+    scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 100;
+    let (receive, endpoint) = (Operation::Receive as u64 | Operation::UNTIL, Handle::PARENT.raw());
+    shares(&mut scene, |scene| {
+        scene.world.trap(receive, endpoint.into(), 0, [0; 6]);
+    });
+    assert_eq!(scene.running(), INIT);
+    scene.world.kernel.platform.let_pass(100);
+    shares(&mut scene, |scene| {
+        scene.world.look_up();
+    });
+    assert_eq!(scene.running(), behind);
+    assert_eq!(scene.world.back().outcome, Some(IpcError::TimedOut));
+    assert_eq!(scene.receive(), INIT);
+    signal(&mut scene);
+    assert_eq!(scene.running(), first);
+    signal_from(&mut scene, first);
+    assert_eq!(scene.sleep(100), behind, "it waits at the end of the queue");
+}
+
+/// The running thread, which is this one, signals at the endpoint that it was given.
+fn signal_from(scene: &mut Scene, thread: u32) {
+    assert_eq!(scene.signal(), thread);
 }

@@ -274,22 +274,22 @@ fn who_may_go_on_on_a_cpu_that_has_nothing_to_do_is_woken_here_and_goes_there() 
 }
 
 #[test]
-fn who_is_another_cpus_is_woken_with_the_whole_kernel() {
+fn who_is_another_cpus_is_woken_there_with_that_ones_turn() {
     let mut scene = Scene::on(2);
     scene.waits(LOW, FIRST, wait(WORD));
     scene.waits(LOW, SECOND, wait(WORD));
-    assert!(!scene.asks(wake(2), Ok((2,))));
+    assert_eq!(scene.asks(wake(2), Ok((2,))), shared());
     scene.world.give_turn(1);
     assert_eq!(scene.runs_on(1), Some(TWO));
     scene.world.send(Handle::MEMORY, wait(WORD), &[], &[]);
     scene.world.turn_to(0);
-    assert!(!scene.asks(wake(1), Ok((1,))));
+    assert_eq!(scene.asks(wake(1), Ok((1,))), shared());
     scene.world.give_turn(1);
     assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
 }
 
 #[test]
-fn who_is_to_wait_behind_somebody_of_another_cpu_needs_the_whole_kernel_and_who_leaves_its_front_does_not() {
+fn who_waits_behind_somebody_of_another_cpu_and_who_leaves_its_front_share_the_kernel() {
     let mut scene = Scene::on(2);
     scene.waits(LOW, FIRST, wait(WORD));
     scene.waits(LOW, SECOND, wait(WORD));
@@ -300,9 +300,9 @@ fn who_is_to_wait_behind_somebody_of_another_cpu_needs_the_whole_kernel_and_who_
     assert_eq!(scene.asks(wake(1), Ok((1,))), shared(), "the first is here");
     set_priority(&mut scene.world, Handle::SELF, 1);
     assert_eq!(scene.world.running, Some(ONE));
-    assert!(!scene.leaves(wait(WORD), Next::Run(INIT)));
+    assert_eq!(scene.leaves(wait(WORD), Next::Run(INIT)), shared());
     set_priority(&mut scene.world, Handle::SELF, 200);
-    assert!(!scene.asks(wake(9), Ok((2,))));
+    assert_eq!(scene.asks(wake(9), Ok((2,))), shared(), "one there, one here");
 }
 
 #[test]
@@ -334,17 +334,19 @@ fn who_passes_a_turn_on_and_finds_the_word_changed_goes_on_and_so_does_the_other
 }
 
 #[test]
-fn a_turn_is_passed_to_and_behind_threads_of_other_cpus_with_the_whole_kernel() {
+fn a_turn_is_passed_to_and_behind_threads_of_another_cpu() {
     let mut scene = Scene::on(2);
     scene.waits(LOW, FIRST, wait(WORD));
     scene.waits(LOW, SECOND, wait(WORD));
-    assert!(
-        !scene.leaves(wake_and_wait(WORD, 0), Next::Run(ONE)),
+    assert_eq!(
+        scene.leaves(wake_and_wait(WORD, 0), Next::Run(ONE)),
+        shared(),
         "behind the other"
     );
     assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
-    assert!(
-        !scene.leaves(wake_and_wait(OTHER_WORD, 0), Next::Idle),
+    assert_eq!(
+        scene.leaves(wake_and_wait(OTHER_WORD, 0), Next::Idle),
+        shared(),
         "to the other"
     );
     scene.world.give_turn(1);

@@ -1,7 +1,7 @@
 //! Touches that the memory manager serves or refuses, and whatever else a program does that the machine does not allow.
 
 use super::until::serve_until;
-use super::{KERNEL, NO_SHORTCUTS, SharedKernel, common, here, kernel_continue, there, with_memory};
+use super::{KERNEL, NO_SHORTCUTS, SharedKernel, here, kernel_continue, there, with_memory};
 use crate::cpus;
 use crate::machine::{self, Place};
 use aarch64::cpu::{self, PerCpu};
@@ -76,7 +76,7 @@ fn tell_handler_with(sharing: SharedKernel<'_>, other: CpuId, fault: Fault) -> O
 /// Lets the fault wait until its handler receives it.
 #[inline(never)] // so that most do not pay for it
 fn queue_fault(mut sharing: SharedKernel<'_>, fault: Fault) -> Option<NonNull<Registers>> {
-    let queued = here(&mut sharing).queue_fault(common().callers, fault);
+    let queued = here(&mut sharing).queue_fault(fault);
     go_on_without(sharing, queued)
 }
 

@@ -1,6 +1,6 @@
 //! Traps that are served with the message in the argument registers, while the thread's other registers stay where they are.
 
-use super::{KERNEL, Locks, SharedKernel, WholeKernel, common, here, kernel, memory_lock, there};
+use super::{KERNEL, Locks, SharedKernel, WholeKernel, here, kernel, memory_lock, there};
 use crate::machine::Place;
 use aarch64::cpu::PerCpu;
 use aarch64::exception::TrapEnd;
@@ -119,7 +119,33 @@ fn ask_about_words(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    match here(&mut sharing).ask_about_words(&mut Locks(held), found, tag, words) {
+    let mut locks = Locks(held);
+    match here(&mut sharing).ask_about_words(&mut locks, found, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
+        Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        Direct::At(other) => ask_about_words_with((sharing, locks), other, found, handle, tag, words),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+/// The same about threads of another CPU, with that one's turn besides its own.
+#[inline(never)] // so that those about its own do not pay for it
+fn ask_about_words_with(
+    (sharing, mut locks): (SharedKernel<'_>, Locks<'_>),
+    other: CpuId,
+    found: (ThreadId, SpaceId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let mut both = sharing.with(other);
+    let (own, theirs) = both.each();
+    let mut there = there(theirs);
+    let direct = here(own).ask_about_words_with(&mut locks, &mut there, found, tag, words);
+    let sharing = both.into_own();
+    match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
@@ -180,19 +206,12 @@ fn serve_once_with<'a>(
     words: &Words6,
 ) -> (SharedKernel<'a>, Direct<Place>) {
     let Some(other) = other else {
-        let direct = here(&mut sharing).serve_with(None, common().callers, operation, handle, tag, words);
+        let direct = here(&mut sharing).serve_with(None, operation, handle, tag, words);
         return (sharing, direct);
     };
     let mut both = sharing.with(other);
     let (own, theirs) = both.each();
-    let direct = here(own).serve_with(
-        Some(&mut there(theirs)),
-        common().callers,
-        operation,
-        handle,
-        tag,
-        words,
-    );
+    let direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
     (both.into_own(), direct)
 }
 

@@ -1,7 +1,7 @@
 //! Interrupts: of a program, or of a CPU that sleeps.
 
 use super::{
-    GoesOn, KERNEL, Locks, NO_SHORTCUTS, SharedKernel, after, common, decide, find_out, here, kernel, there,
+    GoesOn, KERNEL, Locks, NO_SHORTCUTS, SharedKernel, after, decide, devices, find_out, here, kernel, there,
 };
 use crate::cpus;
 use crate::machine::Place;
@@ -51,8 +51,8 @@ fn chose(mut sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
 #[inline(never)] // this and the next, so that a time slice that ends does not pay for it
 fn device_interrupt(mut sharing: SharedKernel<'_>, interrupt: u32) -> GoesOn {
     // SAFETY: As in `here`.
-    let devices = unsafe { common().devices.common() };
-    let Some(target) = device::listener(&devices, interrupt) else {
+    let common = unsafe { devices().common() };
+    let Some(target) = device::listener(&common, interrupt) else {
         return leave(sharing, Interrupt::Device(interrupt));
     };
     let mut told = here(&mut sharing).tell(None, target);

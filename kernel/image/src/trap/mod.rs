@@ -23,7 +23,6 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
 use interrupts::interrupted;
 use kcore::here::{self, Here, There};
-use kcore::ipc::Callers;
 use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::sched::{Search, Sought};
@@ -52,15 +51,8 @@ struct Parts {
 /// The memory manager, when there are programs.
 static MEMORY: Once<&'static MemoryLock> = Once::new();
 
-/// What all who share the kernel have in common, and few need.
-static COMMON: Once<Common> = Once::new();
-
-struct Common {
-    /// The devices that programs drive.
-    devices: slots::Parts<[Slot<Device>]>,
-    /// Places in queues at endpoints.
-    callers: Callers,
-}
+/// The devices that programs drive.
+static DEVICES: Once<slots::Parts<[Slot<Device>]>> = Once::new();
 
 /// The words that threads wait for.
 static WORDS: Once<WordsLock> = Once::new();
@@ -97,10 +89,7 @@ pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) ->
         // SAFETY: The CPU uses it while it shares the kernel.
         threads: unsafe { kernel.platform.threads().again() },
     };
-    COMMON.call_once(|| Common {
-        devices: kernel.devices(),
-        callers: kernel.callers(),
-    });
+    DEVICES.call_once(|| kernel.devices());
     let mut held = Held::nothing();
     let (mut whole, _) = KERNEL.whole(&mut held);
     whole.narrow(PerCpu::count(), parts);
@@ -242,9 +231,9 @@ fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
     act(&mut memory_lock().lock(&mut held).0)
 }
 
-fn common() -> &'static Common {
-    match COMMON.get() {
-        Some(common) => common,
+fn devices() -> &'static slots::Parts<[Slot<Device>]> {
+    match DEVICES.get() {
+        Some(devices) => devices,
         None => panic!("a program runs, and the kernel is not shared yet"),
     }
 }

@@ -1,7 +1,7 @@
 //! Traps that say until when they wait at most.
 
 use super::faults::go_on_without;
-use super::{KERNEL, NO_SHORTCUTS, SharedKernel, common, here, there};
+use super::{KERNEL, NO_SHORTCUTS, SharedKernel, here, there};
 use crate::machine::Place;
 use aarch64::cpu::PerCpu;
 use aarch64::sync::Held;
@@ -32,11 +32,11 @@ fn serve_with(sharing: SharedKernel<'_>, other: Option<CpuId>) -> Option<NonNull
 
 fn serve_once_with(mut sharing: SharedKernel<'_>, other: Option<CpuId>) -> (SharedKernel<'_>, Direct<Place>) {
     let Some(other) = other else {
-        let served = here(&mut sharing).serve_until(None, common().callers);
+        let served = here(&mut sharing).serve_until(None);
         return (sharing, served);
     };
     let mut both = sharing.with(other);
     let (own, theirs) = both.each();
-    let served = here(own).serve_until(Some(&mut there(theirs)), common().callers);
+    let served = here(own).serve_until(Some(&mut there(theirs)));
     (both.into_own(), served)
 }

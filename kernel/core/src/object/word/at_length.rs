@@ -43,7 +43,7 @@ impl<P: Platform> Kernel<P> {
         };
         let outcome = self.wait_if(thread, (name, found), &wait);
         if let Some((word, waiter)) = first {
-            self.words.lock().remove(&mut self.threads, word, waiter);
+            self.words.lock().remove(word, waiter);
             self.forget_deadline(waiter);
             self.resume(waiter);
         }
@@ -76,7 +76,7 @@ impl<P: Platform> Kernel<P> {
         self.answer(thread, ());
         let mut words = self.words.lock();
         let found = words.find(name);
-        let word = words.push(&mut self.threads, (name, found), thread);
+        let word = words.push((name, found), thread);
         drop(words);
         self.thread(thread).state = State::WaitingWord(word);
         if wait.deadline != FOREVER {
@@ -99,7 +99,7 @@ impl<P: Platform> Kernel<P> {
 
     /// `thread` has waited for `word` until its deadline, and is not woken any more.
     pub(crate) fn give_up_word(&mut self, thread: ThreadId, word: Id<AwaitedWord>) {
-        self.words.lock().remove(&mut self.threads, word, thread);
+        self.words.lock().remove(word, thread);
         self.fail(thread, Errno::ETIMEDOUT);
     }
 
@@ -110,7 +110,7 @@ impl<P: Platform> Kernel<P> {
         };
         let mut woken = 0;
         while woken < most {
-            let first = self.words.lock().pop(&mut self.threads, word);
+            let first = self.words.lock().pop(word);
             let Some(waiter) = first else { break };
             self.wake(waiter);
             woken += 1;

@@ -1,10 +1,10 @@
-//! Requests about words in one straight line: all whom they are about are at home on this CPU.
+//! Requests about words in one straight line: all whom they are about are at home on this CPU, or on one other one whose turn it has.
 //!
 //! As in [`ipc::direct`](crate::ipc), nothing is decided here that the [long way](super::at_length) does not decide in the same
 //! way: all checks come first, and nothing has happened if one of them says no.
 
 use super::{AwaitedWord, AwaitedWords, Wait, words_of_both};
-use crate::here::Here;
+use crate::here::{Here, There};
 use crate::ipc::{Direct, stay_here};
 use crate::message::Message;
 use crate::platform::{Guarded, Local, Nested};
@@ -15,6 +15,12 @@ use mm::mmu::Mmu;
 use mm::{MemoryManager, SpaceId, WordName};
 use slots::Id;
 
+/// A word that is waited for, and who has waited longest.
+type First = (Id<AwaitedWord>, ThreadId);
+
+/// What a word is called, and where it is if somebody waits for it already.
+type Named = (WordName, Option<Id<AwaitedWord>>);
+
 /// Who goes on, or why a request is refused.
 type Served<Place> = Result<Direct<Place>, Errno>;
 
@@ -24,24 +30,53 @@ impl<L: Local> Here<'_, L> {
     pub fn ask_about_words<M: Mmu>(
         &mut self,
         locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
-        (thread, space): (ThreadId, SpaceId),
+        found: (ThreadId, SpaceId),
         tag: u64,
         words: &Words6,
     ) -> Direct<L::Place> {
         // With bytes or handles it would be more than a label.
-        let Ok(label) = u16::try_from(tag).map(Label) else {
-            return Direct::Not;
-        };
-        let served = match label {
-            WaitWord::LABEL => {
-                WaitWord::from_words(words).and_then(|wait| self.wait_word(locks, (thread, space), &wait))
+        let served = match u16::try_from(tag).map(Label) {
+            Ok(WaitWord::LABEL) => {
+                WaitWord::from_words(words).and_then(|wait| self.wait_word(locks, found, &wait))
             }
-            WakeWord::LABEL => {
-                WakeWord::from_words(words).and_then(|wake| self.wake_word(locks, (thread, space), wake))
-            }
-            _ => WakeAndWait::from_words(words)
-                .and_then(|both| self.wake_and_wait(locks, (thread, space), &both)),
+            Ok(label) => self.wake_a_word(locks, None, found, (label, words)),
+            Err(_) => return Direct::Not,
         };
+        self.answered(found, served)
+    }
+
+    /// The same with the turn of another CPU, which is about who is woken.
+    pub fn ask_about_words_with<M: Mmu>(
+        &mut self,
+        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        there: &mut There<'_>,
+        found: (ThreadId, SpaceId),
+        tag: u64,
+        words: &Words6,
+    ) -> Direct<L::Place> {
+        let label = Label(tag as u16);
+        let served = self.wake_a_word(locks, Some(there), found, (label, words));
+        self.answered(found, served)
+    }
+
+    #[inline(always)] // this and what it calls, so that who wakes threads of its own CPU does not pay for others
+    fn wake_a_word<M: Mmu>(
+        &mut self,
+        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        there: Option<&mut There<'_>>,
+        found: (ThreadId, SpaceId),
+        (label, words): (Label, &Words6),
+    ) -> Served<L::Place> {
+        if label == WakeWord::LABEL {
+            let wake = WakeWord::from_words(words)?;
+            self.wake_word(locks, there, found, wake)
+        } else {
+            let both = WakeAndWait::from_words(words)?;
+            self.wake_and_wait(locks, there, found, &both)
+        }
+    }
+
+    fn answered(&mut self, (thread, _): (ThreadId, SpaceId), served: Served<L::Place>) -> Direct<L::Place> {
         match served {
             Ok(goes_on) => goes_on,
             // The space is gone, which is no answer of an object.
@@ -80,9 +115,6 @@ impl<L: Local> Here<'_, L> {
         deadline: u64,
     ) -> Direct<L::Place> {
         let queue = (name, words.find(name));
-        if !self.can_join(words, queue.1) {
-            return Direct::Not;
-        }
         let Some(goes_on) = self.make_way(thread) else {
             return Direct::Not;
         };
@@ -90,32 +122,22 @@ impl<L: Local> Here<'_, L> {
         goes_on.anywhere()
     }
 
-    /// Whether it can be said to who would be in front of a thread of this CPU that it is.
-    fn can_join(&mut self, words: &AwaitedWords, word: Option<Id<AwaitedWord>>) -> bool {
-        let last = word.and_then(|word| words.last(word));
-        last.is_none_or(|last| self.threads.has(last))
-    }
-
     /// `thread`, in whose place another one goes on, waits for a word from now on.
-    fn join(
-        &mut self,
-        words: &mut AwaitedWords,
-        queue: (WordName, Option<Id<AwaitedWord>>),
-        thread: ThreadId,
-        deadline: u64,
-    ) {
+    fn join(&mut self, words: &mut AwaitedWords, queue: Named, thread: ThreadId, deadline: u64) {
         // What it finds when it is woken.
         self.answer(thread, Message::empty(Label::DONE));
-        let word = words.push(&mut self.threads, queue, thread);
+        let word = words.push(queue, thread);
         self.thread(thread).state = State::WaitingWord(word);
         if deadline != FOREVER {
             self.wait_until(thread, deadline);
         }
     }
 
+    #[inline(always)]
     fn wake_word<M: Mmu>(
         &mut self,
         locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        there: Option<&mut There<'_>>,
         (thread, space): (ThreadId, SpaceId),
         wake: WakeWord,
     ) -> Served<L::Place> {
@@ -125,11 +147,13 @@ impl<L: Local> Here<'_, L> {
         let Some((word, first)) = first.filter(|_| wake.count > 0) else {
             return Ok(Direct::Stays(self.answer(thread, woken_message(&[0; 6]))));
         };
-        if wake.count > 1 && words.last(word) != Some(first) {
-            return Ok(self.wake_several(&mut words, word, thread, wake.count.min(MOST_WOKEN)));
+        if wake.count > 1 && words.have_several(word) {
+            let most = wake.count.min(MOST_WOKEN);
+            return Ok(self.wake_several(&mut words, there, word, (thread, most)));
         }
-        Ok(self.wake_first(
+        Ok(self.wake_first_with(
             &mut words,
+            there,
             (word, first),
             thread,
             woken_message(&(1_u32,).into_words()),
@@ -141,89 +165,93 @@ impl<L: Local> Here<'_, L> {
     fn wake_first(
         &mut self,
         words: &mut AwaitedWords,
-        (word, first): (Id<AwaitedWord>, ThreadId),
+        (word, first): First,
         thread: ThreadId,
         answer: Message<'_>,
     ) -> Direct<L::Place> {
-        if !self.can_wake(thread, first) {
+        let Some((waker, woken)) = self.threads.pair_mut(thread, first) else {
+            return self.elsewhere(first).unwrap_or(Direct::Not);
+        };
+        if !stay_here(self.id, waker, woken) {
             return Direct::Not;
         }
-        self.take_out(words, word, first);
+        words.pop(word);
+        self.forget_deadline(first);
         self.answer(thread, answer);
         let place = self.local.place(first.index());
-        self.wake(thread, (first, place))
+        self.let_go_on(thread, (first, place))
+    }
+
+    /// The same, if `first` may be at home on another CPU.
+    #[inline(always)]
+    fn wake_first_with(
+        &mut self,
+        words: &mut AwaitedWords,
+        there: Option<&mut There<'_>>,
+        (word, first): First,
+        thread: ThreadId,
+        answer: Message<'_>,
+    ) -> Direct<L::Place> {
+        if let Some(there) = there {
+            if there.who_stays(first, self.shown).is_some() {
+                words.pop(word);
+                self.wake_there(there, first);
+                return Direct::Stays(self.answer(thread, answer));
+            }
+            there.let_come(first, self.id);
+        }
+        self.wake_first(words, (word, first), thread, answer)
     }
 
     /// Wakes `most` who wait for `word`, or as many as there are: more than one.
     fn wake_several(
         &mut self,
         words: &mut AwaitedWords,
+        mut there: Option<&mut There<'_>>,
         word: Id<AwaitedWord>,
-        thread: ThreadId,
-        most: u32,
+        (thread, most): (ThreadId, u32),
     ) -> Direct<L::Place> {
-        let Some(woken) = self.can_all_wait_here(words.first_of(word), most) else {
-            return Direct::Not;
-        };
-        for _ in 0..woken {
-            if let Some((word, first)) = words.first_of(word) {
-                self.take_out(words, word, first);
-                self.thread(first).state = State::Ready;
-                self.cpu.ready.push(&mut self.threads, first);
+        let mut count = 0;
+        for waiter in words.waiters(word).take(most as usize) {
+            let (here, own) = (self.id, self.threads.get_mut(waiter));
+            let may_wait = match (own, there.as_deref_mut()) {
+                (Some(waiter), _) => waiter.may_run_on(here),
+                (None, Some(there)) => there.who_may_stay(waiter).is_some(),
+                (None, None) => return self.elsewhere(waiter).unwrap_or(Direct::Not),
+            };
+            if !may_wait {
+                return Direct::Not;
+            }
+            count += 1;
+        }
+        for _ in 0..count {
+            match (words.pop(word), there.as_deref_mut()) {
+                (Some(first), Some(there)) if !self.threads.has(first) => self.wake_there(there, first),
+                (Some(first), _) => self.make_ready(first),
+                (None, _) => {}
             }
         }
-        let place = self.answer(thread, woken_message(&(woken,).into_words()));
+        let place = self.answer(thread, woken_message(&(count,).into_words()));
         self.unless_outranked(thread, Direct::Stays(place))
     }
 
-    /// How many those who wait for a word are, from the `first` on, and `most` at most; `None` unless all of them are this
-    /// CPU's, and may wait for it.
-    fn can_all_wait_here(&mut self, first: Option<(Id<AwaitedWord>, ThreadId)>, most: u32) -> Option<u32> {
-        let here = self.id;
-        let (mut next, mut count) = (first.map(|(_, first)| first), 0);
-        while let Some(waiter) = next
-            && count < most
-        {
-            let waiter = self.threads.get_mut(waiter)?;
-            if !waiter.may_run_on(here) {
-                return None;
-            }
-            (next, count) = (waiter.behind(), count + 1);
-        }
-        Some(count)
-    }
-
-    /// Whether `woken` is this CPU's, and `thread`, which wakes it, and it go on here.
-    fn can_wake(&mut self, thread: ThreadId, woken: ThreadId) -> bool {
-        let pair = self.threads.pair_mut(thread, woken);
-        pair.is_some_and(|(waker, woken)| stay_here(self.id, waker, woken))
-    }
-
-    /// `first`, which this CPU has, waits for the word no longer.
-    fn take_out(&mut self, words: &mut AwaitedWords, word: Id<AwaitedWord>, first: ThreadId) {
-        words.take_first(word, self.thread(first));
-        self.forget_deadline(first);
-    }
-
-    /// `thread`, which waits for `word` and has waited until its deadline, does so no longer. `false`, and nothing has happened,
-    /// if others wait before it.
+    /// `thread`, which waits for `word` and has waited until its deadline, does so no longer.
     pub(crate) fn stop_waiting_for_word(
         &mut self,
         words: &mut AwaitedWords,
         thread: ThreadId,
         word: Id<AwaitedWord>,
-    ) -> bool {
-        if words.first_of(word) != Some((word, thread)) {
-            return false;
-        }
-        self.take_out(words, word, thread);
+    ) {
+        words.remove(word, thread);
+        self.forget_deadline(thread);
         self.answer(thread, Message::empty(Label(Errno::ETIMEDOUT.number())));
-        true
     }
 
+    #[inline(always)]
     fn wake_and_wait<M: Mmu>(
         &mut self,
         locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        there: Option<&mut There<'_>>,
         (thread, space): (ThreadId, SpaceId),
         both: &WakeAndWait,
     ) -> Served<L::Place> {
@@ -240,7 +268,7 @@ impl<L: Local> Here<'_, L> {
             (None, None) => Ok(self.wait(&mut words, thread, name, wait.deadline)),
             (Some((word, first)), Some(errno)) => {
                 let answer = Message::empty(Label(errno.number()));
-                Ok(self.wake_first(&mut words, (word, first), thread, answer))
+                Ok(self.wake_first_with(&mut words, there, (word, first), thread, answer))
             }
             (Some((word, first)), None) => {
                 let queue = if name == woken {
@@ -248,7 +276,8 @@ impl<L: Local> Here<'_, L> {
                 } else {
                     words.find(name)
                 };
-                let goes_on = self.pass(&mut words, (word, first), (name, queue), (thread, wait.deadline));
+                let both = ((word, first), (name, queue));
+                let goes_on = self.pass(&mut words, there, both, (thread, wait.deadline));
                 Ok(goes_on.unwrap_or(Direct::Not))
             }
         }
@@ -259,19 +288,33 @@ impl<L: Local> Here<'_, L> {
     fn pass(
         &mut self,
         words: &mut AwaitedWords,
-        (word, first): (Id<AwaitedWord>, ThreadId),
-        queue: (WordName, Option<Id<AwaitedWord>>),
+        there: Option<&mut There<'_>>,
+        ((word, first), queue): (First, Named),
         (thread, deadline): (ThreadId, u64),
     ) -> Option<Direct<L::Place>> {
-        let (_, to) = self.threads.pair_mut(thread, first)?;
-        if !to.may_run_on(self.id) || self.cpu.ready.outranks(Some(to.priority)) {
-            return None;
+        let ready = &self.cpu.ready;
+        if let Some(there) = there
+            && there
+                .give(first, self.id, |to| !ready.outranks(Some(to.priority)))
+                .is_none()
+        {
+            // It does not come, and goes on where it is.
+            there.who_stays(first, self.shown)?;
+            let goes_on = self.make_way(thread)?;
+            self.join(words, queue, thread, deadline);
+            words.remove(word, first);
+            self.wake_there(there, first);
+            return Some(goes_on.anywhere());
         }
-        if !self.can_join(words, queue.1) {
+        let Some((_, to)) = self.threads.pair_mut(thread, first) else {
+            return self.elsewhere(first);
+        };
+        if !to.may_run_on(self.id) || ready.outranks(Some(to.priority)) {
             return None;
         }
         self.join(words, queue, thread, deadline);
-        self.take_out(words, word, first);
+        words.pop(word);
+        self.forget_deadline(first);
         let (from, to) = self.threads.pair_mut(thread, first)?;
         let priorities = [from.priority, to.priority];
         let place = self.local.place(first.index());

@@ -11,7 +11,8 @@ mod at_length;
 mod direct;
 
 use crate::kernel::gone;
-use crate::thread::{Queue, Thread, ThreadId, Threads};
+use crate::queue::{Queue, Queued};
+use crate::thread::ThreadId;
 use abi::memory::{FOREVER, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Label, Request};
 use mm::mmu::Mmu;
@@ -46,14 +47,16 @@ impl Node for AwaitedWord {
 pub struct AwaitedWords {
     slots: Slots<AwaitedWord>,
     by_name: Trie<AwaitedWord>,
+    queued: Queued,
 }
 
 impl AwaitedWords {
-    /// With room for one a thread.
-    pub fn new(slots: &'static mut [Slot<AwaitedWord>]) -> Self {
+    /// With room for one a thread, and for as many threads that wait.
+    pub fn new(slots: &'static mut [Slot<AwaitedWord>], queued: Queued) -> Self {
         Self {
             slots: Slots::new(slots),
             by_name: Trie::EMPTY,
+            queued,
         }
     }
 
@@ -65,13 +68,12 @@ impl AwaitedWords {
     /// `thread`, which is in no queue, waits for the word with this name, which was `found` if somebody waits for it already.
     fn push(
         &mut self,
-        threads: &mut impl Threads,
         (name, found): (WordName, Option<Id<AwaitedWord>>),
         thread: ThreadId,
     ) -> Id<AwaitedWord> {
         let id = found.unwrap_or_else(|| self.insert(name));
         match self.slots.get_mut(id) {
-            Some(word) => word.waiters.push(threads, thread),
+            Some(word) => word.waiters.push(&mut self.queued, thread),
             None => gone(id),
         }
         id
@@ -95,32 +97,31 @@ impl AwaitedWords {
         Some((id, self.slots.get(id)?.waiters.first()?))
     }
 
-    /// The thread that came last of those who wait for this word.
-    fn last(&self, id: Id<AwaitedWord>) -> Option<ThreadId> {
-        self.slots.get(id)?.waiters.last()
-    }
-
-    /// The `first` who waits for this word does not any more.
-    fn take_first(&mut self, id: Id<AwaitedWord>, first: &mut Thread) {
-        if let Some(word) = self.slots.get_mut(id) {
-            word.waiters.take_first(first);
-            self.forget_unless_awaited(id);
-        }
-    }
-
     /// `thread` does not wait for this word any more.
-    pub(crate) fn remove(&mut self, threads: &mut Slots<Thread>, id: Id<AwaitedWord>, thread: ThreadId) {
+    pub(crate) fn remove(&mut self, id: Id<AwaitedWord>, thread: ThreadId) {
         if let Some(word) = self.slots.get_mut(id) {
-            word.waiters.remove(threads, thread);
+            word.waiters.remove(&mut self.queued, thread);
             self.forget_unless_awaited(id);
         }
     }
 
     /// The thread that has waited longest for this word, if anybody does, waits no longer.
-    fn pop(&mut self, threads: &mut Slots<Thread>, id: Id<AwaitedWord>) -> Option<ThreadId> {
-        let first = self.slots.get_mut(id)?.waiters.pop(threads)?;
+    fn pop(&mut self, id: Id<AwaitedWord>) -> Option<ThreadId> {
+        let first = self.slots.get_mut(id)?.waiters.pop(&mut self.queued)?;
         self.forget_unless_awaited(id);
         Some(first)
+    }
+
+    /// Whether several threads wait for this word.
+    fn have_several(&self, id: Id<AwaitedWord>) -> bool {
+        self.slots.get(id).is_some_and(|word| word.waiters.has_several())
+    }
+
+    /// Those who wait for this word, in the order in which they came.
+    fn waiters(&self, id: Id<AwaitedWord>) -> impl Iterator<Item = ThreadId> + use<> {
+        let word = self.slots.get(id);
+        let waiters = word.map(|word| word.waiters.members_at(self.queued));
+        waiters.into_iter().flatten()
     }
 
     #[inline]
