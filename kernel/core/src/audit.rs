@@ -496,7 +496,8 @@ impl<P: Platform> Kernel<P> {
 
     /// Whoever waits for a CPU could not go on sooner elsewhere. Those that are to look around may have to see to that.
     fn audit_waiting(&self, home: CpuId) -> Result<(), Broken> {
-        if !self.cpus[home].is_settled() {
+        // One that is alone has nobody to let go for.
+        if !self.has_chosen(home) || self.cpus.is_alone() {
             return Ok(());
         }
         for (thread, priority) in self.first_waiting(home) {
@@ -513,6 +514,16 @@ impl<P: Platform> Kernel<P> {
             )?;
         }
         Ok(())
+    }
+
+    /// Whether a CPU goes on as it is. One that is settled and not prepared for its thread, nor works for that, is on its way to
+    /// have the whole kernel choose.
+    fn has_chosen(&self, cpu: CpuId) -> bool {
+        let cpu = &self.cpus[cpu];
+        let current = cpu.current.and_then(|current| self.threads.get(current));
+        let is_entered =
+            cpu.prepared == cpu.current || current.is_none_or(|it| !matches!(it.state, State::Ready));
+        cpu.is_settled() && is_entered
     }
 
     /// All threads, and how many these are.
