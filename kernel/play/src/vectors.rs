@@ -1,6 +1,6 @@
 //! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
 
-use crate::fake::Fake;
+use crate::fake::{Fake, Step};
 use crate::world::World;
 use abi::{Operation, Words6};
 use kcore::fault::Fault;
@@ -8,7 +8,7 @@ use kcore::ipc::{Direct, Told, may_share};
 use kcore::message::Message;
 use kcore::sched::{Interrupted, Search, Sought};
 use kcore::thread::ThreadId;
-use kcore::{CpuId, Interrupt, Kernel, Next, Registers};
+use kcore::{CpuId, Interrupt, Kernel, Next, Platform, Registers};
 
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +62,10 @@ impl World {
             Direct::Stays(thread) | Direct::Runs(thread) | Direct::Resumes(thread) => {
                 self.go_on(Next::Run(thread))
             }
-            Direct::Enters => self.enter(direct),
+            Direct::Enters => {
+                let next = self.enter(direct);
+                self.work_on(next)
+            }
             _ => return None,
         };
         self.direct += 1;
@@ -177,7 +180,10 @@ impl World {
         store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
         match goes_on {
             Some(thread) => self.go_on(Next::Run(thread)),
-            None => self.enter(direct),
+            None => {
+                let next = self.enter(direct);
+                self.work_on(next)
+            }
         }
     }
 
@@ -203,10 +209,32 @@ impl World {
         let next = match chosen {
             Some(thread) => Next::Run(thread),
             None if self.kernel().here().sleeps() => Next::Idle,
-            None => return self.seek_or(Self::decide),
+            None => match self.kernel().here().works() {
+                Some((job, now)) => self.begin_step(job, now),
+                None => return self.seek_or(Self::decide),
+            },
         };
         self.direct += 1;
         self.go_on(next)
+    }
+
+    /// A piece of a job is done, if one was to be: what is left is noted while CPUs share the kernel, if it comes the shorter way
+    /// and that goes, and an interrupt that waits is served; then whoever goes on runs.
+    pub(crate) fn step_directly(&mut self) -> Option<Next> {
+        if self.way == Way::Long {
+            return None;
+        }
+        let rest = self.take_step()?;
+        if !self.entered().here().stepped(rest) {
+            self.kernel.platform.cpu().step = Some(Step::After(rest));
+            return None;
+        }
+        self.noted += 1;
+        if self.kernel.platform.interrupt_pending() {
+            return Some(self.interrupt_directly());
+        }
+        let chosen = self.kernel().here().choose();
+        Some(self.chose(chosen))
     }
 
     /// Tells who listens to this device interrupt.
@@ -281,7 +309,10 @@ impl World {
                 }
                 Some(self.go_on(Next::Run(other)))
             }
-            Direct::Enters => Some(self.enter(direct)),
+            Direct::Enters => {
+                let next = self.enter(direct);
+                Some(self.work_on(next))
+            }
             Direct::At(_) | Direct::Awaits(_) | Direct::Not => None,
             unexpected => panic!("a fault is no trap: {unexpected:?}"),
         }
@@ -294,6 +325,10 @@ impl World {
         }
         match self.kernel().here().goes_on() {
             Some(thread) => self.go_on(Next::Run(thread)),
+            None if let Some((job, now)) = self.kernel().here().works() => {
+                let next = self.begin_step(job, now);
+                self.go_on(next)
+            }
             None if direct == Direct::Enters => self.seek_or(Self::decide),
             None => self.seek_or(Self::run),
         }
@@ -312,6 +347,7 @@ impl World {
         loop {
             let next = match self.kernel().here().seek(&mut search) {
                 Sought::Thread(thread) => Next::Run(thread),
+                Sought::Job(job, now) => self.begin_step(job, now),
                 Sought::Nobody => Next::Idle,
                 Sought::With(other) if self.between => {
                     self.kernel.platform.cpu().exchange = Some((search, other));

@@ -20,7 +20,7 @@ use kcore::process::{FirstStart, Name};
 use kcore::{
     Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, Next, Place, Platform, Queued, Registers, Shown, Storage,
 };
-use mm::{Access, MemoryManager, SpaceId};
+use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
 use slots::Slot;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};
@@ -60,6 +60,8 @@ pub struct World {
     pub sought: usize,
     /// How often it took another one's turn for that.
     pub exchanges: usize,
+    /// How often it said what is left of a job, and what it does then, without the whole kernel.
+    pub noted: usize,
 }
 
 /// As many as there can be.
@@ -168,6 +170,7 @@ impl World {
             told: 0,
             sought: 0,
             exchanges: 0,
+            noted: 0,
         };
         world.kernel.log = Log::new(vec![0; LOG_BYTES].leak());
         world.run();
@@ -176,18 +179,37 @@ impl World {
 
     /// The kernel, entered by the CPU whose turn it is.
     pub fn kernel(&mut self) -> &mut Kernel<Fake> {
-        self.do_step();
-        let step = self.kernel.platform.cpu().step.take();
+        let step = self.take_step();
         let left = self.kernel.platform.cpu().left.take();
-        let here = CpuId::new(self.kernel.platform.here).expect("there is such a CPU");
-        let kernel = self.kernel.on(here);
-        if let Some(Step::After(rest)) = step {
+        let kernel = self.entered();
+        if let Some(rest) = step {
             kernel.stepped(rest);
         }
         if let Some(interrupt) = left {
             kernel.serve_interrupts(interrupt);
         }
         kernel
+    }
+
+    /// The same, of which the CPU has nothing to tell.
+    pub(crate) fn entered(&mut self) -> &mut Kernel<Fake> {
+        let here = CpuId::new(self.kernel.platform.here).expect("there is such a CPU");
+        self.kernel.on(here)
+    }
+
+    /// The CPU does a piece of this job next, without the kernel.
+    pub(crate) fn begin_step(&mut self, job: Job, now: Seconds) -> Next {
+        self.kernel.platform.cpu().step = Some(Step::Before(job, now));
+        Next::Step(job, now)
+    }
+
+    /// What is left of a job, if the CPU has been told to do a piece of one, and the kernel does not know yet.
+    pub(crate) fn take_step(&mut self) -> Option<Option<Job>> {
+        self.do_step();
+        match self.kernel.platform.cpu().step.take() {
+            Some(Step::After(rest)) => Some(rest),
+            _ => None,
+        }
     }
 
     /// Does the piece of a job that the CPU has been told to do, if there is one. Whether there was.
@@ -208,17 +230,23 @@ impl World {
     /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
         if let Some(next) = self.end_exchange() {
-            return next;
+            return self.work_on(next);
         }
         if self.interleaved && self.do_step() {
             return self.go_on(Next::Again);
         }
         loop {
+            if let Some(next) = self.step_directly() {
+                if self.interleaved || !matches!(next, Next::Step(..)) {
+                    return next;
+                }
+                continue;
+            }
             let kernel = self.kernel();
             let next = kernel.run();
             kernel.show();
             if let Next::Step(job, now) = next {
-                self.kernel.platform.cpu().step = Some(Step::Before(job, now));
+                self.begin_step(job, now);
             }
             if let Next::Run(thread) = next {
                 self.assert_may_run_here(thread);
@@ -226,6 +254,14 @@ impl World {
             if self.interleaved || !matches!(next, Next::Again | Next::Step(..)) {
                 return self.go_on(next);
             }
+        }
+    }
+
+    /// What comes after `next`: if others get no turn in between, all pieces of a job.
+    pub(crate) fn work_on(&mut self, next: Next) -> Next {
+        match next {
+            Next::Step(..) if !self.interleaved => self.run(),
+            other => other,
         }
     }
 
@@ -539,7 +575,10 @@ impl World {
     /// The CPU whose turn it is takes the interrupts that wait; then whoever goes on runs.
     pub fn look_up(&mut self) -> Next {
         if let Some(next) = self.end_exchange() {
-            return next;
+            return self.work_on(next);
+        }
+        if let Some(next) = self.step_directly() {
+            return self.work_on(next);
         }
         if self.way == Way::Long || self.kernel.platform.cpu().works {
             self.kernel().interrupt();
@@ -547,6 +586,7 @@ impl World {
         }
         loop {
             let next = self.interrupt_directly();
+            let next = self.work_on(next);
             // What waits still comes before the program does anything; what comes only now, later.
             let cpu = self.kernel.platform.cpu();
             if cpu.works || cpu.interrupts.is_empty() {

@@ -16,6 +16,12 @@ impl Thread {
     pub(crate) fn may_run_on(&self, cpu: CpuId) -> bool {
         self.cpus.contains(cpu.index() as u32)
     }
+
+    /// Whether it can go on on its home, this CPU: what the kernel does for it is done at home as well.
+    #[inline]
+    pub(super) fn goes_on_at_home(&self, home: CpuId) -> bool {
+        self.may_run_on(home) || !matches!(self.state, State::Ready)
+    }
 }
 
 impl<P: Platform> Kernel<P> {
@@ -47,10 +53,9 @@ impl<P: Platform> Kernel<P> {
 
     /// Whether `thread`, which waits or was chosen, can go on on `cpu`: what the kernel does for it is done at home as well.
     pub(crate) fn goes_on_at(&self, thread: ThreadId, cpu: CpuId) -> bool {
-        let works_at_home = |it: &Thread| it.home == cpu && !matches!(it.state, State::Ready);
         self.threads
             .get(thread)
-            .is_some_and(|it| it.may_run_on(cpu) || works_at_home(it))
+            .is_some_and(|it| it.may_run_on(cpu) || it.home == cpu && it.goes_on_at_home(cpu))
     }
 
     /// `thread`, the current one, may not run here: it waits elsewhere, and this CPU keeps nothing of it.

@@ -9,8 +9,9 @@ use abi::CpuSet;
 use abi::process::Priority;
 
 impl<L: Local> Here<'_, L> {
-    /// Chooses who goes on, as an interrupt has been served, and all registers are in memory. The place of that thread, or
-    /// `None`: then the CPU [sleeps](Self::sleeps) or [seeks](Self::seek), or the whole kernel is to say who does.
+    /// Chooses who goes on, as an interrupt has been served or a piece of work done, and all registers are in memory. The place of
+    /// that thread, or `None`: then the CPU [sleeps](Self::sleeps), [works](Self::works) or [seeks](Self::seek), or the whole kernel
+    /// is to say who does.
     pub fn choose(&mut self) -> Option<L::Place> {
         self.cpu.alerted = false;
         if !self.is_alone() && self.yields_to(CpuSet(0)).is_some() {
@@ -36,7 +37,7 @@ impl<L: Local> Here<'_, L> {
             if self.cpu.needs_slice() {
                 self.start_slice(None);
             }
-            self.goes_on()
+            self.goes_on().or_else(|| self.begin_with_current())
         };
         self.restore_timer();
         if !self.is_alone() {
@@ -49,7 +50,7 @@ impl<L: Local> Here<'_, L> {
     /// here, where nobody would think of it.
     pub(super) fn is_to_send_away(&mut self) -> bool {
         let (here, current) = (self.id, self.cpu.current);
-        current.is_some_and(|current| !self.thread(current).may_run_on(here))
+        current.is_some_and(|current| !self.thread(current).goes_on_at_home(here))
     }
 
     /// How important the thread is that runs here; `None` if none does.
@@ -67,7 +68,9 @@ impl<L: Local> Here<'_, L> {
             self.thread(current).rest_of_slice = rest;
         }
         let entered = self.enter_next();
-        self.cpu.chooses |= entered.is_none();
+        if entered.is_none() {
+            self.cpu.chooses |= !self.works_for_next();
+        }
         entered
     }
 
@@ -77,14 +80,37 @@ impl<L: Local> Here<'_, L> {
         if !matches!(thread.state, State::Ready) || !thread.may_run_on(self.id) {
             return None;
         }
-        self.cpu.ready.take_first(thread);
-        let rest = thread.rest_of_slice.take();
-        self.cpu.current = Some(next);
-        self.begin_turn(rest);
+        self.begin_turn_of(next)?;
         self.enter(next)
     }
 
+    /// The first who waits for this CPU, this one, is the current thread from now on.
+    #[inline(always)] // into what an interrupt ends with
+    pub(super) fn begin_turn_of(&mut self, first: ThreadId) -> Option<()> {
+        let thread = self.threads.get_mut(first)?;
+        self.cpu.ready.take_first(thread);
+        let rest = thread.rest_of_slice.take();
+        self.cpu.current = Some(first);
+        self.begin_turn(rest);
+        Some(())
+    }
+
+    /// Prepares the CPU for the current thread, whose work is done, or has a job left.
+    #[inline(never)] // so that who goes on as it is does not pay for it
+    fn begin_with_current(&mut self) -> Option<L::Place> {
+        let current = self.cpu.current?;
+        if self.thread(current).state.job().is_some() {
+            self.begin_to_work(current);
+            return None;
+        }
+        let is_ready = matches!(self.thread(current).state, State::Ready);
+        let entered = if is_ready { self.enter(current) } else { None };
+        self.cpu.chooses |= entered.is_none();
+        entered
+    }
+
     /// Prepares the CPU for `thread`.
+    #[inline(always)] // into what an interrupt ends with
     fn enter(&mut self, id: ThreadId) -> Option<L::Place> {
         let now = self.local.rough_ticks();
         self.cpu.charge_nobody(&mut self.threads, now);
@@ -108,8 +134,7 @@ impl<L: Local> Here<'_, L> {
         let (here, others, current) = (self.id, self.others(), self.cpu.current);
         let current = current.map(|thread| self.thread(thread));
         let runs = current.as_ref().map(|thread| thread.priority);
-        let may_run = current.is_some_and(|thread| thread.may_run_on(here));
-        self.cpu.chooses |= !may_run;
+        self.cpu.chooses |= !current.is_some_and(|thread| thread.goes_on_at_home(here));
         self.cpu.show_and_look(runs, others);
         self.cpu.seeks |= others.have(runs) || self.taker(CpuSet(0)).is_some();
     }

@@ -15,6 +15,7 @@ use crate::sched::CpuId;
 use crate::thread::{Thread, ThreadId, Threads};
 use abi::CpuSet;
 use abi::process::Priority;
+use mm::{Job, Seconds};
 use slots::Mine;
 
 /// How often a CPU takes another one's turn before it has the whole kernel choose.
@@ -25,6 +26,8 @@ const MOST_EXCHANGES: u32 = 16;
 pub enum Sought<Place> {
     /// The thread with this place.
     Thread(Place),
+    /// One for which it [works](Here::works).
+    Job(Job, Seconds),
     /// Nobody, until an interrupt comes.
     Nobody,
     /// It is to [exchange](Here::exchange) threads with this other CPU, whose turn it takes, and then to seek on.
@@ -135,7 +138,11 @@ impl<L: Local> Here<'_, L> {
         if self.cpu.is_idle() {
             return Sought::Nobody;
         }
-        self.goes_on().map_or(Sought::Open, Sought::Thread)
+        match (self.goes_on(), self.works()) {
+            (Some(place), _) => Sought::Thread(place),
+            (None, Some((job, now))) => Sought::Job(job, now),
+            (None, None) => Sought::Open,
+        }
     }
 
     /// Exchanges a thread with the other CPU, if one of those who wait goes on sooner that way.

@@ -19,6 +19,7 @@ mod shown;
 mod sleep;
 mod there;
 mod time;
+mod work;
 
 pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
@@ -30,7 +31,7 @@ pub(crate) use time::{DeadlinesOf, NEVER};
 use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};
 use crate::platform::{Guarded, Platform};
-use crate::thread::{State, Thread, ThreadId, Work};
+use crate::thread::{State, Thread, ThreadId};
 use abi::process::End;
 use abi::system::MachineEnd;
 use mm::SpaceId;
@@ -43,8 +44,8 @@ pub enum Next {
     Run(u32),
     /// Waits for an interrupt.
     Idle,
-    /// Does a piece of this job, at this time, holding the memory manager's lock alone; then the kernel is to be told
-    /// [what is left](Kernel::stepped), before anything else.
+    /// Does a piece of this job, at this time, holding the memory manager's lock alone; then the kernel is to be told what is
+    /// left, by a CPU that [shares](crate::Here::stepped) it or [not](Kernel::stepped), before anything else.
     Step(mm::Job, mm::Seconds),
     /// Comes back at once, with more work of the kernel's: other CPUs that wait for it go first.
     Again,
@@ -83,13 +84,7 @@ impl<P: Platform> Kernel<P> {
             State::Working(work) => {
                 self.begin_to_work(thread);
                 self.offer(before);
-                if let Some(job) = work.job() {
-                    return Next::Step(job, self.seconds());
-                }
-                self.work(thread, work);
-                self.interrupt_if_pending();
-                self.cpu().chooses = true;
-                Next::Again
+                self.work(thread, work)
             }
             _ => {
                 self.enter(thread);
@@ -128,29 +123,6 @@ impl<P: Platform> Kernel<P> {
                 Direct::Runs(self.platform.place(thread.index()))
             }
             None => Direct::Not,
-        }
-    }
-
-    /// The piece that [`Next::Step`] asked for is done, and `rest` is left of the job.
-    ///
-    /// # Panics
-    /// If it did not ask for one.
-    pub fn stepped(&mut self, rest: Option<mm::Job>) {
-        let Some(thread) = self.running() else {
-            panic!("a piece was done of nobody's job");
-        };
-        match self.thread(thread).state {
-            State::Working(work) => self.go_on_with_work(thread, work, rest),
-            _ => panic!("a piece was done for a thread that has nothing to finish"),
-        }
-        self.cpu().chooses = true;
-        self.interrupt_if_pending();
-    }
-
-    /// Interrupts do not wait longer than a piece of work takes.
-    fn interrupt_if_pending(&mut self) {
-        if self.platform.interrupt_pending() {
-            self.interrupt();
         }
     }
 
@@ -281,14 +253,6 @@ impl<P: Platform> Kernel<P> {
         next
     }
 
-    /// The kernel works for `thread` here. Whoever this CPU was prepared for meanwhile can go on elsewhere.
-    fn begin_to_work(&mut self, thread: ThreadId) {
-        if !self.cpus.is_alone() && self.cpu().prepared != Some(thread) {
-            self.keep_nothing();
-        }
-        self.charge(thread);
-    }
-
     /// Prepares the machine for `thread`: address space, FP/SIMD.
     #[inline]
     fn enter(&mut self, thread: ThreadId) {
@@ -326,48 +290,6 @@ impl<P: Platform> Kernel<P> {
             Some((mmu, tables)) => self.platform.activate(mmu, tables, pid, thread.index()),
             None => panic!("{thread:?} is to run in a space that is gone"),
         }
-    }
-
-    /// Does one piece of the kernel's own work for the current thread.
-    fn work(&mut self, thread: ThreadId, work: Work) {
-        match work {
-            Work::Ask(object) => self.ask_again(thread, object),
-            Work::Leave => self.leave(thread),
-            Work::Memory(_) | Work::Fork(..) | Work::Teardown(_) => {}
-        }
-    }
-
-    /// Does the first piece of a job for the current thread.
-    pub(crate) fn begin_job(&mut self, thread: ThreadId, job: mm::Job) {
-        let now = self.seconds();
-        let rest = self.memory.lock().step(job, now);
-        self.go_on_with_work(thread, Work::Memory(job), rest);
-    }
-
-    /// Notes what is left of the memory manager's part of `work`, or does what comes after it.
-    fn go_on_with_work(&mut self, thread: ThreadId, work: Work, rest: Option<mm::Job>) {
-        if let Some(rest) = rest {
-            self.thread(thread).state = State::Working(work.with(rest));
-            return;
-        }
-        match work {
-            Work::Fork(_, child) => {
-                self.finish_fork(thread, child);
-                self.finish_work(thread);
-            }
-            Work::Teardown(_) => self.finish_end(thread),
-            Work::Memory(_) | Work::Ask(_) | Work::Leave => self.finish_work(thread),
-        }
-    }
-
-    fn finish_work(&mut self, thread: ThreadId) {
-        self.thread(thread).state = if self.is_leaving(thread) {
-            State::Working(Work::Leave)
-        } else {
-            State::Ready
-        };
-        let process = self.thread(thread).process;
-        self.resume_deferred(process);
     }
 }
 

@@ -27,7 +27,7 @@ impl<L: Local> Here<'_, L> {
 
     /// An idle CPU has nothing of anybody: who ran here last can go on anywhere, and an address space that ends is
     /// active nowhere but where its thread takes it apart.
-    fn keep_nothing(&mut self) {
+    pub(super) fn keep_nothing(&mut self) {
         let (active, prepared) = (self.cpu.active.take(), self.cpu.prepared.take());
         if active.is_some() {
             self.local.deactivate();

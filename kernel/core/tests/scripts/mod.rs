@@ -41,6 +41,7 @@ mod trace;
 mod wakes;
 mod word_ways;
 mod words;
+mod work;
 
 use abi::Handle;
 use abi::layout::PAGE_BYTES;

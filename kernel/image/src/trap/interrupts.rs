@@ -12,6 +12,7 @@ use kcore::ipc::{SignalTarget, Told};
 use kcore::object::device;
 use kcore::sched::Interrupted;
 use kcore::{CpuId, Interrupt, Kernel};
+use mm::Job;
 
 /// Serves an interrupt, if one waits, and finds out who goes on. All registers of the thread that ran are in memory.
 pub(super) fn interrupted() -> GoesOn {
@@ -34,16 +35,51 @@ fn interrupted_here() -> GoesOn {
     }
 }
 
+/// A piece of a job is done, and this is left of it: serves what waits, and finds out who goes on.
+pub(super) fn stepped(rest: Option<Job>) -> GoesOn {
+    if NO_SHORTCUTS.load(Ordering::Relaxed) {
+        after(|kernel| kernel.stepped(rest))
+    } else {
+        stepped_here(rest)
+    }
+}
+
+/// The same while CPUs share the kernel, as far as that goes.
+fn stepped_here(rest: Option<Job>) -> GoesOn {
+    let mut held = Held::nothing();
+    let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
+    if !here(&mut sharing).stepped(rest) {
+        let (mut whole, _) = sharing.into_whole();
+        kernel(&mut whole).stepped(rest);
+        return decide(whole);
+    }
+    if cpu::interrupt_pending() {
+        drop(sharing);
+        return interrupted();
+    }
+    let chosen = here(&mut sharing).choose();
+    chose(sharing, chosen)
+}
+
 /// This CPU has chosen who goes on, or cannot without the whole kernel.
 #[inline]
-fn chose(mut sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
+fn chose(sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
     // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
     cpu::synchronise_context();
     match chosen {
         Some(place) => GoesOn::Thread(place.registers()),
+        None => chose_nobody(sharing),
+    }
+}
+
+#[inline(never)] // so that who goes on at once does not pay for it
+fn chose_nobody(mut sharing: SharedKernel<'_>) -> GoesOn {
+    if here(&mut sharing).sleeps() {
         // Not with its turn.
-        None if here(&mut sharing).sleeps() => GoesOn::Nobody,
-        None => find_out(sharing),
+        drop(sharing);
+        GoesOn::Nobody
+    } else {
+        find_out(sharing)
     }
 }
 

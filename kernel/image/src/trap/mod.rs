@@ -21,7 +21,7 @@ use boards::Board;
 use core::ops::DerefMut;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
-use interrupts::interrupted;
+use interrupts::{interrupted, stepped};
 use kcore::here::{self, Here, There};
 use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
@@ -138,9 +138,11 @@ extern "C" fn kernel_continue() -> *mut Registers {
 }
 
 /// Finds out who goes on, when all registers are stored.
-#[inline]
+#[inline(always)] // into the way of what has all registers stored
 fn find_out(mut sharing: SharedKernel<'_>) -> GoesOn {
-    if here(&mut sharing).seeks() {
+    if let Some((job, now)) = here(&mut sharing).works() {
+        GoesOn::Job(job, now)
+    } else if here(&mut sharing).seeks() {
         seek(sharing)
     } else {
         decide(sharing.into_whole().0)
@@ -157,6 +159,7 @@ fn seek(mut sharing: SharedKernel<'_>) -> GoesOn {
         cpu::synchronise_context();
         match sought {
             Sought::Thread(place) => return GoesOn::Thread(place.registers()),
+            Sought::Job(job, now) => return GoesOn::Job(job, now),
             Sought::Nobody => return GoesOn::Nobody,
             Sought::With(other) => {
                 let mut both = sharing.with(other);
@@ -277,7 +280,7 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
             GoesOn::Thread(registers) => return registers,
             GoesOn::Job(job, now) => {
                 let rest = with_memory(|memory| memory.step(job, now));
-                after(|kernel| kernel.stepped(rest))
+                stepped(rest)
             }
             GoesOn::Kernel => {
                 cpus::let_others_in();
