@@ -47,6 +47,27 @@ impl<T> Id<T> {
         Self::new(index, Generation::from_number(generation))
     }
 
+    /// The same in one word, which is not 0.
+    #[inline]
+    pub const fn into_bits(self) -> u64 {
+        (self.generation.0.get() as u64) << u32::BITS | self.index as u64
+    }
+
+    /// The identifier that became these bits; `None` if none did.
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        match NonZeroU32::new((bits >> u32::BITS) as u32) {
+            Some(generation) => Some(Self::new(bits as u32, Generation(generation))),
+            None => None,
+        }
+    }
+
+    /// What is named so in another pool.
+    #[inline]
+    pub const fn elsewhere<U>(self) -> Id<U> {
+        Id::new(self.index, self.generation)
+    }
+
     const fn new(index: u32, generation: Generation) -> Self {
         Self {
             index,
@@ -353,6 +374,11 @@ mod tests {
             assert_eq!((id.index(), id.generation()), (index, 7));
         }
         assert_eq!(pool(1).get(Id::from_parts(u32::MAX, 0)), None);
+        for (index, generation) in [(0, 0), (3, 7), (u32::MAX, 1 << 30)] {
+            let id = Id::<u32>::from_parts(index, generation);
+            assert_eq!(Id::from_bits(id.into_bits()), Some(id));
+        }
+        assert_eq!(Id::<u32>::from_bits(0), None);
     }
 
     #[test]

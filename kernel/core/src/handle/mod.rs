@@ -1,5 +1,6 @@
 //! Handles and what they stand for.
 
+mod place;
 mod table;
 
 pub use table::{HANDLES, HandleTable};
@@ -13,7 +14,7 @@ use mm::{RegionId, SpaceId};
 use slots::Id;
 
 /// A kernel object. It has a wide tag so that it is copied by words: there are no unaligned accesses to copy what
-/// is behind a narrow one, and no tag is 0, so that an empty table of handles is nothing but zeroes.
+/// is behind a narrow one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Object {
@@ -35,6 +36,64 @@ pub enum Object {
     Reply(ThreadId),
     /// A thread.
     Thread(ThreadId),
+}
+
+impl Object {
+    /// Which one it is of what there is one of.
+    const THE_ONE: Id<()> = Id::from_parts(0, 0);
+    /// The kind of processes.
+    const PROCESS: u8 = 1;
+    /// The kind of memory managers.
+    const MEMORY: u8 = 2;
+    /// The kind of endpoints.
+    const ENDPOINT: u8 = 5;
+
+    /// What kind of object it is. None is 0, so that an empty table of handles is nothing but zeroes.
+    const fn kind(self) -> u8 {
+        match self {
+            Self::Process(_) => Self::PROCESS,
+            Self::Memory(_) => Self::MEMORY,
+            Self::Console => 3,
+            Self::System => 4,
+            Self::Endpoint(_) => Self::ENDPOINT,
+            Self::Region(_) => 6,
+            Self::Device(_) => 7,
+            Self::Reply(_) => 8,
+            Self::Thread(_) => 9,
+        }
+    }
+
+    /// Which one it is of its kind.
+    const fn which(self) -> u64 {
+        match self {
+            Self::Process(id) => id.into_bits(),
+            Self::Memory(id) => id.into_bits(),
+            Self::Endpoint(id) => id.into_bits(),
+            Self::Region(id) => id.into_bits(),
+            Self::Device(id) => id.into_bits(),
+            Self::Reply(id) | Self::Thread(id) => id.into_bits(),
+            Self::Console | Self::System => Self::THE_ONE.into_bits(),
+        }
+    }
+
+    /// The object that these words say; `None` if they say none. What is behind a kind is the same whatever that is, so there
+    /// is nothing to be told apart.
+    #[inline]
+    fn from_words(kind: u8, which: u64) -> Option<Self> {
+        let id = Id::<()>::from_bits(which)?;
+        Some(match kind {
+            Self::PROCESS => Self::Process(id.elsewhere()),
+            Self::MEMORY => Self::Memory(id.elsewhere()),
+            3 => Self::Console,
+            4 => Self::System,
+            Self::ENDPOINT => Self::Endpoint(id.elsewhere()),
+            6 => Self::Region(id.elsewhere()),
+            7 => Self::Device(id.elsewhere()),
+            8 => Self::Reply(id.elsewhere()),
+            9 => Self::Thread(id.elsewhere()),
+            _ => return None,
+        })
+    }
 }
 
 /// What a handle stands for: an object, and what may be done to it.
@@ -81,15 +140,6 @@ impl Capability {
             object: Object::Reply(caller),
             rights: Rights::CALL.union(Rights::PASS),
             badge: number,
-        }
-    }
-
-    /// What is signalled by whoever has it and says `bits`: its badge, if it has one.
-    #[inline]
-    pub(crate) const fn signals(&self, bits: u64) -> u64 {
-        match self.badge {
-            Badge(0) => bits,
-            Badge(own) => own,
         }
     }
 

@@ -8,7 +8,7 @@
 
 use super::Endpoint;
 use crate::fault::Fault;
-use crate::handle::{Capability, Object};
+use crate::handle::Capability;
 use crate::here::{Here, There};
 #[cfg(doc)]
 use crate::kernel::Kernel;
@@ -202,12 +202,8 @@ impl<L: Local> Here<'_, L> {
             (Operation::Yield, _) if !reach.is_both() => self.yield_directly(),
             (Operation::Call, Ok(handle)) => self.call_directly(reach, handle, tag, message),
             (Operation::Receive, Ok(handle)) if !reach.is_both() => self.receive_directly(handle),
-            (Operation::ReplyReceive, Ok(handle)) => {
-                message.and_then(|message| self.reply_directly(reach, handle, message))
-            }
-            (Operation::Reply, Ok(Handle::NONE)) => {
-                message.and_then(|message| self.answer_directly(reach, message))
-            }
+            (Operation::ReplyReceive, Ok(handle)) => self.reply_directly(reach, handle, message),
+            (Operation::Reply, Ok(Handle::NONE)) => self.answer_directly(reach, message),
             (Operation::Signal, Ok(handle)) => self.signal_directly(reach, handle, tag),
             _ => None,
         };
@@ -225,23 +221,23 @@ impl<L: Local> Here<'_, L> {
         let cpu = &*self.cpu;
         let (caller, process) = (cpu.current?, cpu.process?);
         let own = self.processes.get(process)?;
-        let capability = own.handles.find(handle, Rights::CALL).ok()?;
-        match capability.object {
-            Object::Endpoint(endpoint) => {
-                self.send_directly(reach, caller, (endpoint, capability.badge), Sent::Call(message?))
-            }
-            Object::Process(asked) if asked == process && tag == Identify::LABEL.0.into() => {
-                let pid = own.pid;
-                Some(self.identify_directly(caller, pid))
-            }
-            Object::Memory(space) if is_about_words(Label(tag as u16)) => {
-                Some(Direct::AsksAboutWords(caller, space))
-            }
-            Object::Memory(space) if !is_answered_with_a_handle(Label(tag as u16)) => {
-                Some(Direct::AsksMemory(caller, space))
-            }
-            _ => Some(Direct::Asks(caller, capability)),
+        let found = own.handles.find_with(handle, Rights::CALL)?;
+        if let Some(endpoint) = found.endpoint() {
+            return self.send_directly(reach, caller, (endpoint, found.badge), Sent::Call(message?));
         }
+        let label = Label(tag as u16);
+        if let Some(space) = found.memory() {
+            if is_about_words(label) {
+                return Some(Direct::AsksAboutWords(caller, space));
+            }
+            if !is_answered_with_a_handle(label) {
+                return Some(Direct::AsksMemory(caller, space));
+            }
+        }
+        if found.process() == Some(process) && tag == Identify::LABEL.0.into() {
+            return Some(self.identify_directly(caller, own.pid));
+        }
+        Some(Direct::Asks(caller, found.capability()?))
     }
 
     /// Tells whoever handles that what the running thread has done, all of whose registers are stored, if it is as most
@@ -331,14 +327,12 @@ impl<L: Local> Here<'_, L> {
         &mut self,
         reach: Reach<'_, '_>,
         handle: Handle,
-        message: Message<'_>,
+        message: Option<Message<'_>>,
     ) -> Option<Direct<L::Place>> {
-        let is_short = reach.is_short();
+        let (message, is_short) = (message?, reach.is_short());
         let (server, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
-        let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
-            return None;
-        };
+        let (id, _) = handles.endpoint(handle, Rights::RECEIVE)?;
         let mut endpoint = self.endpoints.take(id)?;
         if endpoint.has_anything() {
             return None;

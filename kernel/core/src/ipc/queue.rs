@@ -11,7 +11,6 @@ use super::direct::of_bytes;
 use super::lent::Loan;
 use super::waits::stay_here;
 use crate::fault::Fault;
-use crate::handle::Object;
 use crate::handler::FaultHandler;
 use crate::here::{Here, There};
 use crate::ipc::Direct;
@@ -104,19 +103,13 @@ impl<L: Local> Here<'_, L> {
     fn sending_to(&mut self, handle: Handle) -> Option<(ThreadId, Target)> {
         let (sender, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
-        let capability = handles.find(handle, Rights::CALL).ok()?;
-        match capability.object {
-            Object::Endpoint(endpoint) => Some((sender, (endpoint, capability.badge))),
-            _ => None,
-        }
+        Some((sender, handles.endpoint(handle, Rights::CALL)?))
     }
 
     fn endpoint_to_receive(&mut self, handle: Handle) -> Option<Id<Endpoint>> {
         let handles = &self.processes.get(self.cpu.process?)?.handles;
-        match handles.find(handle, Rights::RECEIVE).ok()?.object {
-            Object::Endpoint(endpoint) => Some(endpoint),
-            _ => None,
-        }
+        let (endpoint, _) = handles.endpoint(handle, Rights::RECEIVE)?;
+        Some(endpoint)
     }
 
     /// `sender`, which runs, waits until somebody receives at the endpoint, where nobody does just now. Its message, if it has not

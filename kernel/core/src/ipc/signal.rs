@@ -43,7 +43,7 @@ impl<P: Platform> Kernel<P> {
             return Err(IpcError::PeerGone);
         }
         self.deliver(thread, Message::empty(Label::DONE), Badge(0));
-        self.add_signals(endpoint, capability.signals(bits));
+        self.add_signals(endpoint, signalled_by(capability.badge, bits));
         Ok(())
     }
 
@@ -111,6 +111,15 @@ impl<P: Platform> Kernel<P> {
     /// Puts signals into the registers of `receiver`.
     pub(crate) fn deliver_signals(&mut self, receiver: ThreadId, bits: u64) {
         self.deliver(receiver, Message::signals(&[bits, 0, 0, 0, 0, 0]), Badge(0));
+    }
+}
+
+/// What is signalled through a handle with this mark by whoever says `bits`: the mark, if there is one.
+#[inline]
+pub(super) const fn signalled_by(badge: Badge, bits: u64) -> u64 {
+    match badge {
+        Badge(0) => bits,
+        Badge(own) => own,
     }
 }
 

@@ -7,8 +7,8 @@
 //! not decide in the same way: all checks come first, and nothing has happened if one of them says no.
 
 use super::direct::Reach;
+use super::signal::signalled_by;
 use super::{Direct, Endpoint};
-use crate::handle::Object;
 use crate::here::Here;
 use crate::kernel::gone;
 use crate::message::Message;
@@ -32,11 +32,8 @@ impl<L: Local> Here<'_, L> {
         let is_short = reach.is_short();
         let (from, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
-        let capability = handles.find(handle, Rights::SIGNAL).ok()?;
-        let Object::Endpoint(to) = capability.object else {
-            return None;
-        };
-        let bits = capability.signals(bits);
+        let (to, badge) = handles.endpoint(handle, Rights::SIGNAL)?;
+        let bits = signalled_by(badge, bits);
         let mut endpoint = self.endpoints.take(to)?;
         if endpoint.receiving == 0 {
             return None;
@@ -82,9 +79,9 @@ impl<L: Local> Here<'_, L> {
     pub(super) fn answer_directly(
         &mut self,
         reach: Reach<'_, '_>,
-        message: Message<'_>,
+        message: Option<Message<'_>>,
     ) -> Option<Direct<L::Place>> {
-        let is_short = reach.is_short();
+        let (message, is_short) = (message?, reach.is_short());
         let (server, label) = (self.cpu.current?, message.tag.label());
         let from = self.threads.get_mut(server)?;
         let caller = from.caller?;
@@ -213,9 +210,7 @@ impl<L: Local> Here<'_, L> {
     pub(super) fn receive_directly(&mut self, handle: Handle) -> Option<Direct<L::Place>> {
         let (server, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
-        let Object::Endpoint(id) = handles.find(handle, Rights::RECEIVE).ok()?.object else {
-            return None;
-        };
+        let (id, _) = handles.endpoint(handle, Rights::RECEIVE)?;
         let mut endpoint = self.endpoints.take(id)?;
         if endpoint.has_anything() {
             return None;

@@ -82,7 +82,7 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         (number, page): (u32, Frame),
     ) -> ProcessId {
-        let made = self.processes.insert_with(|| Process::BLANK);
+        let made = self.processes.insert_with(|| const { Process::blank() });
         let Ok(process) = made else {
             panic!("there is no room for the process that there was room for");
         };

@@ -67,24 +67,26 @@ pub struct Process {
 impl Process {
     /// What each is made of: nothing but zeroes, which are written where it is to be. A process with values of its own would be
     /// made elsewhere and copied, with all places for handles.
-    const BLANK: Self = Self {
-        pid: Pid(0),
-        serial: 0,
-        parent: Pid(0),
-        user: Uid(0),
-        name: Name::NONE,
-        stage: Stage::New,
-        space: None,
-        threads: Threads::NONE,
-        deferred: Queue::EMPTY,
-        handles: HandleTable::EMPTY,
-        references: 0,
-        waiters: Queue::EMPTY,
-        end_signal: None,
-        fault_handler: None,
-        highest_priority: Priority(0),
-        ticks: 0,
-    };
+    const fn blank() -> Self {
+        Self {
+            pid: Pid(0),
+            serial: 0,
+            parent: Pid(0),
+            user: Uid(0),
+            name: Name::NONE,
+            stage: Stage::New,
+            space: None,
+            threads: Threads::NONE,
+            deferred: Queue::EMPTY,
+            handles: HandleTable::empty(),
+            references: 0,
+            waiters: Queue::EMPTY,
+            end_signal: None,
+            fault_handler: None,
+            highest_priority: Priority(0),
+            ticks: 0,
+        }
+    }
 }
 
 /// The life of a process.
