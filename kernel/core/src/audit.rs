@@ -358,7 +358,7 @@ impl<P: Platform> Kernel<P> {
             .handles()
             .filter(|capability| capability.object == Object::Process(id));
         check(
-            process.references as usize == naming.count(),
+            process.references.get() as usize == naming.count(),
             "handles to a process are counted",
         )?;
         check(
@@ -417,7 +417,7 @@ impl<P: Platform> Kernel<P> {
             }
             Stage::Ended(_) => {
                 check(
-                    process.references > 0 || process.threads.count() > 0,
+                    process.references.get() > 0 || process.threads.count() > 0,
                     "an ended process is forgotten with its last handle",
                 )?;
                 let holds = living > 0 || process.space.is_some() || process.handles.iter().next().is_some();

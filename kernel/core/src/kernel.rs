@@ -175,7 +175,7 @@ impl<P: Platform> Kernel<P> {
             Console, Device, Endpoint, Memory, Process, Region, Reply, System, Thread,
         };
         match capability.object {
-            Process(process) => self.process(process).references += 1,
+            Process(process) => self.process(process).references.add(1),
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
             Region(region) => self.memory.lock().retain_region(region),
             Reply(caller) => self.retain_reply(caller, capability.badge),

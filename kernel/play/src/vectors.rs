@@ -135,6 +135,10 @@ impl World {
                     other => other,
                 }
             }
+            Direct::AsksAboutHandles => match kernel.here().change_handles(None, tag, &words) {
+                Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
+                other => other,
+            },
             other => other,
         };
         let goes_on = match (direct, Message::decode(tag, &words)) {
@@ -419,7 +423,11 @@ fn serve_with(
 ) -> Direct<u32> {
     let (mut here, mut there) = kernel.here_and_there(cpu);
     match here.serve_with(Some(&mut there), operation, handle, tag, words) {
-        Direct::At(_) | Direct::Asks(..) | Direct::AsksMemory(..) | Direct::AsksAboutWords(..) => Direct::Not,
+        Direct::At(_)
+        | Direct::Asks(..)
+        | Direct::AsksMemory(..)
+        | Direct::AsksAboutWords(..)
+        | Direct::AsksAboutHandles => Direct::Not,
         served => served,
     }
 }

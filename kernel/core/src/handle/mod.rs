@@ -1,8 +1,12 @@
 //! Handles and what they stand for.
 
+mod count;
 mod place;
+mod shared;
 mod table;
 
+pub use count::Count;
+pub(crate) use shared::is_about_handles;
 pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;
@@ -141,6 +145,20 @@ impl Capability {
             rights: Rights::CALL.union(Rights::PASS),
             badge: number,
         }
+    }
+
+    /// What is derived from it with these rights, which it has, and this mark. `None` if it has a mark already, or can have none.
+    pub(crate) fn derived(self, rights: Rights, mark: Badge) -> Option<Self> {
+        let badge = match (self.badge, mark) {
+            (badge, Badge(0)) => badge,
+            (Badge(0), badge) if matches!(self.object, Object::Endpoint(_)) => badge,
+            _ => return None,
+        };
+        Some(Self {
+            rights,
+            badge,
+            ..self
+        })
     }
 
     /// `endpoint` with all rights.

@@ -8,7 +8,7 @@
 
 use super::Endpoint;
 use crate::fault::Fault;
-use crate::handle::Capability;
+use crate::handle::{Capability, is_about_handles};
 use crate::here::{Here, There};
 #[cfg(doc)]
 use crate::kernel::Kernel;
@@ -44,6 +44,8 @@ pub enum Direct<Place> {
     AsksMemory(ThreadId, SpaceId),
     /// The same, and about words of memory that are waited for, to be [answered](Here::ask_about_words) as well.
     AsksAboutWords(ThreadId, SpaceId),
+    /// Nothing yet: it is about handles of its own process, to be [closed or derived](Here::change_handles).
+    AsksAboutHandles,
     /// Nothing yet: it is about a thread that is at home on this other CPU, and to be [served](Here::serve_with) with that
     /// one's turn.
     At(CpuId),
@@ -167,6 +169,10 @@ impl<L: Local> Here<'_, L> {
         loop {
             let reach = there.as_deref_mut().map_or(Reach::Own, Reach::Both);
             let mut served = self.serve_message(reach, operation, handle, tag, message);
+            if matches!(served, Direct::AsksAboutHandles) {
+                let words = message.map_or(&[0; 6], |message| message.words);
+                return self.change_handles(there, tag, words);
+            }
             if matches!(served, Direct::Not) {
                 served = self.serve_in_turn(there.as_deref_mut(), operation, handle, message);
             }
@@ -234,8 +240,13 @@ impl<L: Local> Here<'_, L> {
                 return Some(Direct::AsksMemory(caller, space));
             }
         }
-        if found.process() == Some(process) && tag == Identify::LABEL.0.into() {
-            return Some(self.identify_directly(caller, own.pid));
+        if found.process() == Some(process) {
+            if tag == Identify::LABEL.0.into() {
+                return Some(self.identify_directly(caller, own.pid));
+            }
+            if is_about_handles(label) {
+                return Some(Direct::AsksAboutHandles);
+            }
         }
         Some(Direct::Asks(caller, found.capability()?))
     }

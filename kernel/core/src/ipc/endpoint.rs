@@ -59,6 +59,27 @@ impl Endpoint {
         }
     }
 
+    /// One more handle names it, with these rights.
+    pub(crate) fn retain(&mut self, rights: Rights) {
+        self.references += 1;
+        self.receiving += u32::from(rights.contains(Rights::RECEIVE));
+    }
+
+    /// One handle with these rights fewer names it, and of them one fewer can receive.
+    fn release(&mut self, rights: Rights) {
+        self.references -= 1;
+        self.receiving -= u32::from(rights.contains(Rights::RECEIVE));
+    }
+
+    /// The same, unless none would be left that can receive: then nobody's wait there ends, nor does the endpoint.
+    pub(crate) fn release_unless_last(&mut self, rights: Rights) -> bool {
+        let stays = self.receiving > u32::from(rights.contains(Rights::RECEIVE));
+        if stays {
+            self.release(rights);
+        }
+        stays
+    }
+
     /// `thread`, which is as important as this by itself, waits here for messages from now on.
     #[inline(always)] // into what is to be short
     pub(crate) fn is_served_by(&mut self, thread: ThreadId, own: Priority) {
@@ -121,17 +142,14 @@ impl<P: Platform> Kernel<P> {
     }
 
     pub(crate) fn retain_endpoint(&mut self, id: Id<Endpoint>, rights: Rights) {
-        let endpoint = self.endpoint(id);
-        endpoint.references += 1;
-        endpoint.receiving += u32::from(rights.contains(Rights::RECEIVE));
+        self.endpoint(id).retain(rights);
     }
 
     /// When the last handle that can receive goes, those who wait for an answer get none, and those threads
     /// of its holder that wait for a message get none either.
     pub(crate) fn release_endpoint(&mut self, id: Id<Endpoint>, rights: Rights) {
         let endpoint = self.endpoint(id);
-        endpoint.references -= 1;
-        endpoint.receiving -= u32::from(rights.contains(Rights::RECEIVE));
+        endpoint.release(rights);
         let (receiving, references) = (endpoint.receiving, endpoint.references);
         if receiving == 0 {
             self.stop_listening(id);

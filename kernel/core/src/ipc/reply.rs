@@ -10,7 +10,7 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Outcome;
 use crate::platform::Platform;
-use crate::thread::{State, ThreadId};
+use crate::thread::{State, Thread, ThreadId};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
 
 impl<P: Platform> Kernel<P> {
@@ -57,7 +57,8 @@ impl<P: Platform> Kernel<P> {
         let Object::Reply(caller) = capability.object else {
             return Err(IpcError::NoCaller);
         };
-        let waits = self.reply_handles(caller, capability.badge).is_some();
+        let named = self.threads.get_mut(caller);
+        let waits = named.is_some_and(|caller| caller.reply_handles(capability.badge).is_some());
         waits.then_some(caller).ok_or(IpcError::PeerGone)
     }
 
@@ -76,25 +77,44 @@ impl<P: Platform> Kernel<P> {
     }
 
     pub(crate) fn retain_reply(&mut self, caller: ThreadId, number: Badge) {
-        if let Some(handles) = self.reply_handles(caller, number) {
-            *handles += 1;
+        if let Some(caller) = self.threads.get_mut(caller) {
+            caller.retain_reply(number);
         }
     }
 
     /// When the last reply handle goes without an answer, there will be none.
     pub(crate) fn release_reply(&mut self, caller: ThreadId, number: Badge) {
-        if let Some(handles) = self.reply_handles(caller, number) {
-            *handles -= 1;
-            if *handles == 0 {
-                self.disappoint(caller, IpcError::PeerGone);
-            }
+        if let Some(waits) = self.threads.get_mut(caller)
+            && !waits.release_reply_unless_last(number)
+        {
+            self.disappoint(caller, IpcError::PeerGone);
+        }
+    }
+}
+
+impl Thread {
+    /// One more reply handle to its call with this number.
+    pub(crate) fn retain_reply(&mut self, number: Badge) {
+        if let Some(handles) = self.reply_handles(number) {
+            *handles += 1;
         }
     }
 
-    /// How many reply handles there are to the call of `caller` with this number; `None` if it does not wait
-    /// for its answer any more.
-    fn reply_handles(&mut self, caller: ThreadId, call: Badge) -> Option<&mut u32> {
-        match &mut self.threads.get_mut(caller)?.state {
+    /// One reply handle fewer, unless that is the last one and it waits for its answer.
+    pub(crate) fn release_reply_unless_last(&mut self, number: Badge) -> bool {
+        match self.reply_handles(number) {
+            Some(1) => false,
+            Some(handles) => {
+                *handles -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// How many reply handles there are to its call with this number; `None` if it does not wait for the answer any more.
+    fn reply_handles(&mut self, call: Badge) -> Option<&mut u32> {
+        match &mut self.state {
             State::AwaitingReply { number, handles } if *number == call => Some(handles),
             _ => None,
         }

@@ -8,7 +8,7 @@ use crate::platform::{Guarded, Platform};
 use crate::process::{Name, Process, ProcessId, Stage};
 use crate::thread::{EndAnswer, State, ThreadId};
 use abi::process::{Create, Derive, End, Give, ProcessRequest, Start};
-use abi::{Badge, Errno, Handle, Rights};
+use abi::{Errno, Handle, Rights};
 
 /// `Errno` that a handle named in a request deserves.
 pub(crate) fn bad_handle(error: abi::IpcError) -> Errno {
@@ -215,19 +215,10 @@ impl<P: Platform> Kernel<P> {
         let from = self
             .capability(thread, derive.handle, Rights::PASS | derive.rights)
             .map_err(bad_handle)?;
-        let badge = match (from.badge, derive.badge) {
-            (badge, Badge(0)) => badge,
-            (Badge(0), badge) if matches!(from.object, Object::Endpoint(_)) => badge,
-            _ => return Err(Errno::EINVAL),
-        };
+        let derived = from.derived(derive.rights, derive.badge).ok_or(Errno::EINVAL)?;
         if self.process_of(thread).1.handles.room() < 1 {
             return Err(Errno::EMFILE);
         }
-        let derived = Capability {
-            rights: derive.rights,
-            badge,
-            ..from
-        };
         Ok(self.answer_with_handles(thread, (), [derived]))
     }
 

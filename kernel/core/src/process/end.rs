@@ -104,7 +104,7 @@ impl<P: Platform> Kernel<P> {
         };
         process.stage = Stage::Ended(end);
         // Kept until all have learned of it.
-        process.references += 1;
+        process.references.add(1);
         let signal = process.end_signal.take();
         if self.first_process == Some(id) {
             self.stop = Some(Stop::FirstEnded(end));
@@ -121,10 +121,10 @@ impl<P: Platform> Kernel<P> {
     /// will; without any, one that has ended is forgotten.
     pub(crate) fn release_process(&mut self, id: ProcessId) {
         let process = self.process(id);
-        process.references -= 1;
+        process.references.take(1);
         match process.stage {
             Stage::Ended(_) => self.forget_process(id),
-            Stage::New if process.references == process.handles.count(Object::Process(id)) => {
+            Stage::New if process.references.get() == process.handles.count(Object::Process(id)) => {
                 self.end_process(id, End::Killed);
             }
             _ => {}
@@ -134,7 +134,7 @@ impl<P: Platform> Kernel<P> {
     /// Forgets a process that has ended, if nothing names it or one of its threads.
     pub(super) fn forget_process(&mut self, id: ProcessId) {
         let process = self.process(id);
-        let is_known = process.references > 0 || process.threads.count() > 0;
+        let is_known = process.references.get() > 0 || process.threads.count() > 0;
         if matches!(process.stage, Stage::Ended(_)) && !is_known {
             self.processes.discard(id);
         }

@@ -77,8 +77,8 @@ impl<P: Platform> Kernel<P> {
         let renamed = one
             .handles
             .rename(Object::Process(prepared), Object::Process(own));
-        one.references += renamed;
-        other.references -= renamed;
+        one.references.add(renamed);
+        other.references.take(renamed);
         if let Some((old, new)) = old_space.zip(new_space) {
             self.memory.lock().succeed(old, new);
         }

@@ -12,7 +12,7 @@ mod threads;
 pub use begin::FirstStart;
 pub use threads::Threads;
 
-use crate::handle::HandleTable;
+use crate::handle::{Count, HandleTable};
 use crate::handler::FaultHandler;
 use crate::ipc::SignalTarget;
 use crate::kernel::Kernel;
@@ -51,7 +51,7 @@ pub struct Process {
     pub handles: HandleTable,
     /// Handles that name it. An ended process is forgotten when there is none, and none that names one of
     /// its threads.
-    pub references: u32,
+    pub references: Count,
     /// Threads that wait for its end.
     pub waiters: Queue,
     /// Who is told of its end besides.
@@ -79,7 +79,7 @@ impl Process {
             threads: Threads::NONE,
             deferred: Queue::EMPTY,
             handles: HandleTable::empty(),
-            references: 0,
+            references: Count::none(),
             waiters: Queue::EMPTY,
             end_signal: None,
             fault_handler: None,

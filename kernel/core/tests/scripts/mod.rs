@@ -15,6 +15,7 @@ mod exchange;
 mod exec;
 mod faults;
 mod fork;
+mod handles;
 mod hostile;
 mod interposition;
 mod interrupts;

@@ -83,6 +83,9 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::AsksAboutWords(thread, space) if operation == Operation::Call => {
             ask_about_words((sharing, held), (thread, space), handle, tag, &words())
         }
+        Direct::AsksAboutHandles if operation == Operation::Call => {
+            change_handles(sharing, handle, tag, &words())
+        }
         Direct::At(other) => serve_with(sharing, Some(other), operation, handle, tag, &words()),
         Direct::Awaits(_) => serve_with(sharing, None, operation, handle, tag, &words()),
         Direct::Not if may_share(operation, tag) => {
@@ -150,6 +153,15 @@ fn ask_about_words_with(
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+#[inline(never)] // as above
+fn change_handles(mut sharing: SharedKernel<'_>, handle: u64, tag: u64, words: &Words6) -> TrapEnd {
+    match here(&mut sharing).change_handles(None, tag, words) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::At(other) => serve_with(sharing, Some(other), Operation::Call, handle, tag, words),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
 }
@@ -253,6 +265,7 @@ fn resumed(mut whole: WholeKernel<'_>, goes_on: Direct<Place>) -> TrapEnd {
         | Direct::Asks(..)
         | Direct::AsksMemory(..)
         | Direct::AsksAboutWords(..)
+        | Direct::AsksAboutHandles
         | Direct::At(_)
         | Direct::Awaits(_)
         | Direct::Receives

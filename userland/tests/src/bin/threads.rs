@@ -5,19 +5,21 @@
 
 extern crate alloc;
 
-use abi::Errno;
 use abi::layout::{MOST_THREADS, PAGE_BYTES};
 use abi::process::{End, FaultKind};
 use abi::shm::{AttachFlags, Mode, ShmKey};
+use abi::{Badge, Errno, Handle, IpcError, Rights};
 use alloc::format;
 use alloc::vec::Vec;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
 use rt::hazard::spin;
+use rt::ipc::{Endpoint, signal};
 use rt::shm::Shm;
 use rt::spawn::{Ended, fork};
+use rt::sys::process::derive;
 use rt::thread::{self, JoinHandle, spawn, yield_now};
-use rt::{Error, Failure, Outcome, Start, println, sys};
+use rt::{Error, Failure, Incoming, Outcome, Start, println, sys};
 use tests::{Frames, expect};
 
 /// More than there are CPUs.
@@ -32,10 +34,11 @@ rt::program!(run);
 type Part = fn() -> Outcome;
 
 fn run(_: &Start) -> Outcome {
-    let parts: [(&str, Part); 11] = [
+    let parts: [(&str, Part); 12] = [
         ("results come back", results),
         ("one has the stack of the one before", one_after_the_other),
         ("each has its own message page", message_pages),
+        ("all derive, use and close the same handles", exchange_handles),
         ("there are as many as there may be", many),
         ("a scope lends what is on a stack", borrow),
         ("all touch one region", touch_one_region),
@@ -92,6 +95,54 @@ fn message_pages() -> Outcome {
 
 fn create_and_close() -> Result<(), Error> {
     sys::process::close(sys::process::create_endpoint()?)
+}
+
+/// Each leaves handles where others find them, who use them and close them at the same time: of those who close one, one does.
+fn exchange_handles() -> Outcome {
+    static LEFT: AtomicU32 = AtomicU32::new(Handle::NONE.raw());
+    let endpoint = Endpoint::create()?;
+    let source = endpoint.handle();
+    let closed = crowd(move |place| {
+        let rounds = (0..20 * ROUNDS).map(|_| exchange_handle(source, &LEFT, Badge(1 << place)));
+        rounds.sum::<Result<u32, Error>>()
+    })?;
+    let closed: u32 = closed.into_iter().sum::<Result<u32, Error>>()?;
+    let last = close_if_there(Handle::from_raw(LEFT.load(Ordering::Relaxed)))?;
+    expect(
+        "handles closed",
+        (closed + last).into(),
+        (20 * ROUNDS * CROWD).into(),
+    )?;
+    let signals = endpoint.receive(&mut Incoming::new())?;
+    expect("signals", signals.words[0], (1 << CROWD) - 1)
+}
+
+/// Leaves a handle to `source`, and closes the one that was left before. Answers how many it has closed.
+fn exchange_handle(source: Handle, left: &AtomicU32, badge: Badge) -> Result<u32, Error> {
+    let own = derive(source, Rights::SIGNAL | Rights::PASS, badge)?;
+    let used = [
+        signal(own, 0),
+        signal(Handle::from_raw(left.load(Ordering::Relaxed)), 0),
+    ];
+    let before = Handle::from_raw(left.swap(own.raw(), Ordering::Relaxed));
+    let someones = Handle::from_raw(left.load(Ordering::Relaxed));
+    for used in used {
+        used.or_else(|error| {
+            (error == Error::Ipc(IpcError::BadHandle))
+                .then_some(())
+                .ok_or(error)
+        })?;
+    }
+    Ok(close_if_there(before)? + close_if_there(someones)?)
+}
+
+/// How many it has closed: none, if another thread was first.
+fn close_if_there(handle: Handle) -> Result<u32, Error> {
+    match sys::process::close(handle) {
+        Ok(()) => Ok(1),
+        Err(Error::Refused(Errno::EBADF)) => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 fn many() -> Outcome {
