@@ -1,8 +1,8 @@
 //! What a CPU uses of the kernel while others use it as well.
 //!
 //! Two things may be: one CPU has all of the [`Kernel`], or each has its [`Here`], and one may have another's part as well
-//! ([`There`]) while that one is outside. In the second, nobody begins or ends anything: no process, thread, endpoint or
-//! handle. So a CPU looks things up without asking anybody, changes what it keeps for itself and the threads at home there,
+//! ([`There`]) while that one is outside. In the second, nobody begins or ends anything: no process, thread or endpoint; and
+//! [handles](crate::handle) come and go without a lock. So a CPU looks things up without asking anybody, changes what it keeps for itself and the threads at home there,
 //! and of all else only an endpoint at a time, which it takes. That is enough for most messages ([`ipc`](crate::ipc)), and
 //! with the memory manager's lock for most requests to that ([`object::memory`](crate::object::memory)).
 //! docs/concurrency.md has the whole picture.

@@ -69,8 +69,6 @@ pub struct Kernel<P: Platform> {
     pub(crate) facts: Facts,
     pub(crate) first_process: Option<ProcessId>,
     pub(crate) processes_made: u64,
-    /// How many calls were taken along as handles.
-    pub(crate) calls_taken: u64,
     /// Threads that can be made of processes that have one.
     pub(crate) more_threads: u32,
     last_pid: u32,
@@ -96,7 +94,6 @@ impl<P: Platform> Kernel<P> {
             facts,
             first_process: None,
             processes_made: 0,
-            calls_taken: 0,
             last_pid: 0,
         }
     }

@@ -40,6 +40,8 @@ pub struct Thread {
     pub fault: Option<Fault>,
     /// The endpoint at which it waited last for a message.
     pub(crate) serves: Option<Id<Endpoint>>,
+    /// How many of its calls were taken along as handles.
+    pub(crate) calls_taken: u64,
     /// How important it is by itself.
     pub own_priority: Priority,
     /// The same, or what it has been lent by those who wait for it.
@@ -93,7 +95,7 @@ pub enum State {
     },
     /// Waits for an answer that whoever holds one of its reply handles may give.
     AwaitingReply {
-        /// Which of all calls that were taken along it is: reply handles are marked with it.
+        /// Which of its calls that were taken along it is: reply handles are marked with it.
         number: Badge,
         /// How many reply handles there are.
         handles: u32,
@@ -211,6 +213,7 @@ impl Thread {
             caller: None,
             fault: None,
             serves: None,
+            calls_taken: 0,
             own_priority: Priority::USUAL,
             priority: Priority::USUAL,
             deadline: Place::free(),

@@ -6,7 +6,7 @@ mod shared;
 mod table;
 
 pub use count::Count;
-pub(crate) use shared::is_about_handles;
+pub(crate) use shared::{Left, Whose, is_about_handles};
 pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;

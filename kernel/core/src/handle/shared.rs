@@ -19,17 +19,17 @@ use crate::platform::Local;
 use crate::process::{Process, Stage};
 use crate::sched::CpuId;
 use crate::thread::{Thread, ThreadId};
-use abi::process::{Close, Derive};
+use abi::process::{Close, Derive, TakeCaller};
 use abi::{Handle, Label, Request, Rights, Tag, Words, Words6};
 
 /// Whether a request to the own process is one that is served here.
 #[inline(always)] // into what is to be short
 pub(crate) fn is_about_handles(label: Label) -> bool {
-    [Close::LABEL, Derive::LABEL].contains(&label)
+    [Close::LABEL, Derive::LABEL, TakeCaller::LABEL].contains(&label)
 }
 
 /// Whose a thread is that a handle names.
-enum Whose<'a> {
+pub(crate) enum Whose<'a> {
     /// One of the CPUs whose turns this one has: it can be changed.
     Ours(&'a mut Thread),
     /// Another one's.
@@ -39,7 +39,7 @@ enum Whose<'a> {
 }
 
 /// Why something is not done: with [`Direct::At`] this other CPU's turn is needed besides, with [`Direct::Not`] the whole kernel.
-type Left<L> = Direct<<L as Local>::Place>;
+pub(crate) type Left<L> = Direct<<L as Local>::Place>;
 
 impl<L: Local> Here<'_, L> {
     /// Serves a call of the running thread that [`Self::serve`] has found to be about its process's handles.
@@ -56,6 +56,7 @@ impl<L: Local> Here<'_, L> {
         let done = match u16::try_from(tag).map(Label) {
             Ok(Close::LABEL) => self.close(there, thread, words),
             Ok(Derive::LABEL) => self.derive(there, thread, words),
+            Ok(TakeCaller::LABEL) => self.take_caller(there, thread),
             _ => Err(Direct::Not),
         };
         done.unwrap_or_else(|left| left)
@@ -103,7 +104,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// The process of the running thread.
-    fn own_process<'a>(&self) -> Option<&'a Process>
+    pub(crate) fn own_process<'a>(&self) -> Option<&'a Process>
     where
         Self: 'a,
     {
@@ -163,7 +164,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Whose `thread` is.
-    fn whose<'a>(&'a mut self, there: Option<&'a mut There<'_>>, thread: ThreadId) -> Whose<'a> {
+    pub(crate) fn whose<'a>(&'a mut self, there: Option<&'a mut There<'_>>, thread: ThreadId) -> Whose<'a> {
         let ours = match (self.home_of(thread), there) {
             (None, _) => self.threads.get_mut(thread),
             (Some(cpu), Some(there)) if there.id == cpu => there.threads.get_mut(thread),
@@ -173,7 +174,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Puts an answer in place for `thread` that brings this handle.
-    fn answer_with_handle(&mut self, thread: ThreadId, handle: Handle) -> L::Place {
+    pub(crate) fn answer_with_handle(&mut self, thread: ThreadId, handle: Handle) -> L::Place {
         self.cpu.message.handles[0] = handle.raw();
         let page = self.thread(thread).page;
         self.local.write_message(page, 0, 1, &self.cpu.message);

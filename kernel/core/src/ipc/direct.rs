@@ -176,7 +176,9 @@ impl<L: Local> Here<'_, L> {
             if matches!(served, Direct::Not) {
                 served = self.serve_in_turn(there.as_deref_mut(), operation, handle, message);
             }
-            if operation == Operation::Reply && matches!(served, Direct::Stays(_) | Direct::Enters) {
+            if (operation, handle) == (Operation::Reply, NOBODYS)
+                && matches!(served, Direct::Stays(_) | Direct::Enters)
+            {
                 served = self.give_back(served);
             }
             match (served, forgotten) {

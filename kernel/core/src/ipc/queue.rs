@@ -27,7 +27,8 @@ use slots::{Common, Id, Mine};
 type Target = (Id<Endpoint>, Badge);
 
 impl<L: Local> Here<'_, L> {
-    /// Serves a trap of the running thread that sends where nobody waits, sends what wants no answer, or receives what has waited.
+    /// Serves a trap of the running thread that sends where nobody waits, sends what wants no answer, receives what has waited, or answers who
+    /// was taken along.
     #[inline(never)] // as is what it calls, so that there is one of each
     pub(super) fn serve_in_turn(
         &mut self,
@@ -61,6 +62,7 @@ impl<L: Local> Here<'_, L> {
                 self.send(there, (sender, target), message?)
             }
             Operation::Receive => self.receive_what_waits(there, handle),
+            Operation::Reply if handle != Handle::NONE => self.reply_to(there, handle, message?),
             Operation::ReplyReceive | Operation::Reply | Operation::Signal | Operation::Yield => None,
         }
     }

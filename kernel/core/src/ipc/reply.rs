@@ -5,13 +5,94 @@
 //! handles there are stands in that thread's state. When that state changes, for whatever reason, all of
 //! them are stale.
 
-use crate::handle::{Capability, Object};
+use super::Direct;
+use super::waits::stay_here;
+use crate::handle::{Capability, Left, Object, Whose};
+use crate::here::{Here, There};
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::Outcome;
-use crate::platform::Platform;
+use crate::platform::{Local, Platform};
 use crate::thread::{State, Thread, ThreadId};
-use abi::{Badge, Errno, Handle, IpcError, Rights};
+use abi::{Badge, Errno, Handle, IpcError, Label, Rights};
+
+impl<L: Local> Here<'_, L> {
+    /// Answers the caller that the reply handle names, while CPUs share the kernel: it is at home here, or on the other CPU whose turn
+    /// this one has, and so is nobody else's to answer meanwhile.
+    pub(super) fn reply_to(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        handle: Handle,
+        message: Message<'_>,
+    ) -> Option<Direct<L::Place>> {
+        let (server, process) = (self.cpu.current?, self.cpu.process?);
+        let handles = &self.processes.get(process)?.handles;
+        let capability = handles.find(handle, Rights::CALL).ok()?;
+        let Object::Reply(caller) = capability.object else {
+            return None;
+        };
+        let done = Message::empty(Label::DONE);
+        if let Some(there) = there {
+            // It may do anything else by now, and only who waits comes here.
+            if !there
+                .threads
+                .get_mut(caller)?
+                .goes_on_with_reply(capability.badge)
+            {
+                return None;
+            }
+            if let Some(to) = there.who_stays(caller, self.shown) {
+                let page = to.page;
+                handles.remove(handle)?;
+                self.give(server, (caller, page), message, Badge(0));
+                self.wake_there(there, caller);
+                return Some(Direct::Stays(self.answer(server, done)));
+            }
+            there.let_come(caller, self.id)?;
+        }
+        let Some((from, to)) = self.threads.pair_mut(server, caller) else {
+            return self.elsewhere(caller);
+        };
+        if !to.goes_on_with_reply(capability.badge) || !stay_here(self.id, from, to) {
+            return None;
+        }
+        if to.deadline.is_taken() {
+            return Some(Direct::Awaits(caller));
+        }
+        let page = to.page;
+        // Not released: it is as stale as all others as soon as the caller goes on.
+        handles.remove(handle)?;
+        let place = self.give(server, (caller, page), message, Badge(0));
+        self.answer(server, done);
+        Some(self.let_go_on(server, (caller, place)))
+    }
+
+    /// Turns the caller that `server`, which runs, owes an answer into a handle, while CPUs share the kernel.
+    pub(crate) fn take_caller(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        server: ThreadId,
+    ) -> Result<Direct<L::Place>, Left<L>> {
+        let process = self.own_process().ok_or(Direct::Not)?;
+        let caller = self.thread(server).caller.ok_or(Direct::Not)?;
+        let place = process.handles.claim().ok_or(Direct::Not)?;
+        let waits = match self.whose(there, caller) {
+            Whose::Ours(caller) => caller,
+            Whose::At(cpu) => return Err(Direct::At(cpu)),
+            Whose::Nobodys => return Err(Direct::Not),
+        };
+        let owed = matches!(waits.state, State::AwaitingAnswer { server: owes, .. } if owes == server);
+        if !owed {
+            return Err(Direct::Not);
+        }
+        let number = waits.is_taken_along();
+        waits.retain_reply(number);
+        self.thread(server).caller = None;
+        let handle = place.put(Capability::to_reply(caller, number));
+        let stays = Direct::Stays(self.answer_with_handle(server, handle));
+        Ok(self.give_back(stays))
+    }
+}
 
 impl<P: Platform> Kernel<P> {
     /// Answers the caller that the reply handle names, which is closed then; or, without one, the caller of
@@ -58,7 +139,7 @@ impl<P: Platform> Kernel<P> {
             return Err(IpcError::NoCaller);
         };
         let named = self.threads.get_mut(caller);
-        let waits = named.is_some_and(|caller| caller.reply_handles(capability.badge).is_some());
+        let waits = named.is_some_and(|caller| caller.awaits_reply(capability.badge));
         waits.then_some(caller).ok_or(IpcError::PeerGone)
     }
 
@@ -69,9 +150,7 @@ impl<P: Platform> Kernel<P> {
             return Err(Errno::EMFILE);
         }
         self.thread(server).caller = None;
-        self.calls_taken += 1;
-        let number = Badge(self.calls_taken);
-        self.thread(caller).state = State::AwaitingReply { number, handles: 0 };
+        let number = self.thread(caller).is_taken_along();
         self.take_priority_back(Some(server));
         Ok(self.answer_with_handles(server, (), [Capability::to_reply(caller, number)]))
     }
@@ -93,6 +172,26 @@ impl<P: Platform> Kernel<P> {
 }
 
 impl Thread {
+    /// Whoever owes it an answer makes it wait for whoever has a reply handle, of which there is none yet. Answers which of its
+    /// calls that were taken along it is.
+    fn is_taken_along(&mut self) -> Badge {
+        self.calls_taken += 1;
+        let number = Badge(self.calls_taken);
+        self.state = State::AwaitingReply { number, handles: 0 };
+        number
+    }
+
+    /// Whether it waits for the answer to its call with this number, and has nothing else to be decided about: a reply to who has
+    /// faulted may end it.
+    fn goes_on_with_reply(&mut self, number: Badge) -> bool {
+        self.fault.is_none() && self.awaits_reply(number)
+    }
+
+    /// Whether it waits for the answer to its call with this number.
+    fn awaits_reply(&mut self, number: Badge) -> bool {
+        self.reply_handles(number).is_some()
+    }
+
     /// One more reply handle to its call with this number.
     pub(crate) fn retain_reply(&mut self, number: Badge) {
         if let Some(handles) = self.reply_handles(number) {

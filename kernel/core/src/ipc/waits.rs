@@ -73,8 +73,7 @@ impl<L: Local> Here<'_, L> {
         Some(self.wake(from, (receiver, place)))
     }
 
-    /// Answers the caller of the message that the current thread has received last. A reply handle would be closed, which is a
-    /// change of the process.
+    /// Answers the caller of the message that the current thread has received last.
     #[inline(always)]
     pub(super) fn answer_directly(
         &mut self,

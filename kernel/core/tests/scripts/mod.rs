@@ -36,6 +36,7 @@ mod shares;
 mod sharing;
 mod signals;
 mod sleep;
+mod taken_along;
 mod threads;
 mod touches;
 mod trace;

@@ -3,7 +3,7 @@
 use super::cpus::{CHILD, ENDPOINT, INIT, call, receive, reply_receive, runs_on, side_by_side, start_child};
 use super::world_on;
 use crate::WAY;
-use abi::process::{Priority, SetCpus, SetPriority, TakeCaller};
+use abi::process::{Priority, SetCpus, SetPriority};
 use abi::{CpuSet, Handle, IpcError, Label, Operation, Tag};
 use play::{Way, World};
 
@@ -89,7 +89,7 @@ fn signals_one_after_the_other_alert_a_cpu_once() {
     assert_eq!(world.back().words[0], 0b100, "the second one waits");
 }
 
-fn reply_with(world: &mut World, handle: Handle, tag: u64) {
+pub(super) fn reply_with(world: &mut World, handle: Handle, tag: u64) {
     world.trap(Operation::Reply as u64, handle.raw().into(), tag, [3; 6]);
 }
 
@@ -98,7 +98,7 @@ fn reply(world: &mut World) {
 }
 
 /// `init` and its child on one CPU. The child has called, and `init` has received that.
-fn with_a_caller(priority: u8) -> (World, Handle) {
+pub(super) fn with_a_caller(priority: u8) -> (World, Handle) {
     let mut world = world_on(1);
     let endpoint = world.create_endpoint();
     let child = start_child(&mut world, endpoint);
@@ -131,18 +131,6 @@ fn what_was_lent_is_given_back_with_the_answer() {
     assert_eq!((world.running, world.back().words), (Some(CHILD), [3; 6]));
     call(&mut world, ENDPOINT);
     assert_eq!((world.running, world.back().outcome), (Some(INIT), None));
-}
-
-#[test]
-fn an_answer_to_a_reply_handle_takes_the_whole_kernel() {
-    let (mut world, _) = with_a_caller(Priority::USUAL.0);
-    world
-        .call(Handle::SELF, TakeCaller {})
-        .expect("it owes an answer");
-    let handle = world.handles()[0];
-    assert!(!is_direct(&mut world, |world| reply_with(world, handle, 0x902)));
-    world.until(CHILD);
-    assert_eq!(world.back().words, [3; 6]);
 }
 
 /// The running thread sends these bytes, or answers with them.
@@ -227,7 +215,7 @@ fn who_waits_for_its_answer_until_some_time_has_it_and_waits_no_longer() {
 }
 
 /// `init` has received the call of its child, which waits on the second CPU. It is the first one's turn.
-fn with_a_caller_elsewhere() -> World {
+pub(super) fn with_a_caller_elsewhere() -> World {
     let (mut world, endpoint, _) = side_by_side();
     call(&mut world, ENDPOINT);
     assert_eq!(runs_on(&world, 1), None);

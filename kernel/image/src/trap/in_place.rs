@@ -161,6 +161,7 @@ fn ask_about_words_with(
 fn change_handles(mut sharing: SharedKernel<'_>, handle: u64, tag: u64, words: &Words6) -> TrapEnd {
     match here(&mut sharing).change_handles(None, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        Direct::Enters => TrapEnd::undecided(sharing.keep()),
         Direct::At(other) => serve_with(sharing, Some(other), Operation::Call, handle, tag, words),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
