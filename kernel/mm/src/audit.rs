@@ -128,7 +128,7 @@ impl<M: Mmu> MemoryManager<M> {
         for (id, vma) in self.vmas_of(space) {
             tables += tables_needed(vma.range(), vma.manner(), Neighbours::between(end, None));
             end = vma.range().end();
-            owned += vma.owned;
+            owned += vma.owned.count();
             if vma.backing.owns_frames() {
                 for (frame, perms) in self.mapped(space, vma.range()) {
                     let sharers = self.frames.sharers(frame);
@@ -146,7 +146,7 @@ impl<M: Mmu> MemoryManager<M> {
                 "an untouched VMA has neither translations nor tables",
             )?;
         }
-        owned += self.arriving(space).map_or(0, |vma| vma.owned);
+        owned += self.arriving(space).map_or(0, |vma| vma.owned.count());
         check(
             space.tables.charged() == tables,
             "a table is charged for each extent that a VMA touches",
@@ -173,9 +173,9 @@ impl<M: Mmu> MemoryManager<M> {
             {
                 vma.range().end().number() - from.number()
             }
-            VmaState::Leaving(_) => vma.owned.min(count),
+            VmaState::Leaving(_) => vma.owned.count().min(count),
         };
-        check(vma.owned == expected, "what a VMA owns is counted")
+        check(vma.owned.count() == expected, "what a VMA owns is counted")
     }
 
     fn is_filling(&self, id: VmaId) -> bool {
@@ -188,7 +188,7 @@ impl<M: Mmu> MemoryManager<M> {
     fn count_coming(&self, id: VmaId) -> u64 {
         let comes = |vma: &&Vma| matches!(vma.state, VmaState::Leaving(Leaving { heir: Some(heir), .. }) if heir.vma == id);
         let all = self.vmas.iter().map(|(_, vma)| vma);
-        all.filter(comes).map(|vma| vma.owned).sum()
+        all.filter(comes).map(|vma| vma.owned.count()).sum()
     }
 
     /// What the pages of a range are mapped to, as far as they are.

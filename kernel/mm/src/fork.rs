@@ -161,7 +161,7 @@ impl<M: Mmu> MemoryManager<M> {
             return;
         };
         let vma = existing(vmas, id).inherited();
-        let (range, owned, attachment) = (vma.range(), vma.owned, vma.attachment());
+        let (range, owned, attachment) = (vma.range(), vma.owned.count(), vma.attachment());
         let pages = vma.content().count().get();
         // The message page is the lowest.
         let spot = space.set.spot_below(vmas, None);
@@ -357,7 +357,7 @@ fn needs<H>(parent: &Space<H>, vmas: &Vmas, present: Option<PageRange>) -> Resul
         if is_heirloom(vma) {
             let neighbours = Neighbours::between(end, None);
             needs.vmas += 1;
-            needs.frames += vma.owned + tables_needed(vma.range(), vma.manner(), neighbours);
+            needs.frames += vma.owned.count() + tables_needed(vma.range(), vma.manner(), neighbours);
             end = vma.range().end();
         }
     }

@@ -220,7 +220,8 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let remains = leave_ring(vmas, id);
         let vma = existing(vmas, id);
-        let (range, manner, owned, attachment) = (vma.range(), vma.manner(), vma.owned, vma.attachment());
+        let (range, manner, owned, attachment) =
+            (vma.range(), vma.manner(), vma.owned.count(), vma.attachment());
         if let VmaState::Leaving(Leaving { next, .. }) = vma.state {
             space.leaving = next;
         }
@@ -374,7 +375,7 @@ impl<M: Mmu> MemoryManager<M> {
         };
         space.mappings -= 1;
         space.mapped -= vma.content().count().get();
-        space.pages.release(frames, vma.owned);
+        space.pages.release(frames, vma.owned.count());
         if let Some(Attachment { region, .. }) = vma.attachment() {
             self.begin_end(id, region);
             self.end_attachment(id, region, now);

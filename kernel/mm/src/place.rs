@@ -131,7 +131,7 @@ impl<H> Space<H> {
         self.tables.promise.merge(tables);
         self.mapped += by.content().count().get();
         let vma = existing_mut(vmas, host);
-        vma.owned += by.owned;
+        vma.owned += by.owned.count();
         if by.range().start() < vma.range().start() {
             // Where it may grow, or which frame is behind its first page, is said of the lower one.
             vma.backing = by.backing;
@@ -215,7 +215,7 @@ impl<M: Mmu> MemoryManager<M> {
         state: VmaState,
     ) -> Result<VmaId, Errno> {
         let vma = Vma::new(fit.range, perms, backing, state);
-        let (owned, pages) = (vma.owned, vma.content().count().get());
+        let (owned, pages) = (vma.owned.count(), vma.content().count().get());
         let Self {
             mmu,
             frames,

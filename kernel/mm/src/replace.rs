@@ -32,8 +32,8 @@ impl<M: Mmu> MemoryManager<M> {
         let needed = clearance.tables() + tables_needed(range, vma.manner(), Neighbours::NONE);
         let pages = vma.content().count().get();
         space.check_quota(needed + pages)?;
-        let mut tables = self.frames.promise(needed + vma.owned)?;
-        let (unshared, owned) = (tables.split(clearance.tables()), tables.split(vma.owned));
+        let mut tables = self.frames.promise(needed + vma.owned.count())?;
+        let (unshared, owned) = (tables.split(clearance.tables()), tables.split(vma.owned.count()));
         self.clear(space_id, &clearance, unshared, now);
         let id = self.vmas.insert(vma).expect("the clearance made sure of a slot");
         if let Some(space) = self.spaces.get_mut(typed(space_id)) {

@@ -151,7 +151,7 @@ impl<M: Mmu> MemoryManager<M> {
         existing_mut(vmas, id).owned -= pages;
         let waiting = existing_mut(vmas, heir.vma);
         waiting.owned += pages;
-        let (owned, range) = (waiting.owned, waiting.range());
+        let (owned, range) = (waiting.owned.count(), waiting.range());
         let is_shared = |&(_, frame): &(Page, Frame)| frames.sharers(frame) > 0;
         let shared = tray.pages.iter().filter(is_shared).count() as u64;
         let present = tray.pages.count() as u64 - shared;

@@ -13,6 +13,7 @@ pub(crate) use tables::{Manner, Neighbours, tables_needed};
 use crate::region::RegionId;
 use crate::slot::slot_of;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
+use core::ops::{AddAssign, SubAssign};
 use set::Node;
 use slots::{Id, Slots};
 
@@ -32,13 +33,42 @@ pub struct Vma {
     pub(crate) backing: Backing,
     pub(crate) state: VmaState,
     /// How many of its pages its address space is charged frames for.
-    pub(crate) owned: u64,
+    pub(crate) owned: Owned,
     /// Whether there may be translations, or tables that have become its own to give back. What is not touched
     /// goes without a look at any table.
     pub(crate) is_touched: bool,
     node: Node,
     /// Neighbours in the ring of all that is left of one attachment; itself if it is alone.
     ring: Option<Ring>,
+}
+
+/// A number of pages that are charged, in half a word, as there are thousands of VMAs. More than fit, which are 16 TiB, are in no
+/// machine: so they stay as many as fit, and are promised to nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owned(u32);
+
+impl Owned {
+    /// So many.
+    pub fn of(pages: u64) -> Self {
+        Self(u32::try_from(pages).unwrap_or(u32::MAX))
+    }
+
+    /// How many.
+    pub fn count(self) -> u64 {
+        self.0.into()
+    }
+}
+
+impl AddAssign<u64> for Owned {
+    fn add_assign(&mut self, pages: u64) {
+        *self = Self::of(self.count() + pages);
+    }
+}
+
+impl SubAssign<u64> for Owned {
+    fn sub_assign(&mut self, pages: u64) {
+        *self = Self::of(self.count() - pages);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -123,9 +153,9 @@ impl Vma {
                 VmaState::Live
             },
             owned: if owns_all {
-                content_of(range, backing).count().get()
+                Owned::of(content_of(range, backing).count().get())
             } else {
-                0
+                Owned::of(0)
             },
             is_touched: is_filling || backing == Backing::MessagePage,
             node: Node::ALONE,
@@ -302,7 +332,7 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
         is_touched: whole.is_touched,
         ..Vma::new(high, whole.perms, backing, VmaState::Live)
     };
-    existing_mut(vmas, id).owned -= upper.owned;
+    existing_mut(vmas, id).owned -= upper.owned.count();
     set.resize(vmas, id, low);
     let new = vmas.insert(upper).expect("the caller made sure of a slot");
     let spot = set.spot_below(vmas, existing(vmas, id).after());
@@ -329,7 +359,7 @@ pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId) -> b
     } = *existing(vmas, next);
     vmas.remove(next);
     let vma = existing_mut(vmas, id);
-    vma.owned += owned;
+    vma.owned += owned.count();
     vma.is_touched |= is_touched;
     set.resize(vmas, id, whole);
     true
