@@ -1,9 +1,44 @@
 //! Waiting that ends before what is waited for has come.
 
+use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::platform::Platform;
+use crate::platform::{Local, Platform};
 use crate::thread::{State, ThreadId};
 use abi::IpcError;
+
+impl<L: Local> Here<'_, L> {
+    /// `thread`, which is at home here, waits for others no longer, as its time has come. `false`, and nothing has happened, if it
+    /// may have lent something, which is to be taken back.
+    pub(crate) fn time_out(&mut self, thread: ThreadId) -> bool {
+        let (state, priority) = {
+            let thread = self.thread(thread);
+            (thread.state, thread.priority)
+        };
+        let is_over = match state {
+            State::Receiving(endpoint) => self.endpoints.take(endpoint).is_some_and(|mut endpoint| {
+                endpoint.receivers.remove(&mut self.cpu.queued, thread);
+                true
+            }),
+            State::Calling { endpoint, .. } => self.endpoints.take(endpoint).is_some_and(|mut endpoint| {
+                let is_free = !endpoint.is_lent(priority);
+                if is_free {
+                    endpoint.callers.remove(self.cpu.queued, thread);
+                }
+                is_free
+            }),
+            State::AwaitingAnswer { server, .. } => self
+                .threads
+                .get_mut(server)
+                .is_some_and(|server| server.priority == server.own_priority),
+            State::AwaitingReply { .. } => true,
+            _ => false,
+        };
+        if is_over {
+            self.refuse(thread, IpcError::TimedOut);
+        }
+        is_over
+    }
+}
 
 impl<P: Platform> Kernel<P> {
     /// `thread`, whose trap was served, waits for others no longer than until `deadline`, if it waits.

@@ -17,9 +17,9 @@ use crate::queue::Queued;
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Priority;
-use abi::{Badge, CpuSet, Handle, IpcError, Label, Rights};
+use abi::{Badge, CpuSet, Handle, Label, Rights};
 use addr::Frame;
-use slots::{Id, Mine};
+use slots::Mine;
 
 impl<L: Local> Here<'_, L> {
     #[inline(always)]
@@ -233,17 +233,6 @@ impl<L: Local> Here<'_, L> {
         // Nobody waits for it any more.
         thread.priority = own;
         Some(self.made_way(server, next))
-    }
-
-    /// `thread`, which receives there and has waited until its deadline, does so no longer. `false` if the endpoint is gone.
-    pub(crate) fn stop_receiving(&mut self, thread: ThreadId, endpoint: Id<Endpoint>) -> bool {
-        let Some(mut endpoint) = self.endpoints.take(endpoint) else {
-            return false;
-        };
-        endpoint.receivers.remove(&mut self.cpu.queued, thread);
-        drop(endpoint);
-        self.refuse(thread, IpcError::TimedOut);
-        true
     }
 
     /// Lets the next one who waits for this CPU go on in place of the `current` thread, which waits for somebody else from

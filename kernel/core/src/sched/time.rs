@@ -163,12 +163,11 @@ impl<L: Local> Here<'_, L> {
                 self.answer(thread, Message::empty(Label::DONE));
                 true
             }
-            State::Receiving(endpoint) => self.stop_receiving(thread, endpoint),
             State::WaitingWord(word) => {
                 self.stop_waiting_for_word(&mut locks.outer().0, thread, word);
                 true
             }
-            _ => false,
+            _ => self.time_out(thread),
         };
         if is_over {
             self.make_ready(thread);

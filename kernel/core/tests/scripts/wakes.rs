@@ -234,3 +234,37 @@ fn who_waits_behind_others_until_a_time_leaves_them_when_it_comes() {
 fn signal_from(scene: &mut Scene, thread: u32) {
     assert_eq!(scene.signal(), thread);
 }
+
+/// The running thread calls, until 100 ticks later; who goes on?
+fn call_until(scene: &mut Scene) -> u32 {
+    scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 100;
+    let (call, endpoint) = (Operation::Call as u64 | Operation::UNTIL, Handle::PARENT.raw());
+    scene.world.trap(call, endpoint.into(), 0x900, [1; 6]);
+    scene.running()
+}
+
+#[test]
+fn a_call_that_nobody_has_received_or_answered_ends_when_its_time_comes() {
+    for is_received in [false, true] {
+        let mut scene = Scene::new();
+        let [server, client] = [MIDDLE; 2].map(|priority| scene.child(priority));
+        assert_eq!(scene.init_is_least(), server);
+        if is_received {
+            assert_eq!(scene.receive(), client);
+            assert_eq!(call_until(&mut scene), server);
+            assert_eq!(scene.sleep(1000), INIT);
+        } else {
+            assert_eq!(scene.sleep(1000), client);
+            assert_eq!(call_until(&mut scene), INIT);
+        }
+        scene.world.kernel.platform.let_pass(100);
+        shares(&mut scene, |scene| {
+            scene.world.look_up();
+        });
+        assert_eq!(scene.running(), client);
+        assert_eq!(scene.world.back().outcome, Some(IpcError::TimedOut));
+        assert_eq!(scene.sleep(2000), INIT);
+        assert_eq!(scene.pass(1000), server);
+        assert_eq!(scene.receive(), INIT, "nothing has come, or the caller is gone");
+    }
+}
