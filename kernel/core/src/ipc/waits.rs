@@ -90,10 +90,12 @@ impl<L: Local> Here<'_, L> {
         }
         let done = Message::empty(Label::DONE);
         if let Reach::Both(there) = reach {
+            // It may do anything else by now, and only who waits comes here.
+            let waits = there.threads.get_mut(caller)?.state;
+            if !waits.is_answered_by(server, label) {
+                return None;
+            }
             if let Some(to) = there.who_stays(caller, self.shown) {
-                if !to.state.is_answered_by(server, label) {
-                    return None;
-                }
                 let page = to.page;
                 if !to.forgets_fault() {
                     self.give(server, (caller, page), message, Badge(0));

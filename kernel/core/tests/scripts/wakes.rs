@@ -268,3 +268,39 @@ fn a_call_that_nobody_has_received_or_answered_ends_when_its_time_comes() {
         assert_eq!(scene.receive(), INIT, "nothing has come, or the caller is gone");
     }
 }
+
+#[test]
+fn a_caller_that_has_given_up_and_waits_for_a_cpu_stays_there_as_its_server_answers() {
+    let mut scene = scene_on(3);
+    let caller = child_with(&mut scene, MIDDLE, SECOND);
+    let now = |scene: &Scene| scene.world.kernel.platform.now.get();
+    scene.world.turn_to(1);
+    scene.world.registers().x[9] = now(&scene) + 50;
+    let call = Operation::Call as u64 | Operation::UNTIL;
+    scene.world.trap(call, Handle::PARENT.raw().into(), 0x900, [1; 6]);
+    scene.world.turn_to(0);
+    let endpoint = scene.endpoint.raw().into();
+    scene.world.trap(Operation::Receive as u64, endpoint, 0, [0; 6]);
+    scene.world.kernel.platform.let_pass(50);
+    scene.world.turn_to(1);
+    scene.world.look_up();
+    assert_eq!(scene.world.back().outcome, Some(IpcError::TimedOut));
+    let deadline = now(&scene) + 50;
+    scene.world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+    scene.world.turn_to(0);
+    let runs = child_with(&mut scene, HIGH, SECOND);
+    confine(&mut scene, caller, CpuSet::ALL);
+    scene.world.kernel.platform.let_pass(50);
+    scene.world.turn_to(1);
+    // It waits here, and this CPU is about to give it to the third one.
+    scene.world.between = true;
+    scene.world.look_up();
+    scene.world.between = false;
+    scene.world.turn_to(0);
+    scene.world.trap(Operation::Reply as u64, 0, 0x901, [2; 6]);
+    assert_eq!(scene.world.back().outcome, Some(IpcError::PeerGone));
+    scene.world.give_turn(1);
+    serve_alerts(&mut scene);
+    let runners = [0, 1, 2].map(|cpu| runs_on(&scene, cpu));
+    assert_eq!(runners, [INIT, runs, caller].map(Some));
+}
