@@ -211,19 +211,6 @@ impl Machine {
     pub fn threads(&self) -> &Threads {
         &self.threads
     }
-
-    /// The number of the thread whose registers these are.
-    pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
-        let bytes = registers.addr().get() - self.threads.kept.addr().get();
-        (bytes / size_of::<Kept>()) as u32
-    }
-
-    /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
-    pub fn open_fp(&mut self, thread: u32) {
-        *self.threads.others_of(thread).1 = FpUsage::Used;
-        // SAFETY: It runs on this CPU.
-        unsafe { self.threads.fp.first_use(thread) };
-    }
 }
 
 impl Threads {
@@ -234,6 +221,19 @@ impl Threads {
     #[inline]
     pub unsafe fn again(&self) -> Self {
         Self { ..*self }
+    }
+
+    /// The number of the thread whose registers these are.
+    pub fn thread_of(&self, registers: NonNull<Registers>) -> u32 {
+        let bytes = registers.addr().get() - self.kept.addr().get();
+        (bytes / size_of::<Kept>()) as u32
+    }
+
+    /// Gives thread number `thread`, which runs and has tried to use them, FP/SIMD registers.
+    pub fn open_fp(&mut self, thread: u32) {
+        *self.others_of(thread).1 = FpUsage::Used;
+        // SAFETY: It runs on this CPU.
+        unsafe { self.fp.first_use(thread) };
     }
 
     /// What is kept besides registers. Unlike those, it is never the vectors'.

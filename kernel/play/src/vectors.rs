@@ -222,6 +222,20 @@ impl World {
         self.go_on(next)
     }
 
+    /// The running program has come to an instruction that waits, which traps; then whoever goes on runs.
+    pub fn wait_by_instruction(&mut self) -> Next {
+        let thread = self.running.expect("somebody runs");
+        let way = self.way;
+        let mut here = self.kernel().here();
+        if way == Way::Shorter && here.runs(thread) && here.rotate() {
+            let chosen = here.choose();
+            let next = self.chose(chosen);
+            return self.work_on(next);
+        }
+        self.kernel().rotate();
+        self.run()
+    }
+
     /// A piece of a job is done, if one was to be: what is left is noted while CPUs share the kernel, if it comes the shorter way
     /// and that goes, and an interrupt that waits is served; then whoever goes on runs.
     pub(crate) fn step_directly(&mut self) -> Option<Next> {

@@ -46,6 +46,24 @@ impl<L: Local> Here<'_, L> {
         chosen.filter(|_| self.cpu.is_settled())
     }
 
+    /// Whether the thread with this number runs here: another CPU may have ended it on its way to the kernel.
+    pub fn runs(&self, thread: u32) -> bool {
+        self.cpu.current.is_some_and(|current| current.index() == thread)
+    }
+
+    /// The running thread goes to the end of the queue, so that the CPU [chooses](Self::choose) another one, if there is one. `false`
+    /// if that takes the whole kernel, and nothing has happened.
+    #[must_use]
+    pub fn rotate(&mut self) -> bool {
+        if self.is_to_send_away() {
+            return false;
+        }
+        if let Some(current) = self.cpu.current.take() {
+            self.cpu.ready.push(&mut self.threads, current);
+        }
+        true
+    }
+
     /// Whether the thread that runs here may do so no longer. It is sent elsewhere with the whole kernel, before it waits
     /// here, where nobody would think of it.
     pub(super) fn is_to_send_away(&mut self) -> bool {

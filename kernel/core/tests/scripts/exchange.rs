@@ -8,7 +8,7 @@ use abi::{CpuSet, Handle, Operation};
 use play::Way;
 
 /// Whether who goes on was found out so often without the whole kernel; the long way it is never.
-fn finds_out(scene: &mut Scene, times: usize, act: impl FnOnce(&mut Scene)) {
+pub(super) fn finds_out(scene: &mut Scene, times: usize, act: impl FnOnce(&mut Scene)) {
     let before = scene.world.sought;
     act(scene);
     let times = if WAY == Way::Shorter { times } else { 0 };

@@ -17,6 +17,7 @@ mod faults;
 mod fork;
 mod handles;
 mod hostile;
+mod instructions;
 mod interposition;
 mod interrupts;
 mod job_control;

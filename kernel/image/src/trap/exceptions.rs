@@ -1,6 +1,7 @@
 //! All other exceptions, which come with every register saved.
 
 use super::faults::{other_fault, serve_beside_others, touched};
+use super::instructions::serve_instruction_at_length;
 use super::interrupts::interrupted;
 use super::{SHOWS_CALLS, some_thread, through_kernel};
 use crate::machine::Machine;
@@ -50,18 +51,7 @@ fn synchronous(registers: NonNull<Registers>) -> NonNull<Registers> {
 fn serve_cause(kernel: &mut Kernel<Machine>, cause: Cause, registers: NonNull<Registers>) {
     match cause {
         Cause::Svc(1) => serve_trap(kernel, registers),
-        Cause::FpTrapped => {
-            let thread = kernel.platform.thread_of(registers);
-            kernel.platform.open_fp(thread);
-        }
-        Cause::WaitTrapped => {
-            let mut registers = registers;
-            // SAFETY: As in `other_fault`; nobody else has a reference either.
-            let registers = unsafe { registers.as_mut() };
-            // It may end at any time, and does so now; every instruction has 4 bytes.
-            registers.pc += 4;
-            kernel.rotate();
-        }
+        Cause::FpTrapped | Cause::WaitTrapped => serve_instruction_at_length(kernel, cause, registers),
         _ => match touched(cause) {
             Some((address, access)) => kernel.memory_fault(address, access),
             None => kernel.other_fault(other_fault(cause, registers), &cause),

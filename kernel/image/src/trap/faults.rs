@@ -1,5 +1,6 @@
 //! Touches that the memory manager serves or refuses, and whatever else a program does that the machine does not allow.
 
+use super::instructions::serve_instruction;
 use super::until::serve_until;
 use super::{KERNEL, NO_SHORTCUTS, SharedKernel, here, kernel_continue, there, with_memory};
 use crate::cpus;
@@ -17,8 +18,8 @@ use kcore::ipc::Direct;
 use kcore::{CpuId, Registers};
 use mm::{Access, SpaceId};
 
-/// Serves a touch, or tells whoever waits for it what else the running thread has done, beside whatever other CPUs do in the
-/// kernel. Who goes on; `None` if it is no fault, or as few are, and nothing has happened.
+/// Serves a touch, or an instruction that is no fault, or tells whoever waits for it what else the running thread has done, beside whatever other CPUs do in the
+/// kernel. Who goes on; `None` if it is as few are, and nothing has happened.
 #[inline]
 pub(super) fn serve_beside_others(cause: Cause, registers: NonNull<Registers>) -> Option<NonNull<Registers>> {
     if let Some((address, access)) = touched(cause) {
@@ -30,7 +31,7 @@ pub(super) fn serve_beside_others(cause: Cause, registers: NonNull<Registers>) -
     }
     match cause {
         Cause::Svc(1) => serve_until(),
-        Cause::FpTrapped | Cause::WaitTrapped => None,
+        Cause::FpTrapped | Cause::WaitTrapped => serve_instruction(cause, registers),
         _ => tell_handler(other_fault(cause, registers)),
     }
 }

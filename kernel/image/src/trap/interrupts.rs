@@ -63,7 +63,7 @@ fn stepped_here(rest: Option<Job>) -> GoesOn {
 
 /// This CPU has chosen who goes on, or cannot without the whole kernel.
 #[inline]
-fn chose(sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
+pub(super) fn chose(sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
     // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
     cpu::synchronise_context();
     match chosen {

@@ -8,6 +8,7 @@
 mod exceptions;
 mod faults;
 mod in_place;
+mod instructions;
 mod interrupts;
 mod stop;
 mod until;
