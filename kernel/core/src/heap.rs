@@ -9,7 +9,7 @@ use crate::thread::ThreadId;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use slots::Id;
 
-/// A thread's place in a heap, or in a [queue](crate::queue). Whoever has that changes it, whosever the thread is: so what it consists of are atomics,
+/// A thread's place in a heap, or in a queue (`queue.rs`). Whoever has that changes it, whosever the thread is: so what it consists of are atomics,
 /// whose order is the business of whoever hands the heap on.
 pub struct Place {
     key: AtomicU64,
