@@ -119,6 +119,13 @@ pub enum State {
     Ended(End),
 }
 
+impl State {
+    /// Whether it waits for something that others do, and is in no queue of a CPU.
+    pub(crate) const fn waits_for_others(&self) -> bool {
+        !matches!(self, Self::New | Self::Ready | Self::Working(_) | Self::Ended(_))
+    }
+}
+
 /// What somebody who waits for the end of a process is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EndAnswer {

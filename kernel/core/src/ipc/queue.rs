@@ -81,6 +81,10 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let goes_on = self.queue(None, (thread, (endpoint, badge)), Arrival::Fault, None)?;
+        if matches!(goes_on, Direct::At(_)) {
+            // To lend it what it needs takes more.
+            return None;
+        }
         self.thread(thread).fault = Some(fault);
         Some(goes_on)
     }
@@ -272,7 +276,6 @@ impl<L: Local> Here<'_, L> {
         }
         let caller = find(&mut self.threads, there.as_deref_mut(), first)?;
         let waiting = Waiting::of((first, caller), self.local, &self.processes)?;
-        let goes_on_here = caller.may_run_on(self.id);
         if waiting.arrival == Arrival::Message {
             // It would be taken back now.
             if has_loan {
@@ -280,7 +283,10 @@ impl<L: Local> Here<'_, L> {
             }
             let goes_on = match there.as_deref_mut() {
                 Some(there) => there.who_stays(first, self.shown).is_some(),
-                None => goes_on_here,
+                None => {
+                    let both = self.threads.pair_mut(server, first);
+                    both.is_some_and(|(server, sender)| stay_here(self.id, server, sender))
+                }
             };
             if !goes_on {
                 return None;

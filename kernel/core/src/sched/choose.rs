@@ -17,6 +17,8 @@ impl<L: Local> Here<'_, L> {
         if !self.is_alone() && self.yields_to(CpuSet(0)).is_some() {
             self.cpu.seeks = true;
             self.restore_timer();
+            let runs = self.current_priority();
+            self.show(runs);
             return None;
         }
         self.choose_here()

@@ -11,7 +11,7 @@ use abi::CpuSet;
 use abi::process::Priority;
 
 impl There<'_> {
-    /// Lets `thread`, which waits for something and is at home there, have its home at `to`, if it can go on there and
+    /// Lets `thread`, if it waits for something and is at home there, have its home at `to`, if it can go on there and
     /// nobody has to be told.
     pub(crate) fn give(
         &mut self,
@@ -21,7 +21,8 @@ impl There<'_> {
     ) -> Option<()> {
         let thread = self.threads.get_mut(id)?;
         let is_let_go = self.cpu.lets_go(id) && self.cpu.current != Some(id);
-        let can_go = is_let_go && thread.may_run_on(to);
+        // Whom somebody names who has waited for its turn may do anything else by now.
+        let can_go = is_let_go && thread.state.waits_for_others() && thread.may_run_on(to);
         if !can_go || !is_wanted(thread) {
             return None;
         }
@@ -51,7 +52,7 @@ impl There<'_> {
         let here = self.id;
         self.threads
             .get_mut(thread)
-            .filter(|thread| !is_current && thread.may_run_on(here))
+            .filter(|thread| !is_current && thread.state.waits_for_others() && thread.may_run_on(here))
     }
 
     /// Shows what is so there.

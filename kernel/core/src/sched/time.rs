@@ -14,6 +14,7 @@ use crate::platform::{Local, Nested, Platform};
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId, Threads};
 use abi::{IpcError, Label};
+use core::iter::successors;
 use mm::MemoryManager;
 use mm::mmu::Mmu;
 use slots::Slots;
@@ -183,10 +184,12 @@ impl<L: Local> Here<'_, L> {
             return false;
         }
         let (most, runs) = (self.urgency(), self.current_priority());
-        let waits = most.and_then(|most| self.cpu.ready.next_below(most));
+        let ready = &self.cpu.ready;
+        let mut waits = successors(most.and_then(|most| ready.next_below(most)), |&last| {
+            ready.next_below(last)
+        });
         let makes_way = runs.filter(|&runs| ends && most.is_some_and(|most| most.outranks(Some(runs))));
-        let mut behind = [waits, makes_way].into_iter().flatten();
-        behind.any(|priority| others.would_share(priority))
+        makes_way.is_some_and(|runs| others.would_share(runs)) || waits.any(|waits| others.would_share(waits))
     }
 }
 

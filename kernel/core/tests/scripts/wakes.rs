@@ -5,7 +5,7 @@ use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use crate::WAY;
 use abi::process::{Priority, SetPriority, Sleep};
 use abi::{CpuSet, Handle, IpcError, Operation};
-use play::Way;
+use play::{SLICE, Way};
 
 /// Nobody takes the whole kernel for it, but the long way.
 pub(super) fn shares(scene: &mut Scene, act: impl FnOnce(&mut Scene)) {
@@ -303,4 +303,21 @@ fn a_caller_that_has_given_up_and_waits_for_a_cpu_stays_there_as_its_server_answ
     serve_alerts(&mut scene);
     let runners = [0, 1, 2].map(|cpu| runs_on(&scene, cpu));
     assert_eq!(runners, [INIT, runs, caller].map(Some));
+}
+
+#[test]
+fn who_waits_below_others_that_may_not_leave_takes_turns_with_equals_elsewhere() {
+    let mut scene = scene_on(2);
+    let there = child_with(&mut scene, LOW, SECOND);
+    assert_eq!(runs_on(&scene, 1), Some(there));
+    child_with(&mut scene, MIDDLE, FIRST);
+    let low = child_with(&mut scene, LOW, FIRST);
+    confine(&mut scene, low, CpuSet::ALL);
+    for _ in 0..3 {
+        scene.world.kernel.platform.let_pass(SLICE);
+        scene.world.look_up();
+    }
+    let mut threads = scene.world.kernel.threads();
+    let (_, thread) = threads.find(|(id, _)| id.index() == low).expect("it lives");
+    assert_eq!(thread.home.index(), 1);
 }

@@ -54,6 +54,10 @@ impl<L: Local> Here<'_, L> {
         tag: u64,
         words: &Words6,
     ) -> Direct<L::Place> {
+        // It may have been ended while this CPU waited for the turns.
+        if self.cpu.current != Some(found.0) {
+            return Direct::Not;
+        }
         let label = Label(tag as u16);
         let served = self.wake_a_word(locks, Some(there), found, (label, words));
         self.answered(found, served)

@@ -10,6 +10,7 @@ use abi::process::{Close, FaultKind, HandleFaults, Kill, Pid, Priority, SetCpus,
 use abi::shm::{AttachFlags, GetFlags, ShmKey};
 use abi::{Arrival, CpuSet, Handle, Label, Operation, Words};
 use kcore::fault::Fault;
+use kcore::ipc::Direct;
 use kcore::thread::State;
 use mm::Access;
 use play::Way;
@@ -389,4 +390,29 @@ fn who_has_faulted_on_another_cpu_goes_on_there_when_it_is_answered() {
     scene.world.look_up();
     assert_eq!(scene.runs_on(1), Some(CHILD));
     scene.assert_untouched(CHILD);
+}
+
+#[test]
+fn a_fault_that_would_lend_something_to_a_handler_of_another_cpu_is_not_there_before_that_ones_turn_is() {
+    let mut scene = Scene::on(world_on(2));
+    scene.world.give_turn(1);
+    scene.world.turn_to(0);
+    scene.confine(Handle::SELF, CpuSet(0b01));
+    scene.receive();
+    scene.world.turn_to(1);
+    scene.fault(CHILD);
+    scene.world.turn_to(0);
+    scene.world.look_up();
+    assert_eq!(scene.runs_on(0), Some(HANDLER));
+    scene.operate(Operation::Reply, Handle::NONE, Label::DONE);
+    scene.set_priority(scene.child, 200);
+    scene.world.turn_to(1);
+    scene.world.look_up();
+    assert_eq!(scene.runs_on(1), Some(CHILD));
+    let mut here = scene.world.kernel.here();
+    let told = here.queue_fault(Fault::other(FaultKind::BadInstruction, 0));
+    assert_eq!(told, Direct::Not);
+    let mut threads = scene.world.kernel.threads();
+    let child = threads.find(|(id, _)| id.index() == CHILD).expect("it lives").1;
+    assert!(child.fault.is_none(), "nothing has happened");
 }
