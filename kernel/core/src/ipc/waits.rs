@@ -158,13 +158,13 @@ impl<L: Local> Here<'_, L> {
 
     /// [Wakes](Self::wake) somebody where nothing has to be short.
     #[inline(never)]
-    pub(crate) fn let_go_on(&mut self, current: ThreadId, woken: (ThreadId, L::Place)) -> Direct<L::Place> {
+    pub(super) fn let_go_on(&mut self, current: ThreadId, woken: (ThreadId, L::Place)) -> Direct<L::Place> {
         self.wake(current, woken)
     }
 
     /// Lets `woken`, whose answer is in place, as is that of `current`, go on: in place of that one if it is more important.
     #[inline(always)]
-    pub(super) fn wake(
+    pub(crate) fn wake(
         &mut self,
         current: ThreadId,
         (woken, place): (ThreadId, L::Place),

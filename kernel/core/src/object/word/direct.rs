@@ -183,7 +183,7 @@ impl<L: Local> Here<'_, L> {
         self.forget_deadline(first);
         self.answer(thread, answer);
         let place = self.local.place(first.index());
-        self.let_go_on(thread, (first, place))
+        self.wake(thread, (first, place))
     }
 
     /// The same, if `first` may be at home on another CPU.

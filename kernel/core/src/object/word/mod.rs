@@ -66,6 +66,7 @@ impl AwaitedWords {
     }
 
     /// `thread`, which is in no queue, waits for the word with this name, which was `found` if somebody waits for it already.
+    #[inline]
     fn push(
         &mut self,
         (name, found): (WordName, Option<Id<AwaitedWord>>),
@@ -106,6 +107,7 @@ impl AwaitedWords {
     }
 
     /// The thread that has waited longest for this word, if anybody does, waits no longer.
+    #[inline]
     fn pop(&mut self, id: Id<AwaitedWord>) -> Option<ThreadId> {
         let first = self.slots.get_mut(id)?.waiters.pop(&mut self.queued)?;
         self.forget_unless_awaited(id);
