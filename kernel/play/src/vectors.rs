@@ -135,10 +135,13 @@ impl World {
                     other => other,
                 }
             }
-            Direct::AsksAboutHandles => match kernel.here().change_handles(None, tag, &words) {
-                Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
-                other => other,
-            },
+            Direct::AsksAboutHandles => {
+                let (mut here, (_, memory)) = kernel.here_and_locks();
+                match here.ask_about_handles(memory, handle, tag, &words) {
+                    Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
+                    other => other,
+                }
+            }
             other => other,
         };
         let goes_on = match (direct, Message::decode(tag, &words)) {

@@ -15,12 +15,15 @@ use crate::ipc::Direct;
 #[cfg(doc)]
 use crate::kernel::Kernel;
 use crate::message::Message;
-use crate::platform::Local;
+use crate::object::memory::is_answered_with_a_handle;
+use crate::platform::{Guarded, Local};
 use crate::process::{Process, Stage};
 use crate::sched::CpuId;
 use crate::thread::{Thread, ThreadId};
 use abi::process::{Close, Derive, TakeCaller};
 use abi::{Handle, Label, Request, Rights, Tag, Words, Words6};
+use mm::mmu::Mmu;
+use mm::{MemoryManager, SpaceId};
 
 /// Whether a request to the own process is one that is served here.
 #[inline(always)] // into what is to be short
@@ -42,6 +45,36 @@ pub(crate) enum Whose<'a> {
 pub(crate) type Left<L> = Direct<<L as Local>::Place>;
 
 impl<L: Local> Here<'_, L> {
+    /// Serves a call of the running thread through this handle that [`Self::serve`] has found to bring a handle, or to be about one.
+    #[inline(never)] // so that there is one of it
+    pub fn ask_about_handles<M: Mmu>(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<M>>,
+        handle: u64,
+        tag: u64,
+        words: &Words6,
+    ) -> Direct<L::Place> {
+        match (
+            self.cpu.current,
+            self.memory_behind(handle),
+            Message::decode(tag, words),
+        ) {
+            (Some(thread), Some(space), Ok(message)) if is_answered_with_a_handle(message.tag.label()) => {
+                self.ask_for_region(memory, (thread, space), message)
+            }
+            _ => self.change_handles(None, tag, words),
+        }
+    }
+
+    /// The address space that the memory manager acts for which this handle names, if it names one.
+    fn memory_behind(&self, handle: u64) -> Option<SpaceId> {
+        let handle = Handle::from_raw(u32::try_from(handle).ok()?);
+        self.own_process()?
+            .handles
+            .find_with(handle, Rights::CALL)?
+            .memory()
+    }
+
     /// Serves a call of the running thread that [`Self::serve`] has found to be about its process's handles.
     #[inline(never)] // so that there is one of it
     pub fn change_handles(

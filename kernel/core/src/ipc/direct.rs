@@ -44,7 +44,7 @@ pub enum Direct<Place> {
     AsksMemory(ThreadId, SpaceId),
     /// The same, and about words of memory that are waited for, to be [answered](Here::ask_about_words) as well.
     AsksAboutWords(ThreadId, SpaceId),
-    /// Nothing yet: it is about handles of its own process, to be [closed or derived](Here::change_handles).
+    /// Nothing yet: it is about handles of its own process, which [come or go](Here::ask_about_handles).
     AsksAboutHandles,
     /// Nothing yet: it is about a thread that is at home on this other CPU, and to be [served](Here::serve_with) with that
     /// one's turn.
@@ -238,9 +238,10 @@ impl<L: Local> Here<'_, L> {
             if is_about_words(label) {
                 return Some(Direct::AsksAboutWords(caller, space));
             }
-            if !is_answered_with_a_handle(label) {
-                return Some(Direct::AsksMemory(caller, space));
+            if is_answered_with_a_handle(label) {
+                return Some(Direct::AsksAboutHandles);
             }
+            return Some(Direct::AsksMemory(caller, space));
         }
         if found.process() == Some(process) {
             if tag == Identify::LABEL.0.into() {

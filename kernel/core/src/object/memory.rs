@@ -1,7 +1,7 @@
 //! The memory manager as an object: a message becomes an operation on one address space.
 //!
 //! Most requests need the memory manager, and of the kernel what a CPU has that shares it: the thread that asks, and
-//! what its handles stand for. What brings a handle, or has to wait for a sibling's work, takes the whole kernel
+//! what its handles stand for. What has to wait for a sibling's work takes the whole kernel
 //! (docs/decisions/0050-requests-share-the-kernel.md). What is about threads that wait for [words](super::word) has a lock
 //! of its own.
 
@@ -49,8 +49,31 @@ impl<L: Local> Here<'_, L> {
         match self.ask_memory(memory, thread, space, message) {
             Ok(Done::Answered) => Direct::Stays(self.local.place(thread.index())),
             Ok(Done::Works) => Direct::Enters,
-            Ok(Done::Opens(..)) => panic!("a handle is made while CPUs share the kernel"),
+            Ok(Done::Opens(..)) => panic!("a handle comes that was not asked for"),
             // It may have to wait for a sibling.
+            Err(Errno::EAGAIN | Errno::ESRCH) => Direct::Not,
+            Err(errno) => Direct::Stays(self.answer(thread, Message::empty(Label(errno.number())))),
+        }
+    }
+
+    /// Has the memory manager, which acts for `space`, do what is answered with a handle to a region: there is a place for that before
+    /// anything is done.
+    pub(crate) fn ask_for_region<M: Mmu>(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<M>>,
+        (thread, space): (ThreadId, SpaceId),
+        message: Message<'_>,
+    ) -> Direct<L::Place> {
+        let place = self.own_process().and_then(|process| process.handles.claim());
+        let (Some(place), Ok(())) = (place, self.take_in(thread, message.tag)) else {
+            return Direct::Not;
+        };
+        match self.ask_memory(memory, thread, space, message) {
+            Ok(Done::Opens(region, rights)) => {
+                let handle = place.put(Capability::to_region(region, rights));
+                Direct::Stays(self.answer_with_handle(thread, handle))
+            }
+            Ok(Done::Answered | Done::Works) => panic!("a handle was asked for, and none comes"),
             Err(Errno::EAGAIN | Errno::ESRCH) => Direct::Not,
             Err(errno) => Direct::Stays(self.answer(thread, Message::empty(Label(errno.number())))),
         }
@@ -139,7 +162,7 @@ impl<P: Platform> Kernel<P> {
     }
 }
 
-/// Whether a request adds a handle to what the process has: that takes the whole kernel.
+/// Whether a request adds a handle to what the process has.
 #[inline(always)] // into what is to be short
 pub(crate) fn is_answered_with_a_handle(label: Label) -> bool {
     [RegionCreate::LABEL, RegionOpen::LABEL].contains(&label)

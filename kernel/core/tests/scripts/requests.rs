@@ -6,9 +6,9 @@ use super::{world, write_pages};
 use crate::WAY;
 use abi::layout::PAGE_BYTES;
 use abi::memory::{RegionAttach, RegionCreate, ShmControl, ShmGet, ShmIdArgument, Unmap};
-use abi::process::{Exit, ExitThread, Fork};
+use abi::process::{Derive, Exit, ExitThread, Fork};
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmCommand, ShmKey, ShmidDs};
-use abi::{Errno, Handle, Request};
+use abi::{Badge, Errno, Handle, Request, Rights};
 use play::{Way, World};
 
 const MODE: GetFlags = GetFlags::CREAT.with_mode(Mode::from_bits(0o600));
@@ -77,13 +77,24 @@ fn a_request_of_words_bytes_or_handles_shares_the_kernel_whether_it_is_refused_o
 }
 
 #[test]
-fn a_request_for_a_handle_takes_the_whole_kernel() {
+fn a_request_that_is_answered_with_a_handle_shares_the_kernel_unless_there_is_no_place_for_that() {
     let mut world = world();
     let creates = |world: &mut World| {
         let create = RegionCreate { size: 1, flags: MODE };
         world.call(Handle::MEMORY, create).expect("room");
     };
-    assert!(!is_shared(&mut world, creates));
+    assert_eq!(is_shared(&mut world, creates), WAY == Way::Shorter);
+    let create = RegionCreate { size: 1, flags: MODE };
+    let derive = Derive {
+        handle: Handle::MEMORY,
+        rights: Rights::CALL,
+        badge: Badge(0),
+    };
+    while world.call(Handle::SELF, derive).is_ok() {}
+    let is_refused = |world: &mut World| {
+        assert_eq!(world.call(Handle::MEMORY, create), Err(Errno::EMFILE));
+    };
+    assert!(!is_shared(&mut world, is_refused));
 }
 
 /// Pages of which one step does not give back all.

@@ -84,7 +84,7 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
             ask_about_words((sharing, held), (thread, space), handle, tag, &words())
         }
         Direct::AsksAboutHandles if operation == Operation::Call => {
-            change_handles(sharing, handle, tag, &words())
+            ask_about_handles((sharing, held), handle, tag, &words())
         }
         Direct::At(other) => serve_with(sharing, Some(other), operation, handle, tag, &words()),
         Direct::Awaits(_) => serve_with(sharing, None, operation, handle, tag, &words()),
@@ -158,8 +158,14 @@ fn ask_about_words_with(
 }
 
 #[inline(never)] // as above
-fn change_handles(mut sharing: SharedKernel<'_>, handle: u64, tag: u64, words: &Words6) -> TrapEnd {
-    match here(&mut sharing).change_handles(None, tag, words) {
+fn ask_about_handles(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let memory = &mut memory_lock().within(held);
+    match here(&mut sharing).ask_about_handles(memory, handle, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
         Direct::At(other) => serve_with(sharing, Some(other), Operation::Call, handle, tag, words),
