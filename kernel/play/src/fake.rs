@@ -249,7 +249,12 @@ impl Local for Fake {
             cpu.timer = None;
             return Some(Interrupt::Timer);
         }
-        cpu.interrupts.pop_front()
+        let next = cpu.interrupts.pop_front();
+        if next == Some(Interrupt::Timer) {
+            // Whichever way it comes, it does not come again until it is set anew.
+            cpu.timer = None;
+        }
+        next
     }
 }
 

@@ -4,6 +4,7 @@
 //! are served while CPUs share the kernel, with the same decisions as with all of it. As much as is not is left, and what
 //! was taken is never lost: either it is served, or it comes along to [`Kernel::serve_interrupts`].
 
+use super::NEVER;
 use crate::here::Here;
 use crate::kernel::Kernel;
 use crate::object::word::AwaitedWords;
@@ -60,8 +61,10 @@ impl<P: Platform> Kernel<P> {
     pub fn serve_interrupts(&mut self, first: Interrupt) {
         self.serve_interrupt(first);
         while let Some(next) = self.platform.take_interrupt() {
-            // Left with what was due, the timer was set to that, and comes once more.
-            if (first, next) != (Interrupt::Timer, Interrupt::Timer) {
+            // Left with what was due, the timer was set to that, and comes once more: it is set to nothing then.
+            if (first, next) == (Interrupt::Timer, Interrupt::Timer) {
+                self.cpu().timer = NEVER;
+            } else {
                 self.serve_interrupt(next);
             }
         }

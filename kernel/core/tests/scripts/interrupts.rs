@@ -277,3 +277,21 @@ fn who_may_not_run_there_any_more_does_not_wait_there_when_its_slice_ends() {
     world.look_up();
     assert_eq!((runs_on(&world, 1), home_of(&world, CHILD)), (Some(OTHER), 0));
 }
+
+#[test]
+fn a_timer_that_comes_once_more_as_it_is_served_is_set_anew() {
+    let mut world = two_on_one_cpu();
+    let deadline = TICKS + 10 * SLICE;
+    world.send(Handle::SELF, Sleep { deadline }, &[], &[]);
+    assert_eq!(world.running, Some(CHILD));
+    world.kernel.platform.now.set(deadline);
+    world.kernel.platform.cpus[0].timer = None;
+    world.kernel.platform.cpus[0]
+        .interrupts
+        .push_back(Interrupt::Timer);
+    world.kernel.serve_interrupts(Interrupt::Timer);
+    assert!(
+        world.kernel.platform.cpus[0].timer.is_some(),
+        "two take turns from now on"
+    );
+}
