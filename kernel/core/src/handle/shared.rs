@@ -1,8 +1,8 @@
 //! Handles that are closed and derived, while CPUs share the kernel.
 //!
 //! The [table](HandleTable) needs no lock for that. What a handle names counts its handles, each kind of object its own way: an
-//! endpoint is taken for that, a thread's home is this CPU or the other one whose turn this one has. Nobody's count goes from one
-//! to none here: what ends an object is left to the whole kernel. So a close takes the count down first, unless there is but
+//! endpoint is taken for that, a thread's home is this CPU or the other one whose turn this one has. No count goes from one
+//! to none here, but that of a thread that lives: what ends an object is left to the whole kernel. So a close takes the count down first, unless there is but
 //! one left, and then the handle out; if a sibling has closed it in between, the count goes up again. That it is too low for a
 //! moment is no harm, since none is told from some by who has the whole kernel alone. As elsewhere, nothing is decided
 //! that the long way does not decide in the same way, and nothing has happened if a check says no.

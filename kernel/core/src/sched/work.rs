@@ -27,6 +27,11 @@ impl<L: Local> Here<'_, L> {
             return false;
         };
         self.thread(thread).state = state;
+        // Nothing else of it is here, so another CPU may take it, and charge it, before this one chooses.
+        if matches!(state, State::Ready) && self.cpu.prepared != Some(thread) {
+            let now = self.local.rough_ticks();
+            self.cpu.charge_nobody(&mut self.threads, now);
+        }
         true
     }
 
