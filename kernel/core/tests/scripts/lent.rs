@@ -155,3 +155,46 @@ fn a_server_that_waits_for_another_cpu_may_go_on_here_in_place_of_who_queues() {
     serve_alerts(&mut scene);
     assert_eq!(runners(&scene), [server, middle].map(Some));
 }
+
+#[test]
+fn a_call_lends_its_priority_to_a_server_that_goes_on_on_another_cpu() {
+    let mut scene = scene_on(2);
+    let server = child_with(&mut scene, LOW, SECOND);
+    scene.world.turn_to(1);
+    scene.operate_alone(Operation::Receive);
+    let client = child_with(&mut scene, HIGH, FIRST);
+    assert_eq!(scene.init_is_least(), client);
+    shares(&mut scene, |scene| assert_eq!(scene.call(), INIT));
+    assert_eq!(scene.priority_of(server), HIGH);
+    serve_alerts(&mut scene);
+    assert_eq!(runners(&scene), [INIT, server].map(Some));
+}
+
+/// The running thread calls, until 100 ticks later; who goes on?
+fn call_until(scene: &mut Scene) -> u32 {
+    scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 100;
+    let (call, endpoint) = (Operation::Call as u64 | Operation::UNTIL, Handle::PARENT.raw());
+    scene.world.trap(call, endpoint.into(), 0x900, [1; 6]);
+    scene.running()
+}
+
+#[test]
+fn who_gives_its_call_up_takes_back_what_it_has_lent() {
+    let (mut scene, server, [high]) = with_a_server([HIGH]);
+    assert_eq!(scene.pass(10), high);
+    assert_eq!(call_until(&mut scene), server);
+    assert_eq!(scene.priority_of(server), HIGH);
+    assert_eq!((scene.pass(100), scene.priority_of(server)), (high, LOW));
+}
+
+#[test]
+fn who_gives_its_place_in_the_queue_up_takes_back_what_it_has_lent() {
+    let (mut scene, server, [high, middle]) = with_a_server([HIGH, MIDDLE]);
+    assert_eq!(scene.pass(100), high);
+    assert_eq!(scene.sleep(10), middle);
+    assert_eq!(scene.call(), server);
+    assert_eq!(scene.pass(10), high);
+    assert_eq!(call_until(&mut scene), server);
+    assert_eq!(scene.priority_of(server), HIGH);
+    assert_eq!((scene.pass(100), scene.priority_of(server)), (high, MIDDLE));
+}

@@ -589,3 +589,24 @@ fn a_thread_begins_as_important_as_its_maker_and_stays_below_what_its_process_ma
     world.send(thread, set(60), &[], &[]);
     assert_eq!(world.running, Some(1), "it goes first from now on");
 }
+
+#[test]
+fn who_waits_elsewhere_than_where_it_was_lent_something_gives_it_back() {
+    let mut scene = Scene::new();
+    let other_endpoint = scene.world.create_endpoint();
+    scene.front_service = Some(other_endpoint);
+    let server = scene.child(LOW);
+    let high = scene.child(HIGH);
+    assert_eq!(scene.init_is_least(), high);
+    assert_eq!(scene.sleep(10), server);
+    assert_eq!(scene.receive(), INIT);
+    scene
+        .world
+        .trap(Operation::Signal as u64, scene.endpoint.raw().into(), 1, [0; 6]);
+    assert_eq!(scene.running(), server, "it serves there, and waits no longer");
+    assert_eq!(scene.pass(10), high);
+    assert_eq!(scene.call(), server);
+    assert_eq!(scene.priority_of(server), HIGH);
+    assert_eq!(scene.operate(Operation::Receive, FRONT_SERVICE), INIT);
+    assert_eq!(scene.priority_of(server), LOW);
+}

@@ -353,3 +353,19 @@ fn a_turn_is_passed_to_and_behind_threads_of_another_cpu() {
     assert_eq!(scene.runs_on(1), Some(TWO));
     assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
 }
+
+#[test]
+fn of_several_who_wake_one_may_not_go_on_where_it_is_at_home_any_more() {
+    let mut scene = Scene::on(2);
+    for _ in 0..2 {
+        scene.waits(LOW, FIRST, wait(WORD));
+    }
+    let child = scene.children[1];
+    scene
+        .world
+        .call(child, SetCpus { cpus: SECOND })
+        .expect("it runs");
+    assert!(!scene.asks(wake(9), Ok((2,))));
+    scene.world.give_turn(1);
+    assert_eq!(scene.runs_on(1), Some(TWO));
+}
