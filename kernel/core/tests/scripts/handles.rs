@@ -140,14 +140,20 @@ fn a_table_is_full_either_way_and_the_lowest_place_is_free_next() {
     }
 }
 
-#[test]
-fn copies_of_a_reply_handle_come_and_go_with_the_turn_of_the_callers_home() {
+/// `init`, on the first CPU, has taken its child along, which waits on the second. The handle to that.
+fn with_one_taken_along() -> (World, Handle) {
     let (mut world, endpoint, _) = side_by_side();
     call(&mut world, ENDPOINT);
     world.turn_to(0);
     receive(&mut world, endpoint);
     world.call(Handle::SELF, TakeCaller {}).expect("somebody waits");
     let reply = world.handles()[0];
+    (world, reply)
+}
+
+#[test]
+fn copies_of_a_reply_handle_come_and_go_with_the_turn_of_the_callers_home() {
+    let (mut world, reply) = with_one_taken_along();
     let copy = derives_directly(&mut world, reply, Rights::CALL);
     let another = derives_directly(&mut world, reply, Rights::CALL);
     for handle in [reply, copy] {
@@ -161,12 +167,7 @@ fn copies_of_a_reply_handle_come_and_go_with_the_turn_of_the_callers_home() {
 
 #[test]
 fn a_stale_reply_handle_is_closed_and_counts_for_nobody() {
-    let (mut world, endpoint, _) = side_by_side();
-    call(&mut world, ENDPOINT);
-    world.turn_to(0);
-    receive(&mut world, endpoint);
-    world.call(Handle::SELF, TakeCaller {}).expect("somebody waits");
-    let reply = world.handles()[0];
+    let (mut world, reply) = with_one_taken_along();
     let copy = derives_directly(&mut world, reply, Rights::CALL | Rights::PASS);
     world.trap(Operation::Reply as u64, reply.raw().into(), 0x902, [3; 6]);
     let stale = derives_directly(&mut world, copy, Rights::CALL);

@@ -2,7 +2,7 @@
 
 use super::across_cpus::{FIRST, SECOND, child_with, runs_on, scene_on, serve_alerts};
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
-use super::wakes::shares;
+use super::wakes::{call_until, shares};
 use abi::process::Exit;
 use abi::{CpuSet, Handle, Operation};
 
@@ -168,14 +168,6 @@ fn a_call_lends_its_priority_to_a_server_that_goes_on_on_another_cpu() {
     assert_eq!(scene.priority_of(server), HIGH);
     serve_alerts(&mut scene);
     assert_eq!(runners(&scene), [INIT, server].map(Some));
-}
-
-/// The running thread calls, until 100 ticks later; who goes on?
-fn call_until(scene: &mut Scene) -> u32 {
-    scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 100;
-    let (call, endpoint) = (Operation::Call as u64 | Operation::UNTIL, Handle::PARENT.raw());
-    scene.world.trap(call, endpoint.into(), 0x900, [1; 6]);
-    scene.running()
 }
 
 #[test]

@@ -62,8 +62,8 @@ fn a_server_gives_back_what_a_caller_has_lent_that_it_takes_along_and_answers_at
     assert_eq!((scene.running(), scene.world.back().words), (high, [3; 6]));
 }
 
-#[test]
-fn who_was_taken_along_and_gives_up_is_not_answered() {
+/// `init` has taken a caller along that waits 50 ticks for its answer. The handle to that.
+fn with_one_taken_along_for_50_ticks() -> (World, Handle) {
     let (mut world, endpoint) = with_a_caller(Priority::USUAL.0);
     let reply = take(&mut world);
     answers(&mut world, reply);
@@ -74,6 +74,12 @@ fn who_was_taken_along_and_gives_up_is_not_answered() {
     world.trap(call, ENDPOINT.raw().into(), 0x900, [1; 6]);
     world.until(INIT);
     let reply = take(&mut world);
+    (world, reply)
+}
+
+#[test]
+fn who_was_taken_along_and_gives_up_is_not_answered() {
+    let (mut world, reply) = with_one_taken_along_for_50_ticks();
     world.kernel.platform.let_pass(100);
     world.look_up();
     world.until(INIT);
@@ -86,16 +92,7 @@ fn who_was_taken_along_and_gives_up_is_not_answered() {
 
 #[test]
 fn who_was_taken_along_until_some_time_has_its_answer_before() {
-    let (mut world, endpoint) = with_a_caller(Priority::USUAL.0);
-    let reply = take(&mut world);
-    answers(&mut world, reply);
-    world.trap(Operation::Receive as u64, endpoint.raw().into(), 0, [0; 6]);
-    world.until(CHILD);
-    world.registers().x[9] = world.kernel.platform.now.get() + 50;
-    let call = Operation::Call as u64 | Operation::UNTIL;
-    world.trap(call, ENDPOINT.raw().into(), 0x900, [1; 6]);
-    world.until(INIT);
-    let reply = take(&mut world);
+    let (mut world, reply) = with_one_taken_along_for_50_ticks();
     answers(&mut world, reply);
     world.kernel.platform.let_pass(100);
     world.look_up();

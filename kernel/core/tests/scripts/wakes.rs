@@ -236,7 +236,7 @@ fn signal_from(scene: &mut Scene, thread: u32) {
 }
 
 /// The running thread calls, until 100 ticks later; who goes on?
-fn call_until(scene: &mut Scene) -> u32 {
+pub(super) fn call_until(scene: &mut Scene) -> u32 {
     scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 100;
     let (call, endpoint) = (Operation::Call as u64 | Operation::UNTIL, Handle::PARENT.raw());
     scene.world.trap(call, endpoint.into(), 0x900, [1; 6]);
