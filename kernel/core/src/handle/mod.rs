@@ -7,6 +7,7 @@ mod table;
 
 pub use count::Count;
 pub(crate) use shared::{Left, Whose, is_about_handles};
+pub(crate) use table::Claims;
 pub use table::{HANDLES, HandleTable};
 
 use crate::ipc::Endpoint;

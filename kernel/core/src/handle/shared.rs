@@ -145,7 +145,11 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Counts one more handle to what `capability` names, as [`Kernel::retain`] does.
-    fn retain(&mut self, there: Option<&mut There<'_>>, capability: Capability) -> Result<(), Left<L>> {
+    pub(crate) fn retain(
+        &mut self,
+        there: Option<&mut There<'_>>,
+        capability: Capability,
+    ) -> Result<(), Left<L>> {
         match capability.object {
             Object::Endpoint(id) => {
                 let mut endpoint = self.endpoints.take(id).ok_or(Direct::Not)?;

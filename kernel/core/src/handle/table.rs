@@ -29,6 +29,13 @@ pub(crate) struct Claim<'a> {
     index: usize,
 }
 
+/// Free places, for several handles. Those that nothing is put into are free for others again if this is dropped.
+#[must_use = "places that nothing is put into are free for others at once"]
+pub(crate) struct Claims<'a> {
+    table: &'a HandleTable,
+    places: u64,
+}
+
 impl HandleTable {
     /// No handle: nothing but zeroes.
     pub const fn empty() -> Self {
@@ -162,9 +169,28 @@ impl HandleTable {
         }
     }
 
+    /// As many free places; `None` if there are not so many.
+    pub(crate) fn claim_several(&self, count: usize) -> Option<Claims<'_>> {
+        let mut claims = self.claims(0);
+        for _ in 0..count {
+            claims.places |= 1 << self.claim()?.keep();
+        }
+        Some(claims)
+    }
+
+    /// The places that were claimed before and [kept](Claims::keep).
+    pub(crate) fn claims(&self, places: u64) -> Claims<'_> {
+        Claims { table: self, places }
+    }
+
     /// Nothing is at `index`, and others may claim it.
     fn free(&self, index: usize) {
-        self.held.fetch_and(!(1 << index), Ordering::Release);
+        self.free_all(1 << index);
+    }
+
+    /// Nothing is at these places.
+    fn free_all(&self, places: u64) {
+        self.held.fetch_and(!places, Ordering::Release);
     }
 
     /// Puts a capability at `index` of a table whose process has not started, so that no handle
@@ -216,16 +242,48 @@ impl Claim<'_> {
     /// Puts a handle there.
     pub(crate) fn put(self, capability: Capability) -> Handle {
         let generation = self.table.places[self.index].put(capability);
-        let handle = Handle::from_parts(self.index as u32, generation);
-        // The place is not free.
+        Handle::from_parts(self.keep() as u32, generation)
+    }
+
+    /// Which place it is, which is not free from now on.
+    fn keep(self) -> usize {
+        let index = self.index;
         core::mem::forget(self);
-        handle
+        index
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.table.free(self.index);
+    }
+}
+
+impl Claims<'_> {
+    /// Which places they are, by their bits. They are not free before they are [somebody's](HandleTable::claims) again.
+    #[must_use = "these places would never be free again"]
+    pub(crate) fn keep(mut self) -> u64 {
+        core::mem::take(&mut self.places)
+    }
+}
+
+impl<'a> Iterator for Claims<'a> {
+    type Item = Claim<'a>;
+
+    /// The lowest of the places.
+    fn next(&mut self) -> Option<Claim<'a>> {
+        let index = places_in(self.places).next()?;
+        self.places &= !(1 << index);
+        Some(Claim {
+            table: self.table,
+            index,
+        })
+    }
+}
+
+impl Drop for Claims<'_> {
+    fn drop(&mut self) {
+        self.table.free_all(self.places);
     }
 }
 

@@ -91,6 +91,17 @@ enum Sent<'a> {
     Fault(Fault, Pid),
 }
 
+impl Sent<'_> {
+    /// What comes with it besides words.
+    #[inline(always)] // into what is to be short
+    const fn tag(&self) -> Tag {
+        match self {
+            Self::Call(message) => message.tag,
+            Self::Fault(..) => Tag::new(Label::DONE),
+        }
+    }
+}
+
 impl<Place: Copy> Direct<Place> {
     /// The same, when who goes on may have been interrupted anywhere.
     #[inline(always)] // into what is to be short
@@ -110,7 +121,7 @@ impl<L: Local> Here<'_, L> {
         self.serve_message(Reach::Short, operation, handle, tag, of_words(tag, words))
     }
 
-    /// The same if its message has bytes, or is not received at once or was not, or with the turn of another CPU.
+    /// The same if its message has bytes or handles, or is not received at once or was not, or with the turn of another CPU.
     #[inline(never)] // so that there is one of it
     pub fn serve_with(
         &mut self,
@@ -120,7 +131,12 @@ impl<L: Local> Here<'_, L> {
         tag: u64,
         words: &Words6,
     ) -> Direct<L::Place> {
-        let message = of_bytes(tag, words);
+        let message = Message::decode(tag, words).ok();
+        if has_message(operation)
+            && message.is_some_and(|Message { tag, .. }| tag.handles() > 0 && !self.looks_up(tag))
+        {
+            return Direct::Not;
+        }
         if operation == Operation::ReplyReceive && self.has_something_for(handle) {
             return self.answer_first(there, tag, message);
         }
@@ -176,6 +192,7 @@ impl<L: Local> Here<'_, L> {
             if matches!(served, Direct::Not) {
                 served = self.serve_in_turn(there.as_deref_mut(), operation, handle, message);
             }
+            self.settle(&served);
             if (operation, handle) == (Operation::Reply, NOBODYS)
                 && matches!(served, Direct::Stays(_) | Direct::Enters)
             {
@@ -283,14 +300,15 @@ impl<L: Local> Here<'_, L> {
         (id, badge): (Id<Endpoint>, Badge),
         sent: Sent<'_>,
     ) -> Option<Direct<L::Place>> {
-        let is_short = reach.is_short();
+        let (is_short, is_both, tag) = (reach.is_short(), reach.is_both(), sent.tag());
         let mut endpoint = self.endpoints.take(id)?;
         let receiver = endpoint.receivers.first()?;
         if endpoint.receiving == 0 {
             return None;
         }
         if let Reach::Both(there) = reach {
-            there.give(receiver, self.id, |_| true)?;
+            let cpu = &mut *self.cpu;
+            there.give(receiver, self.id, |to| cpu.has_room(&self.processes, to, tag))?;
         }
         let Some((from, to)) = self.threads.pair_mut(caller, receiver) else {
             drop(endpoint);
@@ -301,6 +319,9 @@ impl<L: Local> Here<'_, L> {
         }
         if to.deadline.is_taken() {
             return (!is_short).then_some(Direct::Awaits(receiver));
+        }
+        if !is_both && !self.cpu.has_room(&self.processes, to, tag) {
+            return None;
         }
         let place = self.local.place(receiver.index());
         match sent {
@@ -343,7 +364,7 @@ impl<L: Local> Here<'_, L> {
         handle: Handle,
         message: Option<Message<'_>>,
     ) -> Option<Direct<L::Place>> {
-        let (message, is_short) = (message?, reach.is_short());
+        let (message, is_short, is_both) = (message?, reach.is_short(), reach.is_both());
         let (server, process) = (self.cpu.current?, self.cpu.process?);
         let handles = &self.processes.get(process)?.handles;
         let (id, _) = handles.endpoint(handle, Rights::RECEIVE)?;
@@ -354,9 +375,11 @@ impl<L: Local> Here<'_, L> {
         let from = self.threads.get_mut(server)?;
         let caller = from.caller?;
         if let Reach::Both(there) = reach {
-            let ready = &self.cpu.ready;
+            let cpu = &mut *self.cpu;
             there.give(caller, self.id, |to| {
-                !ready.outranks(Some(to.priority)) && to.state.is_answered_by(server, message.tag.label())
+                !cpu.ready.outranks(Some(to.priority))
+                    && to.state.is_answered_by(server, message.tag.label())
+                    && cpu.has_room(&self.processes, to, message.tag)
             })?;
         }
         let Some((from, to)) = self.threads.pair_mut(server, caller) else {
@@ -372,6 +395,9 @@ impl<L: Local> Here<'_, L> {
         }
         if to.deadline.is_taken() {
             return (!is_short).then_some(Direct::Awaits(caller));
+        }
+        if !is_both && !self.cpu.has_room(&self.processes, to, message.tag) {
+            return None;
         }
         let resolves_fault = to.forgets_fault();
         if !resolves_fault {
@@ -427,22 +453,16 @@ fn of_words(tag: u64, words: &Words6) -> Option<Message<'_>> {
     Some(Message { tag, words })
 }
 
-/// A message, if it has no handles.
-pub(super) fn of_bytes(tag: u64, words: &Words6) -> Option<Message<'_>> {
-    let message = Message::decode(tag, words).ok()?;
-    (message.tag.handles() == 0).then_some(message)
+/// Whether a trap that is not [served](Here::serve) at once may be [served](Here::serve_with) while CPUs share the kernel all the
+/// same: its message has bytes or handles, or queues, or one has queued before, or who is to go on waits until some time.
+pub fn may_share(operation: Operation, tag: u64) -> bool {
+    operation != Operation::Yield && (!has_message(operation) || Tag::decode(tag).is_ok())
 }
 
-/// Whether a trap that is not [served](Here::serve) at once may be [served](Here::serve_with) while CPUs share the kernel all the
-/// same: its message has bytes, or queues, or one has queued before, or who is to go on waits until some time.
-pub fn may_share(operation: Operation, tag: u64) -> bool {
-    match operation {
-        Operation::Call | Operation::Send | Operation::ReplyReceive | Operation::Reply => {
-            Tag::decode(tag).is_ok_and(|tag| tag.handles() == 0)
-        }
-        Operation::Receive | Operation::Signal => true,
-        Operation::Yield => false,
-    }
+/// Whether a trap of this kind has something to say besides where to.
+const fn has_message(operation: Operation) -> bool {
+    use Operation::{Call, Reply, ReplyReceive, Send};
+    matches!(operation, Call | Send | ReplyReceive | Reply)
 }
 
 impl Thread {

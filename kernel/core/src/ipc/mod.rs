@@ -21,5 +21,6 @@ mod waits;
 
 pub use direct::{Direct, may_share};
 pub use endpoint::Endpoint;
+pub(crate) use handles::Places;
 pub use signal::{SignalTarget, Told};
 pub(crate) use waits::stay_here;

@@ -7,7 +7,6 @@
 //! of them says no.
 
 use super::Endpoint;
-use super::direct::of_bytes;
 use super::lent::Loan;
 use super::waits::stay_here;
 use crate::fault::Fault;
@@ -16,7 +15,7 @@ use crate::here::{Here, There};
 use crate::ipc::Direct;
 use crate::message::Message;
 use crate::platform::Local;
-use crate::process::Process;
+use crate::process::{Process, ProcessId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::FaultKind;
 use abi::{Arrival, Badge, Handle, Label, Operation, Rights, Tag, Words6};
@@ -179,6 +178,9 @@ impl<L: Local> Here<'_, L> {
         }
         let priority = self.threads.get_mut(caller)?.priority;
         let to = there.who_stays(server, self.shown)?;
+        if !self.cpu.has_room(&self.processes, to, message.tag) {
+            return None;
+        }
         let next = if self.cpu.ready.is_empty() {
             None
         } else {
@@ -214,6 +216,9 @@ impl<L: Local> Here<'_, L> {
         let (done, message) = (Message::empty(Label::DONE), message.arriving(Arrival::Message));
         if let Some(there) = there {
             if let Some(to) = there.who_stays(receiver, self.shown) {
+                if !self.cpu.has_room(&self.processes, to, message.tag) {
+                    return None;
+                }
                 endpoint.receivers.pop(&mut self.cpu.queued);
                 let page = to.page;
                 drop(endpoint);
@@ -232,6 +237,9 @@ impl<L: Local> Here<'_, L> {
         }
         if to.deadline.is_taken() {
             return Some(Direct::Awaits(receiver));
+        }
+        if !self.cpu.has_room(&self.processes, to, message.tag) {
+            return None;
         }
         endpoint.receivers.pop(&mut self.cpu.queued);
         let page = to.page;
@@ -292,10 +300,21 @@ impl<L: Local> Here<'_, L> {
                 return None;
             }
         }
+        let (message, badge) = (waiting.message(), waiting.badge);
+        if message.tag.handles() > 0 {
+            let own = (&mut *self.local, &mut self.threads, &self.processes);
+            let sender = (waiting.page, waiting.process);
+            if !self.cpu.looks_up(own, sender, message.tag) {
+                return None;
+            }
+        }
+        let thread = self.threads.get_mut(server)?;
+        if !self.cpu.has_room(&self.processes, thread, message.tag) {
+            return None;
+        }
         endpoint.take_first_caller(self.cpu.queued);
         drop(endpoint);
         let place = self.local.place(server.index());
-        let (message, badge) = (waiting.message(), waiting.badge);
         self.local.registers_at(place).set_answer(0, message, badge.0);
         self.cpu.carry(self.local, [waiting.page, page], message.tag);
         let Some(state) = waiting.state_after(server, id) else {
@@ -325,6 +344,7 @@ impl<L: Local> Here<'_, L> {
 /// What somebody waits with until it is received.
 struct Waiting {
     page: Frame,
+    process: ProcessId,
     badge: Badge,
     arrival: Arrival,
     tag: Tag,
@@ -350,10 +370,14 @@ impl Waiting {
             (Message::fault(&told).tag, told)
         } else {
             let words = said.words();
-            (of_bytes(said.x[1], &words)?.arriving(arrival).tag, words)
+            (
+                Message::decode(said.x[1], &words).ok()?.arriving(arrival).tag,
+                words,
+            )
         };
         Some(Self {
             page: caller.page,
+            process: caller.process,
             badge,
             arrival,
             tag,

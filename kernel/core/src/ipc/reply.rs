@@ -42,6 +42,9 @@ impl<L: Local> Here<'_, L> {
                 return None;
             }
             if let Some(to) = there.who_stays(caller, self.shown) {
+                if !self.cpu.has_room(&self.processes, to, message.tag) {
+                    return None;
+                }
                 let page = to.page;
                 handles.remove(handle)?;
                 self.give(server, (caller, page), message, Badge(0));
@@ -58,6 +61,9 @@ impl<L: Local> Here<'_, L> {
         }
         if to.deadline.is_taken() {
             return Some(Direct::Awaits(caller));
+        }
+        if !self.cpu.has_room(&self.processes, to, message.tag) {
+            return None;
         }
         let page = to.page;
         // Not released: it is as stale as all others as soon as the caller goes on.

@@ -96,6 +96,9 @@ impl<L: Local> Here<'_, L> {
                 return None;
             }
             if let Some(to) = there.who_stays(caller, self.shown) {
+                if !self.cpu.has_room(&self.processes, to, message.tag) {
+                    return None;
+                }
                 let page = to.page;
                 if !to.forgets_fault() {
                     self.give(server, (caller, page), message, Badge(0));
@@ -118,6 +121,9 @@ impl<L: Local> Here<'_, L> {
         }
         if to.deadline.is_taken() {
             return (!is_short).then_some(Direct::Awaits(caller));
+        }
+        if !self.cpu.has_room(&self.processes, to, message.tag) {
+            return None;
         }
         from.caller = None;
         let page = to.page;

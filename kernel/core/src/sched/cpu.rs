@@ -3,13 +3,15 @@
 use super::ready::ReadyQueue;
 use super::shown::{SHOWN_CPUS, Shown};
 use super::time::NEVER;
+use crate::handle::Capability;
 use crate::heap::Heap;
+use crate::ipc::Places;
 use crate::platform::Local;
 use crate::process::Process;
 use crate::queue::Queued;
 use crate::thread::{State, Thread, ThreadId, Threads};
-use abi::MessagePage;
 use abi::process::Priority;
+use abi::{MAX_HANDLES, MessagePage};
 use core::ops::{Index, IndexMut};
 use mm::SpaceId;
 use slots::{Id, Owner, Parts, Row};
@@ -84,6 +86,10 @@ pub struct Cpu {
     /// What of the message that is served here is not in registers: a copy, which no program can change any more. Only
     /// as much of it counts as the message's tag says.
     pub(crate) message: MessagePage,
+    /// What the handles in that copy stand for, as many as the tag says.
+    pub(crate) passed: [Option<Capability>; MAX_HANDLES],
+    /// Where they go, as soon as it is known who receives them.
+    pub(crate) places: Option<Places>,
 }
 
 impl Cpu {
@@ -104,6 +110,8 @@ impl Cpu {
             chooses: false,
             seeks: false,
             message: MessagePage::EMPTY,
+            passed: [None; MAX_HANDLES],
+            places: None,
         }
     }
 

@@ -27,6 +27,7 @@ mod lives;
 mod messages;
 mod no_room;
 mod one_space;
+mod passing;
 mod priorities;
 mod queues;
 mod regions;

@@ -3,7 +3,7 @@
 use super::cpus::{
     CHILD, ENDPOINT, INIT, OTHER, call, init_on, receive, reply_receive, runs_on, start_child,
 };
-use super::sharing::{assert_direct, is_direct};
+use super::sharing::assert_direct;
 use abi::process::{Priority, SetCpus, SetPriority};
 use abi::{Arrival, CpuSet, Handle, IpcError, Operation, Tag};
 use play::World;
@@ -299,18 +299,4 @@ fn who_goes_on_when_a_server_has_answered_elsewhere_has_all_registers() {
     scene.answers_and_receives(0);
     assert_eq!(runs_on(&scene.world, 0), Some(OTHER));
     assert_eq!(scene.world.registers().x[9], 77);
-}
-
-#[test]
-fn a_call_that_queues_with_a_handle_takes_the_whole_kernel() {
-    let mut scene = Scene::new();
-    scene.world.page().handles[0] = ENDPOINT.raw();
-    let tag = Tag::new(abi::Label(0x900)).with_handles(1).expect("few").encode();
-    assert!(!is_direct(&mut scene.world, |world| {
-        world.trap(Operation::Call as u64, ENDPOINT.raw().into(), tag, [1; 6]);
-    }));
-    scene.world.turn_to(0);
-    let endpoint = scene.endpoint;
-    assert!(!is_direct(&mut scene.world, |world| receive(world, endpoint)));
-    assert_eq!(scene.world.handles().len(), 1);
 }

@@ -184,16 +184,6 @@ fn bytes_come_along_when_who_answers_goes_on() {
 }
 
 #[test]
-fn a_message_with_a_handle_takes_the_whole_kernel() {
-    let (mut world, _) = with_a_waiting_server();
-    world.page().handles[0] = ENDPOINT.raw();
-    let tag = Tag::new(Label(0x903)).with_handles(1).expect("few").encode();
-    assert!(!is_direct(&mut world, |world| {
-        world.trap(Operation::Call as u64, ENDPOINT.raw().into(), tag, [4; 6]);
-    }));
-}
-
-#[test]
 fn who_waits_for_its_answer_until_some_time_has_it_and_waits_no_longer() {
     let (mut world, endpoint) = with_a_caller(Priority::USUAL.0);
     reply(&mut world);
