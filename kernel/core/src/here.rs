@@ -172,6 +172,17 @@ impl<P: Platform> Kernel<P> {
 
     /// What this CPU has, and what has a lock of its own.
     pub fn here_and_locks(&mut self) -> (Here<'_, P::Part>, Locks<'_, P>) {
+        let (here, locks, _) = self.here_and_all();
+        (here, locks)
+    }
+
+    /// What this CPU has, and the devices, which are common.
+    pub fn here_and_devices(&mut self) -> (Here<'_, P::Part>, Common<'_, Device>) {
+        let (here, _, devices) = self.here_and_all();
+        (here, devices)
+    }
+
+    fn here_and_all(&mut self) -> (Here<'_, P::Part>, Locks<'_, P>, Common<'_, Device>) {
         let id = self.cpus.here;
         let (cpu, shown) = self.cpus.this_and_shown();
         let here = Here {
@@ -184,6 +195,6 @@ impl<P: Platform> Kernel<P> {
             processes: self.processes.common(),
             endpoints: self.endpoints.turns(id.owner()),
         };
-        (here, (&mut self.words, &mut self.memory))
+        (here, (&mut self.words, &mut self.memory), self.devices.common())
     }
 }

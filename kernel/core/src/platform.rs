@@ -58,6 +58,9 @@ pub trait Local {
     /// was set before is forgotten, and so is its interrupt if nobody has taken that yet.
     fn set_timer(&mut self, time: u64);
 
+    /// Lets [`Interrupt::Device`] of this number, which has come and is masked since, come once more.
+    fn unmask_interrupt(&mut self, interrupt: u32);
+
     /// Takes the next interrupt that waits for this CPU, if one does. It does not come again before it is served.
     fn take_interrupt(&mut self) -> Option<Interrupt>;
 }
@@ -114,7 +117,7 @@ pub trait Platform: Local {
     /// Whether an interrupt waits to be taken. Cheap.
     fn interrupt_pending(&self) -> bool;
 
-    /// Lets [`Interrupt::Device`] of this number come, once.
+    /// Lets [`Interrupt::Device`] of this number come, once; later ones are [let](Local::unmask_interrupt) each by itself.
     fn let_interrupt_come(&mut self, interrupt: u32);
 
     /// Lets it not come any more. The console's is the kernel's again, and comes.

@@ -32,6 +32,13 @@ pub fn mask(intid: Intid) {
     }
 }
 
+/// Lets it come again.
+pub fn unmask(intid: Intid) {
+    if let Some(interrupts) = INTERRUPTS.get() {
+        interrupts.interface.unmask(intid);
+    }
+}
+
 impl Interrupts {
     /// By way of `interface`, where the timer's interrupt is `timer`.
     pub const fn new(interface: Interface, timer: Intid) -> Self {

@@ -341,6 +341,12 @@ impl Local for Threads {
         timer::arm(Ticks::new(time).after(self.timer_ahead));
     }
 
+    fn unmask_interrupt(&mut self, interrupt: u32) {
+        if let Some(intid) = Intid::new(interrupt) {
+            interrupts::unmask(intid);
+        }
+    }
+
     fn take_interrupt(&mut self) -> Option<Interrupt> {
         interrupts::take()
     }
@@ -403,6 +409,10 @@ impl Local for Machine {
     #[inline]
     fn set_timer(&mut self, time: u64) {
         self.threads.set_timer(time);
+    }
+
+    fn unmask_interrupt(&mut self, interrupt: u32) {
+        self.threads.unmask_interrupt(interrupt);
     }
 
     fn take_interrupt(&mut self) -> Option<Interrupt> {

@@ -242,6 +242,10 @@ impl Local for Fake {
         self.cpu().timer = Some(time);
     }
 
+    fn unmask_interrupt(&mut self, interrupt: u32) {
+        self.device_interrupts.insert(interrupt, true);
+    }
+
     fn take_interrupt(&mut self) -> Option<Interrupt> {
         let now = self.now.get();
         let cpu = self.cpu();

@@ -4,6 +4,7 @@ use crate::fake::{Fake, Step};
 use crate::world::World;
 use abi::{Operation, Words6};
 use kcore::fault::Fault;
+use kcore::handle::{Capability, Object};
 use kcore::ipc::{Direct, Told, may_share};
 use kcore::message::Message;
 use kcore::sched::{Interrupted, Search, Sought};
@@ -140,6 +141,22 @@ impl World {
                 match here.ask_about_handles(memory, handle, tag, &words) {
                     Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
                     other => other,
+                }
+            }
+            other => other,
+        };
+        let direct = match direct {
+            Direct::Asks(
+                thread,
+                Capability {
+                    object: Object::Device(device),
+                    ..
+                },
+            ) => {
+                let (mut here, devices) = kernel.here_and_devices();
+                match here.ask_device(&devices, (thread, device), tag) {
+                    Direct::Not => direct,
+                    served => served,
                 }
             }
             other => other,

@@ -198,6 +198,14 @@ impl Interface {
         }
     }
 
+    /// Lets `intid`, which was enabled before and [masked](Self::mask) since, come again. Any number of CPUs may do so at a time, too.
+    pub fn unmask(self, intid: Intid) {
+        match self {
+            Self::V2(interface) => interface.unmask(intid),
+            Self::V3(interface) => interface.unmask(intid),
+        }
+    }
+
     /// Ends what [`Self::acknowledge`] gave. Whatever raised it has been silenced, or is masked,
     /// or it comes again at once.
     pub fn end(self, taken: Taken) {

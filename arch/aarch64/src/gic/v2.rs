@@ -231,6 +231,10 @@ impl Interface {
         barrier::dsb(barrier::SY);
     }
 
+    pub(crate) fn unmask(self, intid: Intid) {
+        self.distributor.ISENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
+    }
+
     pub(crate) fn end(self, taken: Taken) {
         // Whatever silenced the device has arrived there, or the interrupt would come once more.
         barrier::dsb(barrier::SY);

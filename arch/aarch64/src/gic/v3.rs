@@ -301,6 +301,10 @@ impl Interface {
         );
     }
 
+    pub(crate) fn unmask(self, intid: Intid) {
+        self.0.ISENABLER[intid.index() / 32].set(1 << (intid.get() % 32));
+    }
+
     pub(crate) fn end(taken: Taken) {
         // Whatever silenced the device has arrived there, or the interrupt would come once more.
         barrier::dsb(barrier::SY);

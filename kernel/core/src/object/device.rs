@@ -7,12 +7,14 @@
 
 use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
-use crate::ipc::{Endpoint, SignalTarget};
+use crate::here::Here;
+use crate::ipc::{Direct, Endpoint, SignalTarget};
 use crate::kernel::Kernel;
-use crate::platform::{Guarded, Platform};
+use crate::message::Message;
+use crate::platform::{Guarded, Local, Platform};
 use crate::thread::ThreadId;
-use abi::Errno;
-use abi::device::{DeviceFacts, DeviceRequest, Registers};
+use abi::device::{Acknowledge, DeviceFacts, DeviceRequest, Registers};
+use abi::{Errno, Label, Request};
 use addr::{FrameRange, MemoryKind, Perms};
 use slots::{Common, Id};
 
@@ -55,6 +57,31 @@ impl Device {
     }
 }
 
+impl<L: Local> Here<'_, L> {
+    /// Serves a call of the running thread that [`Self::serve`] has found to be for this device, if it is what each interrupt of it
+    /// ends with: nobody else begins or ceases to listen meanwhile.
+    #[inline(never)] // so that there is one of it
+    pub fn ask_device(
+        &mut self,
+        devices: &Common<'_, Device>,
+        (thread, id): (ThreadId, Id<Device>),
+        tag: u64,
+    ) -> Direct<L::Place> {
+        let asked = (tag == u64::from(Acknowledge::LABEL.0)).then(|| devices.get(id));
+        match asked.flatten().map(|device| self.acknowledge(thread, device)) {
+            Some(Ok(place)) => Direct::Stays(place),
+            Some(Err(_)) | None => Direct::Not,
+        }
+    }
+
+    /// Lets the interrupt of `device` come again.
+    fn acknowledge(&mut self, thread: ThreadId, device: &Device) -> Result<L::Place, Errno> {
+        let interrupt = device.listener.and(device.interrupt).ok_or(Errno::EINVAL)?;
+        self.local.unmask_interrupt(interrupt);
+        Ok(self.answer(thread, Message::empty(Label::DONE)))
+    }
+}
+
 impl<P: Platform> Kernel<P> {
     /// Lets programs be given `device`, unless there are too many. At boot.
     pub fn add_device(&mut self, device: Device) {
@@ -80,7 +107,10 @@ impl<P: Platform> Kernel<P> {
         match request {
             DeviceRequest::MapRegisters(_) => self.map_registers(call.thread, &device),
             DeviceRequest::Listen(_) => self.listen(call, id, &device),
-            DeviceRequest::Acknowledge(_) => self.acknowledge(call.thread, &device),
+            DeviceRequest::Acknowledge(_) => {
+                self.here().acknowledge(call.thread, &device)?;
+                Ok(Outcome::Answered)
+            }
         }
     }
 
@@ -108,14 +138,6 @@ impl<P: Platform> Kernel<P> {
         }
         self.platform.let_interrupt_come(interrupt);
         Ok(self.answer(call.thread, ()))
-    }
-
-    fn acknowledge(&mut self, thread: ThreadId, device: &Device) -> Result<Outcome, Errno> {
-        match (device.interrupt, device.listener) {
-            (Some(interrupt), Some(_)) => self.platform.let_interrupt_come(interrupt),
-            _ => return Err(Errno::EINVAL),
-        }
-        Ok(self.answer(thread, ()))
     }
 
     /// Who is to be told of this interrupt.

@@ -1,17 +1,19 @@
 //! Traps that are served with the message in the argument registers, while the thread's other registers stay where they are.
 
-use super::{KERNEL, Locks, SharedKernel, WholeKernel, here, kernel, memory_lock, there};
+use super::{KERNEL, Locks, SharedKernel, WholeKernel, devices, here, kernel, memory_lock, there};
 use crate::machine::Place;
 use aarch64::cpu::PerCpu;
 use aarch64::exception::TrapEnd;
 use aarch64::sync::{Held, Meanwhile, level};
 use abi::{Operation, Words6};
 use kcore::CpuId;
-use kcore::handle::Capability;
+use kcore::handle::{Capability, Object};
 use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
+use kcore::object::device::Device;
 use kcore::thread::ThreadId;
 use mm::SpaceId;
+use slots::Id;
 
 /// Functions that the vectors call with x0 to x7 as they came.
 ///
@@ -91,9 +93,10 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::Not if may_share(operation, tag) => {
             serve_with(sharing, None, operation, handle, tag, &words())
         }
-        Direct::Asks(thread, asked) if operation == Operation::Call => {
-            ask(sharing, (thread, asked), handle, tag, &words())
-        }
+        Direct::Asks(thread, asked) if operation == Operation::Call => match asked.object {
+            Object::Device(device) => ask_device(sharing, (thread, device), handle, tag, &words()),
+            _ => ask(sharing, (thread, asked), handle, tag, &words()),
+        },
         _ => serve_at_length(sharing, operation, handle, tag, &words()),
     }
 }
@@ -189,6 +192,22 @@ fn ask(
         _ => kernel.serve_at_length(Operation::Call, handle, tag, words),
     };
     resumed(whole, goes_on)
+}
+
+#[inline(never)] // so that other calls do not pay for its stack frame
+fn ask_device(
+    mut sharing: SharedKernel<'_>,
+    asked: (ThreadId, Id<Device>),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    // SAFETY: CPUs share the kernel.
+    let devices = unsafe { devices().common() };
+    match here(&mut sharing).ask_device(&devices, asked, tag) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
 }
 
 /// Serves what has bytes, or waits, or is about a thread of another CPU, with that one's turn besides its own.
