@@ -7,7 +7,7 @@ use crate::handle::{Capability, Object};
 use crate::ipc::Endpoint;
 use crate::kernel::Kernel;
 use crate::object::word::AwaitedWords;
-use crate::platform::Platform;
+use crate::platform::{Local, Platform};
 use crate::process::{Process, ProcessId, Stage};
 use crate::queue::{Queue, Queued};
 use crate::sched::{Cpu, CpuId, DeadlinesOf, NEVER};
@@ -20,7 +20,7 @@ use slots::{Id, Slots};
 /// An invariant that does not hold: a sentence about what should be.
 pub type Broken = &'static str;
 
-type Memory<P> = MemoryManager<<P as Platform>::Mmu>;
+type Memory<P> = MemoryManager<<P as Local>::Mmu>;
 
 fn check(holds: bool, sentence: Broken) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(sentence) }

@@ -16,6 +16,9 @@ pub trait Local {
     /// Where the machine keeps what it keeps of a thread: found once, used more often.
     type Place: Copy;
 
+    /// Its translation tables.
+    type Mmu: Mmu;
+
     /// The place of thread number `thread`, the same for ever.
     fn place(&self, thread: u32) -> Self::Place;
 
@@ -26,7 +29,17 @@ pub trait Local {
     /// place and runs next on this CPU; another ran before, whose own are put away.
     fn prepare_thread(&mut self, thread: u32, place: Self::Place);
 
-    /// Makes the address space active that [`Platform::activate`] has made so for the thread with this place, if what
+    /// Makes `space`, that of `process`, the one that user addresses are translated in. It is the one of the thread with this place
+    /// for all its life, so this may be kept for [`Self::activate_again`].
+    fn activate(
+        &mut self,
+        mmu: &mut Self::Mmu,
+        space: &mut <Self::Mmu as Mmu>::Space,
+        process: Pid,
+        place: Self::Place,
+    );
+
+    /// Makes the address space active that [`Self::activate`] has made so for the thread with this place, if what
     /// was kept then still holds; `false` if not, and nothing has happened.
     #[must_use]
     fn activate_again(&mut self, place: Self::Place) -> bool;
@@ -68,10 +81,7 @@ pub trait Local {
 /// A machine, as the CPU that runs this code has it: implemented by the image with the architecture layer, and by a fake for tests.
 pub trait Platform: Local {
     /// What of it a CPU has that [shares](crate::here) the kernel.
-    type Part: Local<Place = Self::Place>;
-
-    /// Its translation tables.
-    type Mmu: Mmu;
+    type Part: Local<Place = Self::Place, Mmu = Self::Mmu>;
 
     /// The memory manager, behind a lock of its own: touches are served without the kernel's.
     type Memory: Guarded<MemoryManager<Self::Mmu>>;
@@ -100,16 +110,6 @@ pub trait Platform: Local {
     /// Gives thread number `to`, which has not started, a copy of what else the machine keeps for thread
     /// number `from` (FP/SIMD registers), wherever that is just now.
     fn copy_thread(&mut self, from: u32, to: u32);
-
-    /// Makes `space`, that of `process`, the one that user addresses are translated in. It is the one of thread
-    /// number `thread` for all its life, so this may be kept for [`Local::activate_again`].
-    fn activate(
-        &mut self,
-        mmu: &mut Self::Mmu,
-        space: &mut <Self::Mmu as Mmu>::Space,
-        process: Pid,
-        thread: u32,
-    );
 
     /// The ASID that `space` has now, 0 if none.
     fn asid(&self, space: &<Self::Mmu as Mmu>::Space) -> u32;

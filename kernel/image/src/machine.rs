@@ -268,6 +268,7 @@ fn no_thread(thread: u32) -> ! {
 
 impl Local for Threads {
     type Place = Place;
+    type Mmu = Hardware;
 
     #[inline(always)] // into what has a message in registers
     fn place(&self, thread: u32) -> Place {
@@ -294,6 +295,10 @@ impl Local for Threads {
             // SAFETY: The kernel asks for threads of this CPU.
             unsafe { self.fp.switch_to(thread, usage) };
         }
+    }
+
+    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid, place: Place) {
+        *self.others(place).0 = mmu.activate(space, process.0, PerCpu::current());
     }
 
     #[inline(always)] // into what has a message in registers
@@ -355,6 +360,7 @@ impl Local for Threads {
 /// Its threads' part of it.
 impl Local for Machine {
     type Place = Place;
+    type Mmu = Hardware;
 
     #[inline]
     fn place(&self, thread: u32) -> Place {
@@ -369,6 +375,10 @@ impl Local for Machine {
     #[inline]
     fn prepare_thread(&mut self, thread: u32, place: Place) {
         self.threads.prepare_thread(thread, place);
+    }
+
+    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid, place: Place) {
+        self.threads.activate(mmu, space, process, place);
     }
 
     #[inline]
@@ -423,8 +433,6 @@ impl Local for Machine {
 impl Platform for Machine {
     type Part = Threads;
 
-    type Mmu = Hardware;
-
     type Memory = Inside<'static, Memory, level::Memory, level::Kernel>;
 
     type Words = Inside<'static, AwaitedWords, level::Words, level::Kernel>;
@@ -451,10 +459,6 @@ impl Platform for Machine {
             // SAFETY: This CPU has all of the kernel.
             unsafe { self.threads.fp.copy(from, to) };
         }
-    }
-
-    fn activate(&mut self, mmu: &mut Hardware, space: &mut Space, process: Pid, thread: u32) {
-        *self.threads.others_of(thread).0 = mmu.activate(space, process.0, PerCpu::current());
     }
 
     fn asid(&self, space: &Space) -> u32 {

@@ -186,6 +186,7 @@ impl Guarded<AwaitedWords> for Words {
 
 impl Local for Fake {
     type Place = u32;
+    type Mmu = machine::Machine;
 
     fn place(&self, thread: u32) -> u32 {
         thread
@@ -198,6 +199,10 @@ impl Local for Fake {
     fn prepare_thread(&mut self, thread: u32, _: u32) {
         self.assert_nowhere_else(thread);
         self.cpu().prepared = Some(thread);
+    }
+
+    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid, thread: u32) {
+        self.kept[thread as usize] = Some(mmu.run(self.here, space));
     }
 
     fn activate_again(&mut self, thread: Self::Place) -> bool {
@@ -265,8 +270,6 @@ impl Local for Fake {
 impl Platform for Fake {
     type Part = Self;
 
-    type Mmu = machine::Machine;
-
     type Memory = Memory;
 
     type Words = Words;
@@ -290,10 +293,6 @@ impl Platform for Fake {
 
     fn copy_thread(&mut self, from: u32, to: u32) {
         self.copied.push((from, to));
-    }
-
-    fn activate(&mut self, mmu: &mut Self::Mmu, space: &mut <Self::Mmu as Mmu>::Space, _: Pid, thread: u32) {
-        self.kept[thread as usize] = Some(mmu.run(self.here, space));
     }
 
     fn asid(&self, _: &<Self::Mmu as Mmu>::Space) -> u32 {

@@ -376,7 +376,12 @@ impl World {
     /// somebody else decides.
     fn seek_or(&mut self, decide: impl FnOnce(&mut Self) -> Next) -> Next {
         if !self.kernel().here().seeks() {
-            return decide(self);
+            if let Some(thread) = self.enter_anew() {
+                return self.go_on(Next::Run(thread));
+            }
+            if !self.kernel().here().seeks() {
+                return decide(self);
+            }
         }
         self.seek_on(Search::begin(), decide)
     }
@@ -386,6 +391,10 @@ impl World {
             let next = match self.kernel().here().seek(&mut search) {
                 Sought::Thread(thread) => Next::Run(thread),
                 Sought::Job(job, now) => self.begin_step(job, now),
+                Sought::Enters => {
+                    self.enter_anew();
+                    continue;
+                }
                 Sought::Nobody => Next::Idle,
                 Sought::With(other) if self.between => {
                     self.kernel.platform.cpu().exchange = Some((search, other));
@@ -400,6 +409,14 @@ impl World {
             self.sought += 1;
             return self.go_on(next);
         }
+    }
+
+    /// The address space of who goes on is activated, if that is all that is left.
+    fn enter_anew(&mut self) -> Option<u32> {
+        let (mut here, (_, memory)) = self.kernel().here_and_locks();
+        let entered = here.enters_anew(memory);
+        self.entered_anew += usize::from(entered.is_some());
+        entered
     }
 
     fn exchange_with(&mut self, other: CpuId, search: &mut Search) {

@@ -58,6 +58,8 @@ pub struct World {
     pub told: usize,
     /// How often a CPU found out who goes on by exchanging threads with others, without the whole kernel.
     pub sought: usize,
+    /// How often an address space was activated while CPUs share the kernel.
+    pub entered_anew: usize,
     /// How often it took another one's turn for that.
     pub exchanges: usize,
     /// How often it said what is left of a job, and what it does then, without the whole kernel.
@@ -169,6 +171,7 @@ impl World {
             direct: 0,
             told: 0,
             sought: 0,
+            entered_anew: 0,
             exchanges: 0,
             noted: 0,
         };

@@ -1,7 +1,7 @@
 //! The handle table of a process: a flat array, checked by generation.
 //!
-//! All threads of the process look at it, on any CPU and without a lock, while others of them add handles and take some out. A
-//! [place](super::place) tells whether it is as it was a moment ago, and whoever has claimed one puts something there alone.
+//! All threads of the process look at it, on any CPU and without a lock, while others of them add handles and take some out, and
+//! messages bring some. A [place](super::place) tells whether it is as it was a moment ago, and whoever has claimed one puts something there alone.
 
 use super::place::{Found, Place};
 use super::{Capability, Object};
@@ -283,7 +283,9 @@ impl<'a> Iterator for Claims<'a> {
 
 impl Drop for Claims<'_> {
     fn drop(&mut self) {
-        self.table.free_all(self.places);
+        if self.places != 0 {
+            self.table.free_all(self.places);
+        }
     }
 }
 
@@ -299,7 +301,7 @@ fn places_in(mut held: u64) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Capability, HANDLES, HandleTable};
+    use super::{Capability, Claims, HANDLES, HandleTable};
     use crate::handle::Object;
     use abi::{Badge, Handle, IpcError, Rights};
     use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -451,6 +453,32 @@ mod tests {
             looks.join().expect("it finds nothing else");
         });
         assert!(table.is_counted() && table.room() == HANDLES - 1);
+    }
+
+    #[test]
+    fn whoever_claims_several_places_has_all_of_them_or_none() {
+        for _ in 0..ROUNDS / 100 {
+            let table = HandleTable::empty();
+            let count = std::thread::scope(|scope| {
+                let claimers = [3, 4, 3, 4].map(|count| {
+                    let table = &table;
+                    scope.spawn(move || {
+                        let put = |claims: Claims<'_>| {
+                            claims.fold(0, |sum, place| {
+                                sum + usize::from(place.put(marked(count)) != Handle::NONE)
+                            })
+                        };
+                        core::iter::from_fn(|| table.claim_several(count as usize).map(put)).sum::<usize>()
+                    })
+                });
+                claimers
+                    .map(|claimer| claimer.join().expect("it ends"))
+                    .iter()
+                    .sum::<usize>()
+            });
+            assert!((1..HANDLES).contains(&count));
+            assert_eq!((table.iter().count(), table.room()), (count, HANDLES - 1 - count));
+        }
     }
 
     #[test]

@@ -352,7 +352,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// What `caller` waits with; `None` if there are handles in it.
+    /// What `caller` waits with.
     fn of<L: Local>(
         (id, caller): (ThreadId, &Thread),
         local: &mut L,

@@ -80,7 +80,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// The first who waits for this CPU goes on, and the current thread, if there is one, waits again. The place of the first,
-    /// if that one has no work to be done, may run here, and is in an address space that need not be activated anew.
+    /// if that one has no work to be done, may run here, and is in an address space that need not be [activated](Self::enters_anew) anew.
     fn change_over(&mut self) -> Option<L::Place> {
         if let Some(current) = self.cpu.current.take() {
             let rest = self.cpu.rest_of_slice(self.local);
@@ -88,7 +88,8 @@ impl<L: Local> Here<'_, L> {
             self.thread(current).rest_of_slice = rest;
         }
         let entered = self.enter_next();
-        if entered.is_none() {
+        // Else its address space is to be activated.
+        if self.cpu.current.is_none() {
             self.cpu.chooses |= !self.works_for_next();
         }
         entered
@@ -124,14 +125,13 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let is_ready = matches!(self.thread(current).state, State::Ready);
-        let entered = if is_ready { self.enter(current) } else { None };
-        self.cpu.chooses |= entered.is_none();
-        entered
+        self.cpu.chooses |= !is_ready;
+        if is_ready { self.enter(current) } else { None }
     }
 
-    /// Prepares the CPU for `thread`.
+    /// Prepares the CPU for `thread`; `None` if its address space has to be [activated](Self::enters_anew) anew.
     #[inline(always)] // into what an interrupt ends with
-    fn enter(&mut self, id: ThreadId) -> Option<L::Place> {
+    pub(super) fn enter(&mut self, id: ThreadId) -> Option<L::Place> {
         let now = self.local.rough_ticks();
         self.cpu.charge_nobody(&mut self.threads, now);
         let place = self.local.place(id.index());
@@ -146,7 +146,7 @@ impl<L: Local> Here<'_, L> {
 
     /// Shows what is so from now on, and looks at what others show, as somebody waits here or elsewhere who may not have
     /// before.
-    fn look_around(&mut self) {
+    pub(super) fn look_around(&mut self) {
         // One that is idle does so before it sleeps.
         if self.cpu.is_idle() {
             return;

@@ -28,6 +28,8 @@ pub enum Sought<Place> {
     Thread(Place),
     /// One for which it [works](Here::works).
     Job(Job, Seconds),
+    /// The current one, when the CPU has [activated](Here::enters_anew) its address space.
+    Enters,
     /// Nobody, until an interrupt comes.
     Nobody,
     /// It is to [exchange](Here::exchange) threads with this other CPU, whose turn it takes, and then to seek on.
@@ -141,6 +143,7 @@ impl<L: Local> Here<'_, L> {
         match (self.goes_on(), self.works()) {
             (Some(place), _) => Sought::Thread(place),
             (None, Some((job, now))) => Sought::Job(job, now),
+            (None, None) if self.is_to_activate() => Sought::Enters,
             (None, None) => Sought::Open,
         }
     }

@@ -5,6 +5,7 @@
 //! is sent a message, or an answer, there, or woken by one that waits instead.
 
 mod account;
+mod activate;
 mod affinity;
 mod choose;
 mod cpu;
@@ -30,11 +31,10 @@ pub(crate) use time::{DeadlinesOf, NEVER};
 
 use crate::ipc::Direct;
 use crate::kernel::{Kernel, existing};
-use crate::platform::{Guarded, Platform};
+use crate::platform::Platform;
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::End;
 use abi::system::MachineEnd;
-use mm::SpaceId;
 use slots::Slots;
 
 /// What a CPU does next.
@@ -275,20 +275,10 @@ impl<P: Platform> Kernel<P> {
         } = self;
         let thread = existing(threads, id);
         thread.start_charging(now);
-        let space = thread.space;
         if !cpus.this().prepare(platform, (id, thread, place)) {
-            self.activate(id, space);
-            self.cpu().active = Some(space);
+            let (mut here, (_, memory)) = self.here_and_locks();
+            here.activate(memory, id);
             self.prepare(id);
-        }
-    }
-
-    #[cold]
-    fn activate(&mut self, thread: ThreadId, space: SpaceId) {
-        let pid = self.process_of(thread).1.pid;
-        match self.memory.lock().mmu_space_mut(space) {
-            Some((mmu, tables)) => self.platform.activate(mmu, tables, pid, thread.index()),
-            None => panic!("{thread:?} is to run in a space that is gone"),
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::across_cpus::{FIRST, SECOND, THIRD, child_with, confine, runs_on, scene_on, serve_alerts, sleep};
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use crate::WAY;
-use abi::process::{SetCpus, Sleep};
+use abi::process::{Kill, SetCpus, Sleep};
 use abi::{CpuSet, Handle, Operation};
+use kcore::Interrupt;
 use play::Way;
 
 /// Whether who goes on was found out so often without the whole kernel; the long way it is never.
@@ -143,15 +144,18 @@ fn who_has_to_make_way_goes_to_a_cpu_with_nothing_to_do() {
     assert_eq!(runs_on(&scene, 0), Some(low));
 }
 
-/// The second CPU is about to choose with the whole kernel, and prepared for somebody who waits: the first child has had its time
-/// slice, and the second one has not run yet.
+/// The second CPU is about to choose with the whole kernel, and prepared for the first child, which waits: the second one, whom
+/// `init` ends and waits for, is to leave first. The first CPU sleeps.
 fn with_registers_in_a_cpu() -> Scene {
     let mut scene = scene_on(2);
     let [owner, _] = [LOW, LOW].map(|priority| child_with(&mut scene, priority, SECOND));
     confine(&mut scene, owner, CpuSet::ALL);
+    assert_eq!(runs_on(&scene, 1), Some(owner));
+    let leaves = scene.children[1];
+    scene.world.send(leaves, Kill {}, &[], &[]);
     scene.world.turn_to(1);
     scene.world.between = true;
-    scene.world.end_slice();
+    scene.world.look_up();
     scene.world.between = false;
     scene.world.turn_to(0);
     scene
@@ -162,10 +166,10 @@ fn nobody_is_taken_whose_registers_are_in_another_cpu() {
     let mut scene = with_registers_in_a_cpu();
     if WAY == Way::Shorter {
         assert_eq!(scene.world.kernel.platform.cpus[1].prepared, Some(1));
-        finds_out(&mut scene, 1, sleep);
+        finds_out(&mut scene, 1, |scene| {
+            scene.world.take(Interrupt::Alert);
+        });
         assert!(scene.world.sleeps(0));
-    } else {
-        sleep(&mut scene);
     }
     scene.world.give_turn(1);
     serve_alerts(&mut scene);

@@ -150,6 +150,44 @@ fn handles_come_with_a_call_and_its_answer_to_who_stays_on_another_cpu() {
 }
 
 #[test]
+fn handles_come_with_an_answer_and_with_what_has_waited_meanwhile() {
+    let (mut world, endpoint) = init_on(3);
+    for _ in [CHILD, OTHER] {
+        start_child(&mut world, endpoint);
+    }
+    for cpu in [1, 2] {
+        world.give_turn(cpu);
+    }
+    for cpu in [1, 2] {
+        world.turn_to(cpu);
+        passes(&mut world, Operation::Call, ENDPOINT, &[ENDPOINT]);
+    }
+    world.turn_to(0);
+    receive(&mut world, endpoint);
+    assert_eq!(arrived(&mut world).len(), 1);
+    passes(
+        &mut world,
+        Operation::ReplyReceive,
+        endpoint,
+        &[endpoint, endpoint],
+    );
+    assert_eq!((runs_on(&world, 0), arrived(&mut world).len()), (Some(INIT), 1));
+    world.turn_to(1);
+    world.look_up();
+    assert_eq!((runs_on(&world, 1), arrived(&mut world).len()), (Some(CHILD), 2));
+}
+
+#[test]
+fn handles_come_to_a_sibling_into_the_same_table() {
+    let (mut world, endpoint) = init_on(1);
+    create_thread(&mut world);
+    receive(&mut world, endpoint);
+    assert_eq!(world.running, Some(CHILD));
+    passes(&mut world, Operation::Call, endpoint, &[endpoint, endpoint]);
+    assert_eq!((world.running, arrived(&mut world).len()), (Some(INIT), 2));
+}
+
+#[test]
 fn handles_come_with_an_answer_after_which_the_server_goes_on() {
     let (mut world, _) = with_a_caller(Priority::USUAL.0);
     passes(&mut world, Operation::Reply, Handle::NONE, &[Handle::SELF]);

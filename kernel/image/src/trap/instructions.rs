@@ -2,7 +2,7 @@
 
 use super::faults::go_on_without;
 use super::interrupts::chose;
-use super::{KERNEL, NO_SHORTCUTS, here, some_thread};
+use super::{KERNEL, Locks, NO_SHORTCUTS, here, some_thread};
 use crate::machine::{Machine, Threads};
 use aarch64::cpu::PerCpu;
 use aarch64::exception::syndrome::Cause;
@@ -20,7 +20,7 @@ pub(super) fn serve_instruction(cause: Cause, registers: NonNull<Registers>) -> 
         return None;
     }
     let mut held = Held::nothing();
-    let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
+    let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
     let mut own = here(&mut sharing);
     let thread = own.local.thread_of(registers);
     // Another CPU may have ended it on its way here.
@@ -35,7 +35,7 @@ pub(super) fn serve_instruction(cause: Cause, registers: NonNull<Registers>) -> 
         Cause::WaitTrapped if own.rotate() => {
             end_wait(own.local, thread);
             let chosen = own.choose();
-            Some(some_thread(chose(sharing, chosen)))
+            Some(some_thread(chose(sharing, Locks(held), chosen)))
         }
         _ => None,
     }

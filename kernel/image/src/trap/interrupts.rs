@@ -28,9 +28,10 @@ pub(super) fn interrupted() -> GoesOn {
 fn interrupted_here() -> GoesOn {
     let mut held = Held::nothing();
     let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
-    match here(&mut sharing).interrupt(&mut Locks(held)) {
-        Interrupted::Served(chosen) => chose(sharing, chosen),
-        Interrupted::Device(interrupt) => device_interrupt(sharing, interrupt),
+    let mut locks = Locks(held);
+    match here(&mut sharing).interrupt(&mut locks) {
+        Interrupted::Served(chosen) => chose(sharing, locks, chosen),
+        Interrupted::Device(interrupt) => device_interrupt(sharing, locks, interrupt),
         Interrupted::Left(interrupt) => leave(sharing, interrupt),
     }
 }
@@ -47,7 +48,7 @@ pub(super) fn stepped(rest: Option<Job>) -> GoesOn {
 /// The same while CPUs share the kernel, as far as that goes.
 fn stepped_here(rest: Option<Job>) -> GoesOn {
     let mut held = Held::nothing();
-    let (mut sharing, _) = KERNEL.share(PerCpu::current().id(), &mut held);
+    let (mut sharing, held) = KERNEL.share(PerCpu::current().id(), &mut held);
     if !here(&mut sharing).stepped(rest) {
         let (mut whole, _) = sharing.into_whole();
         kernel(&mut whole).stepped(rest);
@@ -58,34 +59,34 @@ fn stepped_here(rest: Option<Job>) -> GoesOn {
         return interrupted();
     }
     let chosen = here(&mut sharing).choose();
-    chose(sharing, chosen)
+    chose(sharing, Locks(held), chosen)
 }
 
 /// This CPU has chosen who goes on, or cannot without the whole kernel.
 #[inline]
-pub(super) fn chose(sharing: SharedKernel<'_>, chosen: Option<Place>) -> GoesOn {
+pub(super) fn chose(sharing: SharedKernel<'_>, locks: Locks<'_>, chosen: Option<Place>) -> GoesOn {
     // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.
     cpu::synchronise_context();
     match chosen {
         Some(place) => GoesOn::Thread(place.registers()),
-        None => chose_nobody(sharing),
+        None => chose_nobody(sharing, locks),
     }
 }
 
 #[inline(never)] // so that who goes on at once does not pay for it
-fn chose_nobody(mut sharing: SharedKernel<'_>) -> GoesOn {
+fn chose_nobody(mut sharing: SharedKernel<'_>, locks: Locks<'_>) -> GoesOn {
     if here(&mut sharing).sleeps() {
         // Not with its turn.
         drop(sharing);
         GoesOn::Nobody
     } else {
-        find_out(sharing)
+        find_out(sharing, locks)
     }
 }
 
 /// Tells who listens to a device.
 #[inline(never)] // this and the next, so that a time slice that ends does not pay for it
-fn device_interrupt(mut sharing: SharedKernel<'_>, interrupt: u32) -> GoesOn {
+fn device_interrupt(mut sharing: SharedKernel<'_>, locks: Locks<'_>, interrupt: u32) -> GoesOn {
     // SAFETY: As in `here`.
     let common = unsafe { devices().common() };
     let Some(target) = device::listener(&common, interrupt) else {
@@ -98,7 +99,7 @@ fn device_interrupt(mut sharing: SharedKernel<'_>, interrupt: u32) -> GoesOn {
     match told {
         Told::Yes => {
             let chosen = here(&mut sharing).choose();
-            chose(sharing, chosen)
+            chose(sharing, locks, chosen)
         }
         Told::At(_) | Told::No => leave(sharing, Interrupt::Device(interrupt)),
     }

@@ -14,7 +14,7 @@ mod stop;
 mod until;
 
 use crate::cpus;
-use crate::machine::{Machine, Memory, MemoryLock, Threads, WordsLock};
+use crate::machine::{Machine, Memory, MemoryLock, Place, Threads, WordsLock};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::{self, system_error};
 use aarch64::sync::{Held, Lock, Shared, Sharing, Whole, level};
@@ -122,7 +122,7 @@ extern "C" fn kernel_continue() -> *mut Registers {
     let mut held = Held::nothing();
     // SAFETY: The function that the vectors have called for this trap has kept it, and answered nobody; for a fault this is
     // that function's end.
-    let (mut sharing, _) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
+    let (mut sharing, held) = unsafe { KERNEL.kept(PerCpu::current().id(), &mut held) };
     let goes_on = if here(&mut sharing).sleeps() {
         // Not with its turn.
         drop(sharing);
@@ -132,7 +132,7 @@ extern "C" fn kernel_continue() -> *mut Registers {
         cpu::synchronise_context();
         match here(&mut sharing).goes_on() {
             Some(place) => GoesOn::Thread(place.registers()),
-            None => find_out(sharing),
+            None => find_out(sharing, Locks(held)),
         }
     };
     some_thread(goes_on).as_ptr()
@@ -140,19 +140,32 @@ extern "C" fn kernel_continue() -> *mut Registers {
 
 /// Finds out who goes on, when all registers are stored.
 #[inline(always)] // into the way of what has all registers stored
-fn find_out(mut sharing: SharedKernel<'_>) -> GoesOn {
+fn find_out(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
     if let Some((job, now)) = here(&mut sharing).works() {
         GoesOn::Job(job, now)
     } else if here(&mut sharing).seeks() {
-        seek(sharing)
+        seek(sharing, locks)
+    } else if let Some(place) = enter_anew(&mut sharing, &mut locks) {
+        GoesOn::Thread(place.registers())
+    } else if here(&mut sharing).seeks() {
+        seek(sharing, locks)
     } else {
         decide(sharing.into_whole().0)
     }
 }
 
+/// Activates the address space of who goes on, if that is all that is left.
+#[inline(never)] // so that who goes on in a space that is known does not pay for it
+fn enter_anew(sharing: &mut SharedKernel<'_>, locks: &mut Locks<'_>) -> Option<Place> {
+    let entered = here(sharing).enters_anew(&mut locks.inner());
+    // As in `kernel_continue`.
+    cpu::synchronise_context();
+    entered
+}
+
 /// The same, when somebody may wait for the wrong CPU: with that one's turn besides the own, as far as that goes.
 #[inline(never)] // so that whoever need not does not pay for it
-fn seek(mut sharing: SharedKernel<'_>) -> GoesOn {
+fn seek(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
     let mut search = Search::begin();
     loop {
         let sought = here(&mut sharing).seek(&mut search);
@@ -161,6 +174,10 @@ fn seek(mut sharing: SharedKernel<'_>) -> GoesOn {
         match sought {
             Sought::Thread(place) => return GoesOn::Thread(place.registers()),
             Sought::Job(job, now) => return GoesOn::Job(job, now),
+            // Whom the CPU was prepared for before may go on elsewhere then.
+            Sought::Enters => {
+                enter_anew(&mut sharing, &mut locks);
+            }
             Sought::Nobody => return GoesOn::Nobody,
             Sought::With(other) => {
                 let mut both = sharing.with(other);
