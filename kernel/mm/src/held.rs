@@ -67,6 +67,12 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
+    /// Counts one handle fewer, unless that is the last one: then there may be more to be done.
+    pub fn release_region_unless_last(&mut self, id: RegionId) -> bool {
+        let region = self.regions.get_mut(id).filter(|region| region.handles > 1);
+        region.map(|region| region.handles -= 1).is_some()
+    }
+
     /// The first step of what `space` has to give back. Short operations are done by it.
     #[inline]
     pub fn sweep(&mut self, space: SpaceId, now: Seconds) -> Option<Job> {

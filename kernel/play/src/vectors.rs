@@ -75,10 +75,11 @@ impl World {
 
     fn serve_until(&mut self) -> Direct<u32> {
         let kernel = self.kernel();
-        match kernel.here().serve_until(None) {
+        let (mut here, (_, memory)) = kernel.here_and_locks();
+        match here.serve_until(memory, None) {
             Direct::At(cpu) => {
-                let (mut here, mut there) = kernel.here_and_there(cpu);
-                here.serve_until(Some(&mut there))
+                let (mut here, mut there, (_, memory)) = kernel.here_there_and_locks(cpu);
+                here.serve_until(memory, Some(&mut there))
             }
             served => served,
         }
@@ -103,8 +104,8 @@ impl World {
         };
         let mut direct = direct;
         if is_left {
-            let mut here = kernel.here();
-            direct = here.serve_with(None, operation, handle, tag, &words);
+            let (mut here, (_, memory)) = kernel.here_and_locks();
+            direct = here.serve_with(memory, None, operation, handle, tag, &words);
         }
         if let Direct::At(cpu) = direct {
             direct = serve_with(kernel, cpu, operation, (handle, tag), &words);
@@ -116,7 +117,8 @@ impl World {
             _ => (operation, tag, words),
         };
         if direct == Direct::Receives {
-            direct = match kernel.here().serve_with(None, operation, handle, tag, &words) {
+            let (mut here, (_, memory)) = kernel.here_and_locks();
+            direct = match here.serve_with(memory, None, operation, handle, tag, &words) {
                 Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
                 other => other,
             };
@@ -472,8 +474,8 @@ fn serve_with(
     (handle, tag): (u64, u64),
     words: &Words6,
 ) -> Direct<u32> {
-    let (mut here, mut there) = kernel.here_and_there(cpu);
-    match here.serve_with(Some(&mut there), operation, handle, tag, words) {
+    let (mut here, mut there, (_, memory)) = kernel.here_there_and_locks(cpu);
+    match here.serve_with(memory, Some(&mut there), operation, handle, tag, words) {
         Direct::At(_)
         | Direct::Asks(..)
         | Direct::AsksMemory(..)

@@ -1,7 +1,7 @@
 //! Handles that are closed and derived, while CPUs share the kernel.
 //!
 //! The [table](HandleTable) needs no lock for that. What a handle names counts its handles, each kind of object its own way: an
-//! endpoint is taken for that, a thread's home is this CPU or the other one whose turn this one has. No count goes from one
+//! endpoint is taken for that, a region the memory manager has, a thread's home is this CPU or the other one whose turn this one has. No count goes from one
 //! to none here, but that of a thread that lives: what ends an object is left to the whole kernel. So a close takes the count down first, unless there is but
 //! one left, and then the handle out; if a sibling has closed it in between, the count goes up again. That it is too low for a
 //! moment is no harm, since none is told from some by who has the whole kernel alone. As elsewhere, nothing is decided
@@ -22,7 +22,6 @@ use crate::sched::CpuId;
 use crate::thread::{Thread, ThreadId};
 use abi::process::{Close, Derive, TakeCaller};
 use abi::{Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::mmu::Mmu;
 use mm::{MemoryManager, SpaceId};
 
 /// Whether a request to the own process is one that is served here.
@@ -47,9 +46,9 @@ pub(crate) type Left<L> = Direct<<L as Local>::Place>;
 impl<L: Local> Here<'_, L> {
     /// Serves a call of the running thread through this handle that [`Self::serve`] has found to bring a handle, or to be about one.
     #[inline(never)] // so that there is one of it
-    pub fn ask_about_handles<M: Mmu>(
+    pub fn ask_about_handles(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<M>>,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         handle: u64,
         tag: u64,
         words: &Words6,
@@ -62,7 +61,7 @@ impl<L: Local> Here<'_, L> {
             (Some(thread), Some(space), Ok(message)) if is_answered_with_a_handle(message.tag.label()) => {
                 self.ask_for_region(memory, (thread, space), message)
             }
-            _ => self.change_handles(None, tag, words),
+            _ => self.change_handles(memory, None, tag, words),
         }
     }
 
@@ -79,6 +78,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn change_handles(
         &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         there: Option<&mut There<'_>>,
         tag: u64,
         words: &Words6,
@@ -87,8 +87,8 @@ impl<L: Local> Here<'_, L> {
             return Direct::Not;
         };
         let done = match u16::try_from(tag).map(Label) {
-            Ok(Close::LABEL) => self.close(there, thread, words),
-            Ok(Derive::LABEL) => self.derive(there, thread, words),
+            Ok(Close::LABEL) => self.close((memory, there), thread, words),
+            Ok(Derive::LABEL) => self.derive((memory, there), thread, words),
             Ok(TakeCaller::LABEL) => self.take_caller(there, thread),
             _ => Err(Direct::Not),
         };
@@ -97,7 +97,7 @@ impl<L: Local> Here<'_, L> {
 
     fn close(
         &mut self,
-        there: Option<&mut There<'_>>,
+        (memory, mut there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
         thread: ThreadId,
         words: &Words6,
     ) -> Result<Direct<L::Place>, Left<L>> {
@@ -107,11 +107,10 @@ impl<L: Local> Here<'_, L> {
             .handles
             .find(handle, Rights::empty())
             .map_err(|_| Direct::Not)?;
-        let mut there = there;
-        self.release(there.as_deref_mut(), closed)?;
+        self.release((memory, there.as_deref_mut()), closed)?;
         if process.handles.remove_named(handle, closed.object).is_none() {
             // A sibling was first.
-            self.retain(there, closed)?;
+            self.retain((memory, there), closed)?;
             return Err(Direct::Not);
         }
         Ok(Direct::Stays(self.answer(thread, Message::empty(Label::DONE))))
@@ -119,7 +118,7 @@ impl<L: Local> Here<'_, L> {
 
     fn derive(
         &mut self,
-        there: Option<&mut There<'_>>,
+        with: (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
         thread: ThreadId,
         words: &Words6,
     ) -> Result<Direct<L::Place>, Left<L>> {
@@ -131,7 +130,7 @@ impl<L: Local> Here<'_, L> {
             .map_err(|_| Direct::Not)?;
         let derived = from.derived(derive.rights, derive.badge).ok_or(Direct::Not)?;
         let place = process.handles.claim().ok_or(Direct::Not)?;
-        self.retain(there, derived)?;
+        self.retain(with, derived)?;
         let handle = place.put(derived);
         Ok(Direct::Stays(self.answer_with_handle(thread, handle)))
     }
@@ -147,7 +146,7 @@ impl<L: Local> Here<'_, L> {
     /// Counts one more handle to what `capability` names, as [`Kernel::retain`] does.
     pub(crate) fn retain(
         &mut self,
-        there: Option<&mut There<'_>>,
+        (memory, there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
         capability: Capability,
     ) -> Result<(), Left<L>> {
         match capability.object {
@@ -166,14 +165,18 @@ impl<L: Local> Here<'_, L> {
                 Whose::At(cpu) => return Err(Direct::At(cpu)),
                 Whose::Nobodys => return Err(Direct::Not),
             },
-            Object::Region(_) => return Err(Direct::Not),
+            Object::Region(id) => memory.lock().retain_region(id),
             Object::Memory(_) | Object::Device(_) | Object::Console | Object::System => {}
         }
         Ok(())
     }
 
     /// Counts one handle fewer to what `capability` names, as [`Kernel::release`] does where nothing ends.
-    fn release(&mut self, there: Option<&mut There<'_>>, capability: Capability) -> Result<(), Left<L>> {
+    fn release(
+        &mut self,
+        (memory, there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
+        capability: Capability,
+    ) -> Result<(), Left<L>> {
         let is_done = match capability.object {
             Object::Endpoint(id) => {
                 let mut endpoint = self.endpoints.take(id).ok_or(Direct::Not)?;
@@ -194,7 +197,7 @@ impl<L: Local> Here<'_, L> {
                 Whose::At(cpu) => return Err(Direct::At(cpu)),
                 Whose::Nobodys => false,
             },
-            Object::Region(_) => false,
+            Object::Region(id) => memory.lock().release_region_unless_last(id),
             Object::Memory(_) | Object::Device(_) | Object::Console | Object::System => true,
         };
         is_done.then_some(()).ok_or(Direct::Not)

@@ -15,13 +15,13 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::memory::is_answered_with_a_handle;
 use crate::object::word::is_about_words;
-use crate::platform::Local;
+use crate::platform::{Guarded, Local};
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{FaultKind, Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
 use addr::Frame;
-use mm::SpaceId;
+use mm::{MemoryManager, SpaceId};
 use slots::Id;
 
 /// What became of a trap.
@@ -125,6 +125,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn serve_with(
         &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         mut there: Option<&mut There<'_>>,
         operation: Operation,
         handle: u64,
@@ -138,17 +139,17 @@ impl<L: Local> Here<'_, L> {
             return Direct::Not;
         }
         if operation == Operation::ReplyReceive && self.has_something_for(handle) {
-            return self.answer_first(there, tag, message);
+            return self.answer_first(memory, there, tag, message);
         }
         // Who was answered before may have to go elsewhere.
         let seeks = self.cpu.seeks;
-        let served = self.serve_in_time(there.as_deref_mut(), (operation, handle), tag, message);
+        let served = self.serve_in_time((memory, there.as_deref_mut()), (operation, handle), tag, message);
         match served {
             // The caller, as it mostly is then, may not come here, and goes on where it is.
             Direct::Not
                 if operation == Operation::ReplyReceive && there.is_some() && self.can_receive(handle) =>
             {
-                self.answer_first(there, tag, message)
+                self.answer_first(memory, there, tag, message)
             }
             Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters if seeks => {
                 self.cpu.seeks = true;
@@ -163,11 +164,12 @@ impl<L: Local> Here<'_, L> {
     /// Answers, as the first of two steps: the server goes on, and [receives](Direct::Receives) by a trap of its own as it were.
     fn answer_first(
         &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         there: Option<&mut There<'_>>,
         tag: u64,
         message: Option<Message<'_>>,
     ) -> Direct<L::Place> {
-        match self.serve_in_time(there, (Operation::Reply, NOBODYS), tag, message) {
+        match self.serve_in_time((memory, there), (Operation::Reply, NOBODYS), tag, message) {
             Direct::Stays(_) | Direct::Enters => Direct::Receives,
             other => other,
         }
@@ -176,7 +178,7 @@ impl<L: Local> Here<'_, L> {
     /// Serves it, when who is to go on waits no longer until some time.
     fn serve_in_time(
         &mut self,
-        mut there: Option<&mut There<'_>>,
+        (memory, mut there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
         (operation, handle): (Operation, u64),
         tag: u64,
         message: Option<Message<'_>>,
@@ -187,12 +189,12 @@ impl<L: Local> Here<'_, L> {
             let mut served = self.serve_message(reach, operation, handle, tag, message);
             if matches!(served, Direct::AsksAboutHandles) {
                 let words = message.map_or(&[0; 6], |message| message.words);
-                return self.change_handles(there, tag, words);
+                return self.change_handles(memory, there, tag, words);
             }
             if matches!(served, Direct::Not) {
                 served = self.serve_in_turn(there.as_deref_mut(), operation, handle, message);
             }
-            self.settle(&served);
+            self.settle(memory, &served);
             if (operation, handle) == (Operation::Reply, NOBODYS)
                 && matches!(served, Direct::Stays(_) | Direct::Enters)
             {

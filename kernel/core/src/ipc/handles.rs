@@ -7,12 +7,13 @@ use super::Direct;
 use crate::handle::{Capability, Claims, HandleTable, Object};
 use crate::here::Here;
 use crate::kernel::{Kernel, existing, gone};
-use crate::platform::{Local, Platform};
+use crate::platform::{Guarded, Local, Platform};
 use crate::process::{Process, ProcessId};
 use crate::sched::Cpu;
 use crate::thread::{Thread, ThreadId};
 use abi::{Handle, IpcError, Rights, Tag};
 use addr::Frame;
+use mm::MemoryManager;
 use slots::{Common, Mine};
 
 /// Places that are claimed for the handles that come with a message, in the table of whoever receives that.
@@ -52,7 +53,11 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Handles that are [on their way](Cpu::has_room) go where they belong if their message does, by what has become of its trap.
-    pub(super) fn settle(&mut self, served: &Direct<L::Place>) {
+    pub(super) fn settle(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        served: &Direct<L::Place>,
+    ) {
         use Direct::{Enters, Resumes, Runs, Stays};
         let Some(Places {
             receiver,
@@ -67,15 +72,15 @@ impl<L: Local> Here<'_, L> {
         };
         let places = receiver.handles.claims(places);
         if matches!(served, Stays(_) | Runs(_) | Resumes(_) | Enters) {
-            self.put(places, page);
+            self.put(memory, places, page);
         }
     }
 
     /// Puts what has been looked up into these places, and tells whoever has this message page which they are.
-    fn put(&mut self, places: Claims<'_>, page: Frame) {
+    fn put(&mut self, memory: &mut impl Guarded<MemoryManager<L::Mmu>>, places: Claims<'_>, page: Frame) {
         let mut count = 0;
         for (place, passed) in places.zip(self.cpu.passed) {
-            let is_counted = passed.is_some_and(|passed| self.retain(None, passed).is_ok());
+            let is_counted = passed.is_some_and(|passed| self.retain((memory, None), passed).is_ok());
             assert!(is_counted, "what was looked up is there, and can be counted");
             if let Some(passed) = passed {
                 self.cpu.message.handles[count] = place.put(passed).raw();
@@ -88,7 +93,7 @@ impl<L: Local> Here<'_, L> {
 
 impl Cpu {
     /// Looks up the handles that the thread with this message page, one of this process, passes. Whether each can be counted with this
-    /// CPU's turn: how many name a region stands in the memory manager, and how many name a thread or its call in that thread.
+    /// CPU's turn: how many name a thread or its call stands in that thread.
     #[inline(never)] // so that messages without do not pay for its stack frame
     pub(super) fn looks_up<L: Local>(
         &mut self,
@@ -101,7 +106,6 @@ impl Cpu {
         process.is_some_and(|process| self.look_up(&process.handles, tag).is_ok())
             && self.passes(tag).all(|passed| match passed.object {
                 Object::Reply(thread) | Object::Thread(thread) => threads.has(thread),
-                Object::Region(_) => false,
                 _ => true,
             })
     }

@@ -5,17 +5,26 @@
 
 use crate::here::{Here, There};
 use crate::ipc::Direct;
-use crate::platform::Local;
+use crate::platform::{Guarded, Local};
 use abi::Operation;
+use mm::MemoryManager;
 
 impl<L: Local> Here<'_, L> {
     /// Serves the trap of the running thread, if it is one with a deadline, and is as most are. With [`Direct::Receives`] what is
     /// left is in its registers as another trap.
-    pub fn serve_until(&mut self, there: Option<&mut There<'_>>) -> Direct<L::Place> {
-        self.try_to_serve_until(there).unwrap_or(Direct::Not)
+    pub fn serve_until(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        there: Option<&mut There<'_>>,
+    ) -> Direct<L::Place> {
+        self.try_to_serve_until(memory, there).unwrap_or(Direct::Not)
     }
 
-    fn try_to_serve_until(&mut self, there: Option<&mut There<'_>>) -> Option<Direct<L::Place>> {
+    fn try_to_serve_until(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        there: Option<&mut There<'_>>,
+    ) -> Option<Direct<L::Place>> {
         let thread = self.cpu.current?;
         let place = self.local.place(thread.index());
         let said = self.local.registers_at(place);
@@ -26,7 +35,7 @@ impl<L: Local> Here<'_, L> {
         if deadline <= self.local.ticks() {
             return None;
         }
-        let served = self.serve_with(there, operation, handle, tag, &words);
+        let served = self.serve_with(memory, there, operation, handle, tag, &words);
         match served {
             Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters => {}
             Direct::Receives => {

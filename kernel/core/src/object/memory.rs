@@ -15,7 +15,6 @@ use crate::platform::{Guarded, Local, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::mmu::Mmu;
 use mm::{Companion, MemoryManager, RegionId, SpaceId};
 
 /// What became of a request that was not refused.
@@ -33,9 +32,9 @@ impl<L: Local> Here<'_, L> {
     /// that is done for `space`. [`Direct::Not`] if it is not as most are: then nothing has happened, and it is to be
     /// [served](Kernel::serve_at_length) at length.
     #[inline(always)] // what a call has in registers is handed on in registers
-    pub fn ask_memory_directly<M: Mmu>(
+    pub fn ask_memory_directly(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<M>>,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         (thread, space): (ThreadId, SpaceId),
         tag: u64,
         words: &Words6,
@@ -58,9 +57,9 @@ impl<L: Local> Here<'_, L> {
 
     /// Has the memory manager, which acts for `space`, do what is answered with a handle to a region: there is a place for that before
     /// anything is done.
-    pub(crate) fn ask_for_region<M: Mmu>(
+    pub(crate) fn ask_for_region(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<M>>,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         (thread, space): (ThreadId, SpaceId),
         message: Message<'_>,
     ) -> Direct<L::Place> {
@@ -85,9 +84,9 @@ impl<L: Local> Here<'_, L> {
     /// # Errors
     /// Why it is refused: then nothing has changed.
     #[inline(never)] // one for all who ask
-    pub(crate) fn ask_memory<M: Mmu>(
+    pub(crate) fn ask_memory(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<M>>,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
         thread: ThreadId,
         space: SpaceId,
         message: Message<'_>,

@@ -4,7 +4,9 @@ use super::cpus::{CHILD, ENDPOINT, INIT, call, init_on, receive, runs_on, side_b
 use super::sharing::{assert_direct, is_direct};
 use super::threads::create_thread;
 use super::{world, world_on};
+use abi::memory::RegionCreate;
 use abi::process::{Close, Derive, Exit, TakeCaller};
+use abi::shm::GetFlags;
 use abi::{Badge, Errno, Handle, IpcError, Operation, Rights};
 use play::World;
 
@@ -52,6 +54,22 @@ fn handles_to_what_never_ends_come_and_go() {
         let copy = derives_directly(&mut world, handle, Rights::CALL);
         closes_directly(&mut world, copy);
     }
+}
+
+#[test]
+fn handles_to_a_region_come_and_go_until_the_last_one() {
+    let (mut world, _) = init_on(2);
+    let create = RegionCreate {
+        size: 4096,
+        flags: GetFlags::empty(),
+    };
+    world.call(Handle::MEMORY, create).expect("room");
+    let region = world.handles()[0];
+    let copy = derives_directly(&mut world, region, Rights::PASS);
+    closes_directly(&mut world, region);
+    let another = derives_directly(&mut world, copy, Rights::PASS);
+    closes_directly(&mut world, copy);
+    closes_at_length(&mut world, another);
 }
 
 #[test]

@@ -394,24 +394,30 @@ fn a_thread_and_a_call_that_are_at_home_here_are_passed() {
 }
 
 #[test]
-fn a_thread_that_is_at_home_elsewhere_and_a_region_are_passed_at_length() {
-    let (mut world, endpoint) = with_a_waiting_server();
+fn a_thread_that_is_at_home_elsewhere_is_passed_at_length() {
+    let (mut world, _) = with_a_waiting_server();
     let sibling = create_thread(&mut world);
     world.give_turn(0);
     assert_eq!(runs_on(&world, 0), Some(OTHER));
     world.turn_to(1);
+    passes_at_length(&mut world, Operation::Call, ENDPOINT, &[ENDPOINT, sibling]);
+    assert_eq!((runs_on(&world, 1), arrived(&mut world).len()), (Some(INIT), 2));
+}
+
+#[test]
+fn a_region_is_passed_and_stays_for_whoever_has_it_last() {
+    let (mut world, endpoint) = with_a_waiting_server();
     let create = RegionCreate {
         size: 4096,
         flags: GetFlags::empty(),
     };
     world.call(Handle::MEMORY, create).expect("room");
     let region = world.handles()[0];
-    for passed in [sibling, region] {
-        passes_at_length(&mut world, Operation::Call, ENDPOINT, &[ENDPOINT, passed]);
-        assert_eq!((runs_on(&world, 1), arrived(&mut world).len()), (Some(INIT), 2));
-        pass(&mut world, Operation::ReplyReceive as u64, endpoint, &[]);
-        assert_eq!(runs_on(&world, 1), Some(CHILD));
-    }
+    passes(&mut world, Operation::Call, ENDPOINT, &[ENDPOINT, region]);
+    assert_eq!(runs_on(&world, 1), Some(INIT));
+    let passed = arrived(&mut world)[1];
+    passes(&mut world, Operation::ReplyReceive, endpoint, &[passed]);
+    assert_eq!((runs_on(&world, 1), arrived(&mut world).len()), (Some(CHILD), 1));
 }
 
 #[test]

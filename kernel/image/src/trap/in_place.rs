@@ -6,12 +6,12 @@ use aarch64::cpu::PerCpu;
 use aarch64::exception::TrapEnd;
 use aarch64::sync::{Held, Meanwhile, level};
 use abi::{Operation, Words6};
-use kcore::CpuId;
 use kcore::handle::{Capability, Object};
 use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
 use kcore::object::device::Device;
 use kcore::thread::ThreadId;
+use kcore::{CpuId, Nested};
 use mm::SpaceId;
 use slots::Id;
 
@@ -88,10 +88,10 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         Direct::AsksAboutHandles if operation == Operation::Call => {
             ask_about_handles((sharing, held), handle, tag, &words())
         }
-        Direct::At(other) => serve_with(sharing, Some(other), operation, handle, tag, &words()),
-        Direct::Awaits(_) => serve_with(sharing, None, operation, handle, tag, &words()),
+        Direct::At(other) => serve_with((sharing, held), Some(other), operation, handle, tag, &words()),
+        Direct::Awaits(_) => serve_with((sharing, held), None, operation, handle, tag, &words()),
         Direct::Not if may_share(operation, tag) => {
-            serve_with(sharing, None, operation, handle, tag, &words())
+            serve_with((sharing, held), None, operation, handle, tag, &words())
         }
         Direct::Asks(thread, asked) if operation == Operation::Call => match asked.object {
             Object::Device(device) => ask_device(sharing, (thread, device), handle, tag, &words()),
@@ -167,11 +167,19 @@ fn ask_about_handles(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let memory = &mut memory_lock().within(held);
-    match here(&mut sharing).ask_about_handles(memory, handle, tag, words) {
+    let mut locks = Locks(held);
+    let direct = here(&mut sharing).ask_about_handles(&mut locks.inner(), handle, tag, words);
+    match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
-        Direct::At(other) => serve_with(sharing, Some(other), Operation::Call, handle, tag, words),
+        Direct::At(other) => serve_with(
+            (sharing, locks.0),
+            Some(other),
+            Operation::Call,
+            handle,
+            tag,
+            words,
+        ),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
 }
@@ -213,43 +221,46 @@ fn ask_device(
 /// Serves what has bytes, or waits, or is about a thread of another CPU, with that one's turn besides its own.
 #[inline(never)]
 fn serve_with(
-    sharing: SharedKernel<'_>,
+    (sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
     other: Option<CpuId>,
     operation: Operation,
     handle: u64,
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let (sharing, direct) = serve_once_with(sharing, other, operation, handle, tag, words);
+    let mut locks = Locks(held);
+    let (sharing, direct) = serve_once_with((sharing, &mut locks), other, operation, handle, tag, words);
     match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
         Direct::At(found) if other.is_none() => {
-            serve_with(sharing, Some(found), operation, handle, tag, words)
+            serve_with((sharing, locks.0), Some(found), operation, handle, tag, words)
         }
-        Direct::Receives => serve_with(sharing, None, Operation::Receive, handle, 0, &[0; 6]),
+        Direct::Receives => serve_with((sharing, locks.0), None, Operation::Receive, handle, 0, &[0; 6]),
         // It is about yet another one, or as few are.
         _ => serve_at_length(sharing, operation, handle, tag, words),
     }
 }
 
 fn serve_once_with<'a>(
-    mut sharing: SharedKernel<'a>,
+    (mut sharing, locks): (SharedKernel<'a>, &mut Locks<'_>),
     other: Option<CpuId>,
     operation: Operation,
     handle: u64,
     tag: u64,
     words: &Words6,
 ) -> (SharedKernel<'a>, Direct<Place>) {
+    let memory = &mut locks.inner();
     let Some(other) = other else {
-        let direct = here(&mut sharing).serve_with(None, operation, handle, tag, words);
+        let direct = here(&mut sharing).serve_with(memory, None, operation, handle, tag, words);
         return (sharing, direct);
     };
     let mut both = sharing.with(other);
     let (own, theirs) = both.each();
-    let direct = here(own).serve_with(Some(&mut there(theirs)), operation, handle, tag, words);
+    let there = &mut there(theirs);
+    let direct = here(own).serve_with(memory, Some(there), operation, handle, tag, words);
     (both.into_own(), direct)
 }
 
