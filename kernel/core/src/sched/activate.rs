@@ -4,19 +4,21 @@
 
 use crate::here::Here;
 use crate::platform::{Guarded, Local};
-use crate::thread::{State, ThreadId};
-use mm::MemoryManager;
+use crate::thread::{State, Thread, ThreadId};
+use abi::process::Pid;
+use mm::{MemoryManager, SpaceId};
 
 impl<L: Local> Here<'_, L> {
     /// Whether all that is left to be done for the current thread is to [activate](Self::enters_anew) its address space, and to
     /// load its registers.
     #[inline]
-    pub(super) fn is_to_activate(&mut self) -> bool {
+    pub fn is_to_activate(&mut self) -> bool {
         let cpu = &*self.cpu;
-        let Some(thread) = cpu.current.filter(|_| cpu.is_settled() && !cpu.needs_slice()) else {
+        if !cpu.is_settled() || cpu.prepared == cpu.current || cpu.needs_slice() {
             return false;
-        };
-        cpu.prepared != Some(thread) && matches!(self.thread(thread).state, State::Ready)
+        }
+        let current = cpu.current.map(|current| self.thread(current).state);
+        matches!(current, Some(State::Ready))
     }
 
     /// Prepares the CPU for the current thread in an address space that has to be activated anew, if that is all that is left to be done.
@@ -28,26 +30,31 @@ impl<L: Local> Here<'_, L> {
             return None;
         }
         let current = self.cpu.current?;
-        self.activate(memory, current);
+        let &mut Thread { space, process, .. } = self.thread(current);
+        let pid = self.processes.get(process)?.pid;
+        activate(self.local, memory, (current, space, pid));
+        self.cpu.active = Some(space);
         let entered = self.enter(current);
         if !self.is_alone() {
             self.look_around();
         }
         entered.filter(|_| self.cpu.is_settled())
     }
+}
 
-    /// Makes the address space of `thread`, which runs here next, the active one.
-    #[cold]
-    pub(super) fn activate(&mut self, memory: &mut impl Guarded<MemoryManager<L::Mmu>>, id: ThreadId) {
-        let (space, process) = (self.thread(id).space, self.thread(id).process);
-        let Some(process) = self.processes.get(process) else {
-            panic!("{id:?} is to run for a process that is gone")
-        };
-        let place = self.local.place(id.index());
-        match memory.lock().mmu_space_mut(space) {
-            Some((mmu, tables)) => self.local.activate(mmu, tables, process.pid, place),
-            None => panic!("{id:?} is to run in a space that is gone"),
-        }
-        self.cpu.active = Some(space);
+/// Makes the address space of `thread`, which runs on this CPU next, the active one: it is that of the process with this number.
+///
+/// # Panics
+/// If it is gone.
+#[cold]
+pub(super) fn activate<L: Local>(
+    local: &mut L,
+    memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+    (thread, space, pid): (ThreadId, SpaceId, Pid),
+) {
+    let place = local.place(thread.index());
+    match memory.lock().mmu_space_mut(space) {
+        Some((mmu, tables)) => local.activate(mmu, tables, pid, place),
+        None => panic!("{thread:?} is to run in a space that is gone"),
     }
 }

@@ -275,9 +275,11 @@ impl<P: Platform> Kernel<P> {
         } = self;
         let thread = existing(threads, id);
         thread.start_charging(now);
+        let (space, process) = (thread.space, thread.process);
         if !cpus.this().prepare(platform, (id, thread, place)) {
-            let (mut here, (_, memory)) = self.here_and_locks();
-            here.activate(memory, id);
+            let pid = existing(&mut self.processes, process).pid;
+            activate::activate(&mut self.platform, &mut self.memory, (id, space, pid));
+            self.cpu().active = Some(space);
             self.prepare(id);
         }
     }

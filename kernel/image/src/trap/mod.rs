@@ -140,27 +140,29 @@ extern "C" fn kernel_continue() -> *mut Registers {
 
 /// Finds out who goes on, when all registers are stored.
 #[inline(always)] // into the way of what has all registers stored
-fn find_out(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
+fn find_out(mut sharing: SharedKernel<'_>, locks: Locks<'_>) -> GoesOn {
     if let Some((job, now)) = here(&mut sharing).works() {
         GoesOn::Job(job, now)
     } else if here(&mut sharing).seeks() {
         seek(sharing, locks)
-    } else if let Some(place) = enter_anew(&mut sharing, &mut locks) {
-        GoesOn::Thread(place.registers())
-    } else if here(&mut sharing).seeks() {
-        seek(sharing, locks)
+    } else if here(&mut sharing).is_to_activate() {
+        enter_anew(sharing, locks)
     } else {
         decide(sharing.into_whole().0)
     }
 }
 
-/// Activates the address space of who goes on, if that is all that is left.
+/// The same, when the address space of who goes on is to be activated.
 #[inline(never)] // so that who goes on in a space that is known does not pay for it
-fn enter_anew(sharing: &mut SharedKernel<'_>, locks: &mut Locks<'_>) -> Option<Place> {
-    let entered = here(sharing).enters_anew(&mut locks.inner());
+fn enter_anew(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
+    let entered = here(&mut sharing).enters_anew(&mut locks.inner());
     // As in `kernel_continue`.
     cpu::synchronise_context();
-    entered
+    match entered {
+        Some(place) => GoesOn::Thread(place.registers()),
+        None if here(&mut sharing).seeks() => seek(sharing, locks),
+        None => decide(sharing.into_whole().0),
+    }
 }
 
 /// The same, when somebody may wait for the wrong CPU: with that one's turn besides the own, as far as that goes.
@@ -176,7 +178,7 @@ fn seek(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
             Sought::Job(job, now) => return GoesOn::Job(job, now),
             // Whom the CPU was prepared for before may go on elsewhere then.
             Sought::Enters => {
-                enter_anew(&mut sharing, &mut locks);
+                here(&mut sharing).enters_anew(&mut locks.inner());
             }
             Sought::Nobody => return GoesOn::Nobody,
             Sought::With(other) => {
