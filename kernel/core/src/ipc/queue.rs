@@ -155,7 +155,7 @@ impl<L: Local> Here<'_, L> {
         }
         let goes_on = self.made_way(sender, next).anywhere();
         Some(match loan {
-            Loan::To(server) => self.lend(there, (server, priority), goes_on),
+            Loan::To(server, others) => self.lend(there, (server, others), priority, goes_on),
             Loan::Nothing | Loan::Elsewhere(_) => goes_on,
         })
     }

@@ -26,6 +26,7 @@ pub(crate) use cpu::Cpus;
 pub use cpu::{Cpu, CpuId, MAX_CPUS};
 pub use exchange::{Search, Sought};
 pub use interrupt::Interrupted;
+pub(crate) use priority::LONGEST_CHAIN;
 pub use shown::Shown;
 pub(crate) use time::{DeadlinesOf, NEVER};
 

@@ -12,7 +12,7 @@ use abi::process::Priority;
 
 /// How far higher priority is passed on from one who waits to the next in one go. Who is further away gets to know
 /// with the next change. What was lent is taken back however far it went.
-const LONGEST_CHAIN: usize = 16;
+pub(crate) const LONGEST_CHAIN: usize = 16;
 
 impl<P: Platform> Kernel<P> {
     /// `thread` is that important by itself from now on.

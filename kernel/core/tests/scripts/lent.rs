@@ -1,7 +1,7 @@
 //! What is lent and given back while CPUs share the kernel.
 
 use super::across_cpus::{FIRST, SECOND, child_with, runs_on, scene_on, serve_alerts};
-use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
+use super::priorities::{FRONT_SERVICE, HIGH, INIT, LOW, MIDDLE, Scene};
 use super::wakes::{call_until, shares};
 use abi::process::Exit;
 use abi::{CpuSet, Handle, Operation};
@@ -91,7 +91,7 @@ fn who_queues_lends_to_the_server_that_works_for_another_one() {
 }
 
 #[test]
-fn what_is_lent_to_a_server_that_waits_for_another_one_is_passed_on_with_the_whole_kernel() {
+fn what_is_lent_to_a_server_that_queues_itself_is_passed_on_with_the_whole_kernel() {
     let (mut scene, server, [high, middle]) = with_a_server([HIGH, MIDDLE]);
     assert_eq!(scene.pass(100), high);
     assert_eq!(scene.sleep(10), middle);
@@ -103,6 +103,43 @@ fn what_is_lent_to_a_server_that_waits_for_another_one_is_passed_on_with_the_who
     assert_eq!(scene.call(), INIT);
     assert_eq!(scene.world.direct, before);
     assert_eq!(scene.priority_of(server), HIGH);
+}
+
+#[test]
+fn what_is_lent_is_passed_on_where_both_who_wait_for_each_other_are_at_home_on_another_cpu() {
+    let mut scene = scene_on(2);
+    let front_endpoint = scene.world.create_endpoint();
+    let server = child_with(&mut scene, LOW, SECOND);
+    scene.front_service = Some(front_endpoint);
+    let front = child_with(&mut scene, LOW, SECOND);
+    scene.endpoint = front_endpoint;
+    let caller = child_with(&mut scene, LOW, SECOND);
+    scene.world.turn_to(1);
+    assert_eq!(scene.receive(), front);
+    assert_eq!(scene.operate(Operation::Receive, FRONT_SERVICE), caller);
+    assert_eq!(scene.call(), front);
+    assert_eq!(scene.call(), server);
+    let middle = child_of_init(&mut scene, MIDDLE);
+    assert_eq!(runs_on(&scene, 1), Some(middle));
+    let client = child_with(&mut scene, HIGH, FIRST);
+    assert_eq!(scene.init_is_least(), client);
+    shares(&mut scene, |scene| {
+        scene
+            .world
+            .trap(Operation::Call as u64, Handle::PARENT.raw().into(), 0x900, [1; 6]);
+    });
+    assert_eq!(priorities(&scene, [front, server, caller]), [HIGH, HIGH, LOW]);
+    serve_alerts(&mut scene);
+    assert_eq!(runs_on(&scene, 1), Some(server));
+}
+
+/// `init` starts one that runs on the second CPU, which looks around.
+fn child_of_init(scene: &mut Scene, priority: u8) -> u32 {
+    scene.world.turn_to(0);
+    let child = child_with(scene, priority, SECOND);
+    serve_alerts(scene);
+    scene.world.turn_to(0);
+    child
 }
 
 /// A server that is less important than what runs on its CPU, the second one, where it waits for its turn as it has received

@@ -1,6 +1,7 @@
 //! Of the threads that could run, the most important do; and whoever waits for another is not kept waiting by
 //! anybody less important.
 
+use super::wakes::shares;
 use super::{world, world_on};
 use abi::console::Read;
 use abi::process::{Kill, Priority, PriorityFacts, ReadPriority, SetCpus, SetCredential, SetPriority, Sleep};
@@ -12,7 +13,7 @@ pub(super) const INIT: u32 = 0;
 /// The endpoint, in a child.
 const SERVICE: Handle = Handle::PARENT;
 /// Another one.
-const FRONT_SERVICE: Handle = Handle::from_raw(5);
+pub(super) const FRONT_SERVICE: Handle = Handle::from_raw(5);
 pub(super) const LOW: u8 = 10;
 pub(super) const MIDDLE: u8 = 20;
 pub(super) const HIGH: u8 = 30;
@@ -21,8 +22,8 @@ pub(super) const HIGH: u8 = 30;
 pub(super) struct Scene {
     pub(super) world: World,
     pub(super) endpoint: Handle,
-    /// What the next child has besides.
-    front_service: Option<Handle>,
+    /// What the next child has besides, at [`FRONT_SERVICE`].
+    pub(super) front_service: Option<Handle>,
     pub(super) children: Vec<Handle>,
 }
 
@@ -360,7 +361,7 @@ fn what_is_lent_is_passed_on_to_whom_the_borrower_waits_for() {
     assert_eq!(scene.call(), front);
     assert_eq!(scene.call(), server);
     assert_eq!(scene.pass(10), high);
-    assert_eq!(scene.call(), server);
+    shares(&mut scene, |scene| assert_eq!(scene.call(), server));
     assert_eq!(
         (scene.priority_of(front), scene.priority_of(server)),
         (HIGH, HIGH)
