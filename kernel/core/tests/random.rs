@@ -67,6 +67,17 @@ impl Random {
     }
 }
 
+/// Says which life it was in which something was wrong.
+struct SaysWhich(u64);
+
+impl Drop for SaysWhich {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("it was that of seed {}", self.0);
+        }
+    }
+}
+
 /// The environment variable `STEPS` makes it longer.
 #[test]
 fn long_lives_of_many_programs_leave_nothing_behind() {
@@ -75,8 +86,9 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         .and_then(|steps| steps.parse().ok())
         .unwrap_or(5_000);
     let (mut steps, mut outcomes, mut woken) = (0, [0; OUTCOMES], 0);
-    let (mut helped, mut told, mut touches) = (0, 0, 0);
+    let (mut helped, mut told, mut touches, mut gaps) = (0, 0, 0, 0);
     for seed in 0.. {
+        let _says = SaysWhich(seed);
         let mut random = Random(seed);
         let (size, cpus) = (
             seed as usize % Size::SCARCE.len(),
@@ -94,16 +106,24 @@ fn long_lives_of_many_programs_leave_nothing_behind() {
         helped += play.helped;
         told += play.told_directly();
         touches += play.touches_beside();
+        gaps += play.gaps();
         play.finish();
         let every_error_came = outcomes.iter().all(|&times| times > 0);
-        if steps >= wanted && every_error_came && woken > 0 && helped > 0 && told > 0 && touches > 0 {
+        if steps >= wanted
+            && every_error_came
+            && woken > 0
+            && helped > 0
+            && told > 0
+            && touches > 0
+            && gaps > 0
+        {
             break;
         }
         assert!(
             steps < 20 * wanted,
             "each error of the trap comes now and then, somebody is woken, somebody's fault is told directly and \
-             helped with, and somebody touches something while another is in the kernel: {outcomes:?}, {woken}, {helped}, \
-             {told}, {touches}"
+             helped with, and somebody touches something while another is in the kernel, or does something between two turns \
+             of another: {outcomes:?}, {woken}, {helped}, {told}, {touches}, {gaps}"
         );
     }
 }

@@ -1,11 +1,11 @@
 //! The pretend machine: what the kernel asks of its platform, and what tests see of that.
 
+use crate::gaps::Waits;
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
 use kcore::fault::{self, Refused};
 use kcore::object::word::AwaitedWords;
-use kcore::sched::Search;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
 use mm::mmu::Mmu;
 use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
@@ -77,8 +77,8 @@ pub struct FakeCpu {
     pub step: Option<Step>,
     /// What it has taken and left to the whole kernel, which it does not have yet.
     pub left: Option<Interrupt>,
-    /// What it seeks, and the other CPU whose turn it waits for, having given its own back.
-    pub exchange: Option<(Search, CpuId)>,
+    /// In the middle of what it waits for turns, having given its own back.
+    pub(crate) waits: Option<Waits>,
 }
 
 /// Where a CPU is with a piece of a job.

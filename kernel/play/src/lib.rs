@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod fake;
+mod gaps;
+mod in_place;
 mod programs;
 mod setup;
 mod vectors;

@@ -1,15 +1,14 @@
 //! The vectors as the kernel sees them: which of a thread's registers are in memory, and when.
 
-use crate::fake::{Fake, Step};
+use crate::fake::Step;
+use crate::gaps::{Faulted, Misdeed, Turns, Waits};
 use crate::world::World;
-use abi::{Operation, Words6};
+use abi::Operation;
 use kcore::fault::Fault;
-use kcore::handle::{Capability, Object};
-use kcore::ipc::{Direct, Told, may_share};
-use kcore::message::Message;
+use kcore::ipc::{Direct, SignalTarget, Told};
 use kcore::sched::{Interrupted, Search, Sought};
 use kcore::thread::ThreadId;
-use kcore::{CpuId, Interrupt, Kernel, Next, Platform, Registers};
+use kcore::{CpuId, Interrupt, Next, Platform};
 
 /// How traps come in. It makes no difference to anybody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,10 +19,6 @@ pub enum Way {
     /// All registers are stored first.
     Long,
 }
-
-/// What memory has in place of registers that are still in the CPU. It is no address of anything, and no
-/// multiple of anything.
-const STALE: u64 = 0xdead_beef_dead_beef;
 
 impl World {
     /// The kernel serves the trap in the running thread's registers; then whoever goes on runs.
@@ -42,172 +37,61 @@ impl World {
                     | Operation::Yield),
                 ),
             ) => self.trap_in_place(operation),
-            _ => self.trap_until().unwrap_or_else(|| {
-                self.kernel().trap();
-                self.run()
-            }),
+            (Way::Shorter, _) => self.trap_with_all_stored(),
+            (Way::Long, _) => self.trap_at_length(),
         }
     }
 
-    /// Serves a trap that says until when it waits at most, while CPUs share the kernel, if it comes the shorter way and is as most
-    /// are; then whoever goes on runs.
-    fn trap_until(&mut self) -> Option<Next> {
-        if self.way == Way::Long {
-            return None;
-        }
-        let direct = match self.serve_until() {
-            Direct::Receives => self.serve_until(),
-            served => served,
-        };
-        let next = match direct {
-            Direct::Stays(thread) | Direct::Runs(thread) | Direct::Resumes(thread) => {
-                self.go_on(Next::Run(thread))
-            }
-            Direct::Enters => {
-                let next = self.enter(direct);
-                self.work_on(next)
-            }
-            _ => return None,
-        };
-        self.direct += 1;
-        Some(next)
+    /// The kernel serves a trap all of whose registers are stored, as a whole; then whoever goes on runs.
+    fn trap_at_length(&mut self) -> Next {
+        self.kernel().trap();
+        self.run()
     }
 
-    fn serve_until(&mut self) -> Direct<u32> {
+    /// Serves a trap all of whose registers are stored: while CPUs share the kernel, if it says until when it waits at most and is as most
+    /// are. Then whoever goes on runs.
+    fn trap_with_all_stored(&mut self) -> Next {
+        let thread = self.running.expect("somebody runs");
+        self.go_on_with_all_stored(thread, Turns::Own)
+    }
+
+    /// The CPU has these turns for such a trap of `thread` now.
+    pub(crate) fn go_on_with_all_stored(&mut self, thread: u32, turns: Turns) -> Next {
         let kernel = self.kernel();
-        let (mut here, (_, memory)) = kernel.here_and_locks();
-        match here.serve_until(memory, None) {
-            Direct::At(cpu) => {
+        let direct = match turns {
+            Turns::Own => {
+                let (mut here, (_, memory)) = kernel.here_and_locks();
+                here.serve_until(memory, None)
+            }
+            Turns::With(cpu) => {
                 let (mut here, mut there, (_, memory)) = kernel.here_there_and_locks(cpu);
                 here.serve_until(memory, Some(&mut there))
             }
-            served => served,
+            Turns::Whole => return self.trap_at_length(),
+        };
+        let wanted = match direct {
+            Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters => {
+                self.direct += 1;
+                return self.go_on_without(direct);
+            }
+            Direct::At(cpu) if turns == Turns::Own => Turns::With(cpu),
+            Direct::Receives => Turns::Own,
+            _ => Turns::Whole,
+        };
+        if self.gives_others_turns() {
+            return self.wait_with(Waits::Stored(thread, wanted));
         }
+        self.go_on_with_all_stored(thread, wanted)
     }
 
-    /// A trap during which the rest of the thread's registers stays in the CPU.
-    fn trap_in_place(&mut self, operation: Operation) -> Next {
-        let thread = self.running.expect("somebody runs");
-        let in_cpu = *self.registers();
-        let in_memory = stored_at_once(&in_cpu);
-        *self.registers() = in_memory;
-        let identity = self.identity(thread);
-
-        let (handle, tag) = (in_cpu.x[0], in_cpu.x[1]);
-        let kernel = self.kernel();
-        let words = in_cpu.words();
-        let direct = kernel.here().serve(operation, handle, tag, &words);
-        let is_left = match direct {
-            Direct::Awaits(_) => true,
-            Direct::Not => may_share(operation, tag),
-            _ => false,
-        };
-        let mut direct = direct;
-        if is_left {
-            let (mut here, (_, memory)) = kernel.here_and_locks();
-            direct = here.serve_with(memory, None, operation, handle, tag, &words);
-        }
-        if let Direct::At(cpu) = direct {
-            direct = serve_with(kernel, cpu, operation, (handle, tag), &words);
-        }
-        // What the vectors expect follows from what they were entered by, not from what is left of it.
-        let expects_anybody = matches!(operation, Operation::Receive | Operation::Yield);
-        let (operation, tag, words) = match direct {
-            Direct::Receives => (Operation::Receive, 0, [0; 6]),
-            _ => (operation, tag, words),
-        };
-        if direct == Direct::Receives {
-            let (mut here, (_, memory)) = kernel.here_and_locks();
-            direct = match here.serve_with(memory, None, operation, handle, tag, &words) {
-                Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
-                other => other,
-            };
-        }
-        let direct = match direct {
-            Direct::AsksMemory(thread, space) => {
-                let (mut here, (_, memory)) = kernel.here_and_locks();
-                here.ask_memory_directly(memory, (thread, space), tag, &words)
+    /// Who goes on when the thread that has run, and whose registers are stored, is served.
+    fn go_on_without(&mut self, direct: Direct<u32>) -> Next {
+        match direct {
+            Direct::Stays(thread) | Direct::Runs(thread) | Direct::Resumes(thread) => {
+                self.go_on(Next::Run(thread))
             }
-            Direct::AsksAboutWords(thread, space) => {
-                let (mut here, mut locks) = kernel.here_and_locks();
-                match here.ask_about_words(&mut locks, (thread, space), tag, &words) {
-                    Direct::At(cpu) => {
-                        let (mut here, mut there, mut locks) = kernel.here_there_and_locks(cpu);
-                        here.ask_about_words_with(&mut locks, &mut there, (thread, space), tag, &words)
-                    }
-                    other => other,
-                }
-            }
-            Direct::AsksAboutHandles => {
-                let (mut here, (_, memory)) = kernel.here_and_locks();
-                match here.ask_about_handles(memory, handle, tag, &words) {
-                    Direct::At(cpu) => serve_with(kernel, cpu, operation, (handle, tag), &words),
-                    other => other,
-                }
-            }
-            other => other,
-        };
-        let direct = match direct {
-            Direct::Asks(
-                thread,
-                Capability {
-                    object: Object::Device(device),
-                    ..
-                },
-            ) => {
-                let (mut here, devices) = kernel.here_and_devices();
-                match here.ask_device(&devices, (thread, device), tag) {
-                    Direct::Not => direct,
-                    served => served,
-                }
-            }
-            other => other,
-        };
-        let goes_on = match (direct, Message::decode(tag, &words)) {
-            (Direct::Asks(thread, asked), Ok(message)) => kernel.ask_directly((thread, asked), message),
-            (Direct::Asks(..) | Direct::Not, _) => kernel.serve_at_length(operation, handle, tag, &words),
-            (done, _) => done,
-        };
-        if matches!(direct, Direct::Asks(..) | Direct::Not) {
-            kernel.show();
-        }
-        let may_be_anywhere = expects_anybody || matches!(goes_on, Direct::Resumes(_));
-        let goes_on = match goes_on {
-            Direct::Stays(same) => {
-                assert_eq!(same, thread, "it is the thread that trapped");
-                Some(thread)
-            }
-            Direct::Runs(other) | Direct::Resumes(other) => {
-                assert_ne!(other, thread, "it is another thread");
-                Some(other)
-            }
-            _ => None,
-        };
-
-        self.direct += usize::from(!matches!(direct, Direct::Not | Direct::Asks(..)));
-
-        let is_stored_for = self.identity(thread);
-        assert!(
-            is_stored_for.is_none() || is_stored_for == identity,
-            "the rest is stored for the thread it belongs to, or for nobody"
-        );
-        let registers = &self.kernel.platform.registers[thread as usize];
-        assert_only_message_touched(registers, &in_memory);
-        match goes_on {
-            Some(goes_on) if goes_on == thread => assert_whole_answer(registers, &in_memory),
-            Some(goes_on) if !may_be_anywhere => self.assert_waited_in_a_trap(goes_on),
-            _ => {}
-        }
-        assert!(
-            self.home(thread)
-                .is_none_or(|home| home == self.kernel.platform.here),
-            "no other CPU has a thread whose registers are not stored"
-        );
-        store_rest(&in_cpu, &mut self.kernel.platform.registers[thread as usize]);
-        match goes_on {
-            Some(thread) => self.go_on(Next::Run(thread)),
-            None => {
-                let next = self.enter(direct);
+            _ => {
+                let next = self.enter();
                 self.work_on(next)
             }
         }
@@ -219,14 +103,7 @@ impl World {
         let (mut here, mut locks) = kernel.here_and_locks();
         match here.interrupt(&mut locks) {
             Interrupted::Served(chosen) => self.chose(chosen),
-            Interrupted::Device(interrupt) => {
-                if self.tell(interrupt) == Told::Yes {
-                    let chosen = self.kernel().here().choose();
-                    self.chose(chosen)
-                } else {
-                    self.leave(Interrupt::Device(interrupt))
-                }
-            }
+            Interrupted::Device(interrupt) => self.tell(interrupt),
             Interrupted::Left(interrupt) => self.leave(interrupt),
         }
     }
@@ -237,7 +114,7 @@ impl World {
             None if self.kernel().here().sleeps() => Next::Idle,
             None => match self.kernel().here().works() {
                 Some((job, now)) => self.begin_step(job, now),
-                None => return self.seek_or(Self::decide),
+                None => return self.seek_or_decide(),
             },
         };
         self.direct += 1;
@@ -277,18 +154,34 @@ impl World {
         Some(self.chose(chosen))
     }
 
-    /// Tells who listens to this device interrupt.
-    fn tell(&mut self, interrupt: u32) -> Told {
+    /// Tells who listens to this device interrupt; then whoever goes on runs.
+    fn tell(&mut self, interrupt: u32) -> Next {
         let kernel = self.kernel();
         let Some(target) = kernel.listener(interrupt) else {
-            return Told::No;
+            return self.leave(Interrupt::Device(interrupt));
         };
         match kernel.here().tell(None, target) {
-            Told::At(other) => {
-                let (mut here, mut there) = kernel.here_and_there(other);
-                here.tell(Some(&mut there), target)
+            Told::At(other) if self.gives_others_turns() => {
+                self.wait_with(Waits::Tell(interrupt, target, other))
             }
-            told => told,
+            Told::At(other) => self.tell_with(interrupt, target, other),
+            told => self.told(interrupt, told),
+        }
+    }
+
+    /// The same with the turn of another CPU besides the own.
+    pub(crate) fn tell_with(&mut self, interrupt: u32, target: SignalTarget, other: CpuId) -> Next {
+        let (mut here, mut there) = self.kernel().here_and_there(other);
+        let told = here.tell(Some(&mut there), target);
+        self.told(interrupt, told)
+    }
+
+    fn told(&mut self, interrupt: u32, told: Told) -> Next {
+        if told == Told::Yes {
+            let chosen = self.kernel().here().choose();
+            self.chose(chosen)
+        } else {
+            self.leave(Interrupt::Device(interrupt))
         }
     }
 
@@ -301,7 +194,7 @@ impl World {
 
     /// The whole kernel says who goes on. What shared it is over before the CPU has all of it.
     fn decide(&mut self) -> Next {
-        if self.between {
+        if self.gives_others_turns() {
             self.go_on(Next::Again)
         } else {
             self.run()
@@ -311,55 +204,78 @@ impl World {
     /// The running thread has done this that the machine does not allow; all of its registers are stored. Then whoever goes on
     /// runs.
     pub fn fault(&mut self, fault: Fault) -> Next {
-        self.tell_handler(fault).unwrap_or_else(|| {
-            self.kernel().other_fault(fault, &"something");
-            self.run()
-        })
+        self.misbehaves(Misdeed::Other(fault))
     }
 
-    /// Tells whoever handles that, if it comes the shorter way and is as most faults are; then whoever goes on runs.
-    pub(crate) fn tell_handler(&mut self, fault: Fault) -> Option<Next> {
-        if self.way == Way::Long {
-            return None;
+    /// The same, and this.
+    pub(crate) fn misbehaves(&mut self, misdeed: Misdeed) -> Next {
+        let (thread, registers) = (self.running.expect("somebody runs"), *self.registers());
+        let faulted = Faulted {
+            thread,
+            registers,
+            misdeed,
+        };
+        match misdeed.fault() {
+            Some(_) if self.way == Way::Shorter => self.go_on_with_fault(faulted, Turns::Own),
+            _ => self.misdeed_at_length(misdeed),
         }
-        let thread = self.running.expect("somebody runs");
-        let before = *self.registers();
+    }
+
+    fn misdeed_at_length(&mut self, misdeed: Misdeed) -> Next {
         let kernel = self.kernel();
-        let direct = match kernel.here().tell_handler(None, fault) {
-            Direct::At(cpu) => {
+        match misdeed {
+            Misdeed::Touch(address, access, _) => kernel.memory_fault(address, access),
+            Misdeed::Other(fault) => kernel.other_fault(fault, &"something"),
+        }
+        self.run()
+    }
+
+    /// Tells whoever handles it, with these turns, if it is as most faults are; then whoever goes on runs.
+    pub(crate) fn go_on_with_fault(&mut self, faulted: Faulted, turns: Turns) -> Next {
+        let Some(fault) = faulted.misdeed.fault().filter(|_| turns != Turns::Whole) else {
+            return self.misdeed_at_length(faulted.misdeed);
+        };
+        let kernel = self.kernel();
+        let direct = match turns {
+            Turns::With(cpu) => {
                 let (mut here, mut there) = kernel.here_and_there(cpu);
                 here.tell_handler(Some(&mut there), fault)
             }
-            other => other,
+            _ => kernel.here().tell_handler(None, fault),
         };
         let direct = match direct {
             Direct::Not => kernel.here().queue_fault(fault),
             other => other,
         };
-        let registers = self.kernel.platform.registers[thread as usize];
-        assert_eq!(registers, before, "who has faulted keeps its registers");
-        let is_told = matches!(direct, Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters);
-        self.direct += usize::from(is_told);
-        self.told += usize::from(is_told);
-        match direct {
-            Direct::Runs(other) | Direct::Resumes(other) => {
-                assert_ne!(other, thread, "it is another thread");
-                if direct == Direct::Runs(other) {
+        let registers = self.kernel.platform.registers[faulted.thread as usize];
+        assert_eq!(
+            registers, faulted.registers,
+            "who has faulted keeps its registers"
+        );
+        let wanted = match direct {
+            Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters => {
+                self.direct += 1;
+                self.told += 1;
+                if let Direct::Runs(other) | Direct::Resumes(other) = direct {
+                    assert_ne!(other, faulted.thread, "it is another thread");
+                }
+                if let Direct::Runs(other) = direct {
                     self.assert_waited_in_a_trap(other);
                 }
-                Some(self.go_on(Next::Run(other)))
+                return self.go_on_without(direct);
             }
-            Direct::Enters => {
-                let next = self.enter(direct);
-                Some(self.work_on(next))
-            }
-            Direct::At(_) | Direct::Awaits(_) | Direct::Not => None,
+            Direct::At(cpu) if turns == Turns::Own => Turns::With(cpu),
+            Direct::At(_) | Direct::Awaits(_) | Direct::Not => Turns::Whole,
             unexpected => panic!("a fault is no trap: {unexpected:?}"),
+        };
+        if self.gives_others_turns() {
+            return self.wait_with(Waits::Fault(Box::new(faulted), wanted));
         }
+        self.go_on_with_fault(faulted, wanted)
     }
 
     /// All registers being stored, nobody goes on, or the thread that the CPU is prepared for, or the whole kernel says who does.
-    fn enter(&mut self, direct: Direct<u32>) -> Next {
+    pub(crate) fn enter(&mut self) -> Next {
         if self.kernel().here().sleeps() {
             return self.go_on(Next::Idle);
         }
@@ -369,26 +285,25 @@ impl World {
                 let next = self.begin_step(job, now);
                 self.go_on(next)
             }
-            None if direct == Direct::Enters => self.seek_or(Self::decide),
-            None => self.seek_or(Self::run),
+            None => self.seek_or_decide(),
         }
     }
 
     /// The CPU exchanges threads with others until it is clear who goes on, with two turns each time. What is more than that
-    /// somebody else decides.
-    fn seek_or(&mut self, decide: impl FnOnce(&mut Self) -> Next) -> Next {
+    /// the whole kernel decides.
+    fn seek_or_decide(&mut self) -> Next {
         if !self.kernel().here().seeks() {
             if let Some(thread) = self.enter_anew() {
                 return self.go_on(Next::Run(thread));
             }
             if !self.kernel().here().seeks() {
-                return decide(self);
+                return self.decide();
             }
         }
-        self.seek_on(Search::begin(), decide)
+        self.seek_on(Search::begin())
     }
 
-    fn seek_on(&mut self, mut search: Search, decide: impl FnOnce(&mut Self) -> Next) -> Next {
+    fn seek_on(&mut self, mut search: Search) -> Next {
         loop {
             let next = match self.kernel().here().seek(&mut search) {
                 Sought::Thread(thread) => Next::Run(thread),
@@ -398,15 +313,14 @@ impl World {
                     continue;
                 }
                 Sought::Nobody => Next::Idle,
-                Sought::With(other) if self.between => {
-                    self.kernel.platform.cpu().exchange = Some((search, other));
-                    return self.go_on(Next::Again);
+                Sought::With(other) if self.gives_others_turns() => {
+                    return self.wait_with(Waits::Exchange(search, other));
                 }
                 Sought::With(other) => {
                     self.exchange_with(other, &mut search);
                     continue;
                 }
-                Sought::Open => return decide(self),
+                Sought::Open => return self.decide(),
             };
             self.sought += 1;
             return self.go_on(next);
@@ -428,23 +342,14 @@ impl World {
         self.audit();
     }
 
-    /// No CPU waits for the turn of another one any more.
-    pub(crate) fn end_all_exchanges(&mut self) {
-        for cpu in 0..self.cpus() {
-            self.turn_to(cpu);
-            self.end_exchange();
-        }
-    }
-
-    /// The CPU has the turn of another one besides its own now, if it has waited for that; then whoever goes on runs.
-    pub(crate) fn end_exchange(&mut self) -> Option<Next> {
-        let (mut search, other) = self.kernel.platform.cpu().exchange.take()?;
+    /// The CPU has the turn of another one besides its own now, to exchange threads; then whoever goes on runs.
+    pub(crate) fn end_exchange(&mut self, mut search: Search, other: CpuId) -> Next {
         self.exchange_with(other, &mut search);
-        Some(self.seek_on(search, Self::decide))
+        self.seek_on(search)
     }
 
     /// x9 to x17 of who has waited in a trap are zero.
-    fn assert_waited_in_a_trap(&self, thread: u32) {
+    pub(crate) fn assert_waited_in_a_trap(&self, thread: u32) {
         let registers = &self.kernel.platform.registers[thread as usize];
         assert!(
             registers.x[9..18].iter().all(|&x| x == 0),
@@ -453,77 +358,15 @@ impl World {
     }
 
     /// The CPU that the thread with this number is at home on.
-    fn home(&self, thread: u32) -> Option<usize> {
+    pub(crate) fn home(&self, thread: u32) -> Option<usize> {
         let mut living = self.kernel.threads();
         let found = living.find(|(id, _)| id.index() == thread);
         found.map(|(_, thread)| thread.home.index())
     }
 
     /// Who has this number now.
-    fn identity(&self, thread: u32) -> Option<ThreadId> {
+    pub(crate) fn identity(&self, thread: u32) -> Option<ThreadId> {
         let mut living = self.kernel.threads().map(|(id, _)| id);
         living.find(|id| id.index() == thread)
     }
-}
-
-/// Serves a trap with the turn of another CPU.
-fn serve_with(
-    kernel: &mut Kernel<Fake>,
-    cpu: CpuId,
-    operation: Operation,
-    (handle, tag): (u64, u64),
-    words: &Words6,
-) -> Direct<u32> {
-    let (mut here, mut there, (_, memory)) = kernel.here_there_and_locks(cpu);
-    match here.serve_with(memory, Some(&mut there), operation, handle, tag, words) {
-        Direct::At(_)
-        | Direct::Asks(..)
-        | Direct::AsksMemory(..)
-        | Direct::AsksAboutWords(..)
-        | Direct::AsksAboutHandles => Direct::Not,
-        served => served,
-    }
-}
-
-/// What is in memory when the kernel is called: x18, x19, x30, and TPIDRRO_EL0, which no program changes.
-fn stored_at_once(in_cpu: &Registers) -> Registers {
-    let mut in_memory = *in_cpu;
-    for n in (0..18).chain(20..30) {
-        in_memory.x[n] = STALE ^ (n as u64) << 8;
-    }
-    Registers {
-        sp: STALE,
-        pc: STALE,
-        pstate: STALE,
-        tpidr: STALE,
-        ..in_memory
-    }
-}
-
-/// What the vectors store if another thread goes on, and leave in the CPU if not.
-fn store_rest(in_cpu: &Registers, registers: &mut Registers) {
-    registers.x[9..18].fill(0);
-    registers.x[20..30].copy_from_slice(&in_cpu.x[20..30]);
-    *registers = Registers {
-        sp: in_cpu.sp,
-        pc: in_cpu.pc,
-        pstate: in_cpu.pstate,
-        tpidr: in_cpu.tpidr,
-        ..*registers
-    };
-}
-
-fn assert_only_message_touched(now: &Registers, before: &Registers) {
-    let mut expected = *before;
-    expected.x[..9].copy_from_slice(&now.x[..9]);
-    assert_eq!(*now, expected, "of the saved registers only x0 to x8 are touched");
-}
-
-fn assert_whole_answer(now: &Registers, before: &Registers) {
-    let mut pairs = now.x[..9].iter().zip(&before.x);
-    assert!(
-        pairs.all(|(now, before)| now != before),
-        "an answer is all of x0 to x8: {:x?}",
-        &now.x[..9]
-    );
 }

@@ -3,6 +3,7 @@
 use crate::fake::{
     CONSOLE_INTERRUPT, Fake, FakeCpu, HERTZ, Memory, SLICE, Step, TICKS, Touch, Words as AwaitedByAll,
 };
+use crate::gaps::Misdeed;
 use crate::vectors::Way;
 use abi::device::{DeviceFacts, DeviceKind};
 use abi::process::{Derive, Pid};
@@ -47,8 +48,7 @@ pub struct World {
     pub running: Option<u32>,
     /// Whether that CPU gives others a turn between two pieces of the kernel's work.
     pub interleaved: bool,
-    /// Whether it gives others a turn between the end of sharing the kernel and having all of it, or another CPU's turn as
-    /// well.
+    /// Whether it gives others a turn wherever it waits for more turns than its own: for another CPU's as well, or for all.
     pub between: bool,
     /// How the next trap comes in.
     pub way: Way,
@@ -62,6 +62,8 @@ pub struct World {
     pub entered_anew: usize,
     /// How often it took another one's turn for that.
     pub exchanges: usize,
+    /// How often it gave others a turn in the middle of something.
+    pub gaps: usize,
     /// How often it said what is left of a job, and what it does then, without the whole kernel.
     pub noted: usize,
 }
@@ -173,6 +175,7 @@ impl World {
             sought: 0,
             entered_anew: 0,
             exchanges: 0,
+            gaps: 0,
             noted: 0,
         };
         world.kernel.log = Log::new(vec![0; LOG_BYTES].leak());
@@ -232,7 +235,7 @@ impl World {
 
     /// Lets the kernel decide who goes on.
     pub fn run(&mut self) -> Next {
-        if let Some(next) = self.end_exchange() {
+        if let Some(next) = self.end_wait() {
             return self.work_on(next);
         }
         if self.interleaved && self.do_step() {
@@ -290,6 +293,8 @@ impl World {
         if let Some(thread) = self.running {
             self.kernel.platform.assert_nowhere_else(thread);
             assert_eq!(self.kernel.platform.cpu().prepared, Some(thread));
+            let is_current = self.entered().here().runs(thread);
+            assert!(is_current, "whom another CPU has ended meanwhile goes on");
             self.kernel.platform.marked[thread as usize] = true;
         }
         next
@@ -479,15 +484,16 @@ impl World {
         let running = self.running.expect("somebody runs");
         let touch = self.touch_by(running, address, access);
         let served = touch.serve(&mut self.memory());
-        let told = match served {
-            Ok(()) => Some(self.go_on(Next::Run(running))),
-            Err(Refused::ForEver(cause)) => self.tell_handler(Fault::of_memory(address, access, cause)),
+        let fault = match served {
+            Ok(()) => {
+                // It goes on even if another CPU has ended it meanwhile: it has not left this one.
+                self.audit();
+                return Next::Run(running);
+            }
+            Err(Refused::ForEver(cause)) => Some(Fault::of_memory(address, access, cause)),
             Err(Refused::ComesLater) => None,
         };
-        told.unwrap_or_else(|| {
-            self.kernel().memory_fault(address, access);
-            self.run()
-        })
+        self.misbehaves(Misdeed::Touch(address, access, fault))
     }
 
     /// A touch by `thread`, which runs.
@@ -577,7 +583,7 @@ impl World {
 
     /// The CPU whose turn it is takes the interrupts that wait; then whoever goes on runs.
     pub fn look_up(&mut self) -> Next {
-        if let Some(next) = self.end_exchange() {
+        if let Some(next) = self.end_wait() {
             return self.work_on(next);
         }
         if let Some(next) = self.step_directly() {

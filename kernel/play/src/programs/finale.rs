@@ -21,7 +21,7 @@ impl Play {
         self.world.kernel.platform.slice_ends.borrow_mut().clear();
         self.world.let_others_touch(iter::empty());
         (self.world.interleaved, self.world.between) = (false, false);
-        self.world.end_all_exchanges();
+        self.world.end_all_waits();
         self.end_all_but_init();
         let (init, space) = self.init();
         self.remove_segments(space);

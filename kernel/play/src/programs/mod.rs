@@ -25,6 +25,8 @@ use std::collections::HashMap;
 pub struct Play {
     world: World,
     programs: HashMap<u32, Program>,
+    /// Threads in whose traps another one's registers are written, and that one.
+    writes: Vec<(ThreadId, ThreadId)>,
     /// Segments that were ever made.
     segments: Vec<ShmId>,
     /// The first process is gone, so nothing more happens.
@@ -51,6 +53,7 @@ impl Play {
         let mut play = Self {
             world: world_of(size, Way::Long, cpus),
             programs: HashMap::new(),
+            writes: Vec::new(),
             segments: Vec::new(),
             stopped: false,
             stuck: false,
@@ -60,6 +63,11 @@ impl Play {
         };
         play.look_around();
         play
+    }
+
+    /// How often others could do something in the middle of what a CPU did.
+    pub fn gaps(&self) -> usize {
+        self.world.gaps
     }
 
     /// How many faults were told to a handler that waited, while CPUs share the kernel.
@@ -100,7 +108,7 @@ impl Play {
         let cpus = self.world.cpus();
         self.world.turn_to((pick >> 2) as usize % cpus);
         self.world.interleaved = cpus > 1 && pick & 1 == 0;
-        self.world.between = cpus > 1 && pick >> 40 & 1 == 0;
+        self.world.between = cpus > 1 && pick >> 40 & 3 == 0;
     }
 
     /// Programs on other CPUs touch what they know of, whatever this one has the kernel do meanwhile.
@@ -169,26 +177,44 @@ impl Play {
         if trap.ends_everything(self.first_runs()) {
             return;
         }
-        let target = self.target_of(trap);
+        self.note_write(trap);
         trap.fill(self.world.page());
         trap.load(self.world.registers());
         self.enter(Entry::Trap(trap.operation));
         let next = self.world.enter_by_trap();
-        if let Some(target) = target {
-            let registers = self.world.kernel.platform.registers[target as usize];
-            let program = self.programs.get_mut(&target).expect("seen before");
-            program.is_given(registers);
-        }
         self.meet_all(next);
     }
 
-    /// The thread that has faulted whose registers `trap` writes, if it does.
-    fn target_of(&self, trap: &Trap) -> Option<u32> {
+    /// If `trap` writes a thread's registers, notes whose.
+    fn note_write(&mut self, trap: &Trap) {
+        if trap.writes_registers()
+            && let Some(target) = self.target_of(trap)
+        {
+            self.writes.push((self.program().id, target));
+        }
+    }
+
+    fn target_of(&self, trap: &Trap) -> Option<ThreadId> {
         let handle = Handle::from_raw(trap.handle as u32);
-        let named = self.objects().find(|(named, _)| *named == handle)?.1;
-        let mut threads = self.world.kernel.threads();
-        let (id, _) = threads.find(|(id, thread)| Object::Thread(*id) == named && thread.fault.is_some())?;
-        trap.writes_registers().then_some(id.index())
+        match self.objects().find(|(named, _)| *named == handle)?.1 {
+            Object::Thread(target) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Who had faulted before something happened finds what somebody has written to its registers meanwhile.
+    fn note_written(&mut self) {
+        let world = &self.world;
+        for (writer, target) in std::mem::take(&mut self.writes) {
+            if world.is_in_a_trap(writer.index()) {
+                self.writes.push((writer, target));
+                continue;
+            }
+            let program = self.programs.get_mut(&target.index());
+            if let Some(program) = program.filter(|program| program.id == target && program.has_faulted) {
+                program.is_given(world.kernel.platform.registers[target.index() as usize]);
+            }
+        }
     }
 
     /// The running program, if there is one, enters the kernel.
@@ -219,6 +245,7 @@ impl Play {
 
     /// Whoever waits for nothing but the CPU has what they had before, or an answer.
     fn look_around(&mut self) {
+        self.note_written();
         let threads = self.world.kernel.threads();
         let threads: Vec<(ThreadId, State, Frame, bool)> = threads
             .map(|(id, thread)| (id, thread.state, thread.page, thread.fault.is_some()))
@@ -232,7 +259,7 @@ impl Play {
             self.note_copy(id, &sight);
             let program = self.programs.get_mut(&id.index()).expect("met");
             let had_faulted = core::mem::replace(&mut program.has_faulted, has_faulted);
-            if matches!(state, State::Ready) {
+            if matches!(state, State::Ready) && !self.world.is_in_a_trap(id.index()) {
                 self.helped += u64::from(had_faulted);
                 let is_news = program.settled.is_none();
                 let news = program.settle(sight);
