@@ -150,7 +150,7 @@ impl<L: Local> Here<'_, L> {
 
     /// Exchanges a thread with the other CPU, if one of those who wait goes on sooner that way.
     pub fn exchange(&mut self, there: &mut There<'_>, search: &mut Search) {
-        // Somebody
+        // Somebody has changed what is here meanwhile, so it looks anew first.
         if self.cpu.alerted {
             return;
         }
