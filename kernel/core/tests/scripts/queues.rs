@@ -136,6 +136,24 @@ fn a_message_that_wants_no_answer_lets_its_sender_go_on_when_it_is_received() {
 }
 
 #[test]
+fn a_sender_that_may_not_run_any_more_where_it_waits_goes_on_elsewhere_when_its_message_is_received() {
+    let mut scene = Scene::new();
+    scene.sends(1);
+    scene.world.turn_to(0);
+    let cpus = CpuSet(0b100);
+    let request = SetCpus { cpus };
+    scene.world.call(scene.children[0], request).expect("it runs");
+    receive(&mut scene.world, scene.endpoint);
+    assert_eq!(scene.finds(0), ([4; 6], Arrival::Message));
+    let goes_on = (0..3).any(|_| {
+        scene.world.give_turn(2);
+        runs_on(&scene.world, 2) == Some(CHILD)
+    });
+    assert!(goes_on, "it takes turns with who runs there");
+    assert_eq!(scene.world.back().outcome, None);
+}
+
+#[test]
 fn a_message_that_wants_no_answer_wakes_who_waits_for_it_on_another_cpu() {
     let mut scene = Scene::new();
     scene.receives(0);
