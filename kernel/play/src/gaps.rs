@@ -111,20 +111,46 @@ impl World {
     /// # Panics
     /// If it waits for none.
     pub fn meanwhile(&mut self, act: impl FnOnce(&mut Self), others: impl FnOnce(&mut Self)) {
+        let mut others = Some(others);
+        self.meanwhile_each(
+            act,
+            &mut [&mut |world| {
+                if let Some(others) = others.take() {
+                    others(world);
+                }
+            }],
+        );
+    }
+
+    /// The same, and `others` do one thing after the other, each of them where it waits for turns once more.
+    ///
+    /// # Panics
+    /// If it does not wait that often.
+    pub fn meanwhile_each(&mut self, act: impl FnOnce(&mut Self), others: &mut [&mut dyn FnMut(&mut Self)]) {
         let cpu = self.kernel.platform.here;
         if self.way == Way::Long {
-            others(self);
+            for other in others {
+                other(self);
+            }
             self.turn_to(cpu);
             return act(self);
         }
-        self.begin(act);
-        others(self);
-        self.turn_to(cpu);
+        let mut act = Some(act);
+        for other in others {
+            self.go_to_gap(|world| match act.take() {
+                Some(act) => act(world),
+                None => {
+                    world.run();
+                }
+            });
+            other(self);
+            self.turn_to(cpu);
+        }
         self.run();
     }
 
-    /// The CPU does something, as far as it does not wait for turns, and then it is in the middle of that.
-    fn begin(&mut self, act: impl FnOnce(&mut Self)) {
+    /// The CPU does something until it waits for turns in the middle of that.
+    fn go_to_gap(&mut self, act: impl FnOnce(&mut Self)) {
         self.between = true;
         act(self);
         self.between = false;

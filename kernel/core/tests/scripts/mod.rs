@@ -15,6 +15,7 @@ mod exchange;
 mod exec;
 mod faults;
 mod fork;
+mod gaps;
 mod handles;
 mod hostile;
 mod instructions;

@@ -1,9 +1,9 @@
 //! Who is woken goes on where it does soonest, though no CPU takes more than two turns at a time.
 
-use super::across_cpus::{FIRST, SECOND, child_with, confine, runs_on, scene_on, serve_alerts, sleep};
+use super::across_cpus::{FIRST, SECOND, THIRD, child_with, confine, runs_on, scene_on, serve_alerts, sleep};
 use super::priorities::{HIGH, INIT, LOW, MIDDLE, Scene};
 use crate::WAY;
-use abi::process::{Priority, SetPriority, Sleep};
+use abi::process::{Kill, Priority, SetCpus, SetPriority, Sleep};
 use abi::{CpuSet, Handle, IpcError, Operation};
 use play::{SLICE, Way};
 
@@ -320,4 +320,82 @@ fn who_waits_below_others_that_may_not_leave_takes_turns_with_equals_elsewhere()
     let mut threads = scene.world.kernel.threads();
     let (_, thread) = threads.find(|(id, _)| id.index() == low).expect("it lives");
     assert_eq!(thread.home.index(), 1);
+}
+
+#[test]
+fn who_waits_until_a_time_does_so_still_when_whoever_was_about_to_wake_it_elsewhere_was_killed() {
+    let mut scene = scene_on(3);
+    let receiver = child_with(&mut scene, MIDDLE, SECOND);
+    scene.world.turn_to(1);
+    scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 100;
+    let (receive, endpoint) = (Operation::Receive as u64 | Operation::UNTIL, Handle::PARENT.raw());
+    scene.world.trap(receive, endpoint.into(), 0, [0; 6]);
+    scene.world.turn_to(0);
+    confine(&mut scene, receiver, CpuSet::ALL);
+    child_with(&mut scene, HIGH, SECOND);
+    let sender = child_with(&mut scene, LOW, THIRD);
+    let sends = scene.children[sender as usize - 1];
+    scene.world.turn_to(2);
+    // It would wake the receiver on its CPU, but may not wait there behind that.
+    scene.world.meanwhile_each(
+        |world| {
+            world.trap(Operation::Signal as u64, endpoint.into(), 1, [0; 6]);
+        },
+        &mut [
+            &mut |world| {
+                world.turn_to(0);
+                world.call(sends, SetCpus { cpus: SECOND }).expect("it runs");
+            },
+            &mut |world| {
+                world.turn_to(0);
+                world.send(sends, Kill {}, &[], &[]);
+            },
+        ],
+    );
+    serve_alerts(&mut scene);
+    scene.world.kernel.platform.let_pass(100);
+    serve_alerts(&mut scene);
+    let cpu = (0..3).find(|&cpu| runs_on(&scene, cpu) == Some(receiver));
+    scene.world.turn_to(cpu.expect("it waits no longer"));
+    assert_eq!(scene.world.back().outcome, Some(IpcError::TimedOut));
+}
+
+#[test]
+fn who_is_answered_goes_where_nobody_runs_although_the_server_takes_the_whole_kernel_to_receive() {
+    let mut scene = scene_on(5);
+    let endpoint = Handle::PARENT.raw().into();
+    let answered = child_with(&mut scene, MIDDLE, SECOND);
+    scene.world.turn_to(1);
+    scene.world.trap(Operation::Call as u64, endpoint, 0x900, [1; 6]);
+    scene.world.turn_to(0);
+    let received = scene.endpoint.raw().into();
+    scene.world.trap(Operation::Receive as u64, received, 0, [0; 6]);
+    confine(&mut scene, answered, CpuSet::ALL);
+    let stays = child_with(&mut scene, HIGH, SECOND);
+    child_with(&mut scene, MIDDLE, THIRD);
+    scene.world.turn_to(2);
+    scene.world.registers().x[9] = scene.world.kernel.platform.now.get() + 5;
+    let until = Operation::Call as u64 | Operation::UNTIL;
+    scene.world.trap(until, endpoint, 0x900, [2; 6]);
+    scene.world.turn_to(0);
+    child_with(&mut scene, MIDDLE, CpuSet(0b1_0000));
+    scene.world.turn_to(4);
+    scene.world.trap(Operation::Call as u64, endpoint, 0x900, [3; 6]);
+    scene.world.turn_to(0);
+    // Whose message it is about to receive gives up, and the next one's is on yet another CPU.
+    scene.world.meanwhile_each(
+        |world| {
+            world.trap(Operation::ReplyReceive as u64, received, 0x901, [4; 6]);
+        },
+        &mut [&mut |_| (), &mut |_| (), &mut |world| {
+            // Before a time slice ends.
+            world.kernel.platform.let_pass(5);
+            world.turn_to(2);
+            world.look_up();
+        }],
+    );
+    assert_eq!(scene.world.back().words, [3; 6]);
+    serve_alerts(&mut scene);
+    assert_eq!([0, 1].map(|cpu| runs_on(&scene, cpu)), [INIT, stays].map(Some));
+    assert!(scene.world.runs_somewhere(answered));
 }

@@ -3,7 +3,7 @@
 use super::world_on;
 use crate::WAY;
 use abi::memory::{FOREVER, RegionAttach, RegionCreate, WaitWord, WakeAndWait, WakeWord};
-use abi::process::{Give, Priority, SetCpus, SetPriority};
+use abi::process::{Give, Kill, Priority, SetCpus, SetPriority};
 use abi::shm::{AttachFlags, GetFlags, Mode};
 use abi::{CpuSet, Errno, Handle, Request};
 use kcore::Next;
@@ -22,6 +22,7 @@ const OTHER_WORD: u64 = HERE + 16;
 
 const FIRST: CpuSet = CpuSet(0b01);
 const SECOND: CpuSet = CpuSet(0b10);
+const THIRD: CpuSet = CpuSet(0b100);
 const LOW: u8 = 10;
 const HIGH: u8 = 30;
 
@@ -368,4 +369,127 @@ fn of_several_who_wake_one_may_not_go_on_where_it_is_at_home_any_more() {
     assert!(!scene.asks(wake(9), Ok((2,))));
     scene.world.give_turn(1);
     assert_eq!(scene.runs_on(1), Some(TWO));
+}
+
+/// The first child waits for the word on the second CPU, and the second one, which has the region as well, runs on the third. It is that
+/// one's turn.
+fn with_somebody_to_be_woken_there() -> Scene {
+    let mut scene = Scene::on(3);
+    scene.waits(LOW, SECOND, wait(WORD));
+    scene.starts(LOW, THIRD);
+    scene.world.give_turn(2);
+    attach(&mut scene.world, REGION);
+    assert_eq!(scene.runs_on(2), Some(TWO));
+    scene
+}
+
+#[test]
+fn nobody_is_woken_by_a_thread_that_was_killed_before() {
+    let acts: [fn(&mut World); 2] = [
+        |world| {
+            world.send(Handle::MEMORY, wake(1), &[], &[]);
+        },
+        |world| {
+            world.send(Handle::MEMORY, wake_and_wait(OTHER_WORD, 0), &[], &[]);
+        },
+    ];
+    for act in acts {
+        let mut scene = with_somebody_to_be_woken_there();
+        let waker = scene.children[1];
+        scene.world.meanwhile(act, |world| {
+            world.turn_to(0);
+            world.send(waker, Kill {}, &[], &[]);
+        });
+        let goes_on = (0..9).find(|turn| {
+            scene.world.give_turn(turn % 3);
+            scene.world.running == Some(INIT)
+        });
+        assert!(goes_on.is_some(), "whoever was killed ends");
+        assert_eq!(scene.world.answer::<Kill>(), Ok(()));
+        assert_eq!(scene.asks(wake(1), Ok((1,))), shared(), "it waits still");
+    }
+}
+
+#[test]
+fn who_wakes_somebody_whom_another_one_has_woken_before_has_woken_nobody() {
+    let mut scene = with_somebody_to_be_woken_there();
+    scene.world.meanwhile(
+        |world| {
+            world.send(Handle::MEMORY, wake(1), &[], &[]);
+        },
+        |world| {
+            world.turn_to(0);
+            assert_eq!(world.call(Handle::MEMORY, wake(1)), Ok((1,)));
+        },
+    );
+    assert_eq!(scene.world.answer::<WakeWord>(), Ok((0,)));
+    scene.world.give_turn(1);
+    assert_eq!(scene.runs_on(1), Some(ONE));
+    assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
+}
+
+#[test]
+fn who_passes_a_turn_to_somebody_whom_another_one_has_woken_before_waits_all_the_same() {
+    let mut scene = with_somebody_to_be_woken_there();
+    scene.world.meanwhile(
+        |world| {
+            world.send(Handle::MEMORY, wake_and_wait(WORD, 0), &[], &[]);
+        },
+        |world| {
+            world.turn_to(0);
+            assert_eq!(world.call(Handle::MEMORY, wake(1)), Ok((1,)));
+        },
+    );
+    assert_eq!(scene.runs_on(2), None);
+    scene.world.turn_to(0);
+    assert_eq!(scene.asks(wake(2), Ok((1,))), shared());
+}
+
+#[test]
+fn who_wakes_where_another_one_waits_by_now_wakes_that_one() {
+    let mut scene = with_somebody_to_be_woken_there();
+    scene.starts(LOW, SECOND);
+    scene.world.meanwhile(
+        |world| {
+            world.turn_to(2);
+            world.send(Handle::MEMORY, wake(2), &[], &[]);
+        },
+        |world| {
+            world.turn_to(0);
+            assert_eq!(world.call(Handle::MEMORY, wake(1)), Ok((1,)));
+            set_priority(world, Handle::SELF, 1);
+            world.send(Handle::MEMORY, wait(WORD), &[], &[]);
+        },
+    );
+    scene.world.turn_to(2);
+    assert_eq!(scene.world.answer::<WakeWord>(), Ok((1,)));
+    scene.world.give_turn(0);
+    assert_eq!(scene.runs_on(0), Some(INIT));
+    assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
+}
+
+#[test]
+fn several_who_wait_on_several_other_cpus_are_woken_with_the_whole_kernel() {
+    let mut scene = Scene::on(3);
+    scene.waits(LOW, SECOND, wait(WORD));
+    scene.waits(LOW, THIRD, wait(WORD));
+    assert!(!scene.asks(wake(2), Ok((2,))));
+    for (cpu, child) in [(1, ONE), (2, TWO)] {
+        scene.world.give_turn(cpu);
+        assert_eq!(scene.runs_on(cpu), Some(child));
+        assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
+    }
+}
+
+#[test]
+fn a_turn_is_passed_with_the_whole_kernel_to_who_may_run_on_neither_cpu() {
+    let mut scene = Scene::on(3);
+    scene.waits(LOW, SECOND, wait(WORD));
+    let child = scene.children[0];
+    let request = SetCpus { cpus: THIRD };
+    scene.world.call(child, request).expect("it runs");
+    assert!(!scene.leaves(wake_and_wait(OTHER_WORD, 0), Next::Idle));
+    scene.world.give_turn(2);
+    assert_eq!(scene.runs_on(2), Some(ONE));
+    assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
 }
