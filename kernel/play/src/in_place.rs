@@ -7,7 +7,7 @@ use kcore::handle::{Capability, Object};
 use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
 use kcore::thread::ThreadId;
-use kcore::{Next, Registers};
+use kcore::{MAX_CPUS, Next, Registers};
 use mm::SpaceId;
 
 /// What memory has in place of registers that are still in the CPU. It is no address of anything, and no
@@ -28,6 +28,8 @@ pub(crate) struct InPlace {
     expects_anybody: bool,
     /// If it is about words that are waited for: whose they are.
     about_words: Option<(ThreadId, SpaceId)>,
+    /// With the turns of how many other CPUs it was served so far, one after the other.
+    others: usize,
     /// Whether it has taken the whole kernel.
     at_length: bool,
 }
@@ -66,6 +68,7 @@ impl World {
             words: in_cpu.words(),
             expects_anybody: matches!(operation, Operation::Receive | Operation::Yield),
             about_words: None,
+            others: 0,
             at_length: false,
         };
         let served = self.serve_first(&mut trap);
@@ -144,6 +147,7 @@ impl World {
                 here.serve_with(memory, None, operation, handle, tag, &words)
             }
             (Turns::With(cpu), Some(found)) => {
+                trap.others += 1;
                 let (mut here, mut there, mut locks) = kernel.here_there_and_locks(cpu);
                 here.ask_about_words_with(&mut locks, &mut there, found, tag, &words)
             }
@@ -162,6 +166,9 @@ impl World {
             Direct::Receives => {
                 (trap.operation, trap.tag, trap.words) = (Operation::Receive, 0, [0; 6]);
                 Served::Wants(Turns::Own)
+            }
+            Direct::At(next) if trap.about_words.is_some() && trap.others < MAX_CPUS => {
+                Served::Wants(Turns::With(next))
             }
             // It is about yet another one.
             Direct::At(_) if turns != Turns::Own => Served::Wants(Turns::Whole),

@@ -90,6 +90,8 @@ pub struct Cpu {
     pub(crate) passed: [Option<Capability>; MAX_HANDLES],
     /// Where they go, as soon as it is known who receives them.
     pub(crate) places: Option<Places>,
+    /// How many this thread has woken that wait for a word, while others are at home on further CPUs.
+    pub(crate) woken: Option<(ThreadId, u32)>,
 }
 
 impl Cpu {
@@ -112,6 +114,7 @@ impl Cpu {
             message: MessagePage::EMPTY,
             passed: [None; MAX_HANDLES],
             places: None,
+            woken: None,
         }
     }
 
@@ -161,6 +164,12 @@ impl Cpu {
             Some(0) => self.ready.push(threads, thread),
             _ => self.ready.push_first(threads, thread),
         }
+    }
+
+    /// How many `thread` has woken so far of those that its request is about.
+    pub(crate) fn take_woken(&mut self, thread: ThreadId) -> u32 {
+        let woken = self.woken.take().filter(|&(waker, _)| waker == thread);
+        woken.map_or(0, |(_, count)| count)
     }
 
     /// Whether the thread that runs would keep others from their turn. Of those who are less important as well: it may

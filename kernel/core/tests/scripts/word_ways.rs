@@ -23,6 +23,7 @@ const OTHER_WORD: u64 = HERE + 16;
 const FIRST: CpuSet = CpuSet(0b01);
 const SECOND: CpuSet = CpuSet(0b10);
 const THIRD: CpuSet = CpuSet(0b100);
+const FOURTH: CpuSet = CpuSet(0b1000);
 const LOW: u8 = 10;
 const HIGH: u8 = 30;
 
@@ -469,16 +470,108 @@ fn who_wakes_where_another_one_waits_by_now_wakes_that_one() {
 }
 
 #[test]
-fn several_who_wait_on_several_other_cpus_are_woken_with_the_whole_kernel() {
+fn several_who_wait_on_several_other_cpus_are_woken_with_the_turn_of_one_after_the_other() {
     let mut scene = Scene::on(3);
-    scene.waits(LOW, SECOND, wait(WORD));
-    scene.waits(LOW, THIRD, wait(WORD));
-    assert!(!scene.asks(wake(2), Ok((2,))));
+    for cpus in [SECOND, THIRD] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    assert_eq!(scene.asks(wake(2), Ok((2,))), shared());
     for (cpu, child) in [(1, ONE), (2, TWO)] {
         scene.world.give_turn(cpu);
         assert_eq!(scene.runs_on(cpu), Some(child));
         assert_eq!(scene.world.answer::<WaitWord>(), Ok(()));
     }
+}
+
+#[test]
+fn of_those_who_wait_on_several_other_cpus_no_more_are_woken_than_were_asked_for() {
+    let mut scene = Scene::on(3);
+    for cpus in [SECOND, THIRD, FIRST, SECOND] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    assert_eq!(scene.asks(wake(2), Ok((2,))), shared(), "the first two");
+    for (cpu, child) in [(1, Some(ONE)), (2, Some(TWO))] {
+        scene.world.give_turn(cpu);
+        assert_eq!(scene.runs_on(cpu), child);
+    }
+    scene.world.turn_to(0);
+    assert_eq!(scene.asks(wake(9), Ok((2,))), shared());
+}
+
+/// `init` wakes several who wait on two other CPUs, while others do something after it has woken the first.
+fn wakes_meanwhile(scene: &mut Scene, others: &mut dyn FnMut(&mut World)) {
+    scene.world.meanwhile_each(
+        |world| {
+            world.send(Handle::MEMORY, wake(9), &[], &[]);
+        },
+        &mut [&mut |_| {}, others],
+    );
+}
+
+#[test]
+fn who_is_woken_by_another_one_while_the_rest_is_woken_is_not_counted() {
+    let mut scene = Scene::on(4);
+    for cpus in [SECOND, THIRD] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    scene.starts(LOW, FOURTH);
+    scene.world.give_turn(3);
+    attach(&mut scene.world, REGION);
+    scene.world.turn_to(0);
+    wakes_meanwhile(&mut scene, &mut |world| {
+        world.turn_to(3);
+        let woken = if WAY == Way::Shorter { 1 } else { 2 };
+        assert_eq!(world.call(Handle::MEMORY, wake(9)), Ok((woken,)));
+    });
+    let woken = if WAY == Way::Shorter { 1 } else { 0 };
+    assert_eq!(scene.world.answer::<WakeWord>(), Ok((woken,)));
+}
+
+#[test]
+fn who_comes_to_wait_while_several_are_woken_is_woken_as_well() {
+    let mut scene = Scene::on(4);
+    for cpus in [SECOND, THIRD] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    scene.starts(LOW, FOURTH);
+    scene.world.give_turn(3);
+    attach(&mut scene.world, REGION);
+    scene.world.turn_to(0);
+    wakes_meanwhile(&mut scene, &mut |world| {
+        world.turn_to(3);
+        world.send(Handle::MEMORY, wait(WORD), &[], &[]);
+    });
+    assert_eq!(scene.world.answer::<WakeWord>(), Ok((3,)));
+    scene.world.give_turn(3);
+    assert_eq!(scene.runs_on(3), Some(THREE));
+}
+
+#[test]
+fn who_is_ended_while_it_wakes_several_leaves_the_rest_to_others() {
+    let mut scene = Scene::on(4);
+    for cpus in [SECOND, THIRD] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    scene.starts(LOW, FOURTH);
+    let waker = scene.children[2];
+    scene.world.give_turn(3);
+    attach(&mut scene.world, REGION);
+    scene.world.meanwhile_each(
+        |world| {
+            world.send(Handle::MEMORY, wake(9), &[], &[]);
+        },
+        &mut [&mut |_| {}, &mut |world| {
+            world.turn_to(0);
+            world.send(waker, Kill {}, &[], &[]);
+        }],
+    );
+    let goes_on = (0..12).find(|turn| {
+        scene.world.give_turn(turn % 4);
+        scene.world.running == Some(INIT)
+    });
+    assert!(goes_on.is_some(), "whoever was killed ends");
+    let left = if WAY == Way::Shorter { 1 } else { 2 };
+    assert_eq!(scene.asks(wake(9), Ok((left,))), shared());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
 use kcore::object::device::Device;
 use kcore::thread::ThreadId;
-use kcore::{CpuId, Nested};
+use kcore::{CpuId, MAX_CPUS, Nested};
 use mm::SpaceId;
 use slots::Id;
 
@@ -131,16 +131,16 @@ fn ask_about_words(
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
-        Direct::At(other) => ask_about_words_with((sharing, locks), other, found, handle, tag, words),
+        Direct::At(other) => ask_about_words_with((sharing, locks), (other, 1), found, handle, tag, words),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
 }
 
-/// The same about threads of another CPU, with that one's turn besides its own.
+/// The same about threads of another CPU, with that one's turn besides its own; then of yet another one, so many times.
 #[inline(never)] // so that those about its own do not pay for it
 fn ask_about_words_with(
     (sharing, mut locks): (SharedKernel<'_>, Locks<'_>),
-    other: CpuId,
+    (other, times): (CpuId, usize),
     found: (ThreadId, SpaceId),
     handle: u64,
     tag: u64,
@@ -156,6 +156,9 @@ fn ask_about_words_with(
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
+        Direct::At(next) if times < MAX_CPUS => {
+            ask_about_words_with((sharing, locks), (next, times + 1), found, handle, tag, words)
+        }
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
 }

@@ -92,9 +92,10 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         wake: WakeWord,
     ) -> Result<Outcome, Errno> {
+        let before = self.cpu().take_woken(thread);
         let name = self.memory.lock().word(space, wake.address)?;
-        let woken = self.wake_waiters(name, wake.count.min(MOST_WOKEN));
-        Ok(self.answer(thread, (woken,)))
+        let woken = self.wake_waiters(name, wake.count.min(MOST_WOKEN) - before);
+        Ok(self.answer(thread, (before + woken,)))
     }
 
     /// `thread` has waited for `word` until its deadline, and is not woken any more.

@@ -1,4 +1,5 @@
-//! Requests about words in one straight line: all whom they are about are at home on this CPU, or on one other one whose turn it has.
+//! Requests about words in one straight line: all whom they are about are at home on this CPU, or on one other one whose turn it has. Who
+//! wakes several that are at home on more of them does so in as many steps.
 //!
 //! As in [`ipc::direct`](crate::ipc), nothing is decided here that the [long way](super::at_length) does not decide in the same
 //! way: all checks come first, and nothing has happened if one of them says no.
@@ -45,7 +46,8 @@ impl<L: Local> Here<'_, L> {
         self.answered(found, served)
     }
 
-    /// The same with the turn of another CPU, which is about who is woken.
+    /// The same with the turn of another CPU, which is about who is woken. [`Direct::At`] if there are others to be woken, on yet another
+    /// CPU: then it is to be called again, with that one's turn.
     pub fn ask_about_words_with<M: Mmu>(
         &mut self,
         locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
@@ -145,15 +147,22 @@ impl<L: Local> Here<'_, L> {
         (thread, space): (ThreadId, SpaceId),
         wake: WakeWord,
     ) -> Served<L::Place> {
+        let before = if there.is_some() {
+            self.cpu.take_woken(thread)
+        } else {
+            0
+        };
         let name = locks.inner().lock().word(space, wake.address)?;
         let (mut words, _) = locks.outer();
         let first = words.find(name).and_then(|word| words.first_of(word));
+        if before > 0 {
+            return Ok(self.wake_more(&mut words, there, first, (thread, wake.count, before)));
+        }
         let Some((word, first)) = first.filter(|_| wake.count > 0) else {
             return Ok(Direct::Stays(self.answer(thread, woken_message(&[0; 6]))));
         };
         if wake.count > 1 && words.have_several(word) {
-            let most = wake.count.min(MOST_WOKEN);
-            return Ok(self.wake_several(&mut words, there, word, (thread, most)));
+            return Ok(self.wake_several(&mut words, there, word, (thread, wake.count, 0)));
         }
         Ok(self.wake_first_with(
             &mut words,
@@ -207,35 +216,70 @@ impl<L: Local> Here<'_, L> {
         self.wake_first(words, (word, first), thread, answer)
     }
 
-    /// Wakes `most` who wait for `word`, or as many as there are: more than one.
+    /// Goes on waking those who wait for the word that the `first` one waits for, if anybody does.
+    #[inline(never)] // so that who wakes threads of one other CPU does not pay for it
+    fn wake_more(
+        &mut self,
+        words: &mut AwaitedWords,
+        there: Option<&mut There<'_>>,
+        first: Option<First>,
+        (thread, most, woken): (ThreadId, u32, u32),
+    ) -> Direct<L::Place> {
+        match first {
+            Some((word, _)) => self.wake_several(words, there, word, (thread, most, woken)),
+            None => self.answer_how_many(thread, woken),
+        }
+    }
+
+    /// Wakes `most` who wait for `word`, or as many as there are, of whom so many are woken already. First those who wait before
+    /// the first one that is at home on yet another CPU.
     fn wake_several(
         &mut self,
         words: &mut AwaitedWords,
         mut there: Option<&mut There<'_>>,
         word: Id<AwaitedWord>,
-        (thread, most): (ThreadId, u32),
+        (thread, most, before): (ThreadId, u32, u32),
     ) -> Direct<L::Place> {
-        let mut count = 0;
-        for waiter in words.waiters(word).take(most as usize) {
-            let (here, own) = (self.id, self.threads.get_mut(waiter));
-            let may_wait = match (own, there.as_deref_mut()) {
+        let most = most.min(MOST_WOKEN);
+        let (mut woken, mut rest) = (before, None);
+        for waiter in words.waiters(word).take((most - before) as usize) {
+            let (here, home) = (self.id, self.threads.owner(waiter));
+            let own = self.threads.get_mut(waiter);
+            let theirs = there.as_deref_mut().filter(|there| home == there.id.owner());
+            let may_wait = match (own, theirs) {
                 (Some(waiter), _) => waiter.may_run_on(here),
                 (None, Some(there)) => there.who_may_stay(waiter).is_some(),
-                (None, None) => return self.elsewhere(waiter).unwrap_or(Direct::Not),
+                (None, None) => {
+                    rest = self.elsewhere(waiter);
+                    rest.is_some()
+                }
             };
             if !may_wait {
+                self.cpu.woken = Some((thread, before));
                 return Direct::Not;
             }
-            count += 1;
+            if rest.is_some() {
+                break;
+            }
+            woken += 1;
         }
-        for _ in 0..count {
+        for _ in before..woken {
             match (words.pop(word), there.as_deref_mut()) {
                 (Some(first), Some(there)) if !self.threads.has(first) => self.wake_there(there, first),
                 (Some(first), _) => self.make_ready(first),
                 (None, _) => {}
             }
         }
-        let place = self.answer(thread, woken_message(&(count,).into_words()));
+        let answered = self.answer_how_many(thread, woken);
+        rest.map_or(answered, |rest| {
+            self.cpu.woken = Some((thread, woken));
+            rest
+        })
+    }
+
+    /// `thread` has woken so many, who may go on in its place or elsewhere.
+    fn answer_how_many(&mut self, thread: ThreadId, woken: u32) -> Direct<L::Place> {
+        let place = self.answer(thread, woken_message(&(woken,).into_words()));
         self.unless_outranked(thread, Direct::Stays(place))
     }
 
