@@ -167,7 +167,9 @@ impl World {
                 (trap.operation, trap.tag, trap.words) = (Operation::Receive, 0, [0; 6]);
                 Served::Wants(Turns::Own)
             }
-            Direct::At(next) if trap.about_words.is_some() && trap.others < MAX_CPUS => {
+            Direct::At(next)
+                if trap.about_words.is_some() && turns != Turns::With(next) && trap.others < MAX_CPUS =>
+            {
                 Served::Wants(Turns::With(next))
             }
             // It is about yet another one.

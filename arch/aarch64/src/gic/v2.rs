@@ -205,7 +205,7 @@ pub struct Interface {
     own: &'static CpuInterface,
 }
 
-// SAFETY: Of the distributor it writes nothing but bits that any CPU may clear at any time; the rest is banked.
+// SAFETY: Of the distributor it writes nothing but bits that any CPU may set or clear at any time; the rest is banked.
 #[cfg(target_os = "none")]
 unsafe impl Send for Interface {}
 // SAFETY: As above.

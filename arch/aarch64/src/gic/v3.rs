@@ -274,7 +274,7 @@ fn settle(busy: impl Fn() -> bool) -> Result<(), GicError> {
 #[derive(Clone, Copy)]
 pub struct Interface(&'static Distributor);
 
-// SAFETY: Of the distributor it writes nothing but bits that any CPU may clear at any time, and reads whether that was done.
+// SAFETY: Of the distributor it writes nothing but bits that any CPU may set or clear at any time, and reads whether that was done.
 unsafe impl Send for Interface {}
 // SAFETY: As above.
 unsafe impl Sync for Interface {}

@@ -30,6 +30,8 @@ impl<L: Local> Here<'_, L> {
         let said = self.local.registers_at(place);
         let (asked, deadline, handle, tag) = (said.x[8], said.x[9], said.x[0], said.x[1]);
         let words = said.words();
+        // Of a request before that did not come to its end.
+        self.cpu.woken = None;
         let operation = Operation::decode(asked ^ Operation::UNTIL).ok()?;
         // When that has passed, it does not wait at all, which is not as most are.
         if deadline <= self.local.ticks() {

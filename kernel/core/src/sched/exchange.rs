@@ -79,6 +79,10 @@ impl<L: Local> Here<'_, L> {
             Some(other) => Sought::With(other),
             None => self.found(),
         };
+        if matches!(sought, Sought::Enters) {
+            // Whom it was prepared for before may go anywhere then.
+            search.tried = CpuSet(0);
+        }
         search.exchanges += 1;
         self.cpu.chooses |= matches!(sought, Sought::Open);
         sought

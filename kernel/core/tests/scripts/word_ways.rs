@@ -1,11 +1,12 @@
 //! Requests about words: which of them a CPU serves with its part of the kernel, and that it makes no difference.
 
+use super::threads::create_thread;
 use super::world_on;
 use crate::WAY;
-use abi::memory::{FOREVER, RegionAttach, RegionCreate, WaitWord, WakeAndWait, WakeWord};
-use abi::process::{Give, Kill, Priority, SetCpus, SetPriority};
+use abi::memory::{FOREVER, RegionAttach, RegionCreate, ShmDetach, WaitWord, WakeAndWait, WakeWord};
+use abi::process::{Close, Give, Kill, Priority, SetCpus, SetPriority};
 use abi::shm::{AttachFlags, GetFlags, Mode};
-use abi::{CpuSet, Errno, Handle, Request};
+use abi::{Badge, CpuSet, Errno, Handle, IpcError, Request, Rights};
 use kcore::Next;
 use play::{TICKS, Way, World};
 
@@ -544,6 +545,99 @@ fn who_comes_to_wait_while_several_are_woken_is_woken_as_well() {
     assert_eq!(scene.world.answer::<WakeWord>(), Ok((3,)));
     scene.world.give_turn(3);
     assert_eq!(scene.runs_on(3), Some(THREE));
+}
+
+#[test]
+fn all_who_wait_in_turn_on_two_other_cpus_are_woken_in_two_steps() {
+    let mut scene = Scene::on(3);
+    for cpus in [
+        SECOND, THIRD, SECOND, THIRD, SECOND, THIRD, SECOND, THIRD, SECOND, THIRD,
+    ] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    scene.world.meanwhile_each(
+        |world| {
+            world.send(Handle::MEMORY, wake(10), &[], &[]);
+        },
+        &mut [&mut |_| {}, &mut |_| {}],
+    );
+    assert_eq!(scene.world.answer::<WakeWord>(), Ok((10,)));
+}
+
+/// Two wait on the third and the fourth CPU. `init` runs on the first one, a sibling of it on the second one.
+fn with_a_sibling_and_two_to_be_woken() -> Scene {
+    let mut scene = Scene::on(4);
+    for cpus in [THIRD, FOURTH] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    create_thread(&mut scene.world);
+    scene.world.give_turn(1);
+    assert_eq!(scene.runs_on(1), Some(THREE));
+    scene.world.turn_to(0);
+    scene
+}
+
+#[test]
+fn who_has_woken_some_as_the_word_goes_is_told_how_many() {
+    let mut scene = with_a_sibling_and_two_to_be_woken();
+    wakes_meanwhile(&mut scene, &mut |world| {
+        world.turn_to(1);
+        let detach = ShmDetach { address: HERE };
+        assert_eq!(world.call(Handle::MEMORY, detach), Ok(()));
+    });
+    let answer = if WAY == Way::Shorter {
+        Ok((1,))
+    } else {
+        Err(Errno::EFAULT)
+    };
+    assert_eq!(scene.world.answer::<WakeWord>(), answer);
+}
+
+#[test]
+fn a_request_that_was_refused_when_it_had_woken_some_counts_for_no_later_one() {
+    let mut scene = with_a_sibling_and_two_to_be_woken();
+    let stays = scene.children[1];
+    scene
+        .world
+        .call(stays, SetCpus { cpus: FIRST })
+        .expect("it runs there");
+    let copy = scene.world.derive(Handle::MEMORY, Rights::CALL, Badge(0));
+    scene.world.meanwhile_each(
+        |world| {
+            world.send(Handle::MEMORY, wake(9), &[], &[]);
+        },
+        &mut [&mut |_| {}, &mut |_| {}, &mut |world| {
+            world.turn_to(1);
+            let handle = Handle::MEMORY;
+            assert_eq!(world.call(Handle::SELF, Close { handle }), Ok(()));
+        }],
+    );
+    assert_eq!(scene.world.back().outcome, Some(IpcError::BadHandle));
+    let left = if WAY == Way::Shorter { 1 } else { 2 };
+    scene.world.send(copy, wake(9), &[], &[]);
+    assert_eq!(scene.world.answer::<WakeWord>(), Ok((left,)));
+}
+
+#[test]
+fn who_has_woken_somebody_more_important_makes_way_though_the_others_were_woken_meanwhile() {
+    let mut scene = Scene::on(4);
+    scene.waits(HIGH, FIRST, wait(WORD));
+    scene.waits(LOW, THIRD, wait(WORD));
+    scene.starts(LOW, FOURTH);
+    scene.world.give_turn(3);
+    attach(&mut scene.world, REGION);
+    scene.world.turn_to(0);
+    set_priority(&mut scene.world, Handle::SELF, 20);
+    scene.world.meanwhile_each(
+        |world| {
+            world.send(Handle::MEMORY, wake(9), &[], &[]);
+        },
+        &mut [&mut |world| {
+            world.turn_to(3);
+            world.send(Handle::MEMORY, wake(9), &[], &[]);
+        }],
+    );
+    assert_eq!(scene.runs_on(0), Some(ONE));
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn ask_about_words_with(
         Direct::Runs(place) => TrapEnd::runs(place.registers().as_ptr(), sharing.keep()),
         Direct::Resumes(place) => TrapEnd::resumes(place.registers().as_ptr(), sharing.keep()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
-        Direct::At(next) if times < MAX_CPUS => {
+        Direct::At(next) if next != other && times < MAX_CPUS => {
             ask_about_words_with((sharing, locks), (next, times + 1), found, handle, tag, words)
         }
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),

@@ -93,8 +93,14 @@ impl<P: Platform> Kernel<P> {
         wake: WakeWord,
     ) -> Result<Outcome, Errno> {
         let before = self.cpu().take_woken(thread);
-        let name = self.memory.lock().word(space, wake.address)?;
-        let woken = self.wake_waiters(name, wake.count.min(MOST_WOKEN) - before);
+        let named = self.memory.lock().word(space, wake.address);
+        let most = wake.count.min(MOST_WOKEN).saturating_sub(before);
+        let woken = match named {
+            Ok(name) => self.wake_waiters(name, most),
+            // It is too late to refuse it.
+            Err(_) if before > 0 => 0,
+            Err(errno) => return Err(errno),
+        };
         Ok(self.answer(thread, (before + woken,)))
     }
 

@@ -9,6 +9,7 @@ use crate::here::{Here, There};
 use crate::ipc::{Direct, stay_here};
 use crate::message::Message;
 use crate::platform::{Guarded, Local, Nested};
+use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
 use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Label, Request, Tag, Words, Words6};
@@ -35,6 +36,8 @@ impl<L: Local> Here<'_, L> {
         tag: u64,
         words: &Words6,
     ) -> Direct<L::Place> {
+        // Of a request before that did not come to its end.
+        self.cpu.woken = None;
         // With bytes or handles it would be more than a label.
         let served = match u16::try_from(tag).map(Label) {
             Ok(WaitWord::LABEL) => {
@@ -60,9 +63,16 @@ impl<L: Local> Here<'_, L> {
         if self.cpu.current != Some(found.0) {
             return Direct::Not;
         }
-        let label = Label(tag as u16);
+        let (label, seeks) = (Label(tag as u16), self.cpu.seeks);
         let served = self.wake_a_word(locks, Some(there), found, (label, words));
-        self.answered(found, served)
+        match self.answered(found, served) {
+            // Who was woken before may go first, or elsewhere.
+            Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters if seeks => {
+                self.cpu.seeks = true;
+                Direct::Enters
+            }
+            served => served,
+        }
     }
 
     #[inline(always)] // this and what it calls, so that who wakes threads of its own CPU does not pay for others
@@ -152,12 +162,14 @@ impl<L: Local> Here<'_, L> {
         } else {
             0
         };
-        let name = locks.inner().lock().word(space, wake.address)?;
+        let name = locks.inner().lock().word(space, wake.address);
+        if before > 0 {
+            let (mut words, _) = locks.outer();
+            return Ok(self.wake_more(&mut words, there, name.ok(), (thread, wake.count, before)));
+        }
+        let name = name?;
         let (mut words, _) = locks.outer();
         let first = words.find(name).and_then(|word| words.first_of(word));
-        if before > 0 {
-            return Ok(self.wake_more(&mut words, there, first, (thread, wake.count, before)));
-        }
         let Some((word, first)) = first.filter(|_| wake.count > 0) else {
             return Ok(Direct::Stays(self.answer(thread, woken_message(&[0; 6]))));
         };
@@ -216,23 +228,23 @@ impl<L: Local> Here<'_, L> {
         self.wake_first(words, (word, first), thread, answer)
     }
 
-    /// Goes on waking those who wait for the word that the `first` one waits for, if anybody does.
+    /// Goes on waking those who wait for the word with this name, if it has one still and anybody does.
     #[inline(never)] // so that who wakes threads of one other CPU does not pay for it
     fn wake_more(
         &mut self,
         words: &mut AwaitedWords,
         there: Option<&mut There<'_>>,
-        first: Option<First>,
+        name: Option<WordName>,
         (thread, most, woken): (ThreadId, u32, u32),
     ) -> Direct<L::Place> {
-        match first {
-            Some((word, _)) => self.wake_several(words, there, word, (thread, most, woken)),
+        match name.and_then(|name| words.find(name)) {
+            Some(word) => self.wake_several(words, there, word, (thread, most, woken)),
             None => self.answer_how_many(thread, woken),
         }
     }
 
-    /// Wakes `most` who wait for `word`, or as many as there are, of whom so many are woken already. First those who wait before
-    /// the first one that is at home on yet another CPU.
+    /// Wakes `most` who wait for `word`, or as many as there are, of whom so many are woken already. Of all, those first who are at
+    /// home on CPUs whose turns this one has; of fewer, those who wait before the first one that is not.
     fn wake_several(
         &mut self,
         words: &mut AwaitedWords,
@@ -240,41 +252,56 @@ impl<L: Local> Here<'_, L> {
         word: Id<AwaitedWord>,
         (thread, most, before): (ThreadId, u32, u32),
     ) -> Direct<L::Place> {
-        let most = most.min(MOST_WOKEN);
+        let left = most.min(MOST_WOKEN).saturating_sub(before) as usize;
+        let are_all = words.waiters(word).nth(left).is_none();
         let (mut woken, mut rest) = (before, None);
-        for waiter in words.waiters(word).take((most - before) as usize) {
+        for waiter in words.waiters(word).take(left) {
             let (here, home) = (self.id, self.threads.owner(waiter));
             let own = self.threads.get_mut(waiter);
             let theirs = there.as_deref_mut().filter(|there| home == there.id.owner());
-            let may_wait = match (own, theirs) {
-                (Some(waiter), _) => waiter.may_run_on(here),
-                (None, Some(there)) => there.who_may_stay(waiter).is_some(),
+            let (may_wait, is_here) = match (own, theirs) {
+                (Some(waiter), _) => (waiter.may_run_on(here), true),
+                (None, Some(there)) => (there.who_may_stay(waiter).is_some(), true),
                 (None, None) => {
-                    rest = self.elsewhere(waiter);
-                    rest.is_some()
+                    rest = rest.or_else(|| self.elsewhere(waiter));
+                    (rest.is_some(), false)
                 }
             };
             if !may_wait {
                 self.cpu.woken = Some((thread, before));
                 return Direct::Not;
             }
-            if rest.is_some() {
+            if !is_here && !are_all {
                 break;
             }
-            woken += 1;
+            woken += u32::from(is_here);
         }
         for _ in before..woken {
-            match (words.pop(word), there.as_deref_mut()) {
-                (Some(first), Some(there)) if !self.threads.has(first) => self.wake_there(there, first),
-                (Some(first), _) => self.make_ready(first),
-                (None, _) => {}
-            }
+            self.wake_next(words, there.as_deref_mut(), word);
         }
-        let answered = self.answer_how_many(thread, woken);
-        rest.map_or(answered, |rest| {
-            self.cpu.woken = Some((thread, woken));
-            rest
-        })
+        let Some(rest) = rest else {
+            return self.answer_how_many(thread, woken);
+        };
+        self.cpu.woken = Some((thread, woken));
+        if woken > before {
+            // It shows that before others have this CPU's turn.
+            self.answer_how_many(thread, woken);
+        }
+        rest
+    }
+
+    /// Wakes the first who waits for `word` and is at home on one of these CPUs.
+    fn wake_next(&mut self, words: &mut AwaitedWords, there: Option<&mut There<'_>>, word: Id<AwaitedWord>) {
+        let homes = [Some(self.id), there.as_ref().map(|there| there.id)].map(|cpu| cpu.map(CpuId::owner));
+        let is_here = |&waiter: &ThreadId| homes.contains(&Some(self.threads.owner(waiter)));
+        let Some(next) = words.waiters(word).find(is_here) else {
+            return;
+        };
+        words.remove(word, next);
+        match there {
+            Some(there) if !self.threads.has(next) => self.wake_there(there, next),
+            _ => self.make_ready(next),
+        }
     }
 
     /// `thread` has woken so many, who may go on in its place or elsewhere.
