@@ -63,16 +63,9 @@ impl<L: Local> Here<'_, L> {
         if self.cpu.current != Some(found.0) {
             return Direct::Not;
         }
-        let (label, seeks) = (Label(tag as u16), self.cpu.seeks);
+        let label = Label(tag as u16);
         let served = self.wake_a_word(locks, Some(there), found, (label, words));
-        match self.answered(found, served) {
-            // Who was woken before may go first, or elsewhere.
-            Direct::Stays(_) | Direct::Runs(_) | Direct::Resumes(_) | Direct::Enters if seeks => {
-                self.cpu.seeks = true;
-                Direct::Enters
-            }
-            served => served,
-        }
+        self.answered(found, served)
     }
 
     #[inline(always)] // this and what it calls, so that who wakes threads of its own CPU does not pay for others
@@ -243,8 +236,8 @@ impl<L: Local> Here<'_, L> {
         }
     }
 
-    /// Wakes `most` who wait for `word`, or as many as there are, of whom so many are woken already. Of all, those first who are at
-    /// home on CPUs whose turns this one has; of fewer, those who wait before the first one that is not.
+    /// Wakes the `most` who have waited longest for `word`, or as many as there are, of whom so many are woken already: first those who are
+    /// at home on CPUs whose turns this one has.
     fn wake_several(
         &mut self,
         words: &mut AwaitedWords,
@@ -253,7 +246,6 @@ impl<L: Local> Here<'_, L> {
         (thread, most, before): (ThreadId, u32, u32),
     ) -> Direct<L::Place> {
         let left = most.min(MOST_WOKEN).saturating_sub(before) as usize;
-        let are_all = words.waiters(word).nth(left).is_none();
         let (mut woken, mut rest) = (before, None);
         for waiter in words.waiters(word).take(left) {
             let (here, home) = (self.id, self.threads.owner(waiter));
@@ -270,9 +262,6 @@ impl<L: Local> Here<'_, L> {
             if !may_wait {
                 self.cpu.woken = Some((thread, before));
                 return Direct::Not;
-            }
-            if !is_here && !are_all {
-                break;
             }
             woken += u32::from(is_here);
         }
