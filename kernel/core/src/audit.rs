@@ -517,7 +517,7 @@ impl<P: Platform> Kernel<P> {
     }
 
     /// Whether a CPU goes on as it is. One that is settled and not prepared for its thread, nor works for that, is on its way to
-    /// have the whole kernel choose.
+    /// activate its address space, or to have the whole kernel choose.
     fn has_chosen(&self, cpu: CpuId) -> bool {
         let cpu = &self.cpus[cpu];
         let current = cpu.current.and_then(|current| self.threads.get(current));

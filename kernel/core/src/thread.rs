@@ -30,7 +30,7 @@ pub struct Thread {
     pub state: State,
     /// The frame of its message page.
     pub page: Frame,
-    /// The CPU that it runs on, or waits for; changed together with whose it is, `Kernel::set_home`, `There::give`.
+    /// The CPU that it runs on, or waits for; changed together with whose it is: `Kernel::set_home`, `There::give`, `sched::exchange`.
     pub home: CpuId,
     /// The CPUs that it may run on.
     pub cpus: CpuSet,

@@ -34,8 +34,8 @@ pub enum Direct<Place> {
     Runs(Place),
     /// The same, and it may have been interrupted anywhere: there is something in all of its registers.
     Resumes(Place),
-    /// The current thread is to go on. The CPU has to be prepared for it first, or something is to be finished before:
-    /// [`Kernel::run`] sees to that.
+    /// The current thread is to go on, or whoever goes on sooner. The CPU has to be prepared for it first, or something is to be finished before:
+    /// that is found out when all registers are stored.
     Enters,
     /// Nothing yet: this thread's call is for the kernel object behind this handle to [answer](Kernel::ask_directly).
     Asks(ThreadId, Capability),

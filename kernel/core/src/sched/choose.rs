@@ -1,5 +1,5 @@
 //! Who goes on on a CPU that shares the kernel, when an interrupt has come: as [`Kernel::run`](crate::Kernel::run) decides,
-//! and that is left to it whenever there is more to be done than to load registers.
+//! and that is left to it whenever there is more to be done than to load registers, a job, or an address space to be activated.
 
 use super::time::NEVER;
 use crate::here::Here;
@@ -10,8 +10,8 @@ use abi::process::Priority;
 
 impl<L: Local> Here<'_, L> {
     /// Chooses who goes on, as an interrupt has been served or a piece of work done, and all registers are in memory. The place of
-    /// that thread, or `None`: then the CPU [sleeps](Self::sleeps), [works](Self::works) or [seeks](Self::seek), or the whole kernel
-    /// is to say who does.
+    /// that thread, or `None`: then the CPU [sleeps](Self::sleeps), [works](Self::works), [seeks](Self::seek) or
+    /// [activates](Self::enters_anew) an address space, or the whole kernel is to say who does.
     pub fn choose(&mut self) -> Option<L::Place> {
         self.cpu.alerted = false;
         if !self.is_alone() && self.yields_to(CpuSet(0)).is_some() {

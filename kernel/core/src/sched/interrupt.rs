@@ -16,7 +16,8 @@ use mm::mmu::Mmu;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interrupted<Place> {
     /// It is served, or there was none, and the thread with this place goes on; if there is no such, the CPU
-    /// [sleeps](Here::sleeps), or [works](Here::works), or [`Kernel::run`] is to say who does.
+    /// [sleeps](Here::sleeps), [works](Here::works), [seeks](Here::seek) or [activates](Here::enters_anew) an address space, or
+    /// [`Kernel::run`] is to say who does.
     Served(Option<Place>),
     /// It was taken and is a device's: [whoever listens](crate::object::device::listener) is to be [told](Here::tell).
     Device(u32),

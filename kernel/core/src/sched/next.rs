@@ -6,7 +6,7 @@ use crate::thread::State;
 
 impl<L: Local> Here<'_, L> {
     /// The place of the current thread, if all that is left to be done for it is to load its registers. If not,
-    /// [`Kernel::run`](crate::Kernel::run) is to say who goes on.
+    /// it is to be found out who goes on.
     #[inline(always)] // so that this CPU's part is not in memory for it
     pub fn goes_on(&mut self) -> Option<L::Place> {
         let cpu = &*self.cpu;

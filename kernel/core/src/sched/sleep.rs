@@ -8,7 +8,7 @@ use crate::kernel::Kernel;
 use crate::platform::{Local, Platform};
 
 impl<L: Local> Here<'_, L> {
-    /// Whether nobody goes on on this CPU until an interrupt comes. If not, [`Kernel::run`] is to say who does.
+    /// Whether nobody goes on on this CPU until an interrupt comes. If not, it is to be found out who does.
     #[inline(always)] // so that this CPU's part is not in memory for it
     pub fn sleeps(&mut self) -> bool {
         self.cpu.is_settled() && self.cpu.is_idle() && self.falls_asleep()

@@ -221,7 +221,7 @@ fn ask_device(
     }
 }
 
-/// Serves what has bytes, or waits, or is about a thread of another CPU, with that one's turn besides its own.
+/// Serves what has bytes or handles, or waits, or is about a thread of another CPU, with that one's turn besides its own.
 #[inline(never)]
 fn serve_with(
     (sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),

@@ -62,7 +62,7 @@ fn stepped_here(rest: Option<Job>) -> GoesOn {
     chose(sharing, Locks(held), chosen)
 }
 
-/// This CPU has chosen who goes on, or cannot without the whole kernel.
+/// This CPU has chosen who goes on, or that is to be found out.
 #[inline]
 pub(super) fn chose(sharing: SharedKernel<'_>, locks: Locks<'_>, chosen: Option<Place>) -> GoesOn {
     // Nobody has the whole kernel before this CPU is in the address space that it may have switched to.

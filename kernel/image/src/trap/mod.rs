@@ -14,7 +14,7 @@ mod stop;
 mod until;
 
 use crate::cpus;
-use crate::machine::{Machine, Memory, MemoryLock, Place, Threads, WordsLock};
+use crate::machine::{Machine, Memory, MemoryLock, Threads, WordsLock};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::{self, system_error};
 use aarch64::sync::{Held, Lock, Shared, Sharing, Whole, level};

@@ -1,4 +1,5 @@
-//! Requests about words with all of the kernel: those that reach threads of other CPUs, and all that come the long way.
+//! Requests about words with all of the kernel: those about threads that may not run where they are at home, those after which the next
+//! one has work to be done, and all that come the long way.
 
 use super::{AwaitedWord, Wait, words_of_both};
 use crate::kernel::Kernel;
