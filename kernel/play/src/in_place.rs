@@ -6,6 +6,7 @@ use abi::{Operation, Words6};
 use kcore::handle::{Capability, Object};
 use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
+use kcore::object::process;
 use kcore::thread::ThreadId;
 use kcore::{MAX_CPUS, Next, Registers};
 use mm::SpaceId;
@@ -106,6 +107,16 @@ impl World {
             ) if is_call => {
                 let (mut here, devices) = kernel.here_and_devices();
                 served_alone(here.ask_device(&devices, (thread, device), tag))
+            }
+            Direct::Asks(
+                thread,
+                Capability {
+                    object: Object::Process(process),
+                    ..
+                },
+            ) if is_call && process::may_share(tag) => {
+                let (mut here, (_, memory)) = kernel.here_and_locks();
+                served_alone(here.ask_process(memory, (thread, process), tag, &words))
             }
             // If there are others, what was found may be there no longer.
             Direct::Asks(thread, asked) if is_call && is_alone => match Message::decode(tag, &words) {

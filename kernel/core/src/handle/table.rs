@@ -183,6 +183,16 @@ impl HandleTable {
         Claims { table: self, places }
     }
 
+    /// The place with this number, if there is such and it is free.
+    pub(crate) fn claim_at(&self, index: u32) -> Option<Claim<'_>> {
+        let place = 1_u64.checked_shl(index).filter(|_| index != 0)?;
+        let is_free = self.held.fetch_or(place, Ordering::Acquire) & place == 0;
+        is_free.then_some(Claim {
+            table: self,
+            index: index as usize,
+        })
+    }
+
     /// Nothing is at `index`, and others may claim it.
     fn free(&self, index: usize) {
         self.free_all(1 << index);

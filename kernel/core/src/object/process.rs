@@ -2,19 +2,88 @@
 
 use super::{Call, Outcome};
 use crate::handle::{Capability, Object};
-use crate::ipc::Endpoint;
+use crate::here::Here;
+use crate::ipc::{Direct, Endpoint};
 use crate::kernel::Kernel;
-use crate::platform::{Guarded, Platform};
+use crate::message::Message;
+use crate::platform::{Guarded, Local, Platform};
 use crate::process::{Name, Process, ProcessId, Stage};
 use crate::thread::{EndAnswer, State, ThreadId};
-use abi::process::{Create, Derive, End, Give, ProcessRequest, Start};
-use abi::{Errno, Handle, Rights};
+use abi::process::{CountTicks, Create, Derive, End, Give, ProcessRequest, Start};
+use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
+use mm::MemoryManager;
 
 /// `Errno` that a handle named in a request deserves.
 pub(crate) fn bad_handle(error: abi::IpcError) -> Errno {
     match error {
         abi::IpcError::NotPermitted => Errno::EPERM,
         _ => Errno::EBADF,
+    }
+}
+
+/// Whether a request is one that may be [served](Here::ask_process) while CPUs share the kernel.
+#[inline]
+pub fn may_share(tag: u64) -> bool {
+    [Give::LABEL, CountTicks::LABEL].contains(&Label(tag as u16))
+}
+
+impl<L: Local> Here<'_, L> {
+    /// Serves a call of the running thread that [`Self::serve`] has found to be for this process: one that has not started is given a
+    /// handle, or one that has no thread any more is asked how long it had a CPU.
+    #[inline(never)] // so that there is one of it
+    pub fn ask_process(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        (thread, process): (ThreadId, ProcessId),
+        tag: u64,
+        words: &Words6,
+    ) -> Direct<L::Place> {
+        let served = match (Message::decode(tag, words), self.processes.get(process)) {
+            (Ok(message), Some(process)) if message.tag.label() == Give::LABEL => {
+                self.give_one(memory, thread, process, message)
+            }
+            (Ok(message), Some(process)) if message.is_in_registers() && process.threads.count() == 0 => {
+                let words = &(process.ticks,).into_words();
+                let tag = Tag::new(Label::DONE);
+                Some(self.answer(thread, Message { tag, words }))
+            }
+            _ => None,
+        };
+        served.map_or(Direct::Not, Direct::Stays)
+    }
+
+    /// Gives `child` a handle at a place that is free.
+    fn give_one(
+        &mut self,
+        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        thread: ThreadId,
+        child: &Process,
+        Message { tag, words }: Message<'_>,
+    ) -> Option<L::Place> {
+        let give = Give::from_words(words).ok()?;
+        if tag.handles() != 1 || self.take_in(thread, tag).is_err() || child.stage != Stage::New {
+            return None;
+        }
+        let [given, ..] = self.cpu.passed;
+        let given = given?;
+        if let Object::Process(given) = given.object
+            && self.processes.get(given)?.could_close_ring(child)
+        {
+            return None;
+        }
+        let place = child.handles.claim_at(give.place)?;
+        self.retain((memory, None), given).ok()?;
+        place.put(given);
+        Some(self.answer(thread, Message::empty(Label::DONE)))
+    }
+}
+
+impl Process {
+    /// Whether it, given to `child`, might make a ring of processes that have not started,
+    /// each held by the next and none by anybody who could start it: such a ring would stay for
+    /// ever. Among those that have not started, the younger may hold the older, so there is none.
+    fn could_close_ring(&self, child: &Self) -> bool {
+        self.stage == Stage::New && self.serial > child.serial
     }
 }
 
@@ -104,7 +173,10 @@ impl<P: Platform> Kernel<P> {
         if self.process(child).stage != Stage::New {
             return Err(Errno::EBUSY);
         }
-        if self.could_close_ring(child, capability.object) {
+        if let Object::Process(given) = capability.object
+            && let [Some(given), Some(child)] = [given, child].map(|id| self.processes.get(id))
+            && given.could_close_ring(child)
+        {
             return Err(Errno::EINVAL);
         }
         let before = self
@@ -120,17 +192,6 @@ impl<P: Platform> Kernel<P> {
         let (giver, _) = self.process_of(call.thread);
         self.release(giver, before);
         Ok(self.after_release(call.thread, giver, before.object))
-    }
-
-    /// Whether `given`, held by `child`, might make a ring of processes that have not started,
-    /// each held by the next and none by anybody who could start it: such a ring would stay for
-    /// ever. Among those that have not started, the younger may hold the older, so there is none.
-    fn could_close_ring(&mut self, child: ProcessId, given: Object) -> bool {
-        let Object::Process(given) = given else {
-            return false;
-        };
-        let (stage, serial) = (self.process(given).stage, self.process(given).serial);
-        stage == Stage::New && serial > self.process(child).serial
     }
 
     fn start(&mut self, call: &Call<'_>, child: ProcessId, start: Start) -> Result<Outcome, Errno> {

@@ -5,7 +5,7 @@ use super::sharing::{assert_direct, is_direct};
 use super::threads::create_thread;
 use super::{world, world_on};
 use abi::memory::RegionCreate;
-use abi::process::{Close, Derive, Exit, TakeCaller};
+use abi::process::{Close, CountTicks, Derive, Exit, Give, TakeCaller};
 use abi::shm::GetFlags;
 use abi::{Badge, Errno, Handle, IpcError, Operation, Rights};
 use play::World;
@@ -216,4 +216,71 @@ fn who_closes_a_handle_where_nobody_receives_any_more_abandons_whom_it_has_recei
     world.turn_to(1);
     world.until(CHILD);
     assert_eq!(world.back().outcome, Some(IpcError::PeerGone));
+}
+
+/// The running process gives `child` this handle, at this place.
+fn give(world: &mut World, child: Handle, place: u32, handle: Handle) -> Result<(), Errno> {
+    world.call_with(child, Give { place }, &[], &[handle])
+}
+
+#[test]
+fn who_has_not_started_is_given_handles_beside_others_where_it_has_none() {
+    let (mut world, endpoint) = init_on(2);
+    let (child, memory) = world.create("child").expect("room");
+    let create = RegionCreate {
+        size: 4096,
+        flags: GetFlags::empty(),
+    };
+    world.call(Handle::MEMORY, create).expect("room");
+    let region = world.handles()[0];
+    for (place, handle) in [endpoint, region, memory, child].into_iter().enumerate() {
+        assert_direct(&mut world, |world| {
+            assert_eq!(give(world, child, 4 + place as u32, handle), Ok(()));
+        });
+    }
+    let at_length = [
+        (4, endpoint, Ok(())),
+        (0, endpoint, Err(Errno::EINVAL)),
+        (64, endpoint, Err(Errno::EINVAL)),
+        (u32::MAX, endpoint, Err(Errno::EINVAL)),
+    ];
+    for (place, handle, answer) in at_length {
+        assert!(!is_direct(&mut world, |world| assert_eq!(
+            give(world, child, place, handle),
+            answer
+        )));
+    }
+    world.start(child);
+    assert!(!is_direct(&mut world, |world| assert_eq!(
+        give(world, child, 9, endpoint),
+        Err(Errno::EBUSY)
+    )));
+    world.give_turn(1);
+    assert_eq!(runs_on(&world, 1), Some(CHILD));
+    closes_directly(&mut world, Handle::from_raw(5));
+}
+
+#[test]
+fn the_younger_of_those_that_have_not_started_is_not_given_to_the_older() {
+    let (mut world, _) = init_on(2);
+    let [(older, _), (younger, _)] = ["older", "younger"].map(|name| world.create(name).expect("room"));
+    assert_direct(&mut world, |world| {
+        assert_eq!(give(world, younger, 4, older), Ok(()))
+    });
+    assert!(!is_direct(&mut world, |world| assert_eq!(
+        give(world, older, 4, younger),
+        Err(Errno::EINVAL)
+    )));
+}
+
+#[test]
+fn how_long_somebody_had_a_cpu_who_has_ended_is_told_beside_others() {
+    let (mut world, _, child) = side_by_side();
+    world.turn_to(0);
+    let is_told = |world: &mut World| assert!(world.call(child, CountTicks {}).is_ok());
+    assert!(!is_direct(&mut world, is_told), "it runs");
+    world.turn_to(1);
+    world.send(Handle::SELF, Exit { status: 0 }, &[], &[]);
+    world.turn_to(0);
+    assert_direct(&mut world, is_told);
 }

@@ -10,6 +10,8 @@ use kcore::handle::{Capability, Object};
 use kcore::ipc::{Direct, may_share};
 use kcore::message::Message;
 use kcore::object::device::Device;
+use kcore::object::process;
+use kcore::process::ProcessId;
 use kcore::thread::ThreadId;
 use kcore::{CpuId, MAX_CPUS, Nested};
 use mm::SpaceId;
@@ -95,6 +97,9 @@ fn serve_in_place(operation: Operation, handle: u64, tag: u64, words: Words6) ->
         }
         Direct::Asks(thread, asked) if operation == Operation::Call => match asked.object {
             Object::Device(device) => ask_device(sharing, (thread, device), handle, tag, &words()),
+            Object::Process(process) if process::may_share(tag) => {
+                ask_process((sharing, held), (thread, process), handle, tag, &words())
+            }
             _ => ask(sharing, (thread, asked), handle, tag, &words()),
         },
         _ => serve_at_length(sharing, operation, handle, tag, &words()),
@@ -216,6 +221,21 @@ fn ask_device(
     // SAFETY: CPUs share the kernel.
     let devices = unsafe { devices().common() };
     match here(&mut sharing).ask_device(&devices, asked, tag) {
+        Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
+        _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
+    }
+}
+
+#[inline(never)] // as above
+fn ask_process(
+    (mut sharing, held): (SharedKernel<'_>, Held<'_, level::Kernel>),
+    asked: (ThreadId, ProcessId),
+    handle: u64,
+    tag: u64,
+    words: &Words6,
+) -> TrapEnd {
+    let memory = &mut memory_lock().within(held);
+    match here(&mut sharing).ask_process(memory, asked, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
     }
