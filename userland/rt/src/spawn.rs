@@ -144,6 +144,7 @@ impl<'a> Command<'a> {
     /// Lets the child find `handle` at `place` of its handle table; the last one given there
     /// counts. Place 4 is [`Handle::PARENT`].
     pub fn give(mut self, place: u32, handle: Handle) -> Self {
+        self.handles.retain(|&(taken, _)| taken != place);
         self.handles.push((place, handle));
         self
     }
