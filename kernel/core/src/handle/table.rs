@@ -187,7 +187,8 @@ impl HandleTable {
     pub(crate) fn claim_at(&self, index: u32) -> Option<Claim<'_>> {
         let place = 1_u64.checked_shl(index).filter(|_| index != 0)?;
         let is_free = self.held.fetch_or(place, Ordering::Acquire) & place == 0;
-        is_free.then_some(Claim {
+        // Only then is there one, which would free the place if it were dropped.
+        is_free.then(|| Claim {
             table: self,
             index: index as usize,
         })
@@ -463,6 +464,20 @@ mod tests {
             looks.join().expect("it finds nothing else");
         });
         assert!(table.is_counted() && table.room() == HANDLES - 1);
+    }
+
+    #[test]
+    fn a_place_that_is_held_or_is_none_is_not_claimed_and_stays_as_it_is() {
+        let table = HandleTable::empty();
+        let handle = table.claim_at(7).expect("it is free").put(marked(1));
+        for index in [0, 7, 64, u32::MAX] {
+            assert!(table.claim_at(index).is_none(), "{index}");
+        }
+        assert!(table.is_counted());
+        assert_eq!(table.iter().count(), 1);
+        assert_eq!(table.remove(handle), Some(marked(1)));
+        drop(table.claim_at(7));
+        assert!(table.is_counted());
     }
 
     #[test]

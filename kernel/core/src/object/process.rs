@@ -42,7 +42,11 @@ impl<L: Local> Here<'_, L> {
             (Ok(message), Some(process)) if message.tag.label() == Give::LABEL => {
                 self.give_one(memory, thread, process, message)
             }
-            (Ok(message), Some(process)) if message.is_in_registers() && process.threads.count() == 0 => {
+            (Ok(message), Some(process))
+                if message.tag.label() == CountTicks::LABEL
+                    && message.is_in_registers()
+                    && process.threads.count() == 0 =>
+            {
                 let words = &(process.ticks,).into_words();
                 let tag = Tag::new(Label::DONE);
                 Some(self.answer(thread, Message { tag, words }))

@@ -1,9 +1,10 @@
 //! What others do while a CPU waits for another one's turn, or for all of them, in the middle of a trap: it finds what is so then.
 
 use super::cpus::{ENDPOINT, INIT, init_on, runs_on, start_child};
+use super::threads::create_thread;
 use abi::device::Listen;
 use abi::layout::AREA_START;
-use abi::process::{End, HandleFaults, Kill, SetCpus, Sleep, TakeCaller, Wait};
+use abi::process::{Close, End, Give, HandleFaults, Kill, SetCpus, Sleep, TakeCaller, Wait};
 use abi::system::OpenDevice;
 use abi::{Arrival, CpuSet, Errno, Handle, IpcError, Operation, Words6};
 use addr::VirtAddr;
@@ -514,4 +515,45 @@ fn what_a_device_signals_waits_for_a_driver_that_another_one_has_called_before()
     let cpu = look_for(&mut scene.world, INIT);
     scene.on(cpu, |world| answer_and_receive(world, 3));
     scene.finds(INIT, [1, 0, 0, 0, 0, 0]);
+}
+
+/// `init` gives its fourth child, which has not started, a handle at a place where that has one, while a sibling of `init` does
+/// something else. The handle of that child.
+fn with_one_that_is_given_something(others: impl FnOnce(&mut World, Handle)) -> (World, Handle) {
+    let (mut world, endpoint) = init_on(2);
+    create_thread(&mut world);
+    let (child, _) = world.create("child").expect("room");
+    world.give_turn(1);
+    assert_eq!([0, 1].map(|cpu| runs_on(&world, cpu)), [INIT, ONE].map(Some));
+    world.turn_to(0);
+    let place = Handle::SELF.index();
+    world.meanwhile(
+        |world| {
+            world.send(child, Give { place }, &[], &[endpoint]);
+        },
+        |world| {
+            world.turn_to(1);
+            others(world, child);
+        },
+    );
+    (world, child)
+}
+
+#[test]
+fn who_starts_while_it_is_given_something_where_it_has_itself_has_itself_still() {
+    let (mut world, child) = with_one_that_is_given_something(|world, child| world.start(child));
+    assert_eq!(world.answer::<Give>(), Err(Errno::EBUSY));
+    assert_eq!(world.call(child, Kill {}), Ok(()));
+}
+
+#[test]
+fn who_was_given_something_where_it_has_itself_goes_with_its_last_handle() {
+    let (mut world, child) = with_one_that_is_given_something(|_, _| {});
+    assert_eq!(world.answer::<Give>(), Ok(()));
+    let processes = world.kernel.population().processes;
+    assert_eq!(world.call(Handle::SELF, Close { handle: child }), Ok(()));
+    for turn in 0..9 {
+        world.give_turn(turn % 2);
+    }
+    assert_eq!(world.kernel.population().processes, processes - 1);
 }
