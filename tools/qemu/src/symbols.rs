@@ -96,6 +96,11 @@ impl Symbols {
             .file
             .get_or_init(|| Loader::new(&self.kernel).ok())
             .as_ref()?;
+        // Nothing else returns anywhere, and the last symbol would be found for all that follows it.
+        let code = file.get_section_range(b".text")?;
+        if !(code.begin..code.end).contains(&address) {
+            return None;
+        }
         let mut frames = file.find_frames(address).ok()?;
         while let Ok(Some(frame)) = frames.next() {
             let function = frame.function.as_ref()?.demangle().ok()?.into_owned();
