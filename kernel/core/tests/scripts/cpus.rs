@@ -90,6 +90,16 @@ fn a_new_thread_starts_on_a_cpu_that_sleeps() {
 }
 
 #[test]
+fn the_address_space_of_a_new_process_is_activated_beside_others() {
+    let (mut world, endpoint) = init_on(2);
+    start_child(&mut world, endpoint);
+    assert_eq!(world.entered_anew, 0);
+    world.give_turn(1);
+    assert_eq!(runs_on(&world, 1), Some(CHILD));
+    assert_eq!(world.entered_anew, usize::from(crate::WAY == Way::Shorter));
+}
+
+#[test]
 fn a_new_thread_waits_for_the_cpu_that_the_fewest_want() {
     let (mut world, endpoint, _) = side_by_side();
     world.turn_to(0);

@@ -499,6 +499,19 @@ fn of_those_who_wait_on_several_other_cpus_no_more_are_woken_than_were_asked_for
     assert_eq!(scene.asks(wake(9), Ok((2,))), shared());
 }
 
+/// Two wait on the second and the third CPU, and a third child of `init` runs on the fourth one. It is the first one's turn.
+fn with_two_to_be_woken_and_one_who_runs() -> Scene {
+    let mut scene = Scene::on(4);
+    for cpus in [SECOND, THIRD] {
+        scene.waits(LOW, cpus, wait(WORD));
+    }
+    scene.starts(LOW, FOURTH);
+    scene.world.give_turn(3);
+    attach(&mut scene.world, REGION);
+    scene.world.turn_to(0);
+    scene
+}
+
 /// `init` wakes several who wait on two other CPUs, while others do something after it has woken the first.
 fn wakes_meanwhile(scene: &mut Scene, others: &mut dyn FnMut(&mut World)) {
     scene.world.meanwhile_each(
@@ -511,14 +524,7 @@ fn wakes_meanwhile(scene: &mut Scene, others: &mut dyn FnMut(&mut World)) {
 
 #[test]
 fn who_is_woken_by_another_one_while_the_rest_is_woken_is_not_counted() {
-    let mut scene = Scene::on(4);
-    for cpus in [SECOND, THIRD] {
-        scene.waits(LOW, cpus, wait(WORD));
-    }
-    scene.starts(LOW, FOURTH);
-    scene.world.give_turn(3);
-    attach(&mut scene.world, REGION);
-    scene.world.turn_to(0);
+    let mut scene = with_two_to_be_woken_and_one_who_runs();
     wakes_meanwhile(&mut scene, &mut |world| {
         world.turn_to(3);
         let woken = if WAY == Way::Shorter { 1 } else { 2 };
@@ -530,14 +536,7 @@ fn who_is_woken_by_another_one_while_the_rest_is_woken_is_not_counted() {
 
 #[test]
 fn who_comes_to_wait_while_several_are_woken_is_woken_as_well() {
-    let mut scene = Scene::on(4);
-    for cpus in [SECOND, THIRD] {
-        scene.waits(LOW, cpus, wait(WORD));
-    }
-    scene.starts(LOW, FOURTH);
-    scene.world.give_turn(3);
-    attach(&mut scene.world, REGION);
-    scene.world.turn_to(0);
+    let mut scene = with_two_to_be_woken_and_one_who_runs();
     wakes_meanwhile(&mut scene, &mut |world| {
         world.turn_to(3);
         world.send(Handle::MEMORY, wait(WORD), &[], &[]);
@@ -642,14 +641,9 @@ fn who_has_woken_somebody_more_important_makes_way_though_the_others_were_woken_
 
 #[test]
 fn who_is_ended_while_it_wakes_several_leaves_the_rest_to_others() {
-    let mut scene = Scene::on(4);
-    for cpus in [SECOND, THIRD] {
-        scene.waits(LOW, cpus, wait(WORD));
-    }
-    scene.starts(LOW, FOURTH);
+    let mut scene = with_two_to_be_woken_and_one_who_runs();
     let waker = scene.children[2];
-    scene.world.give_turn(3);
-    attach(&mut scene.world, REGION);
+    scene.world.turn_to(3);
     scene.world.meanwhile_each(
         |world| {
             world.send(Handle::MEMORY, wake(9), &[], &[]);
