@@ -8,8 +8,7 @@ use abi::fault::FaultAccess;
 use abi::process::{End, FaultKind};
 use addr::{Perms, VirtAddr};
 use core::fmt::{self, Write};
-use mm::mmu::Mmu;
-use mm::{Access, FaultCause, MemoryManager, SpaceId, VmaFacts, VmaKind};
+use mm::{Access, FaultCause, Refused, VmaFacts, VmaKind};
 
 impl<P: Platform> Kernel<P> {
     /// The running thread touched `address` and the MMU had no translation for it, or one that
@@ -20,7 +19,7 @@ impl<P: Platform> Kernel<P> {
             return;
         };
         let mut memory = self.memory.lock();
-        let touched = touch(&mut *memory, space, address, access);
+        let touched = memory.sharing().touch(space, address, access);
         let facts = touched.is_err().then(|| memory.describe(space, address));
         drop(memory);
         match touched {
@@ -132,45 +131,6 @@ impl fmt::Display for Fault {
             FaultKind::Breakpoint => "a breakpoint",
             FaultKind::Hardware => "an error of the memory system",
         })
-    }
-}
-
-/// Why a touch was not served.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
-    /// It may be when what goes on in the address space is done.
-    ComesLater,
-    /// It is a fault.
-    ForEver(FaultCause),
-}
-
-/// A thread that runs in `space` touched `address`, and the MMU had no translation for it, or one that does not allow the access.
-///
-/// # Errors
-/// The memory manager does not serve that.
-#[inline]
-pub fn touch<M: Mmu>(
-    memory: &mut MemoryManager<M>,
-    space: SpaceId,
-    address: VirtAddr,
-    access: Access,
-) -> Result<(), Refused> {
-    match memory.fault(space, address, access) {
-        Ok(()) => Ok(()),
-        Err(cause) => Err(why_refused(memory, (space, address), cause)),
-    }
-}
-
-#[cold]
-fn why_refused<M: Mmu>(
-    memory: &MemoryManager<M>,
-    (space, address): (SpaceId, VirtAddr),
-    cause: FaultCause,
-) -> Refused {
-    if cause == FaultCause::Unmapped && memory.comes_later(space, address) {
-        Refused::ComesLater
-    } else {
-        Refused::ForEver(cause)
     }
 }
 

@@ -11,7 +11,7 @@ use aarch64::context::{FpState, FpUnit, FpUsage};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{self, Activation, Hardware, Space, direct_map};
-use aarch64::sync::{Inside, Lock, level};
+use aarch64::sync::{Held, Inside, Lock, Shared, Sharing, WholeInside, level};
 use aarch64::timer::{self, Ticks};
 use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
@@ -27,8 +27,51 @@ use vmsa::asid::AsidBits;
 /// The memory manager, on this machine.
 pub type Memory = MemoryManager<Hardware>;
 
-/// The lock around it.
-pub type MemoryLock = Lock<Memory, level::Memory>;
+/// It, as one CPU has it, or several share it.
+pub type SharedMemory = Shared<Memory, MemoryParts, level::Memory>;
+
+/// What leads a CPU that shares it to what it has of it.
+pub struct MemoryParts {
+    memory: mm::Parts<Hardware>,
+    hardware: Hardware,
+}
+
+/// Lets as many CPUs share `memory` as there are.
+pub fn share_memory(memory: &'static SharedMemory) {
+    let mut held = Held::nothing();
+    let (mut whole, _) = memory.whole(&mut held);
+    let (parts, hardware) = (whole.parts(), whole.mmu().again());
+    whole.narrow(PerCpu::count(), |_| MemoryParts {
+        memory: parts,
+        hardware: hardware.again(),
+    });
+}
+
+/// What a CPU has of the memory manager that shares it.
+#[inline(always)] // into what is to be short
+pub fn memory_here<'a>(
+    sharing: &'a mut Sharing<'_, Memory, MemoryParts, level::Memory>,
+) -> mm::Sharing<'a, Hardware> {
+    let taker = sharing.cpu().owner();
+    let MemoryParts { memory, hardware } = sharing.part();
+    // SAFETY: As long as `sharing`, which is borrowed, is there, nobody has the whole memory manager. Others who share it
+    // come here, too.
+    let spaces = unsafe { memory.spaces.turns(taker) };
+    // SAFETY: As above. These spaces are the only ones of which anybody takes one with them.
+    let vmas = unsafe { memory.vmas.belongings() };
+    // SAFETY: As above.
+    let regions = unsafe { memory.regions.turns(taker) };
+    // SAFETY: As above, and they are the memory manager's own.
+    let frames = unsafe { memory.frames.in_turn(taker) };
+    mm::Sharing {
+        mmu: hardware,
+        spaces,
+        vmas,
+        regions,
+        frames,
+        spare: cpus::spare(),
+    }
+}
 
 /// The lock around the words that threads wait for.
 pub type WordsLock = Lock<AwaitedWords, level::Words>;
@@ -433,7 +476,7 @@ impl Local for Machine {
 impl Platform for Machine {
     type Part = Threads;
 
-    type Memory = Inside<'static, Memory, level::Memory, level::Kernel>;
+    type Memory = WholeInside<'static, Memory, MemoryParts, level::Memory, level::Kernel>;
 
     type Words = Inside<'static, AwaitedWords, level::Words, level::Kernel>;
 

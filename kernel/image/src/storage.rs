@@ -1,7 +1,7 @@
 //! Where the kernel's objects live: memory for typed slots, taken once, in proportion to RAM.
 
 use crate::exit;
-use crate::machine::{Machine, MemoryLock};
+use crate::machine::{Machine, SharedMemory};
 use crate::ram::{Ram, frames_for};
 use aarch64::context::FpState;
 use aarch64::cpu::PerCpu;
@@ -70,8 +70,9 @@ impl Counts {
             frames_for::<KeyBucket>(self.regions),
             frames_for::<Slot<mm::Account>>(self.processes),
             frames_for::<Slot<mm::Vma>>(self.mappings),
+            frames_for::<Slot<mm::Frames>>(1),
             frames_for::<Kernel<Machine>>(1),
-            frames_for::<MemoryLock>(1),
+            frames_for::<SharedMemory>(1),
         ];
         objects.iter().sum()
     }
@@ -140,6 +141,7 @@ pub fn memory_manager(
     };
     let storage = mm::Storage {
         frame_words: ram.take_slice(words, || 0),
+        frames: ram.take_place().write(Slot::empty()),
         spaces: ram.take_slots(counts.processes),
         regions: ram.take_slots(counts.regions),
         vmas: ram.take_slots(counts.mappings),

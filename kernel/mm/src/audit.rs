@@ -486,7 +486,10 @@ impl<M: Mmu> MemoryManager<M> {
             "regions are counted",
         )?;
         check(self.regions.pages() == pages, "the pages of regions are counted")?;
-        check(self.shared_present == present, "present shared pages are counted")
+        check(
+            self.frames.in_regions() == present,
+            "present shared pages are counted",
+        )
     }
 }
 

@@ -145,7 +145,7 @@ impl<M: Mmu> MemoryManager<M> {
         let report = ShmInfoTotals {
             used_ids: self.regions.identified().cast_signed(),
             shm_tot: self.regions.pages(),
-            shm_rss: self.shared_present,
+            shm_rss: self.frames.in_regions(),
             ..ShmInfoTotals::default()
         };
         answer(call, (u64::from(self.regions.highest_index()),), report)

@@ -2,10 +2,11 @@
 
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
-use crate::region::{Region, RegionTable};
+use crate::region::RegionTable;
+use crate::sharing::{InSpace, Sharing};
 use crate::space::{Space, SpaceId, SpaceState};
 use crate::touch::Touch;
-use crate::vma::{Attachment, Backing, Vma, VmaState, existing, existing_mut};
+use crate::vma::{Backing, Vma, VmaState, existing, existing_mut};
 use abi::process::FaultKind;
 use abi::shm::{ShmId, ShmKey};
 use addr::{Page, PageRange, Perms, VirtAddr};
@@ -71,32 +72,42 @@ pub enum VmaKind {
     Physical,
 }
 
-impl<M: Mmu> MemoryManager<M> {
-    /// Serves a fault of `space` at `address`. After success the access can be tried again; a
+/// Why a touch was not served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// It may be when what goes on in the address space is done.
+    ComesLater,
+    /// It is a fault.
+    ForEver(FaultCause),
+}
+
+impl<M: Mmu> Sharing<'_, M> {
+    /// Serves a touch of `space` at `address`. After success the access can be tried again; a
     /// translation that is there by now and allows it is success too. One that allows less than its
     /// VMA, which is how all permissions come to be wider than they were, is widened.
     ///
     /// # Errors
-    /// [`FaultCause`] if the access cannot be allowed.
-    pub fn fault(&mut self, space: SpaceId, address: VirtAddr, access: Access) -> Result<(), FaultCause> {
-        let Self {
-            mmu,
-            frames,
-            spaces,
-            regions,
-            vmas,
-            shared_present,
-            ..
-        } = self;
-        let space = spaces.get_mut(typed(space)).ok_or(FaultCause::Unmapped)?;
-        let page = address.page();
-        let id = space.set.containing(vmas, page).ok_or(FaultCause::Unmapped)?;
+    /// [`Refused`] if the access cannot be allowed, or not yet.
+    #[inline]
+    pub fn touch(&mut self, space: SpaceId, address: VirtAddr, access: Access) -> Result<(), Refused> {
+        let Some(mut space) = self.enter(space) else {
+            return Err(Refused::ForEver(FaultCause::Unmapped));
+        };
+        let touched = space.touch(address.page(), needed(access));
+        touched.map_err(|cause| space.why_refused(address.page(), cause))
+    }
+}
+
+impl<M: Mmu> InSpace<'_, M> {
+    #[inline]
+    fn touch(&mut self, page: Page, needed: Perms) -> Result<(), FaultCause> {
+        let (mmu, (space, mut vmas), regions) = self.each();
+        let id = space.set.containing(&vmas, page).ok_or(FaultCause::Unmapped)?;
         space.set.expect_at(id);
-        let needed = needed(access);
-        if existing(vmas, id).growth_to(page).is_some() {
-            space.grow(frames, vmas, id, page, needed)?;
+        if existing(&vmas, id).growth_to(page).is_some() {
+            space.grow(&mut regions.none(), &mut vmas, id, page, needed)?;
         }
-        let vma = existing_mut(vmas, id);
+        let vma = existing_mut(&mut vmas, id);
         vma.is_touched = true;
         let vma = usable(space, vma, page).ok_or(FaultCause::Unmapped)?;
         if !vma.perms.contains(needed) {
@@ -104,27 +115,17 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let mut touch = Touch {
             mmu,
-            frames,
             space,
             vma,
             page,
             needed,
         };
-        match vma.backing {
-            Backing::Linked(attachment) => {
-                let region = attached(regions, attachment);
-                touch.linked(attachment, region, shared_present)?;
+        match vma.attachment() {
+            None => touch.own(&mut regions.none()),
+            Some(attachment) => {
+                let (mut region, mut zone) = regions.take(attachment.region);
+                touch.of_region(attachment, &mut region, &mut zone)?;
             }
-            Backing::Paged(attachment) => {
-                let region = attached(regions, attachment);
-                touch.paged(attachment, region, shared_present)?;
-            }
-            Backing::Blocks(attachment) => {
-                let region = attached(regions, attachment);
-                touch.block(attachment, region, shared_present)?;
-            }
-            Backing::Anonymous | Backing::Stack(_) | Backing::MessagePage => touch.private(),
-            Backing::Physical(first, kind) => touch.physical(first, kind),
         }
         // What came to be valid in the region's tables, too.
         mmu.publish_entries();
@@ -134,19 +135,33 @@ impl<M: Mmu> MemoryManager<M> {
     /// Whether a touch that was refused because nothing can be used there may be served when what goes on in
     /// the space is done: a stack does not grow while its space is copied, and what takes the place of
     /// something else is not there before that has gone.
-    pub fn comes_later(&self, space: SpaceId, address: VirtAddr) -> bool {
-        let page = address.page();
-        let Some(space) = self.spaces.get(typed(space)) else {
-            return false;
-        };
-        let arrives = space
-            .arriving
-            .as_ref()
-            .is_some_and(|arriving| arriving.range.contains(page));
+    #[cold]
+    fn why_refused(&mut self, page: Page, cause: FaultCause) -> Refused {
+        let (_, (space, vmas), _) = self.each();
+        let arriving = space.arriving.as_ref();
+        let arrives = arriving.is_some_and(|arriving| arriving.range.contains(page));
         let is_copied = space.state == SpaceState::Forking;
-        let there = space.set.containing(&self.vmas, page);
-        let grows = there.is_some_and(|id| existing(&self.vmas, id).growth_to(page).is_some());
-        arrives || is_copied && grows
+        let there = space.set.containing(&vmas, page);
+        let grows = there.is_some_and(|id| existing(&vmas, id).growth_to(page).is_some());
+        if cause == FaultCause::Unmapped && (arrives || is_copied && grows) {
+            Refused::ComesLater
+        } else {
+            Refused::ForEver(cause)
+        }
+    }
+}
+
+impl<M: Mmu> MemoryManager<M> {
+    /// [Serves](Sharing::touch) a touch for whoever has all of this.
+    ///
+    /// # Errors
+    /// [`FaultCause`] if the access cannot be allowed, or not yet.
+    pub fn fault(&mut self, space: SpaceId, address: VirtAddr, access: Access) -> Result<(), FaultCause> {
+        let touched = self.sharing().touch(space, address, access);
+        touched.map_err(|refused| match refused {
+            Refused::ComesLater => FaultCause::Unmapped,
+            Refused::ForEver(cause) => cause,
+        })
     }
 
     /// What is mapped at an address, for reports; `None` if nothing usable is.
@@ -171,12 +186,6 @@ impl<M: Mmu> MemoryManager<M> {
             what,
         })
     }
-}
-
-fn attached(regions: &mut RegionTable, attachment: Attachment) -> &mut Region {
-    regions
-        .get_mut(attachment.region)
-        .expect("an attached region exists")
 }
 
 /// A VMA of a space, if `page` can be used through it.

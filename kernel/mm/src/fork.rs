@@ -11,7 +11,7 @@
 //! translations are narrowed and its TLB entries invalidated in the step that shares their frames,
 //! so before the child can run.
 
-use crate::frame::{Frames, Promise};
+use crate::frame::{Frames, Promise, Zone};
 use crate::job::{Job, STEP_FRAMES};
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{FrameSource, Mmu, ShareSource};
@@ -199,6 +199,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Self {
             mmu,
             frames,
+            spare,
             spaces,
             vmas,
             tray,
@@ -225,7 +226,8 @@ impl<M: Mmu> MemoryManager<M> {
         // Nothing is given back.
         drop(mmu.flush(&parent.hardware, stale));
         for (page, frame) in tray.pages.iter() {
-            child.copy_page(mmu, frames, page, frame, existing(vmas, vma).perms);
+            let zone = &mut Zone::of(frames, spare);
+            child.copy_page(mmu, zone, page, frame, existing(vmas, vma).perms);
         }
         mmu.publish_entries();
         // As in `Part::cost`: absent pages are looked at, too.
@@ -264,14 +266,14 @@ impl<H> Space<H> {
     fn copy_page<M: Mmu<Space = H>>(
         &mut self,
         mmu: &mut M,
-        frames: &mut Frames,
+        zone: &mut Zone<'_>,
         page: Page,
         frame: Frame,
         perms: Perms,
     ) {
-        let own = self.pages.take(frames);
+        let own = self.pages.take(&mut zone.lock());
         mmu.copy_bytes((frame, 0), (own, 0), GRANULE);
-        self.install_copy(mmu, frames, (page, own), perms);
+        self.install_copy(mmu, zone, (page, own), perms);
     }
 
     /// Maps an absent private page to a frame of its own, which has its bytes. The entries are to be
@@ -279,14 +281,14 @@ impl<H> Space<H> {
     pub(crate) fn install_copy<M: Mmu<Space = H>>(
         &mut self,
         mmu: &mut M,
-        frames: &mut Frames,
+        zone: &mut Zone<'_>,
         (page, own): (Page, Frame),
         perms: Perms,
     ) {
         if perms.contains(Perms::EXECUTE) {
             mmu.publish_code(own);
         }
-        let mut tables = self.tables.source(frames);
+        let mut tables = self.tables.source(zone);
         mmu.install(
             &mut self.hardware,
             page,

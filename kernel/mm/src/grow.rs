@@ -5,9 +5,9 @@
 //! there would be more than the quota, the touch is a fault for want of memory.
 
 use crate::fault::FaultCause;
-use crate::frame::{Frames, OutOfFrames};
+use crate::frame::{OutOfFrames, Zone};
 use crate::space::{Space, SpaceState};
-use crate::vma::{Backing, VmaId, VmaState, Vmas, existing_mut};
+use crate::vma::{Backing, Found, VmaId, VmaState, existing_mut};
 use addr::{Page, Perms};
 
 impl<H> Space<H> {
@@ -17,8 +17,8 @@ impl<H> Space<H> {
     /// [`FaultCause`] if it cannot.
     pub(crate) fn grow(
         &mut self,
-        frames: &mut Frames,
-        vmas: &mut Vmas,
+        zone: &mut Zone<'_>,
+        vmas: &mut impl Found,
         id: VmaId,
         page: Page,
         needed: Perms,
@@ -35,9 +35,8 @@ impl<H> Space<H> {
             return Err(FaultCause::NotPermitted);
         }
         self.check_quota(more).map_err(|_| FaultCause::OutOfMemory)?;
-        let promise = frames
-            .promise(more)
-            .map_err(|OutOfFrames| FaultCause::OutOfMemory)?;
+        let promise = zone.lock().promise(more);
+        let promise = promise.map_err(|OutOfFrames| FaultCause::OutOfMemory)?;
         self.pages.promise.merge(promise);
         self.mapped += more;
         vma.owned += more;

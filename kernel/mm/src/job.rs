@@ -309,7 +309,6 @@ impl<M: Mmu> MemoryManager<M> {
             frames,
             spaces,
             regions,
-            shared_present,
             ..
         } = self;
         let Some(region) = regions.get_mut(id) else {
@@ -327,7 +326,7 @@ impl<M: Mmu> MemoryManager<M> {
             Emptied::Partly => most,
             Emptied::Wholly => (pages + tables * TABLE_COST) as usize,
         };
-        *shared_present -= pages;
+        frames.count_out_of_regions(pages);
         if emptied == Emptied::Wholly {
             let next = region.next_dead;
             if let Some(space) = spaces.get_mut(typed(space)) {

@@ -8,17 +8,19 @@ use crate::mmu::Mmu;
 use crate::part::Tray;
 use crate::region::{KeyBucket, Region, RegionTable};
 use crate::space::{AnySpace, Space, SpaceId, SpaceState};
-use crate::vma::{Vma, Vmas};
+use crate::vma::{Vma, VmaSet, Vmas};
 use abi::Errno;
 use abi::memory::Usage;
 use abi::system::FrameCounts;
 use addr::{Frame, FrameRange};
-use slots::{Id, Slot, Slots};
+use slots::{Id, One, Slot, Slots};
 
 /// Room for everything the memory manager keeps. It allocates nothing itself.
 pub struct Storage<H: 'static> {
     /// As many as [`frame_words`](crate::frame_words) says, or more; they may hold anything.
     pub frame_words: &'static mut [u64],
+    /// For all frames together.
+    pub frames: &'static mut Slot<Frames>,
     /// One for each address space.
     pub spaces: &'static mut [Slot<Space<H>>],
     /// One for each user that has regions. The next one gets none when all are used.
@@ -40,17 +42,20 @@ pub enum BadStorage {
     NoKeyBuckets,
 }
 
+/// For a CPU without a spare.
+static NO_SPARE: Spare = Spare::none();
+
 /// Page allocator, region table and VMA sets of all processes.
 pub struct MemoryManager<M: Mmu> {
     pub(crate) mmu: M,
-    pub(crate) frames: Frames,
+    pub(crate) frames: One<Frames>,
+    /// Of the CPU that has all this, or had it last.
+    pub(crate) spare: &'static Spare,
     pub(crate) spaces: Slots<Space<M::Space>>,
     pub(crate) regions: RegionTable,
     pub(crate) accounts: Accounts,
     pub(crate) vmas: Vmas,
     pub(crate) limits: Limits,
-    /// Pages of regions that have a frame.
-    pub(crate) shared_present: u64,
     /// Frames of runs that were taken.
     pub(crate) in_runs: u64,
     pub(crate) tray: Tray,
@@ -70,6 +75,7 @@ impl<M: Mmu> MemoryManager<M> {
     ) -> Result<Self, BadStorage> {
         let Storage {
             frame_words,
+            frames,
             spaces,
             accounts,
             regions,
@@ -82,13 +88,13 @@ impl<M: Mmu> MemoryManager<M> {
         let regions = RegionTable::new(regions, keys);
         Ok(Self {
             mmu,
-            frames: Frames::new(frame_words, ram).map_err(BadStorage::Ram)?,
+            frames: One::new(frames, Frames::new(frame_words, ram).map_err(BadStorage::Ram)?),
+            spare: &NO_SPARE,
             spaces: Slots::new(spaces),
             limits: limits.within(regions.capacity()),
             regions,
             accounts: Accounts::new(accounts),
             vmas: Slots::new(vmas),
-            shared_present: 0,
             in_runs: 0,
             tray: Tray::EMPTY,
         })
@@ -115,7 +121,10 @@ impl<M: Mmu> MemoryManager<M> {
             .spaces
             .insert_with(|| Space::new(hardware, identity))
             .map_err(|_| Errno::ENFILE)?;
-        Ok(Id::from_parts(id.index(), id.generation()))
+        if let Some(space) = self.spaces.get_mut(id) {
+            space.set = VmaSet::of(id);
+        }
+        Ok(id.elsewhere())
     }
 
     /// Takes `count` frames in a row for the kernel itself, for a device that wants them so: the first
@@ -148,7 +157,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// The memory manager as the CPU with this spare enters it.
     #[inline]
     pub fn on(&mut self, spare: &'static Spare) -> &mut Self {
-        self.frames.use_spare(spare);
+        self.spare = spare;
         self
     }
 

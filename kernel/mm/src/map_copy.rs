@@ -5,6 +5,7 @@
 //! nobody sees it half done: all frames of the source are found before anything is mapped.
 
 use crate::fault::{Access, FaultCause, usable};
+use crate::frame::Zone;
 use crate::job::STEP_FRAMES;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
@@ -94,6 +95,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Self {
             mmu,
             frames,
+            spare,
             spaces,
             tray,
             ..
@@ -105,7 +107,7 @@ impl<M: Mmu> MemoryManager<M> {
         let frame = if part.bytes == GRANULE {
             space.pages.take(frames)
         } else {
-            space.pages.take_zeroed(mmu, frames)
+            space.pages.take_zeroed(mmu, &mut Zone::of(frames, spare))
         };
         let mut done = 0;
         while done < part.bytes {
@@ -115,7 +117,7 @@ impl<M: Mmu> MemoryManager<M> {
             mmu.copy_bytes((source, from % GRANULE), (frame, part.offset + done), bytes);
             done += bytes;
         }
-        space.install_copy(mmu, frames, (page, frame), perms);
+        space.install_copy(mmu, &mut Zone::of(frames, spare), (page, frame), perms);
     }
 }
 

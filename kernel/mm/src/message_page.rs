@@ -2,6 +2,7 @@
 //!
 //! They stay when a thread ends, for the next one with its number, and go with the address space.
 
+use crate::frame::Zone;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::place::message_page;
@@ -33,11 +34,16 @@ impl<M: Mmu> MemoryManager<M> {
         let perms = Perms::READ_WRITE;
         self.add_vma(space, fit, perms, Backing::MessagePage, VmaState::Live)?;
         let Self {
-            mmu, frames, spaces, ..
+            mmu,
+            frames,
+            spare,
+            spaces,
+            ..
         } = self;
         let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        let frame = space.pages.take_zeroed(mmu, frames);
-        let mut tables = space.tables.source(frames);
+        let zone = &mut Zone::of(frames, spare);
+        let frame = space.pages.take_zeroed(mmu, zone);
+        let mut tables = space.tables.source(zone);
         mmu.install(
             &mut space.hardware,
             range.start(),

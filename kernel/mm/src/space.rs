@@ -2,7 +2,7 @@
 
 use crate::change::Change;
 use crate::fork::Birth;
-use crate::frame::{Frames, Left, Promise, Shared, TableSource, Unreachable};
+use crate::frame::{Frames, Left, Promise, Shared, TableSource, Unreachable, Zone};
 use crate::identity::Identity;
 use crate::mmu::Mmu;
 use crate::quota::Quota;
@@ -105,9 +105,9 @@ impl Stock {
     }
 
     /// Takes one of the promised frames, zeroed.
-    pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, frames: &mut Frames) -> Frame {
+    pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, zone: &mut Zone<'_>) -> Frame {
         self.present += 1;
-        frames.take_zeroed(mmu, &mut self.promise)
+        zone.take_zeroed(mmu, &mut self.promise)
     }
 
     /// Gives a frame back, which may be needed again. One that others share stays with them.
@@ -177,9 +177,9 @@ impl Stock {
     }
 
     /// The same as a source of tables.
-    pub fn source<'a>(&'a mut self, frames: &'a mut Frames) -> TableSource<'a> {
+    pub fn source<'a>(&'a mut self, zone: &'a mut Zone<'_>) -> TableSource<'a> {
         TableSource {
-            frames,
+            zone: zone.lend(),
             promise: &mut self.promise,
             taken: &mut self.present,
         }

@@ -6,12 +6,12 @@
 //! slots.
 
 use crate::fault::FaultCause;
-use crate::frame::{Frames, OutOfFrames};
+use crate::frame::{OutOfFrames, Zone};
 use crate::mmu::Mmu;
 use crate::region::{Filled, Published, Region, Reserve};
 use crate::slot::{SLOT_PAGES, slot_of};
 use crate::space::Space;
-use crate::vma::{Attachment, Vma};
+use crate::vma::{Attachment, Backing, Manner, Vma};
 use addr::{Frame, MemoryKind, Page, PageRange, Perms};
 
 /// How many neighbouring pages one fault maps at most.
@@ -23,7 +23,6 @@ const SLOTS_AT_ONCE: u64 = 16;
 /// One touch of a page that its VMA allows.
 pub(crate) struct Touch<'a, M: Mmu> {
     pub mmu: &'a mut M,
-    pub frames: &'a mut Frames,
     pub space: &'a mut Space<M::Space>,
     pub vma: &'a Vma,
     pub page: Page,
@@ -44,67 +43,103 @@ impl From<OutOfFrames> for FaultCause {
 }
 
 impl<M: Mmu> Touch<'_, M> {
+    /// Serves it, of a page that is no region's.
+    #[inline]
+    pub fn own(&mut self, zone: &mut Zone<'_>) {
+        match self.vma.backing {
+            Backing::Physical(first, kind) => self.physical(first, kind, zone),
+            _ => self.private(zone),
+        }
+    }
+
+    /// Serves it, of a page of this attachment's region.
+    ///
+    /// # Errors
+    /// `OutOfMemory` if no frame is left, and none was promised.
+    #[inline]
+    pub fn of_region(
+        &mut self,
+        attachment: Attachment,
+        region: &mut Region,
+        zone: &mut Zone<'_>,
+    ) -> Result<(), FaultCause> {
+        match self.vma.manner() {
+            Manner::Paged => self.paged(attachment, region, zone),
+            Manner::Linked => self.linked(attachment, region, zone),
+            Manner::Blocks => self.block(attachment, region, zone),
+        }
+    }
+
     /// Maps the page to a frame of the address space's own, if it is not mapped. A frame that it shares
     /// with others since a fork does as long as nobody writes.
-    pub fn private(&mut self) {
+    fn private(&mut self, zone: &mut Zone<'_>) {
         match self.mmu.lookup(&self.space.hardware, self.page) {
             None => {
-                let frame = self.space.pages.take_zeroed(self.mmu, self.frames);
-                self.install(frame, MemoryKind::Normal);
+                let frame = self.space.pages.take_zeroed(self.mmu, zone);
+                self.install(frame, MemoryKind::Normal, zone);
             }
             Some((_, allowed)) if allowed.contains(self.needed) => {}
-            Some((frame, _)) if self.needed.contains(Perms::WRITE) => self.separate(frame),
-            Some((frame, _)) => self.widen(frame),
+            Some((frame, _)) if self.needed.contains(Perms::WRITE) => self.separate(frame, zone),
+            Some((frame, _)) => self.widen(frame, zone),
         }
     }
 
     /// Lets the program write to its page without others seeing it: if others share the frame, the page
     /// gets a copy.
-    fn separate(&mut self, frame: Frame) {
-        let Self {
-            mmu, frames, space, ..
-        } = self;
-        let Some(own) = space.pages.separate(frames, frame) else {
-            return self.widen(frame);
-        };
-        mmu.copy(frame, own);
-        let page = only(self.page);
-        let stale = mmu.unmap(&mut space.hardware, page, page, |_| ());
-        // Nothing is given back: the frame is others'.
-        drop(mmu.flush(&space.hardware, stale));
-        self.install(own, MemoryKind::Normal);
+    fn separate(&mut self, frame: Frame, zone: &mut Zone<'_>) {
+        let is_shared = zone.lock().sharers(frame) > 1;
+        if is_shared {
+            // Another one may have the frame alone as soon as this space leaves it, and write to it, so it comes first
+            // that nobody here can read there.
+            let page = only(self.page);
+            let stale = self.mmu.unmap(&mut self.space.hardware, page, page, |_| ());
+            drop(self.mmu.flush(&self.space.hardware, stale));
+        }
+        let mut frames = zone.lock();
+        let own = self.space.pages.separate(&mut frames, frame);
+        if let Some(own) = own {
+            // Nor is it to be written to while it is copied.
+            self.mmu.copy(frame, own);
+        }
+        drop(frames);
+        match own {
+            Some(own) => self.install(own, MemoryKind::Normal, zone),
+            // Others have left it meanwhile.
+            None if is_shared => self.install(frame, MemoryKind::Normal, zone),
+            None => self.widen(frame, zone),
+        }
     }
 
     /// Maps the page to its frame, counted from that of its VMA's first page, if it is not mapped.
-    pub fn physical(&mut self, first: Frame, kind: MemoryKind) {
-        if !self.is_served() {
+    fn physical(&mut self, first: Frame, kind: MemoryKind, zone: &mut Zone<'_>) {
+        if !self.is_served(zone) {
             let offset = self.page.number() - self.vma.range().start().number();
-            self.install(first.offset(offset), kind);
+            self.install(first.offset(offset), kind, zone);
         }
     }
 
     /// Maps the page to the region's frame by a table of the address space's own, if it is not mapped.
-    pub fn paged(
+    fn paged(
         &mut self,
         attachment: Attachment,
         region: &mut Region,
-        shared_present: &mut u64,
+        zone: &mut Zone<'_>,
     ) -> Result<(), FaultCause> {
-        let (frame, tree) = match self.shared_frame(attachment, region, shared_present)? {
+        let (frame, tree) = match self.shared_frame(attachment, region, zone)? {
             // What had no frame had no translation. If nobody was here before, nobody will have been next to it.
             Came::Now(frame) => (frame, None),
-            Came::Before(_) if self.is_served() => return Ok(()),
+            Came::Before(_) if self.is_served(zone) => return Ok(()),
             Came::Before(frame) => (frame, region.contents.tree()),
         };
         let perms = self.vma.perms;
         let Some(tree) = tree.filter(|_| !perms.contains(Perms::EXECUTE)) else {
-            self.install(frame, MemoryKind::Normal);
+            self.install(frame, MemoryKind::Normal, zone);
             return Ok(());
         };
         let pages = self.around(PAGES_AT_ONCE);
         let first = attachment.index_of(pages.start());
         let Space { hardware, tables, .. } = &mut *self.space;
-        let mut tables = tables.source(self.frames);
+        let mut tables = tables.source(zone);
         self.mmu
             .install_shared(hardware, pages, tree, first, perms, &mut tables);
         Ok(())
@@ -112,13 +147,13 @@ impl<M: Mmu> Touch<'_, M> {
 
     /// Sees to it that the region has a frame for the page, and that its table is linked and allows what
     /// the VMA does.
-    pub fn linked(
+    fn linked(
         &mut self,
         attachment: Attachment,
         region: &mut Region,
-        shared_present: &mut u64,
+        zone: &mut Zone<'_>,
     ) -> Result<(), FaultCause> {
-        self.shared_frame(attachment, region, shared_present)?;
+        self.shared_frame(attachment, region, zone)?;
         let perms = self.vma.perms;
         let mut slots = self.around(SLOTS_AT_ONCE * SLOT_PAGES);
         if let Some((_, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) {
@@ -139,18 +174,18 @@ impl<M: Mmu> Touch<'_, M> {
         let tree = region.contents.tree().expect("the page is in it");
         let first = attachment.index_of(slots.start()) / SLOT_PAGES;
         let Space { hardware, tables, .. } = &mut *self.space;
-        let mut tables = tables.source(self.frames);
+        let mut tables = tables.source(zone);
         self.mmu.link(hardware, slots, tree, first, perms, &mut tables);
         Ok(())
     }
 
     /// Sees to it that the region has a block for the page, and maps it. A block that is new is zeroed
     /// in pieces: the access faults until it is there, and threads that are due run in between.
-    pub fn block(
+    fn block(
         &mut self,
         attachment: Attachment,
         region: &mut Region,
-        shared_present: &mut u64,
+        zone: &mut Zone<'_>,
     ) -> Result<(), FaultCause> {
         let (slot, perms, contents) = (slot_of(self.page), self.vma.perms, &mut region.contents);
         if let Some((_, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) {
@@ -163,9 +198,7 @@ impl<M: Mmu> Touch<'_, M> {
         let first = match contents.lookup(self.mmu, index) {
             Some(first) => first,
             None => {
-                let before = contents.present();
-                let filled = contents.fill_block(self.mmu, self.frames, index, region.reserve)?;
-                *shared_present += contents.present() - before;
+                let filled = contents.fill_block(self.mmu, zone, index, region.reserve)?;
                 match filled {
                     Filled::Partly => return Ok(()),
                     Filled::Wholly(first) => first,
@@ -177,26 +210,26 @@ impl<M: Mmu> Touch<'_, M> {
             return Ok(());
         }
         let Space { hardware, tables, .. } = &mut *self.space;
-        let mut tables = tables.source(self.frames);
+        let mut tables = tables.source(zone);
         self.mmu
             .install_block(hardware, slot.start(), first, perms, &mut tables);
         Ok(())
     }
 
     /// Whether the page has a translation, which then allows the access.
-    fn is_served(&mut self) -> bool {
+    fn is_served(&mut self, zone: &mut Zone<'_>) -> bool {
         let Some((frame, allowed)) = self.mmu.lookup(&self.space.hardware, self.page) else {
             return false;
         };
         if !allowed.contains(self.needed) {
-            self.widen(frame);
+            self.widen(frame, zone);
         }
         true
     }
 
     /// Lets the page's translation allow what its VMA does.
-    fn widen(&mut self, frame: Frame) {
-        let (page, perms) = (self.page, self.frames.allowed(frame, self.vma.perms));
+    fn widen(&mut self, frame: Frame, zone: &mut Zone<'_>) {
+        let (page, perms) = (self.page, zone.lock().allowed(frame, self.vma.perms));
         let Self { mmu, space, .. } = self;
         if perms.contains(Perms::EXECUTE) {
             // Nobody may write any more when what was written is published.
@@ -214,7 +247,7 @@ impl<M: Mmu> Touch<'_, M> {
         &mut self,
         attachment: Attachment,
         region: &mut Region,
-        shared_present: &mut u64,
+        zone: &mut Zone<'_>,
     ) -> Result<Came, FaultCause> {
         let index = attachment.index_of(self.page);
         let Region {
@@ -224,20 +257,19 @@ impl<M: Mmu> Touch<'_, M> {
             return Ok(Came::Before(frame));
         }
         let frame = match reserve {
-            Reserve::Promised => contents.fill(self.mmu, self.frames, index),
-            Reserve::OnTouch => contents.fill_unpromised(self.mmu, self.frames, index)?,
+            Reserve::Promised => contents.fill(self.mmu, zone, index),
+            Reserve::OnTouch => contents.fill_unpromised(self.mmu, zone, index)?,
         };
-        *shared_present += 1;
         Ok(Came::Now(frame))
     }
 
-    fn install(&mut self, frame: Frame, kind: MemoryKind) {
+    fn install(&mut self, frame: Frame, kind: MemoryKind, zone: &mut Zone<'_>) {
         let perms = self.vma.perms;
         if perms.contains(Perms::EXECUTE) {
             self.mmu.publish_code(frame);
         }
         let Space { hardware, tables, .. } = &mut *self.space;
-        let mut tables = tables.source(self.frames);
+        let mut tables = tables.source(zone);
         self.mmu
             .install(hardware, self.page, frame, perms, kind, &mut tables);
     }

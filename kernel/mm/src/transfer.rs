@@ -8,7 +8,7 @@
 //! steps in which the source is emptied; each is in one of the two at any time. What ends the
 //! source's process meanwhile finishes this, and if the destination goes, the pages go too.
 
-use crate::frame::Promise;
+use crate::frame::{Promise, Zone};
 use crate::identity::Seconds;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
@@ -173,6 +173,7 @@ impl<M: Mmu> MemoryManager<M> {
         let Self {
             mmu,
             frames,
+            spare,
             spaces,
             vmas,
             tray,
@@ -189,7 +190,8 @@ impl<M: Mmu> MemoryManager<M> {
             let offset = page.number() - start.number();
             let page = Page::from_number(heir.first.number() + offset);
             let perms = frames.allowed(frame, perms);
-            let mut tables = destination.tables.source(frames);
+            let zone = &mut Zone::of(frames, spare);
+            let mut tables = destination.tables.source(zone);
             let hardware = &mut destination.hardware;
             mmu.install(hardware, page, frame, perms, MemoryKind::Normal, &mut tables);
         }

@@ -4,11 +4,10 @@ use crate::gaps::Waits;
 use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
-use kcore::fault::{self, Refused};
 use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
 use mm::mmu::Mmu;
-use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
+use mm::{Access, Job, MemoryManager, Refused, Seconds, SpaceId};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ops::DerefMut;
@@ -153,7 +152,7 @@ pub struct Touch {
 
 impl Touch {
     pub(crate) fn serve(&self, memory: &mut MemoryManager<machine::Machine>) -> Result<(), Refused> {
-        fault::touch(memory, self.space, self.address, self.access)
+        memory.sharing().touch(self.space, self.address, self.access)
     }
 }
 

@@ -11,7 +11,7 @@ use abi::system::Machine;
 use abi::time::Frequency;
 use abi::{Badge, Errno, Handle, IpcError, MessagePage, Operation, Request, Rights, Tag, Words, Words6};
 use addr::{Frame, FrameRange, VirtAddr};
-use kcore::fault::{Fault, Refused};
+use kcore::fault::Fault;
 use kcore::handle::Object;
 use kcore::kernel::Facts;
 use kcore::log::{LOG_BYTES, Log};
@@ -21,7 +21,7 @@ use kcore::process::{FirstStart, Name};
 use kcore::{
     Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, Next, Place, Platform, Queued, Registers, Shown, Storage,
 };
-use mm::{Access, Job, MemoryManager, Seconds, SpaceId};
+use mm::{Access, Job, MemoryManager, Refused, Seconds, SpaceId};
 use slots::Slot;
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{HashMap, VecDeque};

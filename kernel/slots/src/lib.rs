@@ -5,16 +5,18 @@
 //! outlived its object finds nothing instead of somebody else's object.
 //!
 //! Whoever has a pool has all of it. While nobody has, its objects can be used one by one, each by its owner
-//! ([`mine`]): that is what the unsafe code of this crate is for, and all of it is there, in [`row`] and in
-//! `slot`.
+//! ([`mine`]): that is what the unsafe code of this crate is for, and all of it is there, in [`row`], and in
+//! `one` and `slot`.
 #![no_std]
 
 pub mod mine;
+mod one;
 pub mod row;
 mod slot;
 pub mod trie;
 
-pub use mine::{Common, Mine, Owner, Taken, Turns};
+pub use mine::{Belongings, Common, InTurn, Mine, Owner, Taken, TakenWith, Turns};
+pub use one::One;
 pub use row::{Parts, Row};
 pub use slot::Slot;
 

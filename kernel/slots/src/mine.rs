@@ -1,45 +1,51 @@
 //! A pool that several use at a time, while nobody has all of it.
 //!
-//! There are three ways, of which a pool has one at a time. Each object has an [`Owner`], whom whoever had the pool has
+//! There are four ways, of which a pool has one at a time. Each object has an [`Owner`], whom whoever had the pool has
 //! said, and who alone uses it ([`Mine`]). Or each is used by whoever takes it, until that one gives it back
-//! ([`Turns`]). Or all are looked at by everybody and changed by nobody ([`Common`]).
+//! ([`Turns`]). Or each belongs to an object of another pool, and is used by whoever takes that ([`Belongings`]). Or all are
+//! looked at by everybody and changed by nobody ([`Common`]).
 
 use crate::row::Parts;
 use crate::{Id, Slot, Slots};
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Who alone may use an object while nobody has the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Owner(u8);
+pub struct Owner(u32);
 
 impl Owner {
     /// The object is nobody's.
-    pub const NOBODY: Self = Self(u8::MAX);
+    pub const NOBODY: Self = Self(u32::MAX);
 
     /// The owner with this number.
     ///
     /// # Panics
-    /// If it is 255, which is nobody's.
-    pub const fn new(number: u8) -> Self {
-        assert!(number != u8::MAX, "an owner has a number below 255");
+    /// If it is 2^32 - 1, which is nobody's.
+    pub const fn new(number: u32) -> Self {
+        assert!(number != u32::MAX, "an owner has a number below 2^32 - 1");
         Self(number)
     }
 
+    /// The object of another pool that this names: what belongs to that is its.
+    pub const fn object<T>(id: Id<T>) -> Self {
+        Self(id.index())
+    }
+
     /// Its number.
-    pub const fn number(self) -> u8 {
+    pub const fn number(self) -> u32 {
         self.0
     }
 }
 
 /// Whose the object in a slot is. Not in the object, so that it can be looked at while that is used.
-pub(crate) struct Owned(AtomicU8);
+pub(crate) struct Owned(AtomicU32);
 
 impl Owned {
     pub(crate) const fn by_nobody() -> Self {
-        Self(AtomicU8::new(Owner::NOBODY.0))
+        Self(AtomicU32::new(Owner::NOBODY.0))
     }
 
     /// By whom. Order is the business of whoever hands the pool over.
@@ -84,6 +90,14 @@ pub struct Mine<'a, T: 'static> {
 }
 
 impl<T> Mine<'_, T> {
+    /// The object, unless it is another owner's, or `id` is stale.
+    #[inline(always)] // into what is to be short
+    pub fn get(&self, id: Id<T>) -> Option<&T> {
+        let slot = self.own(id)?;
+        // SAFETY: What is in it is this owner's, and `self`, without which nobody changes it, is borrowed.
+        unsafe { Slot::seen_by(slot, id) }
+    }
+
     /// The object for change, unless it is another owner's, or `id` is stale.
     #[inline(always)] // into what is to be short
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
@@ -165,6 +179,86 @@ impl<T> Turns<'_, T> {
         let object = unsafe { Slot::used_by(slot, id) }?;
         Some(Taken { object, _turn: turn })
     }
+
+    /// The same right, for a while.
+    #[inline(always)] // as above
+    pub fn lend(&mut self) -> Turns<'_, T> {
+        Turns { ..*self }
+    }
+}
+
+/// A single object, for whoever takes it.
+pub struct InTurn<'a, T: 'static> {
+    slot: &'a Parts<Slot<T>>,
+    taker: Owner,
+    lends: PhantomData<&'a mut T>,
+}
+
+impl<'a, T> InTurn<'a, T> {
+    /// The object in a slot that is never emptied.
+    pub(crate) fn of(slot: &'a Parts<Slot<T>>, taker: Owner) -> Self {
+        Self {
+            slot,
+            taker,
+            lends: PhantomData,
+        }
+    }
+
+    /// The object, as soon as nobody else has it.
+    #[inline(always)] // into what is to be short
+    pub fn take(&mut self) -> Taken<'_, T> {
+        let slot = self.slot.place();
+        let owned = owned(slot);
+        owned.take(self.taker);
+        let turn = Turn(owned);
+        // SAFETY: It was just taken, and it is always there.
+        let object = unsafe { Slot::used_always(slot) };
+        Taken { object, _turn: turn }
+    }
+
+    /// The same right, for a while.
+    #[inline(always)] // as above
+    pub fn lend(&mut self) -> InTurn<'_, T> {
+        InTurn { ..*self }
+    }
+}
+
+/// Objects of a pool each of which belongs to one of another pool: whoever has taken that one has it as well.
+pub struct Belongings<'a, T: 'static> {
+    slots: &'a Parts<[Slot<T>]>,
+    lends: PhantomData<&'a mut T>,
+}
+
+/// An object that was taken with what belongs to it. Both are given back when this is dropped.
+pub struct TakenWith<'a, O, T: 'static> {
+    object: Taken<'a, O>,
+    slots: &'a Parts<[Slot<T>]>,
+    owner: Owner,
+}
+
+impl<T> Belongings<'_, T> {
+    /// The object of that pool, as soon as nobody else has it, with what belongs to it, unless `id` is stale.
+    #[inline(always)] // into what is to be short
+    pub fn take<'a, O>(&'a mut self, owners: &'a mut Turns<'_, O>, id: Id<O>) -> Option<TakenWith<'a, O, T>> {
+        Some(TakenWith {
+            object: owners.take(id)?,
+            slots: self.slots,
+            owner: Owner::object(id),
+        })
+    }
+}
+
+impl<O, T> TakenWith<'_, O, T> {
+    /// The object, and what belongs to it.
+    #[inline(always)] // as above
+    pub fn each(&mut self) -> (&mut O, Mine<'_, T>) {
+        let mine = Mine {
+            slots: self.slots,
+            owner: self.owner,
+            lends: PhantomData,
+        };
+        (&mut self.object, mine)
+    }
 }
 
 impl<T> Deref for Taken<'_, T> {
@@ -223,7 +317,7 @@ impl<'a, T> Common<'a, T> {
 }
 
 /// As long as the answer of one of these lives, nobody has the pool, and whoever else uses it does so by the same one of
-/// the three ways.
+/// the four ways.
 impl<T> Parts<[Slot<T>]> {
     /// The objects that `owner` has.
     ///
@@ -247,6 +341,18 @@ impl<T> Parts<[Slot<T>]> {
         Turns {
             slots: self,
             taker,
+            lends: PhantomData,
+        }
+    }
+
+    /// The objects, each of which [belongs](Owner::object) to an object of another pool.
+    ///
+    /// # Safety
+    /// As above, and that pool is the only one of which anybody takes objects with these.
+    #[inline]
+    pub unsafe fn belongings(&self) -> Belongings<'_, T> {
+        Belongings {
+            slots: self,
             lends: PhantomData,
         }
     }
@@ -287,6 +393,13 @@ impl<T> Slots<T> {
     pub fn turns(&mut self, taker: Owner) -> Turns<'_, T> {
         // SAFETY: As above.
         unsafe { self.slots.parts().turns(taker) }
+    }
+
+    /// The objects, each of which [belongs](Owner::object) to an object of another pool.
+    #[inline]
+    pub fn belongings(&mut self) -> Belongings<'_, T> {
+        // SAFETY: As above.
+        unsafe { self.slots.parts().belongings() }
     }
 
     /// All objects, to look at.
@@ -415,6 +528,25 @@ mod tests {
         );
         let third = pool.insert(3).expect("the place is free, and nobody's");
         assert!(pool.turns(TWO).take(third).is_some_and(|taken| *taken == 3));
+    }
+
+    #[test]
+    fn who_takes_an_object_has_what_belongs_to_it_and_nothing_else() {
+        let (mut owners, mut pool) = (pool(2), pool(3));
+        let [one, other] = [1, 2].map(|value| owners.insert(value).expect("room"));
+        let [a, b, c] = [10, 20, 30].map(|value| pool.insert(value).expect("room"));
+        pool.give(a, Owner::object(one));
+        pool.give(b, Owner::object(other));
+        let (mut belongings, mut turns) = (pool.belongings(), owners.turns(ONE));
+        let mut taken = belongings.take(&mut turns, one).expect("it is there");
+        let (object, mut mine) = taken.each();
+        *object += *mine.get(a).expect("it belongs to it");
+        *mine.get_mut(a).expect("as above") += 1;
+        assert_eq!([mine.get(b), mine.get(c)], [None, None]);
+        drop(taken);
+        assert_eq!((owners.get(one), pool.get(a)), (Some(&11), Some(&11)));
+        owners.remove(other);
+        assert!(pool.belongings().take(&mut owners.turns(ONE), other).is_none());
     }
 
     #[test]

@@ -53,6 +53,12 @@ unsafe impl<T: ?Sized + Send> Send for Parts<T> {}
 unsafe impl<T: ?Sized + Send + Sync> Sync for Parts<T> {}
 
 impl<T> Parts<T> {
+    /// Where the element is.
+    #[inline]
+    pub(crate) fn place(&self) -> NonNull<T> {
+        self.0
+    }
+
     /// The element, for change.
     ///
     /// # Safety

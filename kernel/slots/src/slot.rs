@@ -150,6 +150,55 @@ impl<T> Slot<T> {
         // SAFETY: The mark was just compared.
         Some(unsafe { state.used_mut() })
     }
+
+    /// The object in `slot`, to look at, unless `id` is stale.
+    ///
+    /// # Safety
+    /// As above, but others may look at it as well.
+    #[inline(always)] // as above
+    pub(crate) unsafe fn seen_by<'a>(slot: NonNull<Self>, id: Id<T>) -> Option<&'a T> {
+        // SAFETY: The caller vouches for it.
+        let mark = unsafe { (*slot.as_ptr()).mark };
+        if !mark.is_of(id) {
+            return None;
+        }
+        // SAFETY: As above.
+        let state = unsafe { &(*slot.as_ptr()).state };
+        // SAFETY: The mark was just compared.
+        Some(unsafe { state.used() })
+    }
+
+    /// What is in it.
+    ///
+    /// # Safety
+    /// It was filled and never emptied.
+    #[inline(always)] // as above
+    pub(crate) unsafe fn always(&self) -> &T {
+        // SAFETY: The caller vouches for it.
+        unsafe { self.state.used() }
+    }
+
+    /// The same for change.
+    ///
+    /// # Safety
+    /// As above.
+    #[inline(always)] // as above
+    pub(crate) unsafe fn always_mut(&mut self) -> &mut T {
+        // SAFETY: As above.
+        unsafe { self.state.used_mut() }
+    }
+
+    /// The same in `slot`.
+    ///
+    /// # Safety
+    /// As above and for [`Self::used_by`].
+    #[inline(always)] // as above
+    pub(crate) unsafe fn used_always<'a>(slot: NonNull<Self>) -> &'a mut T {
+        // SAFETY: The caller vouches for it.
+        let state = unsafe { &mut (*slot.as_ptr()).state };
+        // SAFETY: As above.
+        unsafe { state.used_mut() }
+    }
 }
 
 impl<T> State<T> {

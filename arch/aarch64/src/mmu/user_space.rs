@@ -6,20 +6,26 @@
 use crate::cpu::{self, PerCpu};
 use crate::mmu::direct_map::{self, DirectTables};
 use crate::mmu::tlb;
+use crate::sync::{Inside, Lock, level};
 use aarch64_cpu::asm::barrier;
 use aarch64_cpu::registers::{CONTEXTIDR_EL1, TTBR0_EL1};
 use addr::{Frame, FrameRange, MemoryKind, Page, PageRange, Perms};
+use kcore::Guarded;
 use mm::mmu::{
     Dismantled, Extent, Flushed, FrameSource, Mmu, Piece, Removed, ShareSource, SharedTree, Stale, TreeHeight,
 };
+use spin::Once;
 use tock_registers::interfaces::Writeable;
 use vmsa::asid::{AsidAllocator, AsidBits, AsidCell, BeforeSwitch, SpaceAsid, Switched};
 use vmsa::{Attributes, Height, Invalidation, Leaf, RegionTables, Tables, control};
 
-/// Translation tables of programs, ASIDs, and every CPU's TLB.
+/// Translation tables of programs, ASIDs, and every CPU's TLB, as a CPU has them that has the memory manager or shares it.
 pub struct Hardware {
-    asids: AsidAllocator,
+    asids: Inside<'static, AsidAllocator, level::Asids, level::Memory>,
 }
+
+/// Which ASIDs are in use.
+static ASIDS: Once<Lock<AsidAllocator, level::Asids>> = Once::new();
 
 /// The address space of one process.
 #[derive(Debug)]
@@ -36,18 +42,21 @@ impl Space {
 }
 
 impl Hardware {
-    /// Of this machine. `most_asids` asks for fewer than the CPU has, for tests; `take` gives as many words to take notes in.
+    /// Of this machine, once. `most_asids` asks for fewer than the CPU has, for tests; `take` gives as many words to take notes in.
     pub fn new(most_asids: Option<AsidBits>, take: impl FnOnce(usize) -> &'static mut [u64]) -> Self {
         let implemented = cpu::asid_bits();
         let bits = most_asids.map_or(implemented, |wanted| wanted.min(implemented));
+        let asids = ASIDS.call_once(|| Lock::new(AsidAllocator::new(bits, take(bits.words()))));
         Self {
-            asids: AsidAllocator::new(bits, take(bits.words())),
+            asids: asids.inside(),
         }
     }
 
-    /// How often all ASIDs were used up.
-    pub fn asid_rollovers(&self) -> u64 {
-        self.asids.rollovers()
+    /// The same for another CPU.
+    pub const fn again(&self) -> Self {
+        Self {
+            asids: self.asids.again(),
+        }
     }
 
     /// Translates user addresses on this CPU by `space` from the next return to EL0 on. `process` is whose it
@@ -58,7 +67,7 @@ impl Hardware {
             (Switched::Yes, Some(asid)) => asid,
             _ => {
                 let cpus = PerCpu::all().map(|cpu| &cpu.asid);
-                let (asid, before) = self.asids.switch(&space.asid, &cpu.asid, cpus);
+                let (asid, before) = self.asids.lock().switch(&space.asid, &cpu.asid, cpus);
                 if before == BeforeSwitch::InvalidateLocal {
                     tlb::invalidate_this_cpu();
                 }
@@ -185,6 +194,7 @@ impl Mmu for Hardware {
             },
         );
         self.asids
+            .lock()
             .release(space.asid.get(), PerCpu::all().map(|cpu| &cpu.asid));
         (space.tables.root(), flushed)
     }

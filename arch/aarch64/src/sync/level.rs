@@ -12,8 +12,10 @@ pub struct Nothing;
 pub struct Kernel;
 /// Which words of memory are waited for, and by whom.
 pub struct Words;
-/// The memory manager, page tables and ASIDs.
+/// The memory manager: what of it is taken inside is its own business.
 pub struct Memory;
+/// Which ASIDs are in use.
+pub struct Asids;
 /// The kernel's own map, extended at boot and for drivers.
 pub struct Map;
 /// The kernel heap.
@@ -25,6 +27,7 @@ impl Level for Nothing {}
 impl Level for Kernel {}
 impl Level for Words {}
 impl Level for Memory {}
+impl Level for Asids {}
 impl Level for Map {}
 impl Level for Heap {}
 impl Level for Log {}
@@ -44,6 +47,7 @@ impl Before<Memory> for Words {}
 impl Before<Map> for Words {}
 impl Before<Heap> for Words {}
 impl Before<Log> for Words {}
+impl Before<Asids> for Memory {}
 impl Before<Map> for Memory {}
 impl Before<Heap> for Memory {}
 impl Before<Log> for Memory {}

@@ -111,7 +111,7 @@ pub mod level;
 mod shared;
 
 pub use level::{Before, Level};
-pub use shared::{Both, Meanwhile, Shared, Sharing, Turn, Whole};
+pub use shared::{Both, Meanwhile, Shared, Sharing, Turn, Whole, WholeInside};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -180,6 +180,13 @@ impl<T, L: Level> Lock<T, L> {
     /// counts.
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         self.mutex.try_lock().map(Guard)
+    }
+}
+
+impl<T, L: Level, P: Before<L>> Inside<'static, T, L, P> {
+    /// The same for another part of what the lock of level `P` guards.
+    pub const fn again(&self) -> Self {
+        self.lock.inside()
     }
 }
 

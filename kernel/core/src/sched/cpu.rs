@@ -41,7 +41,7 @@ impl CpuId {
     /// What owns the threads whose home it is.
     #[inline]
     pub const fn owner(self) -> Owner {
-        Owner::new(self.index() as u8)
+        Owner::new(self.index() as u32)
     }
 
     /// Its number.

@@ -147,7 +147,7 @@ impl<L: Local> Here<'_, L> {
     /// The other CPU that `thread` is at home on, if it is.
     #[inline(always)] // as above
     pub(crate) fn home_of(&self, thread: ThreadId) -> Option<CpuId> {
-        let cpu = CpuId::new(self.threads.owner(thread).number().into())?;
+        let cpu = CpuId::new(self.threads.owner(thread).number() as usize)?;
         (cpu != self.id).then_some(cpu)
     }
 }

@@ -1,6 +1,6 @@
 //! Traps that are served with the message in the argument registers, while the thread's other registers stay where they are.
 
-use super::{KERNEL, Locks, SharedKernel, WholeKernel, devices, here, kernel, memory_lock, there};
+use super::{KERNEL, Locks, SharedKernel, WholeKernel, devices, here, kernel, memory, there};
 use crate::machine::Place;
 use aarch64::cpu::PerCpu;
 use aarch64::exception::TrapEnd;
@@ -114,7 +114,7 @@ fn ask_memory(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let memory = &mut memory_lock().within(held);
+    let memory = &mut memory().within(held);
     match here(&mut sharing).ask_memory_directly(memory, found, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
@@ -234,7 +234,7 @@ fn ask_process(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let memory = &mut memory_lock().within(held);
+    let memory = &mut memory().within(held);
     match here(&mut sharing).ask_process(memory, asked, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),

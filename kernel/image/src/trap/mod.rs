@@ -14,9 +14,10 @@ mod stop;
 mod until;
 
 use crate::cpus;
-use crate::machine::{Machine, Memory, MemoryLock, Threads, WordsLock};
+use crate::machine::{Machine, Memory, SharedMemory, Threads, WordsLock, memory_here};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::{self, system_error};
+use aarch64::mmu::Hardware;
 use aarch64::sync::{Held, Lock, Shared, Sharing, Whole, level};
 use boards::Board;
 use core::ops::DerefMut;
@@ -50,7 +51,7 @@ struct Parts {
 }
 
 /// The memory manager, when there are programs.
-static MEMORY: Once<&'static MemoryLock> = Once::new();
+static MEMORY: Once<&'static SharedMemory> = Once::new();
 
 /// The devices that programs drive.
 static DEVICES: Once<slots::Parts<[Slot<Device>]>> = Once::new();
@@ -78,7 +79,7 @@ pub fn guard_words(words: AwaitedWords) -> &'static WordsLock {
 }
 
 /// Runs the first thread. Never comes back: from here on there are only exceptions.
-pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static MemoryLock) -> ! {
+pub fn run(kernel: &'static mut Kernel<Machine>, memory: &'static SharedMemory) -> ! {
     // The first program shall not answer for what boot did to a device.
     if let Some(syndrome) = system_error::take_pending() {
         panic!("the memory system reported an error during boot (syndrome {syndrome:#x})");
@@ -239,19 +240,27 @@ impl Nested<AwaitedWords, Memory> for Locks<'_> {
     #[inline]
     fn outer(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl Guarded<Memory>) {
         let (words, held) = words_lock().lock(&mut self.0);
-        (words, memory_lock().within(held))
+        (words, memory().within(held))
     }
 
     #[inline]
     fn inner(&mut self) -> impl Guarded<Memory> {
-        memory_lock().within(self.0.lend())
+        memory().within(self.0.lend())
     }
 }
 
 /// Does something to the memory manager, with no lock but that one's.
 fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
     let mut held = Held::nothing();
-    act(&mut memory_lock().lock(&mut held).0)
+    act(&mut memory().whole(&mut held).0)
+}
+
+/// Does something with what this CPU has of the memory manager, whatever others do in it meanwhile.
+#[inline(always)] // into what is to be short
+fn beside_others<T>(act: impl FnOnce(&mut mm::Sharing<'_, Hardware>) -> T) -> T {
+    let mut held = Held::nothing();
+    let (mut sharing, _) = memory().share(PerCpu::current().id(), &mut held);
+    act(&mut memory_here(&mut sharing))
 }
 
 fn devices() -> &'static slots::Parts<[Slot<Device>]> {
@@ -262,7 +271,7 @@ fn devices() -> &'static slots::Parts<[Slot<Device>]> {
 }
 
 #[inline]
-fn memory_lock() -> &'static MemoryLock {
+fn memory() -> &'static SharedMemory {
     match MEMORY.get() {
         Some(memory) => memory,
         None => panic!("a program runs, and there is no memory manager yet"),

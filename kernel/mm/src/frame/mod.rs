@@ -18,12 +18,14 @@ mod ram;
 mod run;
 mod sharers;
 mod spare;
+mod zone;
 
 pub use ram::{BadRam, MOST_RANGES};
 pub(crate) use sharers::{Left, Shared};
 pub use spare::Spare;
+pub(crate) use zone::{TableSource, Zone};
 
-use crate::mmu::{Flushed, FrameSource, Mmu};
+use crate::mmu::{Flushed, Mmu};
 use abi::Errno;
 use abi::system::FrameCounts;
 use addr::{Frame, FrameRange};
@@ -135,7 +137,7 @@ pub(crate) struct NeverMapped;
 impl Unreachable for NeverMapped {}
 
 /// All frames of the machine that programs and their tables may use.
-pub(crate) struct Frames {
+pub struct Frames {
     ram: Ram,
     buddy: Buddy,
     /// Free frames that the allocator does not have.
@@ -147,19 +149,22 @@ pub(crate) struct Frames {
     promised: u64,
     /// Never more blocks than the allocator has.
     promised_blocks: u64,
+    /// How many are pages of regions.
+    in_regions: u64,
     sharers: Sharers,
     /// Of all CPUs.
     spares: &'static [Spare],
-    /// Of the CPU that has the lock, or had it last.
-    spare: &'static Spare,
 }
 
-/// For a CPU without a spare.
-static NO_SPARE: Spare = Spare::none();
+/// A frame that was taken, in the state it is in.
+enum Taken {
+    Zeroed(Frame),
+    Dirty(Frame),
+}
 
 impl Frames {
     /// The frames of `ranges`, all free. `words` are [`frame_words`] or more.
-    pub fn new(words: &'static mut [u64], ranges: &[FrameRange]) -> Result<Self, BadRam> {
+    pub(crate) fn new(words: &'static mut [u64], ranges: &[FrameRange]) -> Result<Self, BadRam> {
         let ram = Ram::new(ranges)?;
         if words.len() < words_for(ram.positions()) {
             return Err(BadRam::TooFewWords);
@@ -181,14 +186,14 @@ impl Frames {
             free: total,
             promised: 0,
             promised_blocks: 0,
+            in_regions: 0,
             sharers: Sharers::new(counts),
             spares: &[],
-            spare: &NO_SPARE,
         })
     }
 
     /// How many frames there are and what became of them.
-    pub fn counts(&self) -> FrameCounts {
+    pub(crate) fn counts(&self) -> FrameCounts {
         FrameCounts {
             total: self.total,
             free: self.free,
@@ -197,7 +202,7 @@ impl Frames {
     }
 
     /// Whether `frame` is one of these and nobody has it.
-    pub fn is_free(&self, frame: Frame) -> bool {
+    pub(crate) fn is_free(&self, frame: Frame) -> bool {
         self.ram
             .position(frame)
             .is_some_and(|position| self.is_position_free(position))
@@ -208,7 +213,7 @@ impl Frames {
     }
 
     /// Promises `frames` frames.
-    pub fn promise(&mut self, frames: u64) -> Result<Promise, OutOfFrames> {
+    pub(crate) fn promise(&mut self, frames: u64) -> Result<Promise, OutOfFrames> {
         if self.free - self.promised < frames {
             return Err(OutOfFrames);
         }
@@ -217,7 +222,7 @@ impl Frames {
     }
 
     /// Promises `blocks` blocks, and `frames` frames besides.
-    pub fn promise_blocks(&mut self, blocks: u64, frames: u64) -> Result<Promise, OutOfFrames> {
+    pub(crate) fn promise_blocks(&mut self, blocks: u64, frames: u64) -> Result<Promise, OutOfFrames> {
         if self.buddy.whole() - self.promised_blocks < blocks {
             self.gather();
         }
@@ -234,7 +239,7 @@ impl Frames {
     }
 
     /// Takes a promise back.
-    pub fn release(&mut self, promise: Promise) {
+    pub(crate) fn release(&mut self, promise: Promise) {
         self.promised -= promise.all_frames();
         self.promised_blocks -= promise.blocks;
     }
@@ -243,7 +248,7 @@ impl Frames {
     ///
     /// # Panics
     /// If the promise is worth nothing.
-    pub fn take(&mut self, promise: &mut Promise) -> Frame {
+    pub(crate) fn take(&mut self, promise: &mut Promise) -> Frame {
         self.release(promise.split(1));
         let position = match self.at_hand.pop() {
             Some(position) => position,
@@ -253,27 +258,38 @@ impl Frames {
         self.ram.frame(position)
     }
 
-    /// Takes a frame that is zeroed against `promise`.
+    /// Takes a frame against `promise` that is zeroed, if there is one: in the pool, or as the CPU's `spare`.
     ///
     /// # Panics
     /// If the promise is worth nothing.
     #[inline(always)] // into each of the few that take one, which are what touches cost
-    pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, promise: &mut Promise) -> Frame {
+    fn take_either(&mut self, promise: &mut Promise, spare: &Spare) -> Taken {
         let Some(position) = self.pool.pop() else {
             let frame = self.take(promise);
-            if let Some(zeroed) = self.spare.exchange(frame) {
-                return zeroed;
-            }
-            mmu.zero(frame);
-            return frame;
+            return spare.exchange(frame).map_or(Taken::Dirty(frame), Taken::Zeroed);
         };
         self.release(promise.split(1));
         self.free -= 1;
-        self.ram.frame(position)
+        Taken::Zeroed(self.ram.frame(position))
+    }
+
+    /// How many frames are pages of regions.
+    pub(crate) fn in_regions(&self) -> u64 {
+        self.in_regions
+    }
+
+    /// So many more are.
+    pub(crate) fn count_in_regions(&mut self, pages: u64) {
+        self.in_regions += pages;
+    }
+
+    /// So many are that no longer.
+    pub(crate) fn count_out_of_regions(&mut self, pages: u64) {
+        self.in_regions -= pages;
     }
 
     /// Zeroes some free frames for those who take zeroed ones later. Answers whether there are more.
-    pub fn zero_ahead(&mut self, mmu: &mut impl Mmu) -> Ahead {
+    pub(crate) fn zero_ahead(&mut self, mmu: &mut impl Mmu) -> Ahead {
         for _ in 0..ZEROED_AT_ONCE {
             let Some(position) = self.next_to_zero() else {
                 return Ahead::Done;
@@ -307,7 +323,7 @@ impl Frames {
     }
 
     /// Frames that are zeroed and free.
-    pub fn zeroed(&self) -> impl Iterator<Item = Frame> {
+    pub(crate) fn zeroed(&self) -> impl Iterator<Item = Frame> {
         self.pool.zeroed().map(|position| self.ram.frame(position))
     }
 
@@ -316,7 +332,7 @@ impl Frames {
     ///
     /// # Panics
     /// If the promise is worth no block.
-    pub fn take_block(&mut self, promise: &mut Promise) -> Frame {
+    pub(crate) fn take_block(&mut self, promise: &mut Promise) -> Frame {
         assert!(promise.blocks > 0, "a promise without blocks is not worth one");
         promise.blocks -= 1;
         self.promised_blocks -= 1;
@@ -331,7 +347,7 @@ impl Frames {
     ///
     /// # Panics
     /// If it was never one of these frames.
-    pub fn give_back_block(&mut self, first: Frame, _: &impl Unreachable) {
+    pub(crate) fn give_back_block(&mut self, first: Frame, _: &impl Unreachable) {
         self.buddy.give_back(self.position_of(first), BLOCK_ORDER);
         self.free += BLOCK_FRAMES;
     }
@@ -342,7 +358,7 @@ impl Frames {
     /// # Errors
     /// [`OutOfFrames`] if there are none that nobody was promised, or `count` is 0 or too large for a block
     /// of the allocator.
-    pub fn take_run(&mut self, count: u64, alignment: u64) -> Result<FrameRange, OutOfFrames> {
+    pub(crate) fn take_run(&mut self, count: u64, alignment: u64) -> Result<FrameRange, OutOfFrames> {
         let size = count.max(alignment).checked_next_power_of_two();
         let size = size
             .filter(|&size| count > 0 && size <= LARGEST_BLOCK)
@@ -368,7 +384,7 @@ impl Frames {
     ///
     /// # Panics
     /// If one was never one of these frames.
-    pub fn give_back_run(&mut self, run: FrameRange, _: &impl Unreachable) {
+    pub(crate) fn give_back_run(&mut self, run: FrameRange, _: &impl Unreachable) {
         self.buddy
             .give_back_range(self.position_of(run.start()), run.count() as usize);
         self.free += run.count();
@@ -392,7 +408,7 @@ impl Frames {
     ///
     /// # Panics
     /// If it was never one of these frames.
-    pub fn give_back(&mut self, frame: Frame, _: &impl Unreachable) {
+    pub(crate) fn give_back(&mut self, frame: Frame, _: &impl Unreachable) {
         let position = self.position_of(frame);
         debug_assert!(!self.is_position_free(position), "{frame:?} is free already");
         if let Some(run) = self.at_hand.push(position) {
@@ -441,7 +457,7 @@ impl Frames {
     }
 
     /// Gives these CPUs, which have none, a spare each, as far as there are frames.
-    pub fn give_spares(&mut self, spares: &'static [Spare]) {
+    pub(crate) fn give_spares(&mut self, spares: &'static [Spare]) {
         self.spares = spares;
         for spare in spares {
             let Ok(mut promise) = self.promise(1) else { return };
@@ -449,19 +465,13 @@ impl Frames {
         }
     }
 
-    /// Lets what follows use this spare.
-    #[inline]
-    pub fn use_spare(&mut self, spare: &'static Spare) {
-        self.spare = spare;
-    }
-
     /// How many frames are spares.
-    pub fn spares(&self) -> u64 {
+    pub(crate) fn spares(&self) -> u64 {
         self.spares.iter().filter(|spare| spare.is_there()).count() as u64
     }
 
     /// Gives a frame back whose owner may need another one: `promise` grows by one.
-    pub fn exchange(&mut self, frame: Frame, proof: &impl Unreachable, promise: &mut Promise) {
+    pub(crate) fn exchange(&mut self, frame: Frame, proof: &impl Unreachable, promise: &mut Promise) {
         self.give_back(frame, proof);
         self.promised += 1;
         promise.frames += 1;
@@ -475,21 +485,6 @@ pub enum Ahead {
     More,
     /// All that is wanted is zeroed.
     Done,
-}
-
-/// Frames for tables, against a promise made for them.
-pub(crate) struct TableSource<'a> {
-    pub frames: &'a mut Frames,
-    pub promise: &'a mut Promise,
-    /// Counts what is taken.
-    pub taken: &'a mut u64,
-}
-
-impl FrameSource for TableSource<'_> {
-    fn take(&mut self) -> Frame {
-        *self.taken += 1;
-        self.frames.take(self.promise)
-    }
 }
 
 #[cfg(test)]

@@ -78,14 +78,14 @@ fn shift(position: usize) -> usize {
 
 impl Frames {
     /// How many address spaces share `frame`; 0 if it is not shared.
-    pub fn sharers(&self, frame: Frame) -> u64 {
+    pub(crate) fn sharers(&self, frame: Frame) -> u64 {
         self.ram
             .position(frame)
             .map_or(0, |position| self.sharers.count(position))
     }
 
     /// What of `perms` a program may do to `frame` without a copy.
-    pub fn allowed(&self, frame: Frame, perms: Perms) -> Perms {
+    pub(crate) fn allowed(&self, frame: Frame, perms: Perms) -> Perms {
         match self.sharers(frame) {
             0 => perms,
             _ => perms.difference(Perms::WRITE),
@@ -93,12 +93,12 @@ impl Frames {
     }
 
     /// How many frames are shared, and how many are promised to their sharers.
-    pub fn shared(&self) -> (u64, u64) {
+    pub(crate) fn shared(&self) -> (u64, u64) {
         (self.sharers.frames, self.sharers.copies.frames())
     }
 
     /// All shared frames, and how many share each.
-    pub fn all_shared(&self) -> impl Iterator<Item = (Frame, u64)> {
+    pub(crate) fn all_shared(&self) -> impl Iterator<Item = (Frame, u64)> {
         let positions = 0..self.ram.positions();
         let counts = positions.map(|position| (position, self.sharers.count(position)));
         counts
@@ -109,7 +109,7 @@ impl Frames {
     /// Adds a sharer to a frame that somebody has, alone or with others. `copies` gives the promise of
     /// the frame that it, or another one, may need for a copy. `None` if there are as many
     /// sharers as there can be.
-    pub fn share(&mut self, frame: Frame, copies: &mut Promise) -> Option<Shared> {
+    pub(crate) fn share(&mut self, frame: Frame, copies: &mut Promise) -> Option<Shared> {
         let position = self.shared_position(frame);
         let (count, shared) = match self.sharers.count(position) {
             0 => (2, Shared::Now),
@@ -123,7 +123,7 @@ impl Frames {
     }
 
     /// Takes a sharer away from a frame.
-    pub fn leave(&mut self, frame: Frame) -> Left {
+    pub(crate) fn leave(&mut self, frame: Frame) -> Left {
         let position = self.shared_position(frame);
         match self.sharers.count(position) {
             0 => Left::Alone,

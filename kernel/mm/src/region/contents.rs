@@ -8,7 +8,7 @@
 //! several steps, and the region has one block *coming* at most: whoever touches an absent block meanwhile,
 //! be it another, carries on with that one. So no two do the same work, and all get on.
 
-use crate::frame::{BLOCK_FRAMES, Frames, OutOfFrames, Promise, TableSource, Unreachable};
+use crate::frame::{BLOCK_FRAMES, Frames, OutOfFrames, Promise, TableSource, Unreachable, Zone};
 use crate::job::STEP_FRAMES;
 use crate::mmu::{Dismantled, FrameSource, Mmu, Piece, SharedTree, TreeHeight};
 use crate::region::Reserve;
@@ -184,15 +184,15 @@ impl Contents {
     ///
     /// # Panics
     /// If the promise is not worth a page and the tables that are missing.
-    pub fn fill<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, index: u64) -> Frame {
-        let frame = frames.take_zeroed(mmu, &mut self.promise);
+    pub fn fill<M: Mmu>(&mut self, mmu: &mut M, zone: &mut Zone<'_>, index: u64) -> Frame {
+        let frame = zone.take_zeroed_for_region(mmu, &mut self.promise);
         if index < self.published.into() {
             mmu.publish_code(frame);
         }
         self.present += 1;
         match self.shape {
             Shape::Empty(None) | Shape::Page(_) => self.shape = Shape::Page(frame),
-            Shape::Empty(Some(_)) | Shape::Tree(_) => self.grow(mmu, frames, |mmu, tree, source| {
+            Shape::Empty(Some(_)) | Shape::Tree(_) => self.grow(mmu, zone, |mmu, tree, source| {
                 mmu.shared_install(tree, index, frame, source);
             }),
         }
@@ -203,12 +203,12 @@ impl Contents {
     fn grow<M: Mmu>(
         &mut self,
         mmu: &mut M,
-        frames: &mut Frames,
+        zone: &mut Zone<'_>,
         put: impl FnOnce(&mut M, SharedTree, &mut TableSource<'_>),
     ) {
         let mut taken = 0;
         let mut source = TableSource {
-            frames,
+            zone: zone.lend(),
             promise: &mut self.promise,
             taken: &mut taken,
         };
@@ -229,12 +229,12 @@ impl Contents {
     pub fn fill_unpromised<M: Mmu>(
         &mut self,
         mmu: &mut M,
-        frames: &mut Frames,
+        zone: &mut Zone<'_>,
         index: u64,
     ) -> Result<Frame, OutOfFrames> {
-        self.promise.merge(frames.promise(1 + self.most_tables())?);
-        let frame = self.fill(mmu, frames, index);
-        frames.release(self.promise.take_all());
+        self.promise.merge(zone.lock().promise(1 + self.most_tables())?);
+        let frame = self.fill(mmu, zone, index);
+        zone.lock().release(self.promise.take_all());
         Ok(frame)
     }
 
@@ -246,21 +246,21 @@ impl Contents {
     pub fn fill_block<M: Mmu>(
         &mut self,
         mmu: &mut M,
-        frames: &mut Frames,
+        zone: &mut Zone<'_>,
         index: u64,
         reserve: Reserve,
     ) -> Result<Filled, OutOfFrames> {
         let coming = match self.coming {
             Some(coming) => coming,
-            None => self.begin_block(frames, index, reserve)?,
+            None => self.begin_block(&mut zone.lock(), index, reserve)?,
         };
         self.coming = coming.after_step(mmu, self.published);
         if self.coming.is_some() {
             return Ok(Filled::Partly);
         }
-        self.put_block_in_place(mmu, frames, coming);
+        self.put_block_in_place(mmu, zone, coming);
         if reserve == Reserve::OnTouch {
-            frames.release(self.promise.take_all());
+            zone.lock().release(self.promise.take_all());
         }
         Ok(if u64::from(coming.index) == index {
             Filled::Wholly(coming.first)
@@ -285,9 +285,10 @@ impl Contents {
         })
     }
 
-    fn put_block_in_place<M: Mmu>(&mut self, mmu: &mut M, frames: &mut Frames, block: Coming) {
+    fn put_block_in_place<M: Mmu>(&mut self, mmu: &mut M, zone: &mut Zone<'_>, block: Coming) {
         self.present += narrow(BLOCK_FRAMES);
-        self.grow(mmu, frames, |mmu, tree, source| {
+        zone.lock().count_in_regions(BLOCK_FRAMES);
+        self.grow(mmu, zone, |mmu, tree, source| {
             mmu.shared_install_block(tree, block.index.into(), block.first, source);
         });
     }

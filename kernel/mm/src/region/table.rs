@@ -6,7 +6,7 @@
 use super::keys::{KeyBucket, Keys};
 use super::{Region, RegionId, RegionState};
 use abi::shm::{ShmId, ShmKey};
-use slots::{Full, Slot, Slots};
+use slots::{Full, Owner, Parts, Slot, Slots, Turns};
 
 /// All regions.
 pub(crate) struct RegionTable {
@@ -57,6 +57,16 @@ impl RegionTable {
     /// Whether no slot is free.
     pub fn is_full(&self) -> bool {
         self.slots.available() == 0
+    }
+
+    /// All regions, for `taker` to take.
+    pub fn turns(&mut self, taker: Owner) -> Turns<'_, Region> {
+        self.slots.turns(taker)
+    }
+
+    /// Where they are.
+    pub fn parts(&self) -> Parts<[Slot<Region>]> {
+        self.slots.parts()
     }
 
     pub fn get(&self, id: RegionId) -> Option<&Region> {

@@ -15,13 +15,46 @@ use crate::slot::slot_of;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
 use core::ops::{AddAssign, SubAssign};
 use set::Node;
-use slots::{Id, Slots};
+use slots::{Id, Mine, Slots};
 
 /// Names a VMA inside the memory manager.
 pub(crate) type VmaId = Id<Vma>;
 
 /// All VMAs of all address spaces.
 pub(crate) type Vmas = Slots<Vma>;
+
+/// Where a VMA is found: among all, or among those of one address space.
+pub(crate) trait Found {
+    /// The VMA, unless `id` is stale.
+    fn vma(&self, id: VmaId) -> Option<&Vma>;
+
+    /// The same for change.
+    fn vma_mut(&mut self, id: VmaId) -> Option<&mut Vma>;
+}
+
+impl Found for Vmas {
+    #[inline]
+    fn vma(&self, id: VmaId) -> Option<&Vma> {
+        self.get(id)
+    }
+
+    #[inline]
+    fn vma_mut(&mut self, id: VmaId) -> Option<&mut Vma> {
+        self.get_mut(id)
+    }
+}
+
+impl Found for Mine<'_, Vma> {
+    #[inline]
+    fn vma(&self, id: VmaId) -> Option<&Vma> {
+        self.get(id)
+    }
+
+    #[inline]
+    fn vma_mut(&mut self, id: VmaId) -> Option<&mut Vma> {
+        self.get_mut(id)
+    }
+}
 
 /// A range of pages with one backing and one set of permissions.
 pub struct Vma {
@@ -300,16 +333,16 @@ fn content_of(range: PageRange, backing: Backing) -> PageRange {
 ///
 /// # Panics
 /// If it does not.
-pub(crate) fn existing(vmas: &Vmas, id: VmaId) -> &Vma {
-    vmas.get(id).expect("a VMA that something leads to exists")
+pub(crate) fn existing(vmas: &impl Found, id: VmaId) -> &Vma {
+    vmas.vma(id).expect("a VMA that something leads to exists")
 }
 
 /// The same for change.
 ///
 /// # Panics
 /// If it does not exist.
-pub(crate) fn existing_mut(vmas: &mut Vmas, id: VmaId) -> &mut Vma {
-    vmas.get_mut(id).expect("a VMA that something leads to exists")
+pub(crate) fn existing_mut(vmas: &mut impl Found, id: VmaId) -> &mut Vma {
+    vmas.vma_mut(id).expect("a VMA that something leads to exists")
 }
 
 /// Cuts `id`, which is live and in `set`, in two at `at`; answers the new VMA, which begins

@@ -8,8 +8,9 @@
 
 mod tree;
 
-use super::{Neighbours, Vma, VmaId, Vmas, existing, existing_mut};
+use super::{Found, Neighbours, Vma, VmaId, Vmas, existing, existing_mut};
 use addr::{Page, PageRange};
+use slots::{Id, Owner};
 pub(super) use tree::{Node, Side, Subtree};
 
 /// An ordered set of VMAs.
@@ -20,6 +21,8 @@ pub(crate) struct VmaSet {
     /// Where something happened last: most often the next thing happens there too.
     recent: Option<VmaId>,
     count: u32,
+    /// The address space that it is of: its VMAs belong to that.
+    owner: Owner,
 }
 
 /// Between which VMAs something is, or is to be.
@@ -37,7 +40,16 @@ impl VmaSet {
         last: None,
         recent: None,
         count: 0,
+        owner: Owner::NOBODY,
     };
+
+    /// An empty one, of the address space that this names.
+    pub fn of<S>(space: Id<S>) -> Self {
+        Self {
+            owner: Owner::object(space),
+            ..Self::EMPTY
+        }
+    }
 
     /// How many VMAs there are.
     pub fn count(&self) -> u32 {
@@ -90,6 +102,7 @@ impl VmaSet {
 
     /// Puts a VMA in that is in no set and overlaps no other, at the spot where it belongs.
     pub fn insert(&mut self, vmas: &mut Vmas, id: VmaId, spot: Spot) {
+        vmas.give(id, self.owner);
         tree::insert(vmas, &mut self.tree, id, spot);
         if spot.after.is_none() {
             self.last = Some(id);
@@ -133,19 +146,19 @@ impl VmaSet {
     }
 
     /// The VMA that takes up `page`.
-    pub fn containing(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
+    pub fn containing(&self, vmas: &impl Found, page: Page) -> Option<VmaId> {
         self.first_ending_after(vmas, page)
             .filter(|&id| existing(vmas, id).range.start() <= page)
     }
 
     /// The lowest VMA that ends above `page`: the one that takes it up, or the next one.
-    pub fn first_ending_after(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
+    pub fn first_ending_after(&self, vmas: &impl Found, page: Page) -> Option<VmaId> {
         self.near_recent(vmas, page)
             .unwrap_or_else(|| self.search(vmas, page))
     }
 
     /// What the recent VMA or one of its neighbours answers, if it is up to them.
-    fn near_recent(&self, vmas: &Vmas, page: Page) -> Option<Option<VmaId>> {
+    fn near_recent(&self, vmas: &impl Found, page: Page) -> Option<Option<VmaId>> {
         let recent = self.recent?;
         let vma = existing(vmas, recent);
         let ends_after = |id: VmaId| existing(vmas, id).range.end() > page;
@@ -158,7 +171,7 @@ impl VmaSet {
         vma.after().is_none_or(ends_after).then_some(vma.after())
     }
 
-    fn search(&self, vmas: &Vmas, page: Page) -> Option<VmaId> {
+    fn search(&self, vmas: &impl Found, page: Page) -> Option<VmaId> {
         let (mut next, mut best) = (self.tree.top, None);
         while let Some(id) = next {
             let vma = existing(vmas, id);
@@ -201,6 +214,9 @@ impl VmaSet {
             }
             let start = vma.range.start();
             let found = [self.search(vmas, start), self.first_ending_after(vmas, start)];
+            if vmas.owner(id) != Some(self.owner) {
+                return Err("VMAs belong to their address space");
+            }
             if vma.before() != before || found != [Some(id); 2] {
                 return Err("VMAs are neighbours in the order they have in their tree");
             }

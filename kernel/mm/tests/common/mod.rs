@@ -20,7 +20,8 @@ use abi::{Errno, MessagePage, Rights, Words, Words6};
 use addr::VirtAddr;
 use machine::{Fault, Machine};
 use mm::{
-    Access, Companion, Credential, FaultCause, Gid, Identity, Job, RegionId, Reply, Seconds, SpaceId, Uid,
+    Access, Companion, Credential, FaultCause, Gid, Identity, Job, Refused, RegionId, Reply, Seconds,
+    SpaceId, Uid,
 };
 pub use setup::{Size, World};
 use zerocopy::{FromBytes, IntoBytes};
@@ -496,6 +497,12 @@ impl World {
                 .fault(process, VirtAddr::new(address + page * PAGE), Access::Write);
             assert_eq!(served, Ok(()));
         }
+    }
+
+    /// Whether a write fault is not served, but may be when what goes on in the address space is done.
+    pub fn comes_later(&mut self, process: SpaceId, address: VirtAddr) -> bool {
+        let touched = self.mm.sharing().touch(process, address, Access::Write);
+        touched == Err(Refused::ComesLater)
     }
 
     /// Tries, has the fault served, and tries again. A fault for instructions may take several steps.

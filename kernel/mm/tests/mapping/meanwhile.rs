@@ -112,17 +112,17 @@ fn what_waits_for_its_place_is_not_there_yet_but_will_be() {
     let id = world.segment(p, 300 * PAGE);
     fill(&mut world, p, AT, 300);
     let at = |page: u64| VirtAddr::new(AT + page * PAGE);
-    assert!(!world.mm.comes_later(p, at(0)));
+    assert!(!world.comes_later(p, at(0)));
     let job = begin_remap(&mut world, p, id, AT);
     assert!(job.is_some());
     assert_eq!(
         world.mm.fault(p, at(299), Access::Read),
         Err(FaultCause::Unmapped)
     );
-    assert!(world.mm.comes_later(p, at(0)) && world.mm.comes_later(p, at(299)));
-    assert!(!world.mm.comes_later(p, at(300)));
+    assert!(world.comes_later(p, at(0)) && world.comes_later(p, at(299)));
+    assert!(!world.comes_later(p, at(300)));
     world.finish(job);
-    assert!(!world.mm.comes_later(p, at(0)));
+    assert!(!world.comes_later(p, at(0)));
     assert_eq!(world.load(p, AT + 299 * PAGE), Ok(0));
 }
 

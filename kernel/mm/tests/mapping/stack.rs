@@ -91,7 +91,7 @@ fn it_grows_no_more_once_it_is_to_be_unmapped_and_that_is_no_matter_of_time() {
     map_many(&mut world, p, below);
     let job = begin_unmap(&mut world, p, below, TOP);
     assert_eq!(world.store(p, LOW - 8, 1), UNMAPPED);
-    assert!(!world.mm.comes_later(p, VirtAddr::new(LOW - 8)));
+    assert!(!world.comes_later(p, VirtAddr::new(LOW - 8)));
     world.finish(job);
     assert_eq!(world.usage(p).mapped, 0);
 }
@@ -102,16 +102,12 @@ fn it_does_not_grow_while_its_process_is_copied_but_will_then() {
     let p = with_stack(&mut world);
     world.fill(p, LOW, FIRST, 1);
     let below = |page: u64| VirtAddr::new(LOW - page * PAGE);
-    assert!(!world.mm.comes_later(p, below(1)));
     let (child, job) = world.begin_fork(p).expect("room");
     assert_eq!(world.store(p, LOW - 8, 1), UNMAPPED);
-    assert!(world.mm.comes_later(p, below(1)));
-    assert!(
-        !world.mm.comes_later(p, below(MORE + 1)),
-        "it never grows that far"
-    );
+    assert!(world.comes_later(p, below(1)));
+    assert!(!world.comes_later(p, below(MORE + 1)), "it never grows that far");
     world.finish(Some(job));
-    assert!(!world.mm.comes_later(p, below(1)));
+    assert!(!world.comes_later(p, below(1)));
     assert_eq!(
         (world.store(p, LOW - 8, 1), world.store(child, LOW - 8, 2)),
         (Ok(()), Ok(()))

@@ -1,0 +1,87 @@
+//! The frame zone: all frames, for whoever takes them in turn.
+//!
+//! It is the innermost of the memory manager's locks, and held for a few instructions: to promise, to take a frame, or
+//! to give some back. What is done to a frame is done without it.
+
+use super::{Frames, Promise, Spare, Taken};
+use crate::mmu::{FrameSource, Mmu};
+use addr::Frame;
+use slots::{InTurn, One, Owner};
+
+/// The right to take all frames for a moment.
+pub(crate) struct Zone<'a> {
+    frames: InTurn<'a, Frames>,
+    /// Of the CPU that has this right.
+    spare: &'static Spare,
+}
+
+impl<'a> Zone<'a> {
+    /// For the CPU with this spare.
+    #[inline(always)] // into what is to be short
+    pub fn new(frames: InTurn<'a, Frames>, spare: &'static Spare) -> Self {
+        Self { frames, spare }
+    }
+
+    /// For whoever has all frames.
+    pub fn of(frames: &'a mut One<Frames>, spare: &'static Spare) -> Self {
+        Self::new(frames.in_turn(Owner::new(0)), spare)
+    }
+
+    /// The same right, for a while.
+    #[inline(always)] // as above
+    pub fn lend(&mut self) -> Zone<'_> {
+        Zone::new(self.frames.lend(), self.spare)
+    }
+
+    /// All frames, as soon as nobody else has them.
+    #[inline(always)] // as above
+    pub fn lock(&mut self) -> slots::Taken<'_, Frames> {
+        self.frames.take()
+    }
+
+    /// Takes a frame that is zeroed against `promise`, which is done now if nobody has done it before.
+    ///
+    /// # Panics
+    /// If the promise is worth nothing.
+    #[inline]
+    pub fn take_zeroed(&mut self, mmu: &mut impl Mmu, promise: &mut Promise) -> Frame {
+        let taken = self.frames.take().take_either(promise, self.spare);
+        zeroed(taken, mmu)
+    }
+
+    /// The same for a page of a region.
+    #[inline]
+    pub fn take_zeroed_for_region(&mut self, mmu: &mut impl Mmu, promise: &mut Promise) -> Frame {
+        let mut frames = self.frames.take();
+        frames.count_in_regions(1);
+        let taken = frames.take_either(promise, self.spare);
+        drop(frames);
+        zeroed(taken, mmu)
+    }
+}
+
+#[inline]
+fn zeroed(taken: Taken, mmu: &mut impl Mmu) -> Frame {
+    match taken {
+        Taken::Zeroed(frame) => frame,
+        Taken::Dirty(frame) => {
+            mmu.zero(frame);
+            frame
+        }
+    }
+}
+
+/// Frames for tables, against a promise made for them.
+pub(crate) struct TableSource<'a> {
+    pub zone: Zone<'a>,
+    pub promise: &'a mut Promise,
+    /// Counts what is taken.
+    pub taken: &'a mut u64,
+}
+
+impl FrameSource for TableSource<'_> {
+    fn take(&mut self) -> Frame {
+        *self.taken += 1;
+        self.zone.lock().take(self.promise)
+    }
+}

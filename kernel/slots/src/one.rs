@@ -1,0 +1,87 @@
+//! A single object that one has for himself, or several in turn.
+
+use crate::mine::{InTurn, Owner};
+use crate::{Parts, Row, Slot};
+use core::ops::{Deref, DerefMut};
+
+/// An object for ever. Whoever has this has it; its [`Parts`] lead those to it who take it in turn while nobody has.
+pub struct One<T: 'static>(Row<Slot<T>>);
+
+impl<T> One<T> {
+    /// `object`, kept in `slot`.
+    pub fn new(slot: &'static mut Slot<T>, object: T) -> Self {
+        *slot = Slot::empty();
+        slot.fill(0, || object);
+        Self(Row::new(slot))
+    }
+
+    /// The object, for `taker` to take.
+    #[inline]
+    pub fn in_turn(&mut self, taker: Owner) -> InTurn<'_, T> {
+        InTurn::of(self.0.parts(), taker)
+    }
+
+    /// Where it is, for use while nobody has it.
+    pub fn parts(&self) -> Parts<Slot<T>> {
+        *self.0.parts()
+    }
+}
+
+impl<T> Deref for One<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: `new` has filled it, and nobody empties it.
+        unsafe { self.0.always() }
+    }
+}
+
+impl<T> DerefMut for One<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: As above.
+        unsafe { self.0.always_mut() }
+    }
+}
+
+impl<T> Parts<Slot<T>> {
+    /// The object of a [`One`], for `taker` to take.
+    ///
+    /// # Safety
+    /// They are those of a `One`. As long as the answer lives, nobody has that.
+    #[inline]
+    pub unsafe fn in_turn(&self, taker: Owner) -> InTurn<'_, T> {
+        InTurn::of(self, taker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::One;
+    use crate::{Owner, Slot};
+    use std::boxed::Box;
+
+    #[test]
+    fn a_single_object_is_had_or_taken_in_turn() {
+        const EACH: u32 = 1000;
+        let mut one = One::new(Box::leak(Box::new(Slot::empty())), 7);
+        *one += 1;
+        *one.in_turn(Owner::new(1)).take() += 1;
+        assert_eq!(*one, 9);
+        let parts = one.parts();
+        std::thread::scope(|scope| {
+            for taker in [1, 2] {
+                scope.spawn(move || {
+                    // SAFETY: Nobody uses it otherwise meanwhile.
+                    let mut turn = unsafe { parts.in_turn(Owner::new(taker)) };
+                    for _ in 0..EACH {
+                        *turn.lend().take() += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*one, 9 + 2 * EACH);
+    }
+}
