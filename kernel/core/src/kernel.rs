@@ -7,7 +7,7 @@ use crate::log::Log;
 use crate::object::Outcome;
 use crate::object::console::Console;
 use crate::object::device::Device;
-use crate::platform::{Guarded, Platform};
+use crate::platform::{Guarded, MemoryLock, Platform};
 use crate::process::{Process, ProcessId};
 use crate::queue::Queued;
 use crate::sched::{Cpu, CpuId, Cpus, Shown, Stop};
@@ -174,7 +174,7 @@ impl<P: Platform> Kernel<P> {
         match capability.object {
             Process(process) => self.process(process).references.add(1),
             Endpoint(endpoint) => self.retain_endpoint(endpoint, capability.rights),
-            Region(region) => self.memory.lock().retain_region(region),
+            Region(region) => self.memory.share(|memory| memory.retain_region(region)),
             Reply(caller) => self.retain_reply(caller, capability.badge),
             Thread(thread) => self.thread(thread).references += 1,
             Memory(_) | Device(_) | Console | System => {}

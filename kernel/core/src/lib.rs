@@ -46,7 +46,7 @@ pub use clock::Clock;
 pub use heap::Place;
 pub use here::{Here, There};
 pub use kernel::{Kernel, Storage};
-pub use platform::{Guarded, Interrupt, Local, Nested, Platform};
+pub use platform::{Guarded, Interrupt, Local, MemoryLock, Nested, Platform};
 pub use queue::Queued;
 pub use registers::Registers;
 pub use sched::{Cpu, CpuId, MAX_CPUS, Next, Shown};

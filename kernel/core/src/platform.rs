@@ -8,7 +8,7 @@ use abi::process::Pid;
 use addr::Frame;
 use core::ops::DerefMut;
 use mm::mmu::Mmu;
-use mm::{MemoryManager, SpaceId};
+use mm::{MemoryManager, Sharing, SpaceId};
 
 /// What a CPU does with the machine for itself and for threads at home there, whatever others do meanwhile. The machine
 /// cannot check that a number or a place is such a thread's: that is the kernel's business.
@@ -83,8 +83,8 @@ pub trait Platform: Local {
     /// What of it a CPU has that [shares](crate::here) the kernel.
     type Part: Local<Place = Self::Place, Mmu = Self::Mmu>;
 
-    /// The memory manager, behind a lock of its own: touches are served without the kernel's.
-    type Memory: Guarded<MemoryManager<Self::Mmu>>;
+    /// The memory manager, behind locks of its own: touches are served without the kernel's.
+    type Memory: MemoryLock<Self::Mmu>;
 
     /// The words of memory that somebody waits for, behind a lock of their own, which is taken before the memory manager's.
     type Words: Guarded<AwaitedWords>;
@@ -150,24 +150,37 @@ impl<T, G: Guarded<T>> Guarded<T> for &mut G {
     }
 }
 
-/// Two locks of which the second may be taken inside the first, and not the other way round.
-pub trait Nested<Outer, Inner> {
-    /// Takes the first; with it comes the way to the second.
-    fn outer(&mut self) -> (impl DerefMut<Target = Outer>, impl Guarded<Inner>);
-
-    /// The way to the second alone.
-    fn inner(&mut self) -> impl Guarded<Inner>;
+/// The memory manager, of which one CPU has all, or each what it uses of it.
+pub trait MemoryLock<M: Mmu>: Guarded<MemoryManager<M>> {
+    /// Does something with what this CPU has of it, beside others, as soon as nobody has all of it.
+    fn share<T>(&mut self, act: impl FnOnce(&mut Sharing<'_, M>) -> T) -> T;
 }
 
-/// For whoever has all of the kernel: nobody else has the first lock then, so no order could make anybody wait for ever.
-impl<Outer, Inner, O: Guarded<Outer>, I: Guarded<Inner>> Nested<Outer, Inner> for (&mut O, &mut I) {
+impl<M: Mmu, L: MemoryLock<M>> MemoryLock<M> for &mut L {
     #[inline]
-    fn outer(&mut self) -> (impl DerefMut<Target = Outer>, impl Guarded<Inner>) {
+    fn share<T>(&mut self, act: impl FnOnce(&mut Sharing<'_, M>) -> T) -> T {
+        L::share(self, act)
+    }
+}
+
+/// What is taken inside the kernel's lock: the words that are waited for, and inside of these, or alone, the memory manager.
+pub trait Nested<M: Mmu> {
+    /// Takes the words; with them comes the way to the memory manager.
+    fn words(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl MemoryLock<M>);
+
+    /// The way to the memory manager alone.
+    fn memory(&mut self) -> impl MemoryLock<M>;
+}
+
+/// For whoever has all of the kernel: nobody else has the words then, so no order could make anybody wait for ever.
+impl<M: Mmu, W: Guarded<AwaitedWords>, L: MemoryLock<M>> Nested<M> for (&mut W, &mut L) {
+    #[inline]
+    fn words(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl MemoryLock<M>) {
         (self.0.lock(), &mut *self.1)
     }
 
     #[inline]
-    fn inner(&mut self) -> impl Guarded<Inner> {
+    fn memory(&mut self) -> impl MemoryLock<M> {
         &mut *self.1
     }
 }

@@ -11,16 +11,17 @@ use aarch64::context::{FpState, FpUnit, FpUsage};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{self, Activation, Hardware, Space, direct_map};
-use aarch64::sync::{Held, Inside, Lock, Shared, Sharing, WholeInside, level};
+use aarch64::sync::{Before, Held, Inside, Lock, Shared, Sharing, level};
 use aarch64::timer::{self, Ticks};
 use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
 use addr::Frame;
 use boards::Board;
 use boards::console::{AnyConsole, Console};
+use core::ops::DerefMut;
 use core::ptr::NonNull;
 use kcore::object::word::AwaitedWords;
-use kcore::{CpuId, Interrupt, Local, Platform, Registers};
+use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
 use mm::{MemoryManager, SpaceId};
 use vmsa::asid::AsidBits;
 
@@ -34,6 +35,32 @@ pub type SharedMemory = Shared<Memory, MemoryParts, level::Memory>;
 pub struct MemoryParts {
     memory: mm::Parts<Hardware>,
     hardware: Hardware,
+}
+
+/// It, for whoever holds a lock of level `P`.
+pub struct MemoryInside<'a, P: Before<level::Memory>>(Held<'a, P>, &'static SharedMemory);
+
+impl<'a, P: Before<level::Memory>> MemoryInside<'a, P> {
+    /// `memory`, for whoever holds this.
+    #[inline]
+    pub const fn new(memory: &'static SharedMemory, held: Held<'a, P>) -> Self {
+        Self(held, memory)
+    }
+}
+
+impl<P: Before<level::Memory>> Guarded<Memory> for MemoryInside<'_, P> {
+    #[inline]
+    fn lock(&mut self) -> impl DerefMut<Target = Memory> {
+        self.1.whole(&mut self.0).0
+    }
+}
+
+impl<P: Before<level::Memory>> kcore::MemoryLock<Hardware> for MemoryInside<'_, P> {
+    #[inline]
+    fn share<T>(&mut self, act: impl FnOnce(&mut mm::Sharing<'_, Hardware>) -> T) -> T {
+        let (mut sharing, _) = self.1.share(PerCpu::current().id(), &mut self.0);
+        act(&mut memory_here(&mut sharing))
+    }
 }
 
 /// Lets as many CPUs share `memory` as there are.
@@ -476,7 +503,7 @@ impl Local for Machine {
 impl Platform for Machine {
     type Part = Threads;
 
-    type Memory = WholeInside<'static, Memory, MemoryParts, level::Memory, level::Kernel>;
+    type Memory = MemoryInside<'static, level::Kernel>;
 
     type Words = Inside<'static, AwaitedWords, level::Words, level::Kernel>;
 

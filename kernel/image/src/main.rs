@@ -27,7 +27,7 @@ mod storage;
 mod trap;
 
 use aarch64::boot::{DeviceTree, Handover, NoDeviceTree};
-use aarch64::sync::Shared;
+use aarch64::sync::{Held, Shared};
 use device::Registers;
 use start_log::StartLog;
 
@@ -69,7 +69,7 @@ fn start(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -> ! {
     let memory: &machine::SharedMemory =
         memory.write(Shared::new(storage::memory_manager(hardware, ram, counts, board)));
     machine::share_memory(memory);
-    let locks = (words.inside(), memory.inside());
+    let locks = (words.inside(), machine::MemoryInside::new(memory, Held::inside()));
     let kernel = kernel.write(kcore::Kernel::new(machine, locks, objects, facts));
     board::devices(board).for_each(|device| kernel.add_device(device));
     first_program::start(kernel, board, &mut log);

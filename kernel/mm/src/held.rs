@@ -9,17 +9,33 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::{Region, RegionId, RegionState, RegionTable, Wanted};
+use crate::sharing::Sharing;
 use crate::space::{Space, SpaceId};
 use crate::subject::Subject;
 use abi::memory::{RegionCreate, RegionOpen, RegionPublish};
 use abi::shm::ShmKey;
 use abi::{Errno, Rights};
 
+impl<M: Mmu> Sharing<'_, M> {
+    /// Counts one more handle to a region, which somebody has a handle to or which has a name.
+    pub fn retain_region(&mut self, id: RegionId) {
+        if let Some(mut region) = self.regions.take(id) {
+            region.handles += 1;
+        }
+    }
+
+    /// Counts one handle fewer, unless that is the last one: then there may be more to be done.
+    pub fn release_region_unless_last(&mut self, id: RegionId) -> bool {
+        let region = self.regions.take(id).filter(|region| region.handles > 1);
+        region.map(|mut region| region.handles -= 1).is_some()
+    }
+}
+
 impl<M: Mmu> MemoryManager<M> {
     pub(crate) fn region_create(&mut self, call: &Call<'_>, request: RegionCreate) -> Result<Reply, Errno> {
         let RegionCreate { size, flags } = request;
         let region = self.create(call, ShmKey::PRIVATE, size, flags, RegionState::Unnamed)?;
-        self.retain_region(region);
+        self.sharing().retain_region(region);
         Ok(Reply::with_region(region, Rights::REGION))
     }
 
@@ -35,7 +51,7 @@ impl<M: Mmu> MemoryManager<M> {
         if rights.contains(Rights::CONTROL) {
             self.controlled(call, named)?;
         }
-        self.retain_region(region);
+        self.sharing().retain_region(region);
         Ok(Reply::with_region(region, rights | Rights::PASS))
     }
 
@@ -51,13 +67,6 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(Reply::new((RegionTable::identifier(id),)))
     }
 
-    /// Counts one more handle to a region, which somebody has a handle to or which has a name.
-    pub fn retain_region(&mut self, id: RegionId) {
-        if let Some(region) = self.regions.get_mut(id) {
-            region.handles += 1;
-        }
-    }
-
     /// Counts one handle fewer. If nothing is left of the region, [`Self::sweep`] of this space takes it
     /// apart, or its end.
     pub fn release_region(&mut self, id: RegionId, space: SpaceId) {
@@ -65,12 +74,6 @@ impl<M: Mmu> MemoryManager<M> {
             region.handles -= 1;
             self.settle_region(space, id);
         }
-    }
-
-    /// Counts one handle fewer, unless that is the last one: then there may be more to be done.
-    pub fn release_region_unless_last(&mut self, id: RegionId) -> bool {
-        let region = self.regions.get_mut(id).filter(|region| region.handles > 1);
-        region.map(|region| region.handles -= 1).is_some()
     }
 
     /// The first step of what `space` has to give back. Short operations are done by it.

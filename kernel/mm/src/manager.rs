@@ -1,7 +1,7 @@
 //! The memory manager as a whole: its parts, its storage, its counts.
 
 use crate::account::{Account, Accounts};
-use crate::frame::{Ahead, BadRam, Frames, NeverMapped, Spare};
+use crate::frame::{BadRam, Frames, NeverMapped, Spare};
 use crate::identity::{Credential, Identity};
 use crate::limits::Limits;
 use crate::mmu::Mmu;
@@ -159,12 +159,6 @@ impl<M: Mmu> MemoryManager<M> {
     pub fn on(&mut self, spare: &'static Spare) -> &mut Self {
         self.spare = spare;
         self
-    }
-
-    /// Zeroes some free frames, so that a first touch finds one ready: for a CPU that has nothing else to
-    /// do. A bounded step; answers whether another one would find something to do.
-    pub fn zero_ahead(&mut self) -> Ahead {
-        self.frames.zero_ahead(&mut self.mmu)
     }
 
     /// The frames that were zeroed ahead and are still free.

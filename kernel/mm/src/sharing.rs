@@ -9,12 +9,13 @@
 //!   InSpace                          Regions     Zone
 //! ```
 
-use crate::frame::{Frames, Spare, Zone};
+use crate::frame::{Ahead, Frames, Spare, Zone};
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::region::{Region, RegionId};
 use crate::space::{Space, SpaceId};
 use crate::vma::Vma;
+use abi::system::FrameCounts;
 use slots::{Belongings, InTurn, Mine, Owner, Slot, Taken, TakenWith, Turns};
 
 /// What a CPU has of the memory manager.
@@ -77,6 +78,30 @@ impl<M: Mmu> Sharing<'_, M> {
                 zone: Zone::new(self.frames.lend(), self.spare),
             },
         })
+    }
+}
+
+impl<M: Mmu> Sharing<'_, M> {
+    /// Does something with the hardware side of an address space, for the context switch; `None` if it is gone.
+    pub fn with_tables<T>(
+        &mut self,
+        space: SpaceId,
+        act: impl FnOnce(&mut M, &mut M::Space) -> T,
+    ) -> Option<T> {
+        let mut entered = self.enter(space)?;
+        let (mmu, (space, _), _) = entered.each();
+        Some(act(mmu, &mut space.hardware))
+    }
+
+    /// Zeroes some free frames, so that a first touch finds one ready: for a CPU that has nothing else to
+    /// do. A bounded step; answers whether another one would find something to do.
+    pub fn zero_ahead(&mut self) -> Ahead {
+        self.frames.take().zero_ahead(self.mmu)
+    }
+
+    /// How many frames there are and what became of them.
+    pub fn frame_counts(&mut self) -> FrameCounts {
+        self.frames.take().counts()
     }
 }
 

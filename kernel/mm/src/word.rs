@@ -1,9 +1,9 @@
 //! A word that somebody waits for, or wakes: which one an address stands for, and what it holds.
 
 use crate::fault::usable;
-use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::region::RegionId;
+use crate::sharing::Sharing;
 use crate::space::{SpaceId, SpaceState};
 use crate::vma::Backing;
 use crate::vma::existing;
@@ -38,26 +38,27 @@ impl WordName {
     }
 }
 
-impl<M: Mmu> MemoryManager<M> {
+impl<M: Mmu> Sharing<'_, M> {
     /// The word of 32 bits at `address` in `space`.
     ///
     /// # Errors
     /// `EINVAL` the address is no multiple of 4; `EFAULT` nothing that can be read is mapped there, or it is no
     /// memory of the allocator's; `ESRCH` the space is gone or ending.
-    pub fn word(&self, space: SpaceId, address: u64) -> Result<WordName, Errno> {
+    pub fn word(&mut self, space: SpaceId, address: u64) -> Result<WordName, Errno> {
         let address = VirtAddr::new(address);
         if !address.raw().is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
-        let found = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
+        let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
+        let (_, (found, vmas), _) = entered.each();
         if found.state == SpaceState::Ending {
             return Err(Errno::ESRCH);
         }
         let page = address.page();
         let vma = found
             .set
-            .containing(&self.vmas, page)
-            .and_then(|vma| usable(found, existing(&self.vmas, vma), page))
+            .containing(&vmas, page)
+            .and_then(|vma| usable(found, existing(&vmas, vma), page))
             .filter(|vma| vma.perms.contains(Perms::READ))
             .ok_or(Errno::EFAULT)?;
         match vma.backing {
@@ -78,20 +79,25 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// What a load of the word would find. A page that nobody has touched holds zeroes, and goes on having no
     /// frame.
-    pub fn value(&self, word: WordName) -> u32 {
-        let page = word.place.page();
-        let frame = match word.holder {
+    pub fn value(&mut self, word: WordName) -> u32 {
+        let (page, offset) = (word.place.page(), word.place.offset() as usize);
+        match word.holder {
             Holder::Space(space) => {
-                let space = self.spaces.get(typed(space));
-                space
-                    .and_then(|space| self.mmu.lookup(&space.hardware, page))
-                    .map(|(frame, _)| frame)
+                let mut entered = self.enter(space);
+                let value = entered.as_mut().map(|entered| {
+                    let (mmu, (space, _), _) = entered.each();
+                    let mapped = mmu.lookup(&space.hardware, page);
+                    mapped.map_or(0, |(frame, _)| mmu.load_word(frame, offset))
+                });
+                value.unwrap_or(0)
             }
             Holder::Region(region) => {
-                let region = self.regions.get(region);
-                region.and_then(|region| region.contents.lookup(&self.mmu, page.number()))
+                let region = self.regions.take(region);
+                let frame = region
+                    .as_ref()
+                    .and_then(|region| region.contents.lookup(self.mmu, page.number()));
+                frame.map_or(0, |frame| self.mmu.load_word(frame, offset))
             }
-        };
-        frame.map_or(0, |frame| self.mmu.load_word(frame, word.place.offset() as usize))
+        }
     }
 }

@@ -5,9 +5,9 @@ use abi::MessagePage;
 use abi::process::Pid;
 use addr::{Frame, VirtAddr};
 use kcore::object::word::AwaitedWords;
-use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
+use kcore::{CpuId, Guarded, Interrupt, Local, MemoryLock, Platform, Registers};
 use mm::mmu::Mmu;
-use mm::{Access, Job, MemoryManager, Refused, Seconds, SpaceId};
+use mm::{Access, Job, MemoryManager, Refused, Seconds, Sharing, SpaceId};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ops::DerefMut;
@@ -164,6 +164,12 @@ impl Guarded<MemoryManager<machine::Machine>> for Memory {
         let served = touch.is_some_and(|touch| touch.serve(&mut manager).is_ok());
         self.served.update(|count| count + u64::from(served));
         manager
+    }
+}
+
+impl MemoryLock<machine::Machine> for Memory {
+    fn share<T>(&mut self, act: impl FnOnce(&mut Sharing<'_, machine::Machine>) -> T) -> T {
+        act(&mut self.lock().sharing())
     }
 }
 

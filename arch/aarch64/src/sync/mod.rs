@@ -111,7 +111,7 @@ pub mod level;
 mod shared;
 
 pub use level::{Before, Level};
-pub use shared::{Both, Meanwhile, Shared, Sharing, Turn, Whole, WholeInside};
+pub use shared::{Both, Meanwhile, Shared, Sharing, Turn, Whole};
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -143,6 +143,13 @@ impl<'a> Held<'a, level::Nothing> {
     }
 }
 
+impl<L: Level> Held<'static, L> {
+    /// For what is put into what a lock of that level guards, and nowhere else: whoever reaches it holds that.
+    pub const fn inside() -> Self {
+        Self(PhantomData)
+    }
+}
+
 impl<L: Level> Held<'_, L> {
     /// The same right, for a while.
     #[inline]
@@ -167,7 +174,7 @@ impl<T, L: Level> Lock<T, L> {
 
     /// The lock, for whoever holds one of level `P`: to be put into what that one guards, and nowhere else.
     pub const fn inside<P: Before<L>>(&'static self) -> Inside<'static, T, L, P> {
-        self.within(Held(PhantomData))
+        self.within(Held::inside())
     }
 
     /// The same, for whoever holds one now.

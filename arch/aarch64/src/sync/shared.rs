@@ -10,7 +10,7 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use kcore::{CpuId, Guarded, MAX_CPUS};
+use kcore::{CpuId, MAX_CPUS};
 
 /// Data that CPUs share, at a level: a whole, and for each what leads to its part of that.
 pub struct Shared<T, S, L: Level> {
@@ -62,12 +62,6 @@ pub struct Both<'a, T, S, L: Level> {
 pub struct Whole<'a, T, S, L: Level> {
     shared: &'a Shared<T, S, L>,
     data: PhantomData<&'a mut T>,
-}
-
-/// The whole, as a part of what a lock of level `P` guards, for as long as that is held.
-pub struct WholeInside<'a, T: 'static, S: 'static, L: Level, P: Before<L>> {
-    shared: &'static Shared<T, S, L>,
-    held: Held<'a, P>,
 }
 
 /// What others may have done between the end of sharing and having the whole.
@@ -171,17 +165,6 @@ impl<T, S, L: Level> Shared<T, S, L> {
         _held: &'a mut Held<'_, P>,
     ) -> (Whole<'a, T, S, L>, Held<'a, L>) {
         (self.take_whole(), Held(PhantomData))
-    }
-
-    /// The whole, for whoever holds a lock of level `P`: to be put into what that one guards, and nowhere else.
-    pub const fn inside<P: Before<L>>(&'static self) -> WholeInside<'static, T, S, L, P> {
-        self.within(Held(PhantomData))
-    }
-
-    /// The same, for whoever holds one now.
-    #[inline]
-    pub const fn within<'a, P: Before<L>>(&'static self, held: Held<'a, P>) -> WholeInside<'a, T, S, L, P> {
-        WholeInside { shared: self, held }
     }
 
     #[inline(always)] // as above
@@ -380,13 +363,6 @@ impl<T, S, L: Level> DerefMut for Whole<'_, T, S, L> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: As above, and this is borrowed.
         unsafe { &mut *self.shared.whole.get() }
-    }
-}
-
-impl<T, S, L: Level, P: Before<L>> Guarded<T> for WholeInside<'_, T, S, L, P> {
-    #[inline]
-    fn lock(&mut self) -> impl DerefMut<Target = T> {
-        self.shared.whole(&mut self.held).0
     }
 }
 

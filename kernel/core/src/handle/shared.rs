@@ -16,13 +16,13 @@ use crate::ipc::Direct;
 use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::memory::is_answered_with_a_handle;
-use crate::platform::{Guarded, Local};
+use crate::platform::{Local, MemoryLock};
 use crate::process::{Process, Stage};
 use crate::sched::CpuId;
 use crate::thread::{Thread, ThreadId};
 use abi::process::{Close, Derive, TakeCaller};
 use abi::{Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::{MemoryManager, SpaceId};
+use mm::SpaceId;
 
 /// Whether a request to the own process is one that is served here.
 #[inline(always)] // into what is to be short
@@ -48,7 +48,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn ask_about_handles(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         handle: u64,
         tag: u64,
         words: &Words6,
@@ -78,7 +78,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn change_handles(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         there: Option<&mut There<'_>>,
         tag: u64,
         words: &Words6,
@@ -97,7 +97,7 @@ impl<L: Local> Here<'_, L> {
 
     fn close(
         &mut self,
-        (memory, mut there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
+        (memory, mut there): (&mut impl MemoryLock<L::Mmu>, Option<&mut There<'_>>),
         thread: ThreadId,
         words: &Words6,
     ) -> Result<Direct<L::Place>, Left<L>> {
@@ -118,7 +118,7 @@ impl<L: Local> Here<'_, L> {
 
     fn derive(
         &mut self,
-        with: (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
+        with: (&mut impl MemoryLock<L::Mmu>, Option<&mut There<'_>>),
         thread: ThreadId,
         words: &Words6,
     ) -> Result<Direct<L::Place>, Left<L>> {
@@ -146,7 +146,7 @@ impl<L: Local> Here<'_, L> {
     /// Counts one more handle to what `capability` names, as [`Kernel::retain`] does.
     pub(crate) fn retain(
         &mut self,
-        (memory, there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
+        (memory, there): (&mut impl MemoryLock<L::Mmu>, Option<&mut There<'_>>),
         capability: Capability,
     ) -> Result<(), Left<L>> {
         match capability.object {
@@ -165,7 +165,7 @@ impl<L: Local> Here<'_, L> {
                 Whose::At(cpu) => return Err(Direct::At(cpu)),
                 Whose::Nobodys => return Err(Direct::Not),
             },
-            Object::Region(id) => memory.lock().retain_region(id),
+            Object::Region(id) => memory.share(|memory| memory.retain_region(id)),
             Object::Memory(_) | Object::Device(_) | Object::Console | Object::System => {}
         }
         Ok(())
@@ -174,7 +174,7 @@ impl<L: Local> Here<'_, L> {
     /// Counts one handle fewer to what `capability` names, as [`Kernel::release`] does where nothing ends.
     fn release(
         &mut self,
-        (memory, there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
+        (memory, there): (&mut impl MemoryLock<L::Mmu>, Option<&mut There<'_>>),
         capability: Capability,
     ) -> Result<(), Left<L>> {
         let is_done = match capability.object {
@@ -197,7 +197,7 @@ impl<L: Local> Here<'_, L> {
                 Whose::At(cpu) => return Err(Direct::At(cpu)),
                 Whose::Nobodys => false,
             },
-            Object::Region(id) => memory.lock().release_region_unless_last(id),
+            Object::Region(id) => memory.share(|memory| memory.release_region_unless_last(id)),
             Object::Memory(_) | Object::Device(_) | Object::Console | Object::System => true,
         };
         is_done.then_some(()).ok_or(Direct::Not)

@@ -15,13 +15,13 @@ use crate::kernel::Kernel;
 use crate::message::Message;
 use crate::object::memory::is_answered_with_a_handle;
 use crate::object::word::is_about_words;
-use crate::platform::{Guarded, Local};
+use crate::platform::{Local, MemoryLock};
 use crate::sched::{Cpu, CpuId};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::{FaultKind, Identify, Pid, Priority};
 use abi::{Badge, Handle, Label, Operation, Request, Rights, Tag, Words, Words6};
 use addr::Frame;
-use mm::{MemoryManager, SpaceId};
+use mm::SpaceId;
 use slots::Id;
 
 /// What became of a trap.
@@ -125,7 +125,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn serve_with(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         mut there: Option<&mut There<'_>>,
         operation: Operation,
         handle: u64,
@@ -164,7 +164,7 @@ impl<L: Local> Here<'_, L> {
     /// Answers, as the first of two steps: the server goes on, and [receives](Direct::Receives) by a trap of its own as it were.
     fn answer_first(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         there: Option<&mut There<'_>>,
         tag: u64,
         message: Option<Message<'_>>,
@@ -178,7 +178,7 @@ impl<L: Local> Here<'_, L> {
     /// Serves it, when who is to go on waits no longer until some time.
     fn serve_in_time(
         &mut self,
-        (memory, mut there): (&mut impl Guarded<MemoryManager<L::Mmu>>, Option<&mut There<'_>>),
+        (memory, mut there): (&mut impl MemoryLock<L::Mmu>, Option<&mut There<'_>>),
         (operation, handle): (Operation, u64),
         tag: u64,
         message: Option<Message<'_>>,

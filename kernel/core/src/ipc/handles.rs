@@ -7,13 +7,12 @@ use super::Direct;
 use crate::handle::{Capability, Claims, HandleTable, Object};
 use crate::here::Here;
 use crate::kernel::{Kernel, existing, gone};
-use crate::platform::{Guarded, Local, Platform};
+use crate::platform::{Local, MemoryLock, Platform};
 use crate::process::{Process, ProcessId};
 use crate::sched::Cpu;
 use crate::thread::{Thread, ThreadId};
 use abi::{Handle, IpcError, Rights, Tag};
 use addr::Frame;
-use mm::MemoryManager;
 use slots::{Common, Mine};
 
 /// Places that are claimed for the handles that come with a message, in the table of whoever receives that.
@@ -53,11 +52,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Handles that are [on their way](Cpu::has_room) go where they belong if their message does, by what has become of its trap.
-    pub(super) fn settle(
-        &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
-        served: &Direct<L::Place>,
-    ) {
+    pub(super) fn settle(&mut self, memory: &mut impl MemoryLock<L::Mmu>, served: &Direct<L::Place>) {
         use Direct::{Enters, Resumes, Runs, Stays};
         let Some(Places {
             receiver,
@@ -77,7 +72,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Puts what has been looked up into these places, and tells whoever has this message page which they are.
-    fn put(&mut self, memory: &mut impl Guarded<MemoryManager<L::Mmu>>, places: Claims<'_>, page: Frame) {
+    fn put(&mut self, memory: &mut impl MemoryLock<L::Mmu>, places: Claims<'_>, page: Frame) {
         let mut count = 0;
         for (place, passed) in places.zip(self.cpu.passed) {
             let is_counted = passed.is_some_and(|passed| self.retain((memory, None), passed).is_ok());

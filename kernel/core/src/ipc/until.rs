@@ -5,16 +5,15 @@
 
 use crate::here::{Here, There};
 use crate::ipc::Direct;
-use crate::platform::{Guarded, Local};
+use crate::platform::{Local, MemoryLock};
 use abi::Operation;
-use mm::MemoryManager;
 
 impl<L: Local> Here<'_, L> {
     /// Serves the trap of the running thread, if it is one with a deadline, and is as most are. With [`Direct::Receives`] what is
     /// left is in its registers as another trap.
     pub fn serve_until(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         there: Option<&mut There<'_>>,
     ) -> Direct<L::Place> {
         self.try_to_serve_until(memory, there).unwrap_or(Direct::Not)
@@ -22,7 +21,7 @@ impl<L: Local> Here<'_, L> {
 
     fn try_to_serve_until(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         there: Option<&mut There<'_>>,
     ) -> Option<Direct<L::Place>> {
         let thread = self.cpu.current?;

@@ -11,11 +11,11 @@ use crate::here::Here;
 use crate::ipc::Direct;
 use crate::kernel::Kernel;
 use crate::message::Message;
-use crate::platform::{Guarded, Local, Platform};
+use crate::platform::{Local, MemoryLock, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::{Companion, MemoryManager, RegionId, SpaceId};
+use mm::{Companion, RegionId, SpaceId};
 
 /// What became of a request that was not refused.
 pub(crate) enum Done {
@@ -34,7 +34,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)] // what a call has in registers is handed on in registers
     pub fn ask_memory_directly(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         (thread, space): (ThreadId, SpaceId),
         tag: u64,
         words: &Words6,
@@ -59,7 +59,7 @@ impl<L: Local> Here<'_, L> {
     /// anything is done.
     pub(crate) fn ask_for_region(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         (thread, space): (ThreadId, SpaceId),
         message: Message<'_>,
     ) -> Direct<L::Place> {
@@ -86,7 +86,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // one for all who ask
     pub(crate) fn ask_memory(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         thread: ThreadId,
         space: SpaceId,
         message: Message<'_>,

@@ -6,12 +6,11 @@ use crate::here::Here;
 use crate::ipc::{Direct, Endpoint};
 use crate::kernel::Kernel;
 use crate::message::Message;
-use crate::platform::{Guarded, Local, Platform};
+use crate::platform::{Guarded, Local, MemoryLock, Platform};
 use crate::process::{Name, Process, ProcessId, Stage};
 use crate::thread::{EndAnswer, State, ThreadId};
 use abi::process::{CountTicks, Create, Derive, End, Give, ProcessRequest, Start};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::MemoryManager;
 
 /// `Errno` that a handle named in a request deserves.
 pub(crate) fn bad_handle(error: abi::IpcError) -> Errno {
@@ -33,7 +32,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(never)] // so that there is one of it
     pub fn ask_process(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         (thread, process): (ThreadId, ProcessId),
         tag: u64,
         words: &Words6,
@@ -59,7 +58,7 @@ impl<L: Local> Here<'_, L> {
     /// Gives `child` a handle at a place that is free.
     fn give_one(
         &mut self,
-        memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+        memory: &mut impl MemoryLock<L::Mmu>,
         thread: ThreadId,
         child: &Process,
         Message { tag, words }: Message<'_>,

@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome};
 use crate::kernel::Kernel;
-use crate::platform::{Guarded, Platform};
+use crate::platform::{Guarded, MemoryLock, Platform};
 use crate::sched::Stop;
 use crate::thread::ThreadId;
 use abi::process::Pid;
@@ -15,7 +15,7 @@ impl<P: Platform> Kernel<P> {
         match SystemRequest::decode(call.tag.label(), call.words)? {
             SystemRequest::Describe(_) => self.describe(call.thread),
             SystemRequest::CountFrames(_) => {
-                let counts = self.memory.lock().frame_counts();
+                let counts = self.memory.share(|memory| memory.frame_counts());
                 Ok(self.answer(call.thread, counts))
             }
             SystemRequest::NextProcess(next) => self.next_process(call.thread, next.after),

@@ -3,10 +3,10 @@
 //! thread go on then.
 
 use crate::here::Here;
-use crate::platform::{Guarded, Local};
+use crate::platform::{Local, MemoryLock};
 use crate::thread::{State, Thread, ThreadId};
 use abi::process::Pid;
-use mm::{MemoryManager, SpaceId};
+use mm::SpaceId;
 
 impl<L: Local> Here<'_, L> {
     /// Whether all that is left to be done for the current thread is to [activate](Self::enters_anew) its address space, and to
@@ -25,7 +25,7 @@ impl<L: Local> Here<'_, L> {
     /// The place of that thread; or `None`: then the CPU is to [seek](Self::seeks) who goes on, as whom it was prepared for before
     /// may go on elsewhere now, or nothing has happened, and [`Kernel::run`](crate::Kernel::run) is to say it.
     #[inline(never)] // so that who goes on in a space that is known does not pay for it
-    pub fn enters_anew(&mut self, memory: &mut impl Guarded<MemoryManager<L::Mmu>>) -> Option<L::Place> {
+    pub fn enters_anew(&mut self, memory: &mut impl MemoryLock<L::Mmu>) -> Option<L::Place> {
         if !self.is_to_activate() {
             return None;
         }
@@ -49,12 +49,13 @@ impl<L: Local> Here<'_, L> {
 #[cold]
 pub(super) fn activate<L: Local>(
     local: &mut L,
-    memory: &mut impl Guarded<MemoryManager<L::Mmu>>,
+    memory: &mut impl MemoryLock<L::Mmu>,
     (thread, space, pid): (ThreadId, SpaceId, Pid),
 ) {
     let place = local.place(thread.index());
-    match memory.lock().mmu_space_mut(space) {
-        Some((mmu, tables)) => local.activate(mmu, tables, pid, place),
-        None => panic!("{thread:?} is to run in a space that is gone"),
+    let activated = memory
+        .share(|memory| memory.with_tables(space, |mmu, tables| local.activate(mmu, tables, pid, place)));
+    if activated.is_none() {
+        panic!("{thread:?} is to run in a space that is gone");
     }
 }

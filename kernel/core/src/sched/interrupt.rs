@@ -7,9 +7,7 @@
 use super::NEVER;
 use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::object::word::AwaitedWords;
 use crate::platform::{Interrupt, Local, Nested, Platform};
-use mm::MemoryManager;
 use mm::mmu::Mmu;
 
 /// What became of an interrupt that waited.
@@ -28,10 +26,7 @@ pub enum Interrupted<Place> {
 impl<L: Local> Here<'_, L> {
     /// Takes the next interrupt, if one waits, and serves it. All registers of the thread that ran here are in memory. One
     /// at a time: the next one comes as soon as the CPU goes on.
-    pub fn interrupt<M: Mmu>(
-        &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
-    ) -> Interrupted<L::Place> {
+    pub fn interrupt<M: Mmu>(&mut self, locks: &mut impl Nested<M>) -> Interrupted<L::Place> {
         match self.local.take_interrupt() {
             Some(Interrupt::Timer) if !self.timer(locks) => Interrupted::Left(Interrupt::Timer),
             Some(Interrupt::Device(interrupt)) => Interrupted::Device(interrupt),

@@ -9,13 +9,11 @@ use crate::heap::{Place, Places};
 use crate::here::{Here, There};
 use crate::kernel::{Kernel, gone};
 use crate::message::Message;
-use crate::object::word::AwaitedWords;
 use crate::platform::{Local, Nested, Platform};
 use crate::sched::Cpu;
 use crate::thread::{State, Thread, ThreadId, Threads};
 use abi::{IpcError, Label};
 use core::iter::successors;
-use mm::MemoryManager;
 use mm::mmu::Mmu;
 use slots::Slots;
 
@@ -126,7 +124,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// The timer of this CPU has come. `false`, and what is due then is so still, if something takes the whole kernel.
-    pub(super) fn timer<M: Mmu>(&mut self, locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>) -> bool {
+    pub(super) fn timer<M: Mmu>(&mut self, locks: &mut impl Nested<M>) -> bool {
         self.cpu.timer = NEVER;
         let now = self.local.ticks();
         for _ in 0..MOST_AT_A_TIME {
@@ -150,11 +148,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// Lets `thread`, which has waited until its deadline, go on if that concerns nobody else. Whether it did.
-    fn pass_deadline<M: Mmu>(
-        &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
-        thread: ThreadId,
-    ) -> bool {
+    fn pass_deadline<M: Mmu>(&mut self, locks: &mut impl Nested<M>, thread: ThreadId) -> bool {
         let here = self.id;
         if !self.thread(thread).may_run_on(here) {
             return false;
@@ -165,7 +159,7 @@ impl<L: Local> Here<'_, L> {
                 true
             }
             State::WaitingWord(word) => {
-                self.stop_waiting_for_word(&mut locks.outer().0, thread, word);
+                self.stop_waiting_for_word(&mut locks.words().0, thread, word);
                 true
             }
             _ => self.time_out(thread),

@@ -1,7 +1,7 @@
 //! Traps that are served with the message in the argument registers, while the thread's other registers stay where they are.
 
 use super::{KERNEL, Locks, SharedKernel, WholeKernel, devices, here, kernel, memory, there};
-use crate::machine::Place;
+use crate::machine::{MemoryInside, Place};
 use aarch64::cpu::PerCpu;
 use aarch64::exception::TrapEnd;
 use aarch64::sync::{Held, Meanwhile, level};
@@ -114,7 +114,7 @@ fn ask_memory(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let memory = &mut memory().within(held);
+    let memory = &mut MemoryInside::new(memory(), held);
     match here(&mut sharing).ask_memory_directly(memory, found, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
@@ -176,7 +176,7 @@ fn ask_about_handles(
     words: &Words6,
 ) -> TrapEnd {
     let mut locks = Locks(held);
-    let direct = here(&mut sharing).ask_about_handles(&mut locks.inner(), handle, tag, words);
+    let direct = here(&mut sharing).ask_about_handles(&mut locks.memory(), handle, tag, words);
     match direct {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         Direct::Enters => TrapEnd::undecided(sharing.keep()),
@@ -234,7 +234,7 @@ fn ask_process(
     tag: u64,
     words: &Words6,
 ) -> TrapEnd {
-    let memory = &mut memory().within(held);
+    let memory = &mut MemoryInside::new(memory(), held);
     match here(&mut sharing).ask_process(memory, asked, tag, words) {
         Direct::Stays(place) => TrapEnd::goes_on(place.registers().as_ptr()),
         _ => serve_at_length(sharing, Operation::Call, handle, tag, words),
@@ -275,7 +275,7 @@ fn serve_once_with<'a>(
     tag: u64,
     words: &Words6,
 ) -> (SharedKernel<'a>, Direct<Place>) {
-    let memory = &mut locks.inner();
+    let memory = &mut locks.memory();
     let Some(other) = other else {
         let direct = here(&mut sharing).serve_with(memory, None, operation, handle, tag, words);
         return (sharing, direct);

@@ -14,7 +14,7 @@ mod stop;
 mod until;
 
 use crate::cpus;
-use crate::machine::{Machine, Memory, SharedMemory, Threads, WordsLock, memory_here};
+use crate::machine::{Machine, Memory, MemoryInside, SharedMemory, Threads, WordsLock};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::exception::{self, system_error};
 use aarch64::mmu::Hardware;
@@ -28,7 +28,7 @@ use kcore::here::{self, Here, There};
 use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::sched::{Search, Sought};
-use kcore::{Guarded, Kernel, Local, Nested, Next, Registers};
+use kcore::{Kernel, Local, MemoryLock, Nested, Next, Registers};
 use mm::{Ahead, Job, Seconds};
 use slots::Slot;
 use spin::Once;
@@ -156,7 +156,7 @@ fn find_out(mut sharing: SharedKernel<'_>, locks: Locks<'_>) -> GoesOn {
 /// The same, when the address space of who goes on is to be activated.
 #[inline(never)] // so that who goes on in a space that is known does not pay for it
 fn enter_anew(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
-    let entered = here(&mut sharing).enters_anew(&mut locks.inner());
+    let entered = here(&mut sharing).enters_anew(&mut locks.memory());
     // As in `kernel_continue`.
     cpu::synchronise_context();
     match entered {
@@ -179,7 +179,7 @@ fn seek(mut sharing: SharedKernel<'_>, mut locks: Locks<'_>) -> GoesOn {
             Sought::Job(job, now) => return GoesOn::Job(job, now),
             // Whom the CPU was prepared for before may go on elsewhere then.
             Sought::Enters => {
-                here(&mut sharing).enters_anew(&mut locks.inner());
+                here(&mut sharing).enters_anew(&mut locks.memory());
             }
             Sought::Nobody => return GoesOn::Nobody,
             Sought::With(other) => {
@@ -236,16 +236,16 @@ fn there<'a>(theirs: &'a mut SharedKernel<'_>) -> There<'a> {
 /// What a CPU that shares the kernel has locks for.
 struct Locks<'a>(Held<'a, level::Kernel>);
 
-impl Nested<AwaitedWords, Memory> for Locks<'_> {
+impl Nested<Hardware> for Locks<'_> {
     #[inline]
-    fn outer(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl Guarded<Memory>) {
+    fn words(&mut self) -> (impl DerefMut<Target = AwaitedWords>, impl MemoryLock<Hardware>) {
         let (words, held) = words_lock().lock(&mut self.0);
-        (words, memory().within(held))
+        (words, MemoryInside::new(memory(), held))
     }
 
     #[inline]
-    fn inner(&mut self) -> impl Guarded<Memory> {
-        memory().within(self.0.lend())
+    fn memory(&mut self) -> impl MemoryLock<Hardware> {
+        MemoryInside::new(memory(), self.0.lend())
     }
 }
 
@@ -258,9 +258,7 @@ fn with_memory<T>(act: impl FnOnce(&mut Memory) -> T) -> T {
 /// Does something with what this CPU has of the memory manager, whatever others do in it meanwhile.
 #[inline(always)] // into what is to be short
 fn beside_others<T>(act: impl FnOnce(&mut mm::Sharing<'_, Hardware>) -> T) -> T {
-    let mut held = Held::nothing();
-    let (mut sharing, _) = memory().share(PerCpu::current().id(), &mut held);
-    act(&mut memory_here(&mut sharing))
+    MemoryInside::new(memory(), Held::nothing()).share(act)
 }
 
 fn devices() -> &'static slots::Parts<[Slot<Device>]> {
@@ -317,7 +315,7 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
             }
             GoesOn::Nobody => {
                 // A step at a time, so that others get the lock in between.
-                if with_memory(Memory::zero_ahead) == Ahead::Done {
+                if beside_others(|memory| memory.zero_ahead()) == Ahead::Done {
                     cpu::wait_for_interrupt();
                 }
                 interrupted()

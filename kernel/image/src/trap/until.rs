@@ -39,7 +39,7 @@ fn serve_once_with<'a>(
     locks: &mut Locks<'_>,
     other: Option<CpuId>,
 ) -> (SharedKernel<'a>, Direct<Place>) {
-    let memory = &mut locks.inner();
+    let memory = &mut locks.memory();
     let Some(other) = other else {
         let served = here(&mut sharing).serve_until(memory, None);
         return (sharing, served);

@@ -202,7 +202,7 @@ impl World {
 
     /// Nobody runs for a moment. Answers whether there would have been more to do.
     pub fn idle(&mut self) -> mm::Ahead {
-        let more = self.mm.zero_ahead();
+        let more = self.mm.sharing().zero_ahead();
         self.check();
         more
     }

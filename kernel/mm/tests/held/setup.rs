@@ -38,7 +38,7 @@ impl World {
 
     /// One more handle, as when one is passed on.
     pub fn pass(&mut self, held: Held) -> Held {
-        self.mm.retain_region(held.0);
+        self.mm.sharing().retain_region(held.0);
         held
     }
 

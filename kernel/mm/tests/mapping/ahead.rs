@@ -8,7 +8,7 @@ use mm::{Access, Ahead};
 
 /// As [`World::idle`] until all is done.
 fn idle_long(world: &mut World) {
-    let is_done = (0..1000).any(|_| world.mm.zero_ahead() == Ahead::Done);
+    let is_done = (0..1000).any(|_| world.mm.sharing().zero_ahead() == Ahead::Done);
     assert!(is_done, "it comes to an end");
     world.check_now();
 }

@@ -27,17 +27,17 @@ fn a_word_of_a_segment_is_the_same_wherever_it_is_attached_and_whoevers_tables_l
             .attach(other, id, 0x40_0000_0000, AttachFlags::RDONLY)
             .expect("room");
         let offset = length - PAGE + 20;
-        let name = world.mm.word(one, at_one + offset).expect("mapped");
-        assert_eq!(world.mm.word(other, at_other + offset), Ok(name));
-        assert_ne!(world.mm.word(one, at_one + offset + 4), Ok(name));
-        assert_eq!(world.mm.value(name), 0, "nobody has touched it");
+        let name = world.mm.sharing().word(one, at_one + offset).expect("mapped");
+        assert_eq!(world.mm.sharing().word(other, at_other + offset), Ok(name));
+        assert_ne!(world.mm.sharing().word(one, at_one + offset + 4), Ok(name));
+        assert_eq!(world.mm.sharing().value(name), 0, "nobody has touched it");
         world
             .store(one, at_one + offset + 4, 0xffff_ffff_0000_0001)
             .expect("writable");
         world
             .store(one, at_one + offset - 4, 5 << 32 | 9)
             .expect("writable");
-        assert_eq!(world.mm.value(name), 5);
+        assert_eq!(world.mm.sharing().value(name), 5);
     }
 }
 
@@ -52,8 +52,8 @@ fn looking_at_a_word_that_nobody_has_touched_takes_no_frame() {
     ];
     let before = world.mm.frame_counts();
     for address in [shared, private] {
-        let name = world.mm.word(process, address).expect("mapped");
-        assert_eq!(world.mm.value(name), 0);
+        let name = world.mm.sharing().word(process, address).expect("mapped");
+        assert_eq!(world.mm.sharing().value(name), 0);
     }
     assert_eq!(world.mm.frame_counts(), before);
 }
@@ -65,12 +65,12 @@ fn a_private_word_is_its_spaces_alone_and_a_copy_has_another() {
     let address = world.map_anywhere(parent, PAGE);
     world.store(parent, address, 3).expect("writable");
     let child = world.fork(parent).expect("room");
-    let names = [parent, child].map(|space| world.mm.word(space, address).expect("mapped"));
+    let names = [parent, child].map(|space| world.mm.sharing().word(space, address).expect("mapped"));
     assert_ne!(names[0], names[1]);
     assert_ne!(names[0].number(), names[1].number());
-    assert_eq!(names.map(|name| world.mm.value(name)), [3, 3]);
+    assert_eq!(names.map(|name| world.mm.sharing().value(name)), [3, 3]);
     world.store(child, address, 4).expect("writable");
-    assert_eq!(names.map(|name| world.mm.value(name)), [3, 4]);
+    assert_eq!(names.map(|name| world.mm.sharing().value(name)), [3, 4]);
 }
 
 #[test]
@@ -81,14 +81,18 @@ fn the_word_of_a_segment_that_is_gone_is_not_that_of_its_successor() {
     for _ in 0..2 {
         let id = world.segment(process, PAGE);
         let at = world.attach_anywhere(process, id);
-        names.push(world.mm.word(process, at).expect("mapped"));
+        names.push(world.mm.sharing().word(process, at).expect("mapped"));
         world.store(process, at, 1).expect("writable");
         world.detach(process, at).expect("attached");
         world.remove(process, id).expect("its own");
     }
     assert_ne!(names[0], names[1]);
     assert_ne!(names[0].number(), names[1].number());
-    assert_eq!(world.mm.value(names[0]), 0, "nothing is behind it any more");
+    assert_eq!(
+        world.mm.sharing().value(names[0]),
+        0,
+        "nothing is behind it any more"
+    );
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn what_cannot_be_read_is_no_word() {
     world
         .protect(process, address + PAGE, PAGE, Protection::empty())
         .expect("its own");
-    let word = |address| world.mm.word(process, address);
+    let mut word = |address| world.mm.sharing().word(process, address);
     for unaligned in [1, 2, 3, 5] {
         assert_eq!(word(address + unaligned), Err(Errno::EINVAL));
     }
@@ -117,7 +121,7 @@ fn what_cannot_be_read_is_no_word() {
         assert_eq!(word(nothing), Err(Errno::EFAULT), "{nothing:#x}");
     }
     world.exit(process);
-    assert_eq!(world.mm.word(process, address), Err(Errno::ESRCH));
+    assert_eq!(world.mm.sharing().word(process, address), Err(Errno::ESRCH));
 }
 
 #[test]
@@ -155,7 +159,7 @@ fn each_word_has_a_number_of_its_own_and_neighbours_differ_in_its_lowest_bits() 
             names.extend(
                 (at..at + PAGE)
                     .step_by(4)
-                    .map(|word| world.mm.word(p, word).expect("mapped")),
+                    .map(|word| world.mm.sharing().word(p, word).expect("mapped")),
             );
         }
     }
@@ -164,7 +168,7 @@ fn each_word_has_a_number_of_its_own_and_neighbours_differ_in_its_lowest_bits() 
     let lowest: BTreeSet<u128> = names[..1024].iter().map(|name| name.number() % 2048).collect();
     assert_eq!(lowest.len(), 1024, "the words of a page");
     for offset in [0, 4, 0x7fc, 0xffc] {
-        let same_place = processes.map(|p| world.mm.word(p, (1 << 30) + offset).expect("mapped"));
+        let same_place = processes.map(|p| world.mm.sharing().word(p, (1 << 30) + offset).expect("mapped"));
         let lowest: BTreeSet<u128> = same_place.map(|name| name.number() % 2048).into();
         assert_eq!(lowest.len(), 3, "one place in three processes");
     }
@@ -176,7 +180,7 @@ fn a_word_of_a_process_that_has_ended_has_another_number_than_one_of_its_success
     let numbers = [(); 2].map(|()| {
         let p = world.process();
         let at = world.map(p, 1 << 30, PAGE, Protection::WRITE).expect("free");
-        let number = world.mm.word(p, at).expect("mapped").number();
+        let number = world.mm.sharing().word(p, at).expect("mapped").number();
         world.exit(p);
         number
     });

@@ -1,10 +1,10 @@
 //! Requests about words with all of the kernel: those about threads that may not run where they are at home, those after which the next
 //! one has work to be done, and all that come the long way.
 
-use super::{AwaitedWord, Wait, words_of_both};
+use super::{AwaitedWord, Wait, word_with_value, words_of_both};
 use crate::kernel::Kernel;
 use crate::object::Outcome;
-use crate::platform::{Guarded, Platform};
+use crate::platform::{Guarded, MemoryLock, Platform};
 use crate::thread::{State, ThreadId};
 use abi::Errno;
 use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeAndWait, WakeWord};
@@ -18,10 +18,9 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         request: WaitWord,
     ) -> Result<Outcome, Errno> {
-        let memory = self.memory.lock();
-        let name = memory.word(space, request.address)?;
-        let found = memory.value(name);
-        drop(memory);
+        let (name, found) = self
+            .memory
+            .share(|memory| word_with_value(memory, space, request.address))?;
         let wait = Wait {
             expected: request.expected,
             deadline: request.deadline,
@@ -35,7 +34,7 @@ impl<P: Platform> Kernel<P> {
         space: SpaceId,
         both: WakeAndWait,
     ) -> Result<Outcome, Errno> {
-        let (woken, name, found) = words_of_both(&self.memory.lock(), space, &both)?;
+        let (woken, name, found) = self.memory.share(|memory| words_of_both(memory, space, &both))?;
         // Before it could be the caller.
         let first = self.first_waiter(woken);
         let wait = Wait {
@@ -94,7 +93,7 @@ impl<P: Platform> Kernel<P> {
         wake: WakeWord,
     ) -> Result<Outcome, Errno> {
         let before = self.cpu().take_woken(thread);
-        let named = self.memory.lock().word(space, wake.address);
+        let named = self.memory.share(|memory| memory.word(space, wake.address));
         let most = wake.count.min(MOST_WOKEN).saturating_sub(before);
         let woken = match named {
             Ok(name) => self.wake_waiters(name, most),

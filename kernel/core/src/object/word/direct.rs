@@ -4,17 +4,17 @@
 //! As in [`ipc::direct`](crate::ipc), nothing is decided here that the [long way](super::at_length) does not decide in the same
 //! way: all checks come first, and nothing has happened if one of them says no.
 
-use super::{AwaitedWord, AwaitedWords, Wait, words_of_both};
+use super::{AwaitedWord, AwaitedWords, Wait, word_with_value, words_of_both};
 use crate::here::{Here, There};
 use crate::ipc::{Direct, stay_here};
 use crate::message::Message;
-use crate::platform::{Guarded, Local, Nested};
+use crate::platform::{Local, MemoryLock, Nested};
 use crate::sched::CpuId;
 use crate::thread::{State, ThreadId};
 use abi::memory::{FOREVER, MOST_WOKEN, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Label, Request, Tag, Words, Words6};
 use mm::mmu::Mmu;
-use mm::{MemoryManager, SpaceId, WordName};
+use mm::{SpaceId, WordName};
 use slots::Id;
 
 /// A word that is waited for, and who has waited longest.
@@ -31,7 +31,7 @@ impl<L: Local> Here<'_, L> {
     /// is not as most are: then nothing has happened, and it is to be [served](crate::Kernel::serve_at_length) at length.
     pub fn ask_about_words<M: Mmu>(
         &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        locks: &mut impl Nested<M>,
         found: (ThreadId, SpaceId),
         tag: u64,
         words: &Words6,
@@ -53,7 +53,7 @@ impl<L: Local> Here<'_, L> {
     /// CPU: then it is to be called again, with that one's turn.
     pub fn ask_about_words_with<M: Mmu>(
         &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        locks: &mut impl Nested<M>,
         there: &mut There<'_>,
         found: (ThreadId, SpaceId),
         tag: u64,
@@ -71,7 +71,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)] // this and what it calls, so that who wakes threads of its own CPU does not pay for others
     fn wake_a_word<M: Mmu>(
         &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        locks: &mut impl Nested<M>,
         there: Option<&mut There<'_>>,
         found: (ThreadId, SpaceId),
         (label, words): (Label, &Words6),
@@ -96,15 +96,12 @@ impl<L: Local> Here<'_, L> {
 
     fn wait_word<M: Mmu>(
         &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        locks: &mut impl Nested<M>,
         (thread, space): (ThreadId, SpaceId),
         request: &WaitWord,
     ) -> Served<L::Place> {
-        let (mut words, mut memory) = locks.outer();
-        let memory = memory.lock();
-        let name = memory.word(space, request.address)?;
-        let found = memory.value(name);
-        drop(memory);
+        let (mut words, mut memory) = locks.words();
+        let (name, found) = memory.share(|memory| word_with_value(memory, space, request.address))?;
         let wait = Wait {
             expected: request.expected,
             deadline: request.deadline,
@@ -145,7 +142,7 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     fn wake_word<M: Mmu>(
         &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        locks: &mut impl Nested<M>,
         there: Option<&mut There<'_>>,
         (thread, space): (ThreadId, SpaceId),
         wake: WakeWord,
@@ -155,13 +152,13 @@ impl<L: Local> Here<'_, L> {
         } else {
             0
         };
-        let name = locks.inner().lock().word(space, wake.address);
+        let name = locks.memory().share(|memory| memory.word(space, wake.address));
         if before > 0 {
-            let (mut words, _) = locks.outer();
+            let (mut words, _) = locks.words();
             return Ok(self.wake_more(&mut words, there, name.ok(), (thread, wake.count, before)));
         }
         let name = name?;
-        let (mut words, _) = locks.outer();
+        let (mut words, _) = locks.words();
         let first = words.find(name).and_then(|word| words.first_of(word));
         let Some((word, first)) = first.filter(|_| wake.count > 0) else {
             return Ok(Direct::Stays(self.answer(thread, woken_message(&[0; 6]))));
@@ -314,13 +311,13 @@ impl<L: Local> Here<'_, L> {
     #[inline(always)]
     fn wake_and_wait<M: Mmu>(
         &mut self,
-        locks: &mut impl Nested<AwaitedWords, MemoryManager<M>>,
+        locks: &mut impl Nested<M>,
         there: Option<&mut There<'_>>,
         (thread, space): (ThreadId, SpaceId),
         both: &WakeAndWait,
     ) -> Served<L::Place> {
-        let (mut words, mut memory) = locks.outer();
-        let (woken, name, found) = words_of_both(&memory.lock(), space, both)?;
+        let (mut words, mut memory) = locks.words();
+        let (woken, name, found) = memory.share(|memory| words_of_both(memory, space, both))?;
         let wait = Wait {
             expected: both.expected,
             deadline: both.deadline,

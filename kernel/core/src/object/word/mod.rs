@@ -16,7 +16,7 @@ use crate::thread::ThreadId;
 use abi::memory::{FOREVER, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Label, Request};
 use mm::mmu::Mmu;
-use mm::{MemoryManager, SpaceId, WordName};
+use mm::{Sharing, SpaceId, WordName};
 use slots::trie::{Below, Node, Trie};
 use slots::{Id, Slot, Slots};
 
@@ -178,9 +178,19 @@ impl Wait {
     }
 }
 
+/// The word at `address`, and what it holds.
+fn word_with_value<M: Mmu>(
+    memory: &mut Sharing<'_, M>,
+    space: SpaceId,
+    address: u64,
+) -> Result<(WordName, u32), Errno> {
+    let name = memory.word(space, address)?;
+    Ok((name, memory.value(name)))
+}
+
 /// The words that a request is about: the one to be woken, and the one to wait for, with what it holds.
 fn words_of_both<M: Mmu>(
-    memory: &MemoryManager<M>,
+    memory: &mut Sharing<'_, M>,
     space: SpaceId,
     both: &WakeAndWait,
 ) -> Result<(WordName, WordName, u32), Errno> {
