@@ -8,7 +8,7 @@ use abi::process::Pid;
 use addr::Frame;
 use core::ops::DerefMut;
 use mm::mmu::Mmu;
-use mm::{MemoryManager, Sharing, SpaceId};
+use mm::{Job, MemoryManager, Seconds, Sharing, SpaceId, Stepped};
 
 /// What a CPU does with the machine for itself and for threads at home there, whatever others do meanwhile. The machine
 /// cannot check that a number or a place is such a thread's: that is the kernel's business.
@@ -154,6 +154,16 @@ impl<T, G: Guarded<T>> Guarded<T> for &mut G {
 pub trait MemoryLock<M: Mmu>: Guarded<MemoryManager<M>> {
     /// Does something with what this CPU has of it, beside others, as soon as nobody has all of it.
     fn share<T>(&mut self, act: impl FnOnce(&mut Sharing<'_, M>) -> T) -> T;
+
+    /// Does a bounded piece of a job: beside others if that will do. Answers what is left.
+    #[inline(never)] // so that requests without do not pay for it
+    fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
+        match self.share(|memory| memory.step(job, now)) {
+            Stepped::Wholly => None,
+            Stepped::Partly => Some(job),
+            Stepped::ForAll => self.lock().step(job, now),
+        }
+    }
 }
 
 impl<M: Mmu, L: MemoryLock<M>> MemoryLock<M> for &mut L {

@@ -22,7 +22,7 @@ use core::ops::DerefMut;
 use core::ptr::NonNull;
 use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
-use mm::{MemoryManager, SpaceId};
+use mm::{MemoryManager, SpaceId, Tray};
 use vmsa::asid::AsidBits;
 
 /// The memory manager, on this machine.
@@ -35,6 +35,7 @@ pub type SharedMemory = Shared<Memory, MemoryParts, level::Memory>;
 pub struct MemoryParts {
     memory: mm::Parts<Hardware>,
     hardware: Hardware,
+    tray: Tray,
 }
 
 /// It, for whoever holds a lock of level `P`.
@@ -71,6 +72,7 @@ pub fn share_memory(memory: &'static SharedMemory) {
     whole.narrow(PerCpu::count(), |_| MemoryParts {
         memory: parts,
         hardware: hardware.again(),
+        tray: Tray::EMPTY,
     });
 }
 
@@ -80,23 +82,31 @@ pub fn memory_here<'a>(
     sharing: &'a mut Sharing<'_, Memory, MemoryParts, level::Memory>,
 ) -> mm::Sharing<'a, Hardware> {
     let taker = sharing.cpu().owner();
-    let MemoryParts { memory, hardware } = sharing.part();
+    let MemoryParts {
+        memory,
+        hardware,
+        tray,
+    } = sharing.part();
     // SAFETY: As long as `sharing`, which is borrowed, is there, nobody has the whole memory manager. Others who share it
     // come here, too.
     let spaces = unsafe { memory.spaces.turns(taker) };
     // SAFETY: As above. These spaces are the only ones of which anybody takes one with them.
-    let vmas = unsafe { memory.vmas.belongings() };
+    let vmas = unsafe { memory.vmas.belongings(taker) };
     // SAFETY: As above.
     let regions = unsafe { memory.regions.turns(taker) };
     // SAFETY: As above, and they are the memory manager's own.
     let frames = unsafe { memory.frames.in_turn(taker) };
+    // SAFETY: As above, and nobody takes them.
+    let limits = unsafe { memory.limits.common() };
     mm::Sharing {
         mmu: hardware,
         spaces,
         vmas,
         regions,
         frames,
+        limits,
         spare: cpus::spare(),
+        tray,
     }
 }
 

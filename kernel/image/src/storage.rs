@@ -70,7 +70,7 @@ impl Counts {
             frames_for::<KeyBucket>(self.regions),
             frames_for::<Slot<mm::Account>>(self.processes),
             frames_for::<Slot<mm::Vma>>(self.mappings),
-            frames_for::<Slot<mm::Frames>>(1),
+            frames_for::<mm::Apart>(1),
             frames_for::<Kernel<Machine>>(1),
             frames_for::<SharedMemory>(1),
         ];
@@ -141,7 +141,7 @@ pub fn memory_manager(
     };
     let storage = mm::Storage {
         frame_words: ram.take_slice(words, || 0),
-        frames: ram.take_place().write(Slot::empty()),
+        apart: ram.take_place().write(mm::Apart::empty()),
         spaces: ram.take_slots(counts.processes),
         regions: ram.take_slots(counts.regions),
         vmas: ram.take_slots(counts.mappings),

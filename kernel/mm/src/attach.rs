@@ -6,11 +6,12 @@
 //! No descriptor is written: the cost does not depend on the size. Frames and translations come
 //! with the first touch of each page.
 
-use crate::manager::{MemoryManager, typed};
+use crate::identity::Seconds;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::{Fit, Wish, mappable};
 use crate::region::{Region, RegionId, Unit, Wanted};
+use crate::sharing::{Each, InSpace};
 use crate::slot::{is_whole_slots, whole_slots};
 use crate::space::Space;
 use crate::subject::Subject;
@@ -21,7 +22,7 @@ use abi::memory::{RegionAttach, ShmAttach};
 use abi::shm::AttachFlags;
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 
-impl<M: Mmu> MemoryManager<M> {
+impl<M: Mmu> InSpace<'_, M> {
     pub(crate) fn shm_attach(&mut self, call: &mut Call<'_>, request: ShmAttach) -> Result<Reply, Errno> {
         let ShmAttach { id, address, flags } = request;
         self.attach(call, Subject::Named(id), address, flags)
@@ -45,96 +46,135 @@ impl<M: Mmu> MemoryManager<M> {
     ) -> Result<Reply, Errno> {
         let wish = wish(address, flags)?;
         let (perms, wanted) = access(flags);
-        let region_id = self.accessible(call, subject, wanted)?;
-        let region = self.regions.get(region_id).ok_or(Errno::EINVAL)?;
-        let space = self.alive(call.space)?;
-        if space.attachments >= self.limits.shmseg {
+        let region = self.begin_attachment(subject, wanted)?;
+        let attached = self.attach_counted(region, perms, wish, call.now);
+        self.finish_attachment(region, attached.is_ok(), call.now);
+        attached
+    }
+
+    /// Finds the region, if it grants the access, and counts an attachment more, so that it stays whatever others do.
+    ///
+    /// # Errors
+    /// As `shmat`.
+    fn begin_attachment(&mut self, subject: Subject, wanted: Wanted) -> Result<Attachable, Errno> {
+        let Each {
+            space,
+            limits,
+            mut regions,
+            ..
+        } = self.each();
+        let (id, mut region) = regions.accessible(subject, &space.identity.credential, wanted)?;
+        if space.attachments >= limits.shmseg {
             return Err(Errno::EMFILE);
         }
-        if region.attached == u32::MAX {
-            return Err(Errno::ENOMEM);
-        }
-        let (pages, unit) = (region.pages(), region.contents.unit());
+        region.count_attachment(id)
+    }
+
+    /// Attaches it.
+    ///
+    /// # Errors
+    /// As `shmat`: then nothing has changed.
+    fn attach_counted(
+        &mut self,
+        region: Attachable,
+        perms: Perms,
+        wish: Wish,
+        now: Seconds,
+    ) -> Result<Reply, Errno> {
+        let Attachable { pages, unit, .. } = region;
+        let Each { space, vmas, .. } = self.each();
         let fit = match wish {
             Wish::Anywhere | Wish::Near(_) => {
-                let fit = space.fit_slots(&self.vmas, pages).or_else(|| match unit {
-                    Unit::Page => space.fit(&self.vmas, pages),
+                let fit = space.fit_slots(&vmas, pages).or_else(|| match unit {
+                    Unit::Page => space.fit(&vmas, pages),
                     Unit::Block => None,
                 });
                 fit.ok_or(Errno::ENOMEM)?
             }
             Wish::At(start) => {
                 let range = range_from(start, pages, unit)?;
-                fit_from(space, &self.vmas, range).ok_or(Errno::EINVAL)?
+                fit_from(space, &vmas, range).ok_or(Errno::EINVAL)?
             }
             Wish::Over(start) => {
                 let range = range_from(start, pages, unit)?;
-                match fit_from(space, &self.vmas, range) {
+                match fit_from(space, &vmas, range) {
                     Some(fit) => fit,
                     None => {
-                        let range = place_over(space, &self.vmas, range);
-                        return self.attach_over(call, region_id, perms, range);
+                        let range = place_over(space, &vmas, range);
+                        return self.attach_over(region, perms, range, now);
                     }
                 }
             }
         };
-        let backing = region.backing(region_id, fit.range);
-        self.add_vma(call.space, fit, perms, backing, VmaState::Live)?;
-        self.note_attachment(call, region_id);
+        self.add_vma(fit, perms, region.backing(fit.range), VmaState::Live)?;
         Ok(Reply::new((fit.range.start().start().raw(),)))
     }
 
     /// Attaches in place of what is in `range`.
     fn attach_over(
         &mut self,
-        call: &Call<'_>,
-        region: RegionId,
+        region: Attachable,
         perms: Perms,
         range: PageRange,
+        now: Seconds,
     ) -> Result<Reply, Errno> {
-        let backing = self
-            .regions
-            .get(region)
-            .ok_or(Errno::EINVAL)?
-            .backing(region, range);
-        // What is replaced may be its last attachment, and shall not be taken for that.
-        self.count_attachment(region, |attached| attached + 1);
-        let vma = Vma::new(range, perms, backing, VmaState::Live);
-        let replaced = self.replace(call.space, vma, call.now);
-        self.count_attachment(region, |attached| attached - 1);
-        replaced?;
-        self.note_attachment(call, region);
-        Ok(Reply::after(
-            (range.start().start().raw(),),
-            self.sweep(call.space, call.now),
-        ))
+        let vma = Vma::new(range, perms, region.backing(range), VmaState::Live);
+        self.replace(vma, now)?;
+        Ok(Reply::after((range.start().start().raw(),), self.rest()))
     }
 
-    fn count_attachment(&mut self, region: RegionId, count: impl Fn(u32) -> u32) {
-        if let Some(region) = self.regions.get_mut(region) {
-            region.attached = count(region.attached);
-        }
-    }
-
-    pub(crate) fn note_attachment(&mut self, call: &Call<'_>, region: RegionId) {
-        let Self { spaces, regions, .. } = self;
-        if let (Some(space), Some(region)) = (spaces.get_mut(typed(call.space)), regions.get_mut(region)) {
+    /// Notes that an attachment was made that is counted, or that none was.
+    pub(crate) fn finish_attachment(&mut self, region: Attachable, is_made: bool, now: Seconds) {
+        let Each {
+            space,
+            limits,
+            mut regions,
+            ..
+        } = self.each();
+        let (mut attached, _) = regions.attached(region.id);
+        if is_made {
             space.attachments += 1;
-            region.attach(space.identity.pid, call.now);
+            attached.note_attached(space.identity.pid, now);
+        } else {
+            attached.attached -= 1;
+            space.note_loss(&mut attached, region.id, limits.orphans);
         }
     }
 }
 
+/// A region that an attachment more is counted of.
+#[derive(Clone, Copy)]
+pub(crate) struct Attachable {
+    id: RegionId,
+    pub pages: PageCount,
+    pub unit: Unit,
+}
+
 impl Region {
-    /// What is behind an attachment of this region, which is `id`, in `range`, and whose tables: whole slots are
+    /// Counts an attachment more of this region, which is `id`, whatever becomes of it.
+    ///
+    /// # Errors
+    /// `ENOMEM` if there are too many.
+    pub(crate) fn count_attachment(&mut self, id: RegionId) -> Result<Attachable, Errno> {
+        self.attached = self.attached.checked_add(1).ok_or(Errno::ENOMEM)?;
+        Ok(Attachable {
+            id,
+            pages: self.pages(),
+            unit: self.contents.unit(),
+        })
+    }
+}
+
+impl Attachable {
+    /// What is behind an attachment of the region in `range`, and whose tables: whole slots are
     /// linked, if it has level-3 tables.
-    pub(crate) fn backing(&self, id: RegionId, range: PageRange) -> Backing {
+    pub(crate) fn backing(&self, range: PageRange) -> Backing {
         let attachment = Attachment {
-            region: id,
+            region: self.id,
             base: range.start(),
-            pages: self.pages().get(),
+            pages: self.pages.get(),
         };
-        match self.contents.unit() {
+        match self.unit {
             Unit::Block => Backing::Blocks(attachment),
             Unit::Page if is_whole_slots(range) => Backing::Linked(attachment),
             Unit::Page => Backing::Paged(attachment),
@@ -189,7 +229,7 @@ pub(crate) fn range_from(start: Page, pages: PageCount, unit: Unit) -> Result<Pa
 
 /// `range` as a place: in whole slots, so that they can be linked, if these are free; else just the
 /// pages of the region.
-pub(crate) fn fit_from<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Option<Fit> {
+pub(crate) fn fit_from<H>(space: &Space<H>, vmas: &Vmas<'_>, range: PageRange) -> Option<Fit> {
     let slots = whole_slots(range.start(), range.count()).filter(|&slots| mappable().contains_range(slots));
     slots
         .and_then(|slots| space.fit_at(vmas, slots))
@@ -198,7 +238,7 @@ pub(crate) fn fit_from<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Op
 
 /// Where an attachment goes that replaces what is in `range`: whole slots, so that they can be linked, if behind
 /// the range there is nothing but the rest of what it replaces.
-fn place_over<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> PageRange {
+fn place_over<H>(space: &Space<H>, vmas: &Vmas<'_>, range: PageRange) -> PageRange {
     let goes = |id| range.contains_range(existing(vmas, id).content());
     let is_vacant = |slots: &PageRange| {
         let behind = PageRange::between(range.end(), slots.end());

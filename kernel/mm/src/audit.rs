@@ -365,19 +365,25 @@ impl<M: Mmu> MemoryManager<M> {
             }
             RegionState::Live => {}
             RegionState::Unnamed => {
-                let kept = region.attached > 0 || region.handles > 0;
+                let kept = region.attached > 0 || region.handles > 0 || region.is_unsettled;
                 check(kept, "a region without a name has a handle or is attached")?;
             }
             RegionState::Removed => check(
-                region.attached > region.leaving,
+                region.attached > region.leaving || region.is_unsettled,
                 "a removed region has an attachment that can be used",
             )?,
             RegionState::Dead => {
                 let kept = region.attached > 0 || region.handles > 0;
                 check(!kept, "a dead region has no handle and is not attached")?;
-                check(self.is_to_be_dismantled(id), "somebody takes a dead region apart")?;
+                let takers = self.count_in_lists(id, |space| space.dead);
+                check(takers == 1, "somebody takes a dead region apart")?;
             }
         }
+        let settlers = self.count_in_lists(id, |space| space.unsettled);
+        check(
+            settlers == usize::from(region.is_unsettled),
+            "somebody settles a region that may have to go",
+        )?;
         let found = self.regions.by_identifier(RegionTable::identifier(id));
         check(
             found == matches!(region.state, RegionState::Live | RegionState::Removed).then_some(id),
@@ -385,15 +391,14 @@ impl<M: Mmu> MemoryManager<M> {
         )
     }
 
-    fn is_to_be_dismantled(&self, id: RegionId) -> bool {
-        let list_of = |space: &Space<M::Space>| {
-            let next = |id: &RegionId| self.regions.get(*id).and_then(|region| region.next_dead);
-            core::iter::successors(space.dead, next)
-        };
-        self.spaces
+    /// How often a region is in lists that address spaces have of them.
+    fn count_in_lists(&self, id: RegionId, first: impl Fn(&Space<M::Space>) -> Option<RegionId>) -> usize {
+        let next = |id: &RegionId| self.regions.get(*id).and_then(|region| region.next);
+        let lists = self
+            .spaces
             .iter()
-            .flat_map(|(_, space)| list_of(space))
-            .any(|listed| listed == id)
+            .flat_map(|(_, space)| core::iter::successors(first(space), next));
+        lists.filter(|&listed| listed == id).count()
     }
 
     fn count_attachments(&self, space: &Space<M::Space>, region: RegionId) -> usize {
@@ -442,13 +447,14 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn audit_totals(&self) -> Result<(), Broken> {
-        let (mut used, mut promised, mut vmas, mut shares) = (self.in_runs, 0, 0, 0);
+        let (mut used, mut promised, mut vmas, mut shares, mut reserved) = (self.in_runs, 0, 0, 0, 0);
         used += self.frames.spares();
         for (_, space) in self.spaces.iter() {
             used += 1 + space.tables.present + space.pages.present;
             promised += space.tables.promise.frames() + space.pages.promise.frames();
             shares += space.pages.shared;
             promised += space.birth.as_ref().map_or(0, |birth| birth.promise.frames());
+            reserved += space.birth.as_ref().map_or(0, |birth| birth.slots.count());
             promised += space
                 .arriving
                 .as_ref()
@@ -482,6 +488,10 @@ impl<M: Mmu> MemoryManager<M> {
         check(counts.promised <= counts.free, "what is promised is there")?;
         check(self.vmas.used() == vmas, "every VMA is in a set or about to be")?;
         check(
+            self.vmas.reserved() == reserved,
+            "every slot for a VMA that is reserved is somebody's",
+        )?;
+        check(
             self.regions.identified() == identified && self.regions.found() == identified + unnamed,
             "regions are counted",
         )?;
@@ -503,7 +513,7 @@ fn weight(frame: Frame) -> u64 {
 
 /// The VMAs of one attachment.
 struct Ring<'a> {
-    vmas: &'a crate::vma::Vmas,
+    vmas: &'a slots::Pool<Vma>,
     first: VmaId,
     next: Option<VmaId>,
 }

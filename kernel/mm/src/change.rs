@@ -7,9 +7,9 @@
 
 use crate::identity::Seconds;
 use crate::job::STEP_FRAMES;
-use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
-use crate::space::{Space, SpaceId};
+use crate::sharing::{Each, InSpace};
+use crate::space::Space;
 use crate::vma::{Attachment, Vma, VmaId, Vmas, existing, existing_mut};
 use addr::{Page, PageRange, Perms};
 
@@ -50,67 +50,56 @@ impl Change {
     }
 }
 
-impl<M: Mmu> MemoryManager<M> {
-    /// Changes the VMAs of a range: all of them if they are few, and the others in steps of `space`.
-    pub(crate) fn begin_change(&mut self, space: SpaceId, change: Change, now: Seconds) {
-        self.go_on_changing(space, change, STEP_FRAMES, now);
+impl<M: Mmu> InSpace<'_, M> {
+    /// Changes the VMAs of a range: all of them if they are few, and the others in steps of the space.
+    pub(crate) fn begin_change(&mut self, change: Change, now: Seconds) {
+        self.go_on_changing(change, STEP_FRAMES, now);
     }
 
     /// Does what takes as long as making `most` VMAs unusable, and notes what is left. Answers what it cost.
-    pub(crate) fn go_on_changing(&mut self, id: SpaceId, change: Change, most: usize, now: Seconds) -> usize {
+    pub(crate) fn go_on_changing(&mut self, change: Change, most: usize, now: Seconds) -> usize {
         let Change { range, fate } = change;
-        let Some(space) = self.spaces.get_mut(typed(id)) else {
-            return 0;
-        };
+        let Each { space, vmas, .. } = self.each();
         space.change = None;
-        let mut next = space.set.first_ending_after(&self.vmas, range.start());
+        let mut next = space.set.first_ending_after(&vmas, range.start());
         let mut cost = 0;
-        while let Some(vma) = next.filter(|&vma| existing(&self.vmas, vma).range().start() < range.end())
+        while let Some(id) = next
             && cost < most
         {
-            next = existing(&self.vmas, vma).after();
-            cost += self.change_one(id, vma, change, now);
-        }
-        let rest =
-            next.and_then(|vma| PageRange::between(existing(&self.vmas, vma).range().start(), range.end()));
-        if let Some(space) = self.spaces.get_mut(typed(id)) {
-            if let (Fate::Permit(_), Some(above)) = (fate, next) {
-                space.merge_with_below(&mut self.vmas, above);
+            let Each { vmas, .. } = self.each();
+            let vma = existing(&vmas, id);
+            if vma.range().start() >= range.end() {
+                break;
             }
-            space.change = rest.map(|range| Change { range, fate });
+            next = vma.after();
+            cost += self.change_one(id, change, now);
         }
+        let Each { space, mut vmas, .. } = self.each();
+        let rest = next.and_then(|vma| PageRange::between(existing(&vmas, vma).range().start(), range.end()));
+        if let (Fate::Permit(_), Some(above)) = (fate, next) {
+            space.merge_with_below(&mut vmas, above);
+        }
+        space.change = rest.map(|range| Change { range, fate });
         cost
     }
 
     /// Answers what it cost.
-    fn change_one(
-        &mut self,
-        space_id: SpaceId,
-        id: VmaId,
-        Change { range, fate }: Change,
-        now: Seconds,
-    ) -> usize {
-        let vma = existing(&self.vmas, id);
+    fn change_one(&mut self, id: VmaId, Change { range, fate }: Change, now: Seconds) -> usize {
+        let Each { space, mut vmas, .. } = self.each();
+        let vma = existing(&vmas, id);
         let leaves = match fate {
             Fate::Leave => range.contains_range(vma.content()),
             Fate::Detach(attachment) => vma.attachment() == Some(attachment),
-            Fate::Permit(perms) => {
-                let space = self.spaces.get_mut(typed(space_id));
-                return space.map_or(1, |space| space.permit(&mut self.vmas, id, perms));
-            }
+            Fate::Permit(perms) => return space.permit(&mut vmas, id, perms),
         };
-        if leaves {
-            self.begin_leaving(space_id, id, now)
-        } else {
-            1
-        }
+        if leaves { self.begin_leaving(id, now) } else { 1 }
     }
 }
 
 impl<H> Space<H> {
     /// Gives a VMA other permissions. It becomes one with that below if they differ in nothing else any more.
     /// Answers what that cost.
-    fn permit(&mut self, vmas: &mut Vmas, id: VmaId, perms: Perms) -> usize {
+    fn permit(&mut self, vmas: &mut Vmas<'_>, id: VmaId, perms: Perms) -> usize {
         let vma = existing_mut(vmas, id);
         let (place, before) = (vma.range(), vma.perms);
         vma.perms = perms;

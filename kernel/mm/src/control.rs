@@ -116,7 +116,7 @@ impl<M: Mmu> MemoryManager<M> {
         let region = self.controlled(call, subject)?;
         self.regions.retire(region);
         self.settle_region(call.space, region);
-        Ok(Reply::after((0,), self.sweep(call.space, call.now)))
+        Ok(Reply::after((0,), self.rest(call.space)))
     }
 
     /// Nothing is ever swapped out, so this only shows in the mode.
@@ -129,7 +129,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     fn report_limits(&mut self, call: &mut Call<'_>) -> Result<Reply, Errno> {
-        let limits = self.limits;
+        let limits = &*self.limits;
         let report = ShmInfoLimits {
             shmmax: limits.shmmax,
             shmmin: 1,

@@ -111,7 +111,8 @@ impl<M: Mmu> MemoryManager<M> {
             handles: 0,
             contents: Contents::new(pages, unit, promise),
             below: [None; 2],
-            next_dead: None,
+            is_unsettled: false,
+            next: None,
         };
         let id = self.regions.insert(region).map_err(|_| Errno::ENOSPC)?;
         self.accounts.charge(identity.credential.uid, pages.get());

@@ -10,6 +10,7 @@ use crate::space::Space;
 use crate::unmap::Purpose;
 use crate::vma::{Manner, Vma, VmaId, VmaState, Vmas, existing, split};
 use addr::{Page, PageRange};
+use slots::Reserved;
 
 /// Where VMAs are cut for a range to be cleared.
 pub(crate) struct Cuts {
@@ -34,7 +35,7 @@ pub(crate) struct Cut {
 impl Cuts {
     /// Those at the ends of `range`. The pages behind a region's end are vacant already, but can be
     /// taken up only after they were unshared.
-    pub fn at_ends<H>(space: &Space<H>, vmas: &Vmas, range: PageRange, purpose: Purpose) -> Self {
+    pub fn at_ends<H>(space: &Space<H>, vmas: &Vmas<'_>, range: PageRange, purpose: Purpose) -> Self {
         Self {
             first: Cut::at(space, vmas, range.start(), purpose),
             last: Cut::at(space, vmas, range.end(), Purpose::Vacancy),
@@ -44,7 +45,7 @@ impl Cuts {
     /// Those at the ends of `range` where VMAs go through that are to change.
     pub fn for_change<H>(
         space: &Space<H>,
-        vmas: &Vmas,
+        vmas: &Vmas<'_>,
         range: PageRange,
         changes: impl Fn(&Vma) -> bool,
     ) -> Self {
@@ -103,7 +104,7 @@ fn count_different<const MOST: usize>(pages: [Option<Page>; MOST]) -> u32 {
 impl Cut {
     /// The one at `at`, if a live VMA takes up pages on both sides of it, which are not vacant unless something is
     /// to be put there.
-    pub fn at<H>(space: &Space<H>, vmas: &Vmas, at: Page, purpose: Purpose) -> Option<Self> {
+    pub fn at<H>(space: &Space<H>, vmas: &Vmas<'_>, at: Page, purpose: Purpose) -> Option<Self> {
         let id = space.set.containing(vmas, at)?;
         let vma = existing(vmas, id);
         let range = vma.range();
@@ -126,20 +127,20 @@ impl Cut {
         })
     }
 
-    /// Makes it. `tables` has one for the slot.
+    /// Makes it, with slots for the VMAs that are more then. `tables` has one for the slot.
     pub fn make<M: Mmu>(
         &self,
         mmu: &mut M,
         space: &mut Space<M::Space>,
-        vmas: &mut Vmas,
+        (vmas, slots): (&mut Vmas<'_>, &mut Reserved),
         tables: &mut Promise,
     ) {
         let mut id = self.vma;
         if let Some(slot) = self.slot {
-            id = space.unshare(mmu, vmas, id, slot, tables.split(1));
+            id = space.unshare(mmu, (&mut *vmas, &mut *slots), id, slot, tables.split(1));
         }
         if let Some(at) = self.at {
-            split(&mut space.set, vmas, id, at);
+            split(&mut space.set, vmas, slots, id, at);
             space.mappings += 1;
         }
     }

@@ -3,7 +3,7 @@
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
 use crate::region::RegionTable;
-use crate::sharing::{InSpace, Sharing};
+use crate::sharing::{Each, InSpace, Sharing};
 use crate::space::{Space, SpaceId, SpaceState};
 use crate::touch::Touch;
 use crate::vma::{Backing, Vma, VmaState, existing, existing_mut};
@@ -101,11 +101,17 @@ impl<M: Mmu> Sharing<'_, M> {
 impl<M: Mmu> InSpace<'_, M> {
     #[inline]
     fn touch(&mut self, page: Page, needed: Perms) -> Result<(), FaultCause> {
-        let (mmu, (space, mut vmas), regions) = self.each();
+        let Each {
+            space,
+            mut vmas,
+            mmu,
+            mut regions,
+            ..
+        } = self.each();
         let id = space.set.containing(&vmas, page).ok_or(FaultCause::Unmapped)?;
         space.set.expect_at(id);
         if existing(&vmas, id).growth_to(page).is_some() {
-            space.grow(&mut regions.none(), &mut vmas, id, page, needed)?;
+            space.grow(&mut regions.zone(), &mut vmas, id, page, needed)?;
         }
         let vma = existing_mut(&mut vmas, id);
         vma.is_touched = true;
@@ -121,9 +127,9 @@ impl<M: Mmu> InSpace<'_, M> {
             needed,
         };
         match vma.attachment() {
-            None => touch.own(&mut regions.none()),
+            None => touch.own(&mut regions.zone()),
             Some(attachment) => {
-                let (mut region, mut zone) = regions.take(attachment.region);
+                let (mut region, mut zone) = regions.attached(attachment.region);
                 touch.of_region(attachment, &mut region, &mut zone)?;
             }
         }
@@ -137,7 +143,7 @@ impl<M: Mmu> InSpace<'_, M> {
     /// something else is not there before that has gone.
     #[cold]
     fn why_refused(&mut self, page: Page, cause: FaultCause) -> Refused {
-        let (_, (space, vmas), _) = self.each();
+        let Each { space, vmas, .. } = self.each();
         let arriving = space.arriving.as_ref();
         let arrives = arriving.is_some_and(|arriving| arriving.range.contains(page));
         let is_copied = space.state == SpaceState::Forking;

@@ -16,6 +16,7 @@ use crate::job::{Job, STEP_FRAMES};
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{FrameSource, Mmu, ShareSource};
 use crate::part::Batch;
+use crate::sharing::Each;
 use crate::slot::slot_of;
 use crate::space::{Space, SpaceId, SpaceState, Stock};
 use crate::vma::{
@@ -23,14 +24,15 @@ use crate::vma::{
 };
 use abi::Errno;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
-use slots::Reserved;
+use slots::{Full, Reserved};
 
 /// What a child has not taken over yet.
 pub(crate) struct Birth {
     parent: SpaceId,
     /// What lies below has been taken over.
     next: Page,
-    vmas: Reserved,
+    /// For the VMAs it still inherits.
+    pub slots: Reserved,
     /// For private pages, and for tables.
     pub promise: Promise,
     /// How many more pages are copied at once.
@@ -60,12 +62,16 @@ impl<M: Mmu> MemoryManager<M> {
     /// taken away; `ESRCH` if one of the two is gone. Nothing has changed then.
     pub fn fork(&mut self, parent: SpaceId, child: SpaceId) -> Result<Job, Errno> {
         let present = self.present_in(child)?;
-        let Needs { vmas, frames } = needs(self.alive(parent)?, &self.vmas, present)?;
-        let vmas = self.vmas.reserve(vmas).map_err(|_| Errno::ENOMEM)?;
+        let Needs { vmas, frames } = needs(
+            self.alive(parent)?,
+            &self.vmas.seen(typed::<M::Space>(parent)),
+            present,
+        )?;
+        let slots = self.vmas_in(child).reserve(vmas).map_err(|Full| Errno::ENOMEM)?;
         let promise = match self.frames.promise(frames) {
             Ok(promise) => promise,
             Err(out) => {
-                self.vmas.release(vmas);
+                self.vmas_in(child).release(slots);
                 return Err(out.into());
             }
         };
@@ -83,7 +89,7 @@ impl<M: Mmu> MemoryManager<M> {
             space.birth = Some(Birth {
                 parent,
                 next: Page::from_number(0),
-                vmas,
+                slots,
                 promise,
                 copies,
             });
@@ -144,45 +150,41 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Gives the child a VMA like `id` of the parent, which is higher than all it has inherited.
     fn inherit_vma(&mut self, parent: SpaceId, child: SpaceId, id: VmaId) {
-        let Self {
-            spaces,
-            regions,
-            vmas,
-            ..
-        } = self;
-        let piece = spaces
-            .get(typed(parent))
-            .and_then(|_| piece_below(vmas, id))
-            .map(|below| existing(vmas, below).range().start());
-        let Some(space) = spaces.get_mut(typed(child)) else {
+        let theirs = self.vmas_in(parent);
+        let piece = piece_below(&theirs, id).map(|below| existing(&theirs, below).range().start());
+        let vma = existing(&theirs, id).inherited();
+        let Some(mut entered) = self.enter(child) else {
             return;
         };
+        let Each {
+            space,
+            mut vmas,
+            mut regions,
+            ..
+        } = entered.each();
         let Some(birth) = &mut space.birth else {
             return;
         };
-        let vma = existing(vmas, id).inherited();
         let (range, owned, attachment) = (vma.range(), vma.owned.count(), vma.attachment());
         let pages = vma.content().count().get();
         // The message page is the lowest.
-        let spot = space.set.spot_below(vmas, None);
+        let spot = space.set.spot_below(&vmas, None);
         let tables = tables_needed(range, vma.manner(), spot.neighbours);
         let tables = birth.promise.split(tables);
         space.pages.promise.merge(birth.promise.split(owned));
         let is_head = vma.is_head();
-        let new = vmas.insert_reserved(&mut birth.vmas, vma);
+        let new = vmas.insert(&mut birth.slots, vma);
         space.count_in(pages);
-        space.place(vmas, new, spot, tables);
+        space.place(&mut vmas, new, spot, tables);
         let Some(attachment) = attachment else {
             return;
         };
-        match piece.and_then(|piece| space.set.containing(vmas, piece)) {
-            Some(below) => join_ring(vmas, below, new),
+        match piece.and_then(|piece| space.set.containing(&vmas, piece)) {
+            Some(below) => join_ring(&mut vmas, below, new),
             None => {
                 space.attachments += 1;
                 space.headless += u32::from(!is_head);
-                if let Some(region) = regions.get_mut(attachment.region) {
-                    region.attached += 1;
-                }
+                regions.attached(attachment.region).0.attached += 1;
             }
         }
     }
@@ -196,12 +198,12 @@ impl<M: Mmu> MemoryManager<M> {
         rest: PageRange,
         most: usize,
     ) -> (usize, Page) {
+        let perms = existing(&self.vmas, vma).perms;
         let Self {
             mmu,
             frames,
             spare,
             spaces,
-            vmas,
             tray,
             ..
         } = self;
@@ -227,7 +229,7 @@ impl<M: Mmu> MemoryManager<M> {
         drop(mmu.flush(&parent.hardware, stale));
         for (page, frame) in tray.pages.iter() {
             let zone = &mut Zone::of(frames, spare);
-            child.copy_page(mmu, zone, page, frame, existing(vmas, vma).perms);
+            child.copy_page(mmu, zone, page, frame, perms);
         }
         mmu.publish_entries();
         // As in `Part::cost`: absent pages are looked at, too.
@@ -245,11 +247,11 @@ impl<M: Mmu> MemoryManager<M> {
         };
         let Birth {
             parent,
-            vmas,
+            slots,
             promise,
             ..
         } = birth;
-        self.vmas.release(vmas);
+        self.vmas_in(child).release(slots);
         self.frames.release(promise);
         for space in [parent, child] {
             if let Some(space) = self.spaces.get_mut(typed(space))
@@ -342,7 +344,7 @@ impl ShareSource for Shares<'_> {
 }
 
 /// What a child of `parent` takes beyond `present`, which it has, and which lies below all that it gets.
-fn needs<H>(parent: &Space<H>, vmas: &Vmas, present: Option<PageRange>) -> Result<Needs, Errno> {
+fn needs<H>(parent: &Space<H>, vmas: &Vmas<'_>, present: Option<PageRange>) -> Result<Needs, Errno> {
     let is_filling = |vma: &Vma| vma.state == VmaState::Filling;
     // A copy would exceed its VMAs for ever.
     if parent.arriving.is_some() || parent.exceeding.is_some() {

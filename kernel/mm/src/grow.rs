@@ -7,7 +7,7 @@
 use crate::fault::FaultCause;
 use crate::frame::{OutOfFrames, Zone};
 use crate::space::{Space, SpaceState};
-use crate::vma::{Backing, Found, VmaId, VmaState, existing_mut};
+use crate::vma::{Backing, VmaId, VmaState, Vmas, existing_mut};
 use addr::{Page, Perms};
 
 impl<H> Space<H> {
@@ -18,7 +18,7 @@ impl<H> Space<H> {
     pub(crate) fn grow(
         &mut self,
         zone: &mut Zone<'_>,
-        vmas: &mut impl Found,
+        vmas: &mut Vmas<'_>,
         id: VmaId,
         page: Page,
         needed: Perms,

@@ -1,7 +1,7 @@
 //! Long operations in steps: emptying VMAs, taking regions apart, ending address spaces.
 //!
 //! What has to be done stands in the objects: an address space has a range of VMAs to be changed
-//! (`change.rs`), a list of those to be emptied and one of regions to be taken apart. A [`Job`] only says which address space somebody waits
+//! (`change.rs`), a list of those to be emptied, one of regions that may have to go, and one of those to be taken apart. A [`Job`] only says which address space somebody waits
 //! for. So any order of steps of any number of jobs is right, and a job that is forgotten
 //! because its process was killed is done by the job that ends the address space.
 //!
@@ -13,12 +13,15 @@
 //! (`transfer.rs`).
 
 use crate::change::{Change, Fate};
+use crate::frame::Zone;
 use crate::identity::Seconds;
+use crate::limits::Orphans;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{Flushed, Mmu};
 use crate::part::Part;
 use crate::place::all_pages;
-use crate::region::{Emptied, RegionId};
+use crate::region::{Emptied, Region, RegionId};
+use crate::sharing::{Each, InSpace, Regions, Sharing};
 use crate::space::{Arriving, Space, SpaceId, SpaceState};
 use crate::together::Together;
 use crate::vma::{
@@ -47,21 +50,65 @@ pub enum Job {
     Fork(SpaceId),
 }
 
+/// How far a step of a job has come.
+#[must_use = "what is left has to be done"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stepped {
+    /// Nothing is left.
+    Wholly,
+    /// Something is.
+    Partly,
+    /// Something is that whoever has all of the memory manager has to [do](MemoryManager::step).
+    ForAll,
+}
+
 /// One piece of work.
 pub(crate) enum Work {
     /// It took as long as this many frames do.
     Did(usize),
     NothingLeft,
+    /// Nothing is done: it concerns more than the address space and the regions it has attached.
+    ForAll,
+}
+
+impl Job {
+    const fn space(self) -> SpaceId {
+        let (Self::Sweep(space) | Self::Destroy(space) | Self::Fork(space)) = self;
+        space
+    }
+}
+
+impl<M: Mmu> Sharing<'_, M> {
+    /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames and the tables that go with
+    /// them, or what takes as long.
+    pub fn step(&mut self, job: Job, now: Seconds) -> Stepped {
+        let Some(mut space) = self.enter(job.space()) else {
+            return Stepped::Wholly;
+        };
+        let mut left = STEP_FRAMES;
+        while left > 0 {
+            match space.work(job, left, now) {
+                Work::NothingLeft => return Stepped::Wholly,
+                Work::ForAll => return Stepped::ForAll,
+                Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
+            }
+        }
+        Stepped::Partly
+    }
 }
 
 impl<M: Mmu> MemoryManager<M> {
-    /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames and the tables that go with
-    /// them, or what takes as long. Answers what is left.
+    /// [Does](Sharing::step) a bounded piece of a job, whatever it concerns. Answers what is left.
     pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
         let mut left = STEP_FRAMES;
         while left > 0 {
-            match self.work(job, left, now) {
-                Work::NothingLeft => return None,
+            let work = self.enter(job.space())?.work(job, left, now);
+            let work = match work {
+                Work::ForAll => self.work_on_all(job, left, now),
+                other => other,
+            };
+            match work {
+                Work::NothingLeft | Work::ForAll => return None,
                 Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
         }
@@ -71,47 +118,37 @@ impl<M: Mmu> MemoryManager<M> {
     /// Begins the end of an address space, on which no CPU runs any more. All that is mapped in it becomes
     /// unusable at once. When the job is done, nothing of it is left, and its attachments have ended with its
     /// pid and that time.
-    pub fn destroy_space(&mut self, space: SpaceId, now: Seconds) -> Job {
-        self.end_birth(space);
-        if let Some(ending) = self.spaces.get_mut(typed(space)) {
-            ending.state = SpaceState::Ending;
-            // Nothing runs there any more, and all of it goes.
-            ending.exceeding = None;
-            if let Some(arriving) = ending.arriving.take() {
-                self.turn_back(space, arriving, now);
-            }
+    pub fn destroy_space(&mut self, id: SpaceId, now: Seconds) -> Job {
+        self.end_birth(id);
+        if self.enter(id).is_some_and(|mut space| space.begin_to_end(now)) {
+            self.begin_search(id);
         }
-        let (range, fate) = (all_pages(), Fate::Leave);
-        self.begin_change(space, Change { range, fate }, now);
-        let is_creator = |space: &Space<M::Space>| space.is_creator;
-        if self.spaces.get(typed(space)).is_some_and(is_creator) {
-            self.begin_search(space);
+        while let Some(region) = self.spaces.get(typed(id)).and_then(|space| space.unsettled) {
+            self.settle_next(id, region);
         }
-        Job::Destroy(space)
+        Job::Destroy(id)
     }
 
-    fn work(&mut self, job: Job, most: usize, now: Seconds) -> Work {
-        let (Job::Sweep(id) | Job::Destroy(id) | Job::Fork(id)) = job;
-        let Some(space) = self.spaces.get(typed(id)) else {
+    /// Does what comes next in a job, and concerns more than its address space and the regions it has attached.
+    fn work_on_all(&mut self, job: Job, most: usize, now: Seconds) -> Work {
+        let id = job.space();
+        let Some(space) = self.spaces.get_mut(typed(id)) else {
             return Work::NothingLeft;
         };
-        if let Some(change) = space.change {
-            return Work::Did(self.go_on_changing(id, change, most, now));
+        if let Some(region) = space.unsettled {
+            self.settle_next(id, region);
+            return Work::Did(1);
         }
         if let Some(vma) = space.leaving {
-            return Work::Did(self.empty_vma(id, vma, most, now));
+            return self.move_out(id, vma, most, now);
         }
         if let Some(region) = space.dead {
-            return Work::Did(self.dismantle_region(id, region, most));
+            let gone = self.regions.remove(region);
+            space.dead = gone.and_then(|gone| gone.next);
+            return Work::Did(1);
         }
-        if let Some(range) = space.exceeding {
-            return Work::Did(self.narrow(id, range, most));
-        }
-        if space.arriving.is_some() {
-            return self.arrive(id);
-        }
-        if let Some(work) = space.search_from.and_then(|from| self.search(id, from)) {
-            return work;
+        if let Some(from) = space.search_from {
+            return self.search(id, from);
         }
         match job {
             Job::Sweep(_) => Work::NothingLeft,
@@ -120,265 +157,16 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Takes up to `most` frames out of a leaving VMA, and the VMA out of its set when nothing
-    /// is left; if all goes and it is small, the next ones as well. Answers what that cost.
-    fn empty_vma(&mut self, space_id: SpaceId, id: VmaId, most: usize, now: Seconds) -> usize {
-        let VmaState::Leaving(Leaving { from, heir, .. }) = existing(&self.vmas, id).state else {
-            return 0;
-        };
-        if let Some(heir) = self.waiting(heir) {
-            return self.move_part(space_id, id, from, heir, most, now);
+    /// Looks whether anything keeps the first of the regions that this space has to settle.
+    fn settle_next(&mut self, space: SpaceId, id: RegionId) {
+        let next = self.regions.get_mut(id).and_then(|region| {
+            region.is_unsettled = false;
+            region.next.take()
+        });
+        if let Some(space) = self.spaces.get_mut(typed(space)) {
+            space.unsettled = next;
         }
-        let Self {
-            mmu,
-            frames,
-            spaces,
-            vmas,
-            tray,
-            ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(space_id)) else {
-            return 0;
-        };
-        let backing = existing(vmas, id).backing;
-        let Together { reach, vacant, count } = match space.state {
-            SpaceState::Ending => Together::from(vmas, id, most),
-            SpaceState::Alive | SpaceState::Forking => Together::alone(vmas, id),
-        };
-        let from = if count > 1 { reach.start() } else { from };
-        let part = Part::of(
-            mmu,
-            &space.hardware,
-            (reach, backing.manner()),
-            from,
-            vacant,
-            most,
-        );
-        let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
-        for (_, frame) in tray.pages.iter() {
-            space.pages.put_back(frames, frame, &flushed);
-        }
-        let cost = self.end_part(space_id, id, &part, &flushed, now);
-        assert!(count == 1 || part.is_last, "those that go at once go in one part");
-        for _ in 1..count {
-            self.end_next(space_id, now);
-        }
-        cost.max(count * EMPTY_COST)
-    }
-
-    /// Takes the VMA that is the next to be emptied, and is empty, out of its set.
-    fn end_next(&mut self, space_id: SpaceId, now: Seconds) {
-        let space = self.spaces.get(typed(space_id));
-        if let Some(id) = space.and_then(|space| space.leaving) {
-            touch_neighbours(&mut self.vmas, id);
-            self.remove_vma(space_id, id, now);
-        }
-    }
-
-    /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far
-    /// that has been emptied. Answers what the part cost.
-    pub(crate) fn end_part(
-        &mut self,
-        space_id: SpaceId,
-        id: VmaId,
-        part: &Part,
-        flushed: &Flushed,
-        now: Seconds,
-    ) -> usize {
-        let Self {
-            frames,
-            spaces,
-            vmas,
-            tray,
-            ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(space_id)) else {
-            return 0;
-        };
-        for frame in tray.tables.iter() {
-            space.tables.put_back(frames, frame, flushed);
-        }
-        let cost = part.cost(tray);
-        if part.is_last {
-            touch_neighbours(vmas, id);
-            self.remove_vma(space_id, id, now);
-        } else if let VmaState::Leaving(leaving) = &mut existing_mut(vmas, id).state {
-            leaving.from = part.range.end();
-        }
-        cost
-    }
-
-    /// Takes an empty VMA, the first of those to be emptied, out of its set, with all that was
-    /// promised for it; with the last one of an attachment, that ends.
-    #[inline(never)]
-    fn remove_vma(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) {
-        let Self {
-            frames, spaces, vmas, ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(space_id)) else {
-            return;
-        };
-        let remains = leave_ring(vmas, id);
-        let vma = existing(vmas, id);
-        let (range, manner, owned, attachment) =
-            (vma.range(), vma.manner(), vma.owned.count(), vma.attachment());
-        if let VmaState::Leaving(Leaving { next, .. }) = vma.state {
-            space.leaving = next;
-        }
-        let neighbours = space.set.remove(vmas, id);
-        vmas.discard(id);
-        let tables = tables_needed(range, manner, neighbours);
-        space.tables.release(frames, tables);
-        space.pages.release(frames, owned);
-        if let (Some(attachment), Remains::Nothing) = (attachment, remains) {
-            space.headless -= 1;
-            self.end_attachment(space_id, attachment.region, now);
-        }
-    }
-
-    /// Makes a VMA unusable at once and puts it on the list of those to be emptied. If nothing has touched it, it is
-    /// empty, and gone at once. Answers what that cost.
-    #[inline]
-    pub(crate) fn begin_leaving(&mut self, space_id: SpaceId, id: VmaId, now: Seconds) -> usize {
-        let vma = existing(&self.vmas, id);
-        let (is_leaving, is_touched) = (vma.is_leaving(), vma.is_touched);
-        let Some(space) = self.spaces.get_mut(typed(space_id)).filter(|_| !is_leaving) else {
-            return 1;
-        };
-        if let Some(region) = space.begin_leaving(&mut self.vmas, id, None) {
-            self.begin_end(space_id, region);
-        }
-        if is_touched {
-            return 1;
-        }
-        self.remove_vma(space_id, id, now);
-        EMPTY_COST
-    }
-
-    /// Notes that an attachment of `space` cannot be used any more. If nothing else keeps the region's name,
-    /// nobody finds it from now on.
-    #[inline(never)]
-    fn begin_end(&mut self, space: SpaceId, id: RegionId) {
-        let orphans = self.limits.orphans;
-        if let Some(region) = self.regions.get_mut(id) {
-            region.leaving += 1;
-            if !region.is_kept(orphans) {
-                self.let_go(space, id);
-            }
-        }
-    }
-
-    /// Notes that an attachment is gone from `space`.
-    #[inline]
-    fn end_attachment(&mut self, space_id: SpaceId, id: RegionId, now: Seconds) {
-        let Self { spaces, regions, .. } = self;
-        let (Some(space), Some(region)) = (spaces.get_mut(typed(space_id)), regions.get_mut(id)) else {
-            return;
-        };
-        space.attachments -= 1;
-        region.attached -= 1;
-        region.leaving -= 1;
-        region.times.detach = now;
-        region.last_user = space.identity.pid;
-        if !region.is_kept(self.limits.orphans) {
-            self.let_go(space_id, id);
-        }
-    }
-
-    /// Makes a region that nobody has attached impossible to find, and `space` the one who takes
-    /// it apart.
-    pub(crate) fn kill_region(&mut self, space: SpaceId, id: RegionId) {
-        let Self {
-            frames,
-            spaces,
-            regions,
-            accounts,
-            ..
-        } = self;
-        regions.forget(id);
-        if let (Some(space), Some(region)) = (spaces.get_mut(typed(space)), regions.get_mut(id)) {
-            accounts.discharge(region.ownership.creator_uid, region.pages().get());
-            region.contents.release_promise(frames);
-            region.next_dead = space.dead.replace(id);
-        }
-    }
-
-    fn dismantle_region(&mut self, space: SpaceId, id: RegionId, most: usize) -> usize {
-        let Self {
-            mmu,
-            frames,
-            spaces,
-            regions,
-            ..
-        } = self;
-        let Some(region) = regions.get_mut(id) else {
-            return 0;
-        };
-        let Some(proof) = region.unattached() else {
-            return 0;
-        };
-        let contents = &mut region.contents;
-        let (present, tables) = (contents.present(), contents.tables());
-        let emptied = contents.dismantle(mmu, frames, most, &proof);
-        let (pages, tables) = (present - contents.present(), tables - contents.tables());
-        // Unfinished, it took all the time it may, if not for frames, for empty entries.
-        let cost = match emptied {
-            Emptied::Partly => most,
-            Emptied::Wholly => (pages + tables * TABLE_COST) as usize,
-        };
-        frames.count_out_of_regions(pages);
-        if emptied == Emptied::Wholly {
-            let next = region.next_dead;
-            if let Some(space) = spaces.get_mut(typed(space)) {
-                space.dead = next;
-            }
-            regions.remove(id);
-        }
-        cost
-    }
-
-    /// Puts what waits for a place into it: all that was there has gone.
-    fn arrive(&mut self, id: SpaceId) -> Work {
-        let Self {
-            frames, spaces, vmas, ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(id)) else {
-            return Work::NothingLeft;
-        };
-        let Some(Arriving {
-            vma,
-            range,
-            mut tables,
-        }) = space.arriving.take()
-        else {
-            return Work::NothingLeft;
-        };
-        let fit = space.fit_at(vmas, range).expect("nothing is in the way any more");
-        let manner = existing(vmas, vma).manner();
-        let needed = tables_needed(range, manner, fit.spot.neighbours);
-        let rest = tables.frames() - needed;
-        frames.release(tables.split(rest));
-        space.place(vmas, vma, fit.spot, tables);
-        space.merge_with_neighbours(vmas, vma);
-        Work::Did(1)
-    }
-
-    /// Undoes what will never arrive.
-    fn turn_back(&mut self, id: SpaceId, Arriving { vma, tables, .. }: Arriving, now: Seconds) {
-        let Self {
-            frames, spaces, vmas, ..
-        } = self;
-        frames.release(tables);
-        let (Some(space), Some(vma)) = (spaces.get_mut(typed(id)), vmas.remove(vma)) else {
-            return;
-        };
-        space.mappings -= 1;
-        space.mapped -= vma.content().count().get();
-        space.pages.release(frames, vma.owned.count());
-        if let Some(Attachment { region, .. }) = vma.attachment() {
-            self.begin_end(id, region);
-            self.end_attachment(id, region, now);
-        }
+        self.settle_region(space, id);
     }
 
     /// Gives back an address space in which nothing is mapped: its root table and ASID.
@@ -404,10 +192,332 @@ impl<M: Mmu> MemoryManager<M> {
         }
         Work::NothingLeft
     }
+
+    /// Makes a region that nobody has attached impossible to find, and `space` the one who takes
+    /// it apart.
+    pub(crate) fn kill_region(&mut self, space: SpaceId, id: RegionId) {
+        let Self {
+            frames,
+            spaces,
+            regions,
+            accounts,
+            ..
+        } = self;
+        regions.forget(id);
+        if let (Some(space), Some(region)) = (spaces.get_mut(typed(space)), regions.get_mut(id)) {
+            accounts.discharge(region.ownership.creator_uid, region.pages().get());
+            region.contents.release_promise(frames);
+            region.next = space.dead.replace(id);
+        }
+    }
+}
+
+impl<M: Mmu> InSpace<'_, M> {
+    /// What has to be done before a request is answered, if there is something.
+    #[inline]
+    pub(crate) fn rest(&mut self) -> Option<Job> {
+        let job = Job::Sweep(self.id);
+        (!self.each().space.is_swept()).then_some(job)
+    }
+
+    /// Makes all that is mapped unusable. Whether a region was created in here.
+    fn begin_to_end(&mut self, now: Seconds) -> bool {
+        let Each { space, .. } = self.each();
+        space.state = SpaceState::Ending;
+        // Nothing runs there any more, and all of it goes.
+        space.exceeding = None;
+        let is_creator = space.is_creator;
+        if let Some(arriving) = space.arriving.take() {
+            self.turn_back(arriving, now);
+        }
+        let (range, fate) = (all_pages(), Fate::Leave);
+        self.begin_change(Change { range, fate }, now);
+        is_creator
+    }
+
+    fn work(&mut self, job: Job, most: usize, now: Seconds) -> Work {
+        let Each { space, .. } = self.each();
+        if space.unsettled.is_some() {
+            return Work::ForAll;
+        }
+        if let Some(change) = space.change {
+            return Work::Did(self.go_on_changing(change, most, now));
+        }
+        if let Some(vma) = space.leaving {
+            return self.empty_vma(vma, most, now);
+        }
+        if let Some(region) = space.dead {
+            return self.dismantle_region(region, most);
+        }
+        if let Some(range) = space.exceeding {
+            return Work::Did(self.narrow(range, most));
+        }
+        if space.arriving.is_some() {
+            return self.arrive();
+        }
+        match job {
+            Job::Sweep(_) if space.search_from.is_none() => Work::NothingLeft,
+            Job::Sweep(_) | Job::Fork(_) | Job::Destroy(_) => Work::ForAll,
+        }
+    }
+
+    /// Takes up to `most` frames out of a leaving VMA, and the VMA out of its set when nothing
+    /// is left; if all goes and it is small, the next ones as well.
+    fn empty_vma(&mut self, id: VmaId, most: usize, now: Seconds) -> Work {
+        let Each {
+            space,
+            vmas,
+            mmu,
+            mut regions,
+            tray,
+            ..
+        } = self.each();
+        let vma = existing(&vmas, id);
+        let VmaState::Leaving(Leaving { from, heir: None, .. }) = vma.state else {
+            return Work::ForAll;
+        };
+        let backing = vma.backing;
+        let Together { reach, vacant, count } = match space.state {
+            SpaceState::Ending => Together::from(&vmas, id, most),
+            SpaceState::Alive | SpaceState::Forking => Together::alone(&vmas, id),
+        };
+        let from = if count > 1 { reach.start() } else { from };
+        let part = Part::of(
+            mmu,
+            &space.hardware,
+            (reach, backing.manner()),
+            from,
+            vacant,
+            most,
+        );
+        let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
+        if tray.pages.count() > 0 {
+            let mut zone = regions.zone();
+            let mut frames = zone.lock();
+            for (_, frame) in tray.pages.iter() {
+                space.pages.put_back(&mut frames, frame, &flushed);
+            }
+        }
+        let cost = self.end_part(id, &part, &flushed, now);
+        assert!(count == 1 || part.is_last, "those that go at once go in one part");
+        for _ in 1..count {
+            self.end_next(now);
+        }
+        Work::Did(cost.max(count * EMPTY_COST))
+    }
+
+    /// Takes the VMA that is the next to be emptied, and is empty, out of its set.
+    fn end_next(&mut self, now: Seconds) {
+        let Each { space, mut vmas, .. } = self.each();
+        if let Some(id) = space.leaving {
+            touch_neighbours(&mut vmas, id);
+            self.remove_vma(id, now);
+        }
+    }
+
+    /// Gives back the tables of a part that has been taken out of a leaving VMA, and notes how far
+    /// that has been emptied. Answers what the part cost.
+    pub(crate) fn end_part(&mut self, id: VmaId, part: &Part, flushed: &Flushed, now: Seconds) -> usize {
+        let Each {
+            space,
+            mut vmas,
+            mut regions,
+            tray,
+            ..
+        } = self.each();
+        if tray.tables.count() > 0 {
+            let mut zone = regions.zone();
+            let mut frames = zone.lock();
+            for frame in tray.tables.iter() {
+                space.tables.put_back(&mut frames, frame, flushed);
+            }
+        }
+        let cost = part.cost(tray);
+        if part.is_last {
+            touch_neighbours(&mut vmas, id);
+            self.remove_vma(id, now);
+        } else if let VmaState::Leaving(leaving) = &mut existing_mut(&mut vmas, id).state {
+            leaving.from = part.range.end();
+        }
+        cost
+    }
+
+    /// Takes an empty VMA, the first of those to be emptied, out of its set, with all that was
+    /// promised for it; with the last one of an attachment, that ends.
+    #[inline(never)]
+    fn remove_vma(&mut self, id: VmaId, now: Seconds) {
+        let Each {
+            space,
+            mut vmas,
+            mut regions,
+            limits,
+            ..
+        } = self.each();
+        let remains = leave_ring(&mut vmas, id);
+        let vma = existing(&vmas, id);
+        let (range, manner, owned, attachment) =
+            (vma.range(), vma.manner(), vma.owned.count(), vma.attachment());
+        if let VmaState::Leaving(Leaving { next, .. }) = vma.state {
+            space.leaving = next;
+        }
+        let neighbours = space.set.remove(&mut vmas, id);
+        vmas.discard(id);
+        let tables = tables_needed(range, manner, neighbours);
+        space.give_up(&mut regions.zone(), tables, owned);
+        if let (Some(attachment), Remains::Nothing) = (attachment, remains) {
+            space.headless -= 1;
+            space.end_attachment(&mut regions, attachment.region, limits.orphans, now);
+        }
+    }
+
+    /// Makes a VMA unusable at once and puts it on the list of those to be emptied. If nothing has touched it, it is
+    /// empty, and gone at once. Answers what that cost.
+    #[inline]
+    pub(crate) fn begin_leaving(&mut self, id: VmaId, now: Seconds) -> usize {
+        let Each {
+            space,
+            mut vmas,
+            mut regions,
+            limits,
+            ..
+        } = self.each();
+        let vma = existing(&vmas, id);
+        let is_touched = vma.is_touched;
+        if vma.is_leaving() {
+            return 1;
+        }
+        if let Some(region) = space.begin_leaving(&mut vmas, id, None) {
+            space.begin_end(&mut regions, region, limits.orphans);
+        }
+        if is_touched {
+            return 1;
+        }
+        self.remove_vma(id, now);
+        EMPTY_COST
+    }
+
+    /// Gives up to `most` frames of a region back that was forgotten.
+    fn dismantle_region(&mut self, id: RegionId, most: usize) -> Work {
+        let Each { mmu, mut regions, .. } = self.each();
+        let (mut region, mut zone) = regions.attached(id);
+        let Some(proof) = region.unattached() else {
+            return Work::ForAll;
+        };
+        let contents = &mut region.contents;
+        if contents.are_gone() {
+            return Work::ForAll;
+        }
+        let (present, tables) = (contents.present(), contents.tables());
+        let mut frames = zone.lock();
+        let emptied = contents.dismantle(mmu, &mut frames, most, &proof);
+        let (pages, tables) = (present - contents.present(), tables - contents.tables());
+        frames.count_out_of_regions(pages);
+        // Unfinished, it took all the time it may, if not for frames, for empty entries.
+        Work::Did(match emptied {
+            Emptied::Partly => most,
+            Emptied::Wholly => (pages + tables * TABLE_COST) as usize,
+        })
+    }
+
+    /// Puts what waits for a place into it: all that was there has gone.
+    fn arrive(&mut self) -> Work {
+        let Each {
+            space,
+            mut vmas,
+            mut regions,
+            ..
+        } = self.each();
+        let Some(Arriving {
+            vma,
+            range,
+            mut tables,
+        }) = space.arriving.take()
+        else {
+            return Work::NothingLeft;
+        };
+        let fit = space
+            .fit_at(&vmas, range)
+            .expect("nothing is in the way any more");
+        let manner = existing(&vmas, vma).manner();
+        let needed = tables_needed(range, manner, fit.spot.neighbours);
+        let rest = tables.frames() - needed;
+        regions.zone().lock().release(tables.split(rest));
+        space.place(&mut vmas, vma, fit.spot, tables);
+        space.merge_with_neighbours(&mut vmas, vma);
+        Work::Did(1)
+    }
+
+    /// Undoes what will never arrive.
+    fn turn_back(&mut self, Arriving { vma, tables, .. }: Arriving, now: Seconds) {
+        let Each {
+            space,
+            mut vmas,
+            mut regions,
+            limits,
+            ..
+        } = self.each();
+        regions.zone().lock().release(tables);
+        let gone = existing(&vmas, vma);
+        let (pages, owned, attachment) = (
+            gone.content().count().get(),
+            gone.owned.count(),
+            gone.attachment(),
+        );
+        vmas.discard(vma);
+        space.mappings -= 1;
+        space.mapped -= pages;
+        space.give_up(&mut regions.zone(), 0, owned);
+        if let Some(Attachment { region, .. }) = attachment {
+            space.begin_end(&mut regions, region, limits.orphans);
+            space.end_attachment(&mut regions, region, limits.orphans, now);
+        }
+    }
+}
+
+impl<H> Space<H> {
+    /// Gives up so many tables and pages that are not there.
+    fn give_up(&mut self, zone: &mut Zone<'_>, tables: u64, pages: u64) {
+        if tables + pages == 0 {
+            return;
+        }
+        let mut frames = zone.lock();
+        self.tables.release(&mut frames, tables);
+        self.pages.release(&mut frames, pages);
+    }
+
+    /// Notes that an attachment cannot be used any more. If nothing else keeps the region's name,
+    /// nobody is to find it from now on.
+    #[inline(never)]
+    fn begin_end(&mut self, regions: &mut Regions<'_>, id: RegionId, orphans: Orphans) {
+        let (mut region, _) = regions.attached(id);
+        region.leaving += 1;
+        self.note_loss(&mut region, id, orphans);
+    }
+
+    /// Notes that an attachment is gone.
+    #[inline]
+    fn end_attachment(&mut self, regions: &mut Regions<'_>, id: RegionId, orphans: Orphans, now: Seconds) {
+        self.attachments -= 1;
+        let (mut region, _) = regions.attached(id);
+        region.attached -= 1;
+        region.leaving -= 1;
+        region.times.detach = now;
+        region.last_user = self.identity.pid;
+        self.note_loss(&mut region, id, orphans);
+    }
+
+    /// Notes that this region, which has lost an attachment, is to be [settled](MemoryManager::settle_region), if it may go.
+    #[inline]
+    pub(crate) fn note_loss(&mut self, region: &mut Region, id: RegionId, orphans: Orphans) {
+        if region.may_go(orphans) && !region.is_unsettled {
+            region.is_unsettled = true;
+            region.next = self.unsettled.replace(id);
+        }
+    }
 }
 
 /// Leaves the tables of a VMA that goes to those beside it, as far as they have a use for them.
-fn touch_neighbours(vmas: &mut Vmas, id: VmaId) {
+fn touch_neighbours(vmas: &mut Vmas<'_>, id: VmaId) {
     let vma = existing(vmas, id);
     for neighbour in [vma.before(), vma.after()].into_iter().flatten() {
         existing_mut(vmas, neighbour).is_touched = true;

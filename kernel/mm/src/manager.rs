@@ -7,20 +7,21 @@ use crate::limits::Limits;
 use crate::mmu::Mmu;
 use crate::part::Tray;
 use crate::region::{KeyBucket, Region, RegionTable};
-use crate::space::{AnySpace, Space, SpaceId, SpaceState};
-use crate::vma::{Vma, VmaSet, Vmas};
+use crate::sharing::Apart;
+use crate::space::{AnySpace, Space, SpaceId};
+use crate::vma::Vma;
 use abi::Errno;
 use abi::memory::Usage;
 use abi::system::FrameCounts;
 use addr::{Frame, FrameRange};
-use slots::{Id, One, Slot, Slots};
+use slots::{Id, One, Pool, Slot, Slots};
 
 /// Room for everything the memory manager keeps. It allocates nothing itself.
 pub struct Storage<H: 'static> {
+    /// For what is apart.
+    pub apart: &'static mut Apart,
     /// As many as [`frame_words`](crate::frame_words) says, or more; they may hold anything.
     pub frame_words: &'static mut [u64],
-    /// For all frames together.
-    pub frames: &'static mut Slot<Frames>,
     /// One for each address space.
     pub spaces: &'static mut [Slot<Space<H>>],
     /// One for each user that has regions. The next one gets none when all are used.
@@ -54,8 +55,8 @@ pub struct MemoryManager<M: Mmu> {
     pub(crate) spaces: Slots<Space<M::Space>>,
     pub(crate) regions: RegionTable,
     pub(crate) accounts: Accounts,
-    pub(crate) vmas: Vmas,
-    pub(crate) limits: Limits,
+    pub(crate) vmas: Pool<Vma>,
+    pub(crate) limits: One<Limits>,
     /// Frames of runs that were taken.
     pub(crate) in_runs: u64,
     pub(crate) tray: Tray,
@@ -74,8 +75,8 @@ impl<M: Mmu> MemoryManager<M> {
         limits: Limits,
     ) -> Result<Self, BadStorage> {
         let Storage {
+            apart,
             frame_words,
-            frames,
             spaces,
             accounts,
             regions,
@@ -85,16 +86,21 @@ impl<M: Mmu> MemoryManager<M> {
         if keys.is_empty() {
             return Err(BadStorage::NoKeyBuckets);
         }
+        let Apart {
+            frames,
+            vmas: free,
+            limits: place,
+        } = apart;
         let regions = RegionTable::new(regions, keys);
         Ok(Self {
             mmu,
             frames: One::new(frames, Frames::new(frame_words, ram).map_err(BadStorage::Ram)?),
             spare: &NO_SPARE,
             spaces: Slots::new(spaces),
-            limits: limits.within(regions.capacity()),
+            limits: One::new(place, limits.within(regions.capacity())),
             regions,
             accounts: Accounts::new(accounts),
-            vmas: Slots::new(vmas),
+            vmas: Pool::new(vmas, free),
             in_runs: 0,
             tray: Tray::EMPTY,
         })
@@ -102,7 +108,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// Puts other limits in force. What exists already is not touched by lower ones.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits.within(self.regions.capacity());
+        *self.limits = limits.within(self.regions.capacity());
     }
 
     /// Creates an address space for a process.
@@ -121,9 +127,6 @@ impl<M: Mmu> MemoryManager<M> {
             .spaces
             .insert_with(|| Space::new(hardware, identity))
             .map_err(|_| Errno::ENFILE)?;
-        if let Some(space) = self.spaces.get_mut(id) {
-            space.set = VmaSet::of(id);
-        }
         Ok(id.elsewhere())
     }
 
@@ -224,11 +227,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// An address space whose process lives, and that is neither being copied nor changed.
     pub(crate) fn alive(&self, space: SpaceId) -> Result<&Space<M::Space>, Errno> {
         let space = self.spaces.get(typed(space)).ok_or(Errno::ESRCH)?;
-        match space.state {
-            SpaceState::Alive if space.change.is_none() => Ok(space),
-            SpaceState::Alive | SpaceState::Forking => Err(Errno::EAGAIN),
-            SpaceState::Ending => Err(Errno::ESRCH),
-        }
+        space.check_alive()?;
+        Ok(space)
     }
 }
 

@@ -4,28 +4,29 @@ use crate::manager::MemoryManager;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::{Wish, mappable};
+use crate::sharing::{Each, InSpace};
 use crate::space::SpaceId;
 use crate::vma::{Backing, GUARD_PAGES, Vma, VmaState};
 use abi::Errno;
 use abi::memory::{Map, MapFlags, Protection};
 use addr::{FrameRange, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
 
-impl<M: Mmu> MemoryManager<M> {
+impl<M: Mmu> InSpace<'_, M> {
     pub(crate) fn map(&mut self, call: &mut Call<'_>, request: Map) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let extent = Extent::of(request.length, request.growth).ok_or(Errno::EINVAL)?;
         let wish = wish(request.address, request.flags)?;
-        let space = self.alive(call.space)?;
+        let Each { space, vmas, .. } = self.each();
         let fit = match wish {
-            Wish::Anywhere => space.fit(&self.vmas, extent.all).ok_or(Errno::ENOMEM)?,
+            Wish::Anywhere => space.fit(&vmas, extent.all).ok_or(Errno::ENOMEM)?,
             Wish::Near(start) => extent
                 .from(start)
-                .and_then(|range| space.fit_at(&self.vmas, range))
-                .or_else(|| space.fit(&self.vmas, extent.all))
+                .and_then(|range| space.fit_at(&vmas, range))
+                .or_else(|| space.fit(&vmas, extent.all))
                 .ok_or(Errno::ENOMEM)?,
             Wish::At(start) | Wish::Over(start) => {
                 let range = extent.from(start).ok_or(Errno::EINVAL)?;
-                match (space.fit_at(&self.vmas, range), wish) {
+                match (space.fit_at(&vmas, range), wish) {
                     (Some(fit), _) => fit,
                     (None, Wish::Over(_)) => return self.map_over(call, extent, range, perms),
                     (None, _) => return Err(Errno::EINVAL),
@@ -33,7 +34,7 @@ impl<M: Mmu> MemoryManager<M> {
             }
         };
         let backing = extent.backing(fit.range);
-        self.add_vma(call.space, fit, perms, backing, VmaState::Live)?;
+        self.add_vma(fit, perms, backing, VmaState::Live)?;
         Ok(Reply::new((extent.address(fit.range),)))
     }
 
@@ -46,13 +47,12 @@ impl<M: Mmu> MemoryManager<M> {
         perms: Perms,
     ) -> Result<Reply, Errno> {
         let vma = Vma::new(range, perms, extent.backing(range), VmaState::Live);
-        self.replace(call.space, vma, call.now)?;
-        Ok(Reply::after(
-            (extent.address(range),),
-            self.sweep(call.space, call.now),
-        ))
+        self.replace(vma, call.now)?;
+        Ok(Reply::after((extent.address(range),), self.rest()))
     }
+}
 
+impl<M: Mmu> MemoryManager<M> {
     /// Maps frames that the allocator does not own, such as the program archive or a device's
     /// registers, and answers where. They are never given to the allocator.
     ///
@@ -70,9 +70,12 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::EINVAL);
         }
         let pages = PageCount::new(frames.count()).ok_or(Errno::EINVAL)?;
-        let fit = self.alive(space)?.fit(&self.vmas, pages).ok_or(Errno::ENOMEM)?;
+        let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
+        let Each { space, vmas, .. } = entered.each();
+        space.check_alive()?;
+        let fit = space.fit(&vmas, pages).ok_or(Errno::ENOMEM)?;
         let backing = Backing::Physical(frames.start(), kind);
-        self.add_vma(space, fit, perms, backing, VmaState::Live)?;
+        entered.add_vma(fit, perms, backing, VmaState::Live)?;
         Ok(fit.range.start().start())
     }
 }

@@ -12,6 +12,7 @@ use crate::map::permitted;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
+use crate::sharing::Each;
 use crate::space::SpaceId;
 use crate::vma::{Backing, VmaState, existing, existing_mut};
 use abi::Errno;
@@ -29,12 +30,13 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::EINVAL);
         };
         self.find_sources(from, &plan)?;
-        let Some(fit) = self.alive(call.space)?.fit_at(&self.vmas, plan.range) else {
-            return Err(Errno::EINVAL);
-        };
-        let vma = self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Live)?;
+        let mut entered = self.within(call.space)?;
+        let Each { space, vmas, .. } = entered.each();
+        let fit = space.fit_at(&vmas, plan.range).ok_or(Errno::EINVAL)?;
+        let vma = entered.add_vma(fit, perms, Backing::Anonymous, VmaState::Live)?;
         if let Some(pages) = plan.copied {
-            existing_mut(&mut self.vmas, vma).is_touched = true;
+            existing_mut(&mut entered.each().vmas, vma).is_touched = true;
+            drop(entered);
             pages
                 .iter()
                 .for_each(|page| self.map_copied(call.space, page, perms, &plan));

@@ -1,14 +1,17 @@
 //! From a request to the operation, and from what that says to an answer.
 
 use crate::identity::Seconds;
-use crate::job::Job;
+use crate::job::{Job, Stepped};
 use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::region::RegionId;
+use crate::sharing::{InSpace, Sharing};
 use crate::space::SpaceId;
 use crate::subject::Subject;
-use abi::memory::MemoryRequest;
-use abi::{Errno, Label, MessagePage, Rights, Server, Words, Words6};
+use abi::memory::{
+    LowerQuota, Map, MemoryRequest, Protect, RegionAttach, Relocate, ShmAttach, ShmDetach, Unmap,
+};
+use abi::{Errno, Label, MessagePage, Request, Rights, Server, Words, Words6};
 
 /// What is to be answered to a request that was not refused, and what has to be done before.
 #[must_use = "a job has to be stepped to its end before the reply is given"]
@@ -107,9 +110,15 @@ impl<M: Mmu> MemoryManager<M> {
     }
 }
 
-/// The memory manager with a request in its hands.
-struct Performance<'a, M: Mmu> {
+/// Whoever has all of the memory manager, with a request in hands.
+struct WithAll<'a, M: Mmu> {
     manager: &'a mut MemoryManager<M>,
+    call: Call<'a>,
+}
+
+/// Who shares the memory manager, with a request in hands.
+struct BesideOthers<'a, M: Mmu> {
+    space: InSpace<'a, M>,
     call: Call<'a>,
 }
 
@@ -139,11 +148,102 @@ impl<M: Mmu> MemoryManager<M> {
             companion,
             now,
         };
-        MemoryRequest::hand_to(Performance { manager: self, call }, label, words)
+        let mut reply = MemoryRequest::hand_to(WithAll { manager: self, call }, label, words)?;
+        reply.job = reply.job.and_then(|job| self.step(job, now));
+        Ok(reply)
     }
 }
 
-impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
+impl<M: Mmu> Sharing<'_, M> {
+    /// [Does](MemoryManager::perform) what a message asks that concerns one address space, and the first step of what is left to do;
+    /// `None` if it concerns more, and nothing has happened.
+    #[inline(always)] // as above
+    pub fn perform(
+        &mut self,
+        (label, words): (Label, &Words6),
+        space: SpaceId,
+        message: &mut MessagePage,
+        companion: Option<Companion>,
+        now: Seconds,
+    ) -> Option<Result<Reply, Errno>> {
+        if !concerns_one_space(label) {
+            return None;
+        }
+        let call = Call {
+            space,
+            message,
+            bytes: 0,
+            companion,
+            now,
+        };
+        let performed = self.hand_on(label, words, call);
+        match performed {
+            Ok(Some(mut reply)) => {
+                reply.job = reply.job.filter(|&job| self.step(job, now) != Stepped::Wholly);
+                Some(Ok(reply))
+            }
+            Ok(None) => None,
+            Err(errno) => Some(Err(errno)),
+        }
+    }
+
+    #[inline(always)] // as above
+    fn hand_on(&mut self, label: Label, words: &Words6, call: Call<'_>) -> Result<Option<Reply>, Errno> {
+        let mut space = self.enter(call.space).ok_or(Errno::ESRCH)?;
+        space.each().space.check_alive()?;
+        MemoryRequest::hand_to(BesideOthers { space, call }, label, words)
+    }
+}
+
+/// Whether a request concerns one address space, and the regions it has attached or attaches.
+#[inline(always)] // as above
+fn concerns_one_space(label: Label) -> bool {
+    [
+        ShmAttach::LABEL,
+        ShmDetach::LABEL,
+        Relocate::LABEL,
+        Map::LABEL,
+        Unmap::LABEL,
+        Protect::LABEL,
+        LowerQuota::LABEL,
+        RegionAttach::LABEL,
+    ]
+    .contains(&label)
+}
+
+impl<M: Mmu> InSpace<'_, M> {
+    /// Serves a request that concerns this address space alone, and regions it has attached or attaches. `None` if it is none.
+    #[inline(always)] // as above
+    fn serve(&mut self, call: &mut Call<'_>, request: MemoryRequest) -> Result<Option<Reply>, Errno> {
+        let reply = match request {
+            MemoryRequest::ShmAttach(attach) => self.shm_attach(call, attach),
+            MemoryRequest::ShmDetach(detach) => self.shm_detach(call, detach),
+            MemoryRequest::Relocate(relocate) => self.relocate(call, relocate),
+            MemoryRequest::Map(map) => self.map(call, map),
+            MemoryRequest::Unmap(unmap) => self.unmap(call, unmap),
+            MemoryRequest::Protect(protect) => self.protect(call, protect),
+            MemoryRequest::LowerQuota(quota) => Ok(self.lower_quota(quota)),
+            MemoryRequest::RegionAttach(attach) => self.region_attach(call, attach),
+            _ => return Ok(None),
+        };
+        match reply {
+            // Others have left a region to it while it was counted to be attached here.
+            Err(_) if self.each().space.unsettled.is_some() => Ok(None),
+            reply => reply.map(Some),
+        }
+    }
+}
+
+impl<M: Mmu> Server<MemoryRequest> for BesideOthers<'_, M> {
+    type Done = Option<Reply>;
+
+    #[inline(always)]
+    fn serve(mut self, request: MemoryRequest) -> Result<Option<Reply>, Errno> {
+        self.space.serve(&mut self.call, request)
+    }
+}
+
+impl<M: Mmu> Server<MemoryRequest> for WithAll<'_, M> {
     type Done = Reply;
 
     #[inline(always)]
@@ -151,19 +251,11 @@ impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
         let (manager, call) = (self.manager, &mut self.call);
         match request {
             MemoryRequest::ShmGet(get) => manager.shm_get(call, get),
-            MemoryRequest::ShmAttach(attach) => manager.shm_attach(call, attach),
-            MemoryRequest::ShmDetach(detach) => manager.shm_detach(call, detach),
             MemoryRequest::ShmControl(control) => manager.shm_control(call, control),
-            MemoryRequest::Relocate(relocate) => manager.relocate(call, relocate),
-            MemoryRequest::Map(map) => manager.map(call, map),
-            MemoryRequest::Unmap(unmap) => manager.unmap(call, unmap),
             MemoryRequest::Move(transfer) => manager.transfer(call, transfer),
             MemoryRequest::MapCopy(map) => manager.map_copy(call, map),
-            MemoryRequest::Protect(protect) => manager.protect(call, protect),
-            MemoryRequest::LowerQuota(quota) => manager.lower_quota(call, quota),
             MemoryRequest::RegionCreate(create) => manager.region_create(call, create),
             MemoryRequest::RegionOpen(open) => manager.region_open(call, open),
-            MemoryRequest::RegionAttach(attach) => manager.region_attach(call, attach),
             MemoryRequest::RegionControl(control) => manager.region_control(call, control),
             MemoryRequest::RegionPublish(publish) => manager.region_publish(call, publish),
             MemoryRequest::ReadShmSetting(read) => Ok(manager.read_setting(read)),
@@ -173,6 +265,10 @@ impl<M: Mmu> Server<MemoryRequest> for Performance<'_, M> {
             // About threads, which are not known here: whoever knows them asks `word` and `value`.
             MemoryRequest::WaitWord(_) | MemoryRequest::WakeWord(_) | MemoryRequest::WakeAndWait(_) => {
                 Err(Errno::ENOSYS)
+            }
+            one_space => {
+                let mut space = manager.enter(call.space).ok_or(Errno::ESRCH)?;
+                space.serve(call, one_space)?.ok_or(Errno::ENOSYS)
             }
         }
     }

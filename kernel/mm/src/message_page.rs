@@ -2,10 +2,10 @@
 //!
 //! They stay when a thread ends, for the next one with its number, and go with the address space.
 
-use crate::frame::Zone;
-use crate::manager::{MemoryManager, typed};
+use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::place::message_page;
+use crate::sharing::Each;
 use crate::space::{SpaceId, SpaceState};
 use crate::vma::{Backing, VmaState};
 use abi::Errno;
@@ -21,27 +21,26 @@ impl<M: Mmu> MemoryManager<M> {
     /// address space is being copied or changed, `ENOMEM` or `EMFILE` as for a map request.
     pub fn map_message_page(&mut self, space: SpaceId, thread: u32) -> Result<Frame, Errno> {
         let range = message_page(thread).ok_or(Errno::EINVAL)?;
-        let owner = self.spaces.get(typed(space));
-        let owner = owner.filter(|owner| owner.state != SpaceState::Ending);
-        let owner = owner.ok_or(Errno::ESRCH)?;
+        let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
+        let Each { space, vmas, mmu, .. } = entered.each();
+        if space.state == SpaceState::Ending {
+            return Err(Errno::ESRCH);
+        }
         // Nothing else can be there.
-        if let Some((frame, _)) = self.mmu.lookup(&owner.hardware, range.start()) {
+        if let Some((frame, _)) = mmu.lookup(&space.hardware, range.start()) {
             return Ok(frame);
         }
-        let Some(fit) = self.alive(space)?.fit_at(&self.vmas, range) else {
-            return Err(Errno::EBUSY);
-        };
+        space.check_alive()?;
+        let fit = space.fit_at(&vmas, range).ok_or(Errno::EBUSY)?;
         let perms = Perms::READ_WRITE;
-        self.add_vma(space, fit, perms, Backing::MessagePage, VmaState::Live)?;
-        let Self {
+        entered.add_vma(fit, perms, Backing::MessagePage, VmaState::Live)?;
+        let Each {
+            space,
             mmu,
-            frames,
-            spare,
-            spaces,
+            mut regions,
             ..
-        } = self;
-        let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        let zone = &mut Zone::of(frames, spare);
+        } = entered.each();
+        let zone = &mut regions.zone();
         let frame = space.pages.take_zeroed(mmu, zone);
         let mut tables = space.tables.source(zone);
         mmu.install(

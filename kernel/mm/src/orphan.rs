@@ -27,9 +27,8 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Looks at some places of the table from `first` on; the first orphan among them dies. `None` if it
-    /// was the end of the table.
-    pub(crate) fn search(&mut self, id: SpaceId, first: u32) -> Option<Work> {
+    /// Looks at some places of the table from `first` on; the first orphan among them dies.
+    pub(crate) fn search(&mut self, id: SpaceId, first: u32) -> Work {
         let end = self.regions.highest_index() + 1;
         let upto = end.min(first.saturating_add(PLACES));
         let orphan = (first..upto).find_map(|index| self.orphan_at(index));
@@ -42,10 +41,10 @@ impl<M: Mmu> MemoryManager<M> {
         }
         match orphan {
             Some(orphan) => self.kill_region(id, orphan),
-            None if next >= end => return None,
+            None if next >= end => return Work::Did(0),
             None => {}
         }
-        Some(Work::Did(cost))
+        Work::Did(cost)
     }
 
     fn orphan_at(&self, index: u32) -> Option<RegionId> {
@@ -59,5 +58,6 @@ impl<M: Mmu> MemoryManager<M> {
 
 /// Whether nothing but its name keeps a region.
 fn is_unused(region: &Region) -> bool {
-    region.state == RegionState::Live && region.attached == 0 && region.handles == 0
+    let is_unused = region.attached == 0 && region.handles == 0;
+    region.state == RegionState::Live && is_unused && !region.is_unsettled
 }

@@ -13,25 +13,26 @@ pub(crate) struct Part {
     pub is_last: bool,
 }
 
-/// What a step has taken out of address spaces and not put elsewhere yet. It is in the memory manager
+/// What a step has taken out of address spaces and not put elsewhere yet. Each CPU has one
 /// for good, since making room for it on the stack would cost more than most steps.
-pub(crate) struct Tray {
+pub struct Tray {
     /// Pages, and the frames they had.
-    pub pages: Batch<(Page, Frame), STEP_FRAMES>,
+    pub(crate) pages: Batch<(Page, Frame), STEP_FRAMES>,
     /// Tables that have become empty.
-    pub tables: Batch<Frame, { Part::MOST_TABLES }>,
+    pub(crate) tables: Batch<Frame, { Part::MOST_TABLES }>,
     /// How many pages and slots went whose frames are somebody else's.
     others: usize,
 }
 
 impl Tray {
+    /// One with nothing on it.
     pub const EMPTY: Self = Self {
         pages: Batch::new((Page::from_number(0), Frame::from_number(0))),
         tables: Batch::new(Frame::from_number(0)),
         others: 0,
     };
 
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.pages.count = 0;
         self.tables.count = 0;
         self.others = 0;

@@ -1,15 +1,16 @@
 //! Choosing a place for a VMA, and putting it there.
 
 use crate::frame::Promise;
-use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
+use crate::sharing::{Each, InSpace};
 use crate::slot::{SLOT_PAGES, slot_of, slots_for};
-use crate::space::{Arriving, Space, SpaceId};
+use crate::space::{Arriving, Space};
 use crate::vma::{
     Backing, Gap, Spot, Vma, VmaId, VmaState, Vmas, existing, existing_mut, merge_with_next, tables_needed,
 };
 use abi::{Errno, layout};
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
+use slots::Full;
 
 /// A place that is free.
 #[derive(Clone, Copy)]
@@ -62,7 +63,7 @@ fn pages_between(start: u64, end: u64) -> PageRange {
 
 impl<H> Space<H> {
     /// `range` as a place, if it is free.
-    pub(crate) fn fit_at(&self, vmas: &Vmas, range: PageRange) -> Option<Fit> {
+    pub(crate) fn fit_at(&self, vmas: &Vmas<'_>, range: PageRange) -> Option<Fit> {
         if self
             .arriving
             .as_ref()
@@ -89,13 +90,13 @@ impl<H> Space<H> {
     }
 
     /// The lowest free place for `pages` pages.
-    pub(crate) fn fit(&self, vmas: &Vmas, pages: PageCount) -> Option<Fit> {
+    pub(crate) fn fit(&self, vmas: &Vmas<'_>, pages: PageCount) -> Option<Fit> {
         self.search(|within| self.set.find_gap(vmas, pages, within))
     }
 
     /// The lowest free place for whole slots with room for `pages` pages; `None` too if these
     /// are too few to fill one.
-    pub(crate) fn fit_slots(&self, vmas: &Vmas, pages: PageCount) -> Option<Fit> {
+    pub(crate) fn fit_slots(&self, vmas: &Vmas<'_>, pages: PageCount) -> Option<Fit> {
         let pages = slots_for(pages)?;
         self.search(|within| self.set.find_aligned_gap(vmas, pages, SLOT_PAGES, within))
     }
@@ -120,14 +121,14 @@ impl<H> Space<H> {
     }
 
     /// Puts a VMA in its place. `tables` is the promise of the tables it adds.
-    pub(crate) fn place(&mut self, vmas: &mut Vmas, id: VmaId, spot: Spot, tables: Promise) {
+    pub(crate) fn place(&mut self, vmas: &mut Vmas<'_>, id: VmaId, spot: Spot, tables: Promise) {
         self.tables.promise.merge(tables);
         self.set.insert(vmas, id, spot);
     }
 
     /// Makes `host` one with a VMA that would be beside it. `tables` is the promise of the tables
     /// that adds.
-    fn extend(&mut self, vmas: &mut Vmas, host: VmaId, by: &Vma, tables: Promise) {
+    fn extend(&mut self, vmas: &mut Vmas<'_>, host: VmaId, by: &Vma, tables: Promise) {
         self.tables.promise.merge(tables);
         self.mapped += by.content().count().get();
         let vma = existing_mut(vmas, host);
@@ -143,7 +144,7 @@ impl<H> Space<H> {
 
     /// Makes one VMA of `id` and the one above it, if there is no gap between them and they differ in nothing but
     /// their places. Answers whether it did. A range that is just being changed keeps its ends.
-    fn merge_with_above(&mut self, vmas: &mut Vmas, id: VmaId) -> bool {
+    fn merge_with_above(&mut self, vmas: &mut Vmas<'_>, id: VmaId) -> bool {
         let vma = existing(vmas, id);
         if let (Some(change), Some(above)) = (self.change, vma.after())
             && change.divides(vma, existing(vmas, above))
@@ -156,13 +157,13 @@ impl<H> Space<H> {
     }
 
     /// The same for the one below it. Then that is what is left.
-    pub(crate) fn merge_with_below(&mut self, vmas: &mut Vmas, id: VmaId) -> bool {
+    pub(crate) fn merge_with_below(&mut self, vmas: &mut Vmas<'_>, id: VmaId) -> bool {
         let below = existing(vmas, id).before();
         below.is_some_and(|below| self.merge_with_above(vmas, below))
     }
 
     /// The same for both.
-    pub(crate) fn merge_with_neighbours(&mut self, vmas: &mut Vmas, id: VmaId) {
+    pub(crate) fn merge_with_neighbours(&mut self, vmas: &mut Vmas<'_>, id: VmaId) {
         self.merge_with_above(vmas, id);
         self.merge_with_below(vmas, id);
     }
@@ -182,7 +183,7 @@ impl Fit {
     }
 
     /// A VMA beside it that can take `vma` in, so that there is none more afterwards.
-    fn host(&self, vmas: &Vmas, vma: &Vma) -> Option<VmaId> {
+    fn host(&self, vmas: &Vmas<'_>, vma: &Vma) -> Option<VmaId> {
         let Spot {
             before,
             after,
@@ -197,18 +198,17 @@ impl Fit {
     }
 
     /// How many VMAs there are more afterwards: another one if the attachment has other slots.
-    pub fn new_vmas(&self, vmas: &Vmas) -> u32 {
+    pub fn new_vmas(&self, vmas: &Vmas<'_>) -> u32 {
         let is_split = |(id, slot): (VmaId, PageRange)| existing(vmas, id).range().start() < slot.start();
         1 + u32::from(self.unshared().is_some_and(is_split))
     }
 }
 
-impl<M: Mmu> MemoryManager<M> {
+impl<M: Mmu> InSpace<'_, M> {
     /// Puts a VMA into its place, with a promise of the tables it adds and of the frames it owns:
     /// all of it, or nothing.
     pub(crate) fn add_vma(
         &mut self,
-        space: SpaceId,
         fit: Fit,
         perms: Perms,
         backing: Backing,
@@ -216,40 +216,45 @@ impl<M: Mmu> MemoryManager<M> {
     ) -> Result<VmaId, Errno> {
         let vma = Vma::new(fit.range, perms, backing, state);
         let (owned, pages) = (vma.owned.count(), vma.content().count().get());
-        let Self {
+        let Each {
+            space,
+            mut vmas,
             mmu,
-            frames,
-            vmas,
-            spaces,
+            mut regions,
             limits,
             ..
-        } = self;
-        let space = spaces.get_mut(typed(space)).ok_or(Errno::ESRCH)?;
-        let host = fit.host(vmas, &vma);
-        let more = host.map_or_else(|| fit.new_vmas(vmas), |_| 0);
+        } = self.each();
+        let host = fit.host(&vmas, &vma);
+        let more = host.map_or_else(|| fit.new_vmas(&vmas), |_| 0);
         if more > 0 && space.slots().saturating_add(more) > space.most_mappings(limits) {
             return Err(Errno::EMFILE);
-        }
-        if vmas.available() < more {
-            return Err(Errno::ENOMEM);
         }
         let unshared = u64::from(fit.unshared().is_some());
         let needed = unshared + tables_needed(fit.range, vma.manner(), fit.spot.neighbours);
         space.check_quota(needed + pages)?;
-        let mut tables = frames.promise(needed + owned)?;
+        let mut slots = vmas.reserve(more).map_err(|Full| Errno::ENOMEM)?;
+        let promised = regions.zone().lock().promise(needed + owned);
+        let mut tables = match promised {
+            Ok(promise) => promise,
+            Err(out) => {
+                vmas.release(slots);
+                return Err(out.into());
+            }
+        };
         space.pages.promise.merge(tables.split(owned));
         if let Some(host) = host {
-            space.extend(vmas, host, &vma, tables);
+            space.extend(&mut vmas, host, &vma, tables);
             return Ok(host);
         }
         let mut spot = fit.spot;
         if let Some((other, slot)) = fit.unshared() {
-            space.unshare(mmu, vmas, other, slot, tables.split(unshared));
-            spot = space.set.spot_below(vmas, spot.after);
+            space.unshare(mmu, (&mut vmas, &mut slots), other, slot, tables.split(unshared));
+            spot = space.set.spot_below(&vmas, spot.after);
         }
         space.count_in(pages);
-        let id = vmas.insert(vma).expect("a slot is available");
-        space.place(vmas, id, spot, tables);
+        let id = vmas.insert(&mut slots, vma);
+        vmas.release(slots);
+        space.place(&mut vmas, id, spot, tables);
         Ok(id)
     }
 }

@@ -9,13 +9,13 @@
 
 use crate::change::{Change, Fate};
 use crate::cut::Cuts;
-use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
+use crate::sharing::{Each, InSpace};
 use crate::slot::{SLOT_PAGES, slots_around};
-use crate::space::{Space, SpaceId};
+use crate::space::Space;
 use crate::unmap::{Clearance, check_blocks_whole};
 use crate::vma::{Manner, VmaId, VmaState, Vmas, existing};
 use abi::Errno;
@@ -25,7 +25,7 @@ use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 /// Narrowing so many leaves takes as long as a frame does: each is taken apart and put together anew.
 const LEAVES_OF_A_FRAME: u64 = 2;
 
-impl<M: Mmu> MemoryManager<M> {
+impl<M: Mmu> InSpace<'_, M> {
     pub(crate) fn protect(&mut self, call: &mut Call<'_>, request: Protect) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let start = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
@@ -35,15 +35,18 @@ impl<M: Mmu> MemoryManager<M> {
         let range = PageRange::new(start, pages)
             .filter(|&range| mappable().contains_range(range))
             .ok_or(Errno::ENOMEM)?;
-        let space = self.alive(call.space)?;
-        check(space, &self.vmas, range, perms)?;
-        let clearance = self.plan_change(call.space, range, perms)?;
-        self.alive(call.space)?.check_quota(clearance.tables())?;
-        let tables = self.frames.promise(clearance.tables())?;
-        self.cut_out(call.space, &clearance, tables);
+        let Each { space, vmas, .. } = self.each();
+        check(space, &vmas, range, perms)?;
+        let clearance = self.plan_change(range, perms)?;
+        let within = self.each().space.check_quota(clearance.tables());
+        let (clearance, ()) = self.unless_refused(clearance, within)?;
+        let tables = self.promise_for(&clearance, 0);
+        let (clearance, tables) = self.unless_refused(clearance, tables)?;
+        let slots = self.cut_out(clearance, tables);
+        self.each().vmas.release(slots);
         let fate = Fate::Permit(perms);
-        self.begin_change(call.space, Change { range, fate }, call.now);
-        Ok(Reply::after((), self.sweep(call.space, call.now)))
+        self.begin_change(Change { range, fate }, call.now);
+        Ok(Reply::after((), self.rest()))
     }
 
     /// Makes sure that there are slots to cut VMAs at the ends of a range, where these are to change.
@@ -51,26 +54,24 @@ impl<M: Mmu> MemoryManager<M> {
     /// # Errors
     /// `EINVAL` if a block would be cut; `ENOMEM` if slots are missing, or if there would be more VMAs than
     /// there may be.
-    fn plan_change(&self, space: SpaceId, range: PageRange, perms: Perms) -> Result<Clearance, Errno> {
-        let space = self.alive(space)?;
-        check_blocks_whole(space, &self.vmas, range)?;
-        let cuts = Cuts::for_change(space, &self.vmas, range, |vma| vma.perms != perms);
-        self.check_slots(space, cuts.new_vmas(), cuts.new_vmas())?;
-        Ok(Clearance { range, cuts })
+    fn plan_change(&mut self, range: PageRange, perms: Perms) -> Result<Clearance, Errno> {
+        let Each { space, vmas, .. } = self.each();
+        check_blocks_whole(space, &vmas, range)?;
+        let cuts = Cuts::for_change(space, &vmas, range, |vma| vma.perms != perms);
+        let slots = self.reserve_slots(cuts.new_vmas(), cuts.new_vmas())?;
+        Ok(Clearance { range, cuts, slots })
     }
 
     /// Makes translations in the first part of `range`, where they may allow more than their VMAs,
     /// allow no more. Answers what that cost.
-    pub(crate) fn narrow(&mut self, id: SpaceId, range: PageRange, most: usize) -> usize {
-        let Self {
-            mmu, spaces, vmas, ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(id)) else {
-            return 0;
-        };
-        let in_range = |id: &VmaId| existing(vmas, *id).range().start() < range.end();
-        let next = space.set.first_ending_after(vmas, range.start()).filter(in_range);
-        let Some(vma) = next.map(|id| existing(vmas, id)) else {
+    pub(crate) fn narrow(&mut self, range: PageRange, most: usize) -> usize {
+        let Each { space, vmas, mmu, .. } = self.each();
+        let in_range = |id: &VmaId| existing(&vmas, *id).range().start() < range.end();
+        let next = space
+            .set
+            .first_ending_after(&vmas, range.start())
+            .filter(in_range);
+        let Some(vma) = next.map(|id| existing(&vmas, id)) else {
             space.exceeding = None;
             return 0;
         };
@@ -91,7 +92,7 @@ impl<M: Mmu> MemoryManager<M> {
 /// # Errors
 /// `ENOMEM` if there is a page that is not mapped, `EACCES` for one whose mapping never may be so,
 /// `EAGAIN` for one that is moving in.
-fn check<H>(space: &Space<H>, vmas: &Vmas, range: PageRange, perms: Perms) -> Result<(), Errno> {
+fn check<H>(space: &Space<H>, vmas: &Vmas<'_>, range: PageRange, perms: Perms) -> Result<(), Errno> {
     let mut known = range.start();
     for id in space.set.overlapping(vmas, range) {
         let vma = existing(vmas, id);

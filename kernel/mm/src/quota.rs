@@ -7,8 +7,9 @@
 
 use crate::limits::Limits;
 use crate::manager::{MemoryManager, typed};
-use crate::message::{Call, Reply};
+use crate::message::Reply;
 use crate::mmu::Mmu;
+use crate::sharing::{Each, InSpace};
 use crate::space::{Space, SpaceId};
 use abi::Errno;
 use abi::memory::LowerQuota;
@@ -36,14 +37,16 @@ impl Quota {
     }
 }
 
-impl<M: Mmu> MemoryManager<M> {
-    pub(crate) fn lower_quota(&mut self, call: &mut Call<'_>, request: LowerQuota) -> Result<Reply, Errno> {
+impl<M: Mmu> InSpace<'_, M> {
+    pub(crate) fn lower_quota(&mut self, request: LowerQuota) -> Reply {
         let LowerQuota { pages, mappings } = request;
-        let space = self.spaces.get_mut(typed(call.space)).ok_or(Errno::ESRCH)?;
+        let Each { space, .. } = self.each();
         space.quota = space.quota.lowered_to(Quota { pages, mappings });
-        Ok(Reply::new(()))
+        Reply::new(())
     }
+}
 
+impl<M: Mmu> MemoryManager<M> {
     /// Lets `child` hold no more than `parent` may.
     pub fn inherit_quota(&mut self, child: SpaceId, parent: SpaceId) {
         let quota = self.spaces.get(typed(parent)).map(|space| space.quota);

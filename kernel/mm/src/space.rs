@@ -8,6 +8,7 @@ use crate::mmu::Mmu;
 use crate::quota::Quota;
 use crate::region::RegionId;
 use crate::vma::{Heir, Leaving, VmaId, VmaSet, VmaState, Vmas, existing_mut, is_all_leaving};
+use abi::Errno;
 use addr::{Frame, PageRange};
 use slots::Id;
 
@@ -42,6 +43,8 @@ pub struct Space<H> {
     pub(crate) change: Option<Change>,
     /// VMAs that have to be emptied.
     pub(crate) leaving: Option<VmaId>,
+    /// Regions that may have to go, as it has lost its last attachment.
+    pub(crate) unsettled: Option<RegionId>,
     /// Regions that have to be taken apart.
     pub(crate) dead: Option<RegionId>,
     /// From which index on it has to look for regions that nobody uses.
@@ -203,6 +206,7 @@ impl<H> Space<H> {
             quota: Quota::NONE,
             change: None,
             leaving: None,
+            unsettled: None,
             dead: None,
             search_from: None,
             is_creator: false,
@@ -213,10 +217,24 @@ impl<H> Space<H> {
         }
     }
 
+    /// Whether its process lives, and it is neither being copied nor changed.
+    ///
+    /// # Errors
+    /// `EAGAIN` if it is that, `ESRCH` if it is ending.
+    #[inline]
+    pub fn check_alive(&self) -> Result<(), Errno> {
+        match self.state {
+            SpaceState::Alive if self.change.is_none() => Ok(()),
+            SpaceState::Alive | SpaceState::Forking => Err(Errno::EAGAIN),
+            SpaceState::Ending => Err(Errno::ESRCH),
+        }
+    }
+
     /// Whether nothing is left to be done in it, if it lives.
     #[inline]
     pub fn is_swept(&self) -> bool {
         let is_unchanged = self.change.is_none() && self.leaving.is_none() && self.exceeding.is_none();
+        let is_unchanged = is_unchanged && self.unsettled.is_none();
         is_unchanged && self.arriving.is_none() && self.dead.is_none() && self.search_from.is_none()
     }
 
@@ -232,7 +250,7 @@ impl<H> Space<H> {
     #[inline] // a range may be many VMAs
     pub(crate) fn begin_leaving(
         &mut self,
-        vmas: &mut Vmas,
+        vmas: &mut Vmas<'_>,
         id: VmaId,
         heir: Option<Heir>,
     ) -> Option<RegionId> {

@@ -3,12 +3,15 @@
 //! By its identifier, a region's mode decides against the caller's credential. By a handle, the handle's
 //! rights decide: whoever made it was asked then.
 
+use crate::identity::Credential;
 use crate::manager::MemoryManager;
 use crate::message::Call;
 use crate::mmu::Mmu;
-use crate::region::{Region, RegionId, Wanted};
+use crate::region::{Region, RegionId, RegionTable, Wanted};
+use crate::sharing::Regions;
 use abi::shm::ShmId;
 use abi::{Errno, Rights};
+use slots::Taken;
 
 /// Which region a request is about.
 #[derive(Clone, Copy)]
@@ -17,6 +20,39 @@ pub(crate) enum Subject {
     Named(ShmId),
     /// One that the caller has a handle to, which keeps it.
     Held(RegionId, Rights),
+}
+
+impl Regions<'_> {
+    /// The region, which is taken, if it grants the access to whoever has this credential.
+    ///
+    /// # Errors
+    /// `EINVAL` there is none; `EACCES` it does not.
+    #[inline]
+    pub(crate) fn accessible(
+        &mut self,
+        subject: Subject,
+        credential: &Credential,
+        wanted: Wanted,
+    ) -> Result<(RegionId, Taken<'_, Region>), Errno> {
+        let id = match subject {
+            Subject::Named(id) => self
+                .at(id.index())
+                .filter(|&at| RegionTable::identifier(at) == id),
+            Subject::Held(held, _) => Some(held),
+        };
+        let id = id.ok_or(Errno::EINVAL)?;
+        let (region, _) = self.take(id).ok_or(Errno::EINVAL)?;
+        let granted = match subject {
+            Subject::Named(_) if !region.is_identified() => return Err(Errno::EINVAL),
+            Subject::Named(_) => region.ownership.grants(credential, wanted),
+            Subject::Held(_, rights) => wanted.is_within(rights),
+        };
+        if granted {
+            Ok((id, region))
+        } else {
+            Err(Errno::EACCES)
+        }
+    }
 }
 
 impl<M: Mmu> MemoryManager<M> {

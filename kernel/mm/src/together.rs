@@ -17,7 +17,7 @@ pub(crate) struct Together {
 
 impl Together {
     /// `vma` and no other one.
-    pub fn alone(vmas: &Vmas, vma: VmaId) -> Self {
+    pub fn alone(vmas: &Vmas<'_>, vma: VmaId) -> Self {
         Self {
             reach: existing(vmas, vma).reach(),
             vacant: around(vmas, vma),
@@ -27,7 +27,7 @@ impl Together {
 
     /// `first`, which is the next to be emptied, and those that come after it, each right below the one before. If these are
     /// more than one, they reach no further than `most` pages, and their end takes no longer than handling as many.
-    pub fn from(vmas: &Vmas, first: VmaId, most: usize) -> Self {
+    pub fn from(vmas: &Vmas<'_>, first: VmaId, most: usize) -> Self {
         let (mut together, mut last) = (Self::alone(vmas, first), first);
         while let Some(next) = next_below(vmas, existing(vmas, last)) {
             let Self { reach, vacant, count } = together;
@@ -43,13 +43,13 @@ impl Together {
 }
 
 /// What is vacant when `vma` goes.
-fn around(vmas: &Vmas, vma: VmaId) -> PageRange {
+fn around(vmas: &Vmas<'_>, vma: VmaId) -> PageRange {
     let neighbours = VmaSet::spot_of(vmas, vma).neighbours;
     neighbours.around(existing(vmas, vma).range())
 }
 
 /// The VMA right below `vma`, if it is to be emptied after it, and both have frames of their own to give back.
-fn next_below(vmas: &Vmas, vma: &Vma) -> Option<VmaId> {
+fn next_below(vmas: &Vmas<'_>, vma: &Vma) -> Option<VmaId> {
     let next = next_of_private(vma)??;
     let is_below = vma.before() == Some(next);
     (is_below && next_of_private(existing(vmas, next)).is_some()).then_some(next)

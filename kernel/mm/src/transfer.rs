@@ -10,15 +10,17 @@
 
 use crate::frame::{Promise, Zone};
 use crate::identity::Seconds;
+use crate::job::Work;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::part::Part;
 use crate::place::mappable;
+use crate::sharing::{Each, InSpace};
 use crate::space::{SpaceId, Stock};
 use crate::unmap::Purpose;
-use crate::vma::{Backing, Heir, VmaId, VmaSet, VmaState, existing, existing_mut};
+use crate::vma::{Backing, Heir, Leaving, Vma, VmaId, VmaSet, VmaState, existing, existing_mut};
 use abi::Errno;
 use abi::memory::Move;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
@@ -35,26 +37,27 @@ impl<M: Mmu> MemoryManager<M> {
         if from == call.space || !mappable().contains_range(range) || !self.is_private(from, source)? {
             return Err(Errno::EINVAL);
         }
-        let fit = self
-            .alive(call.space)?
-            .fit_at(&self.vmas, range)
-            .ok_or(Errno::EINVAL)?;
-        let clearance = self.plan_clearance(from, source, Purpose::Vacancy)?;
-        if self.vmas.available() < clearance.cuts.new_vmas() + fit.new_vmas(&self.vmas) {
-            return Err(Errno::ENOMEM);
-        }
-        let vma = self.add_vma(call.space, fit, perms, Backing::Anonymous, VmaState::Filling)?;
-        self.cut_out(from, &clearance, Promise::none());
-        self.bequeath(
-            from,
-            source,
-            Heir {
-                space: call.space,
-                vma,
-                first: range.start(),
-            },
-        );
-        Ok(Reply::after((), self.sweep(from, call.now)))
+        let clearance = self.within(from)?.plan_clearance(source, Purpose::Vacancy)?;
+        let added = self.add_heir(call.space, range, perms);
+        let mut source_space = self.within(from)?;
+        let (clearance, vma) = source_space.unless_refused(clearance, added)?;
+        let slots = source_space.cut_out(clearance, Promise::none());
+        source_space.each().vmas.release(slots);
+        let heir = Heir {
+            space: call.space,
+            vma,
+            first: range.start(),
+        };
+        source_space.bequeath(source, heir);
+        Ok(Reply::after((), source_space.rest()))
+    }
+
+    /// A VMA for pages that come.
+    fn add_heir(&mut self, space: SpaceId, range: PageRange, perms: Perms) -> Result<VmaId, Errno> {
+        let mut entered = self.within(space)?;
+        let Each { space, vmas, .. } = entered.each();
+        let fit = space.fit_at(&vmas, range).ok_or(Errno::EINVAL)?;
+        entered.add_vma(fit, perms, Backing::Anonymous, VmaState::Filling)
     }
 
     /// Whether a range is private pages without gaps. A stack stays where it can grow.
@@ -72,75 +75,78 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(known >= range.end())
     }
 
-    /// Makes all VMAs of a range leave, with their pages to go to `heir` in the same order.
-    fn bequeath(&mut self, from: SpaceId, range: PageRange, heir: Heir) {
-        let Self { spaces, vmas, .. } = self;
-        let Some(space) = spaces.get_mut(typed(from)) else {
-            return;
+    /// Goes on with a leaving VMA whose pages have an heir. If that has gone meanwhile, or is going, they have none.
+    pub(crate) fn move_out(&mut self, space: SpaceId, id: VmaId, most: usize, now: Seconds) -> Work {
+        let VmaState::Leaving(Leaving {
+            from,
+            heir: Some(heir),
+            ..
+        }) = existing(&self.vmas, id).state
+        else {
+            return Work::NothingLeft;
         };
-        let mut next = space.set.containing(vmas, range.start());
-        while let Some(id) = next.filter(|&id| existing(vmas, id).range().overlaps(range)) {
-            let vma = existing(vmas, id);
-            let offset = vma.range().start().number() - range.start().number();
-            let first = Page::from_number(heir.first.number() + offset);
-            next = vma.after();
-            space.begin_leaving(vmas, id, Some(Heir { first, ..heir }));
+        let waits = |vma: &Vma| vma.state == VmaState::Filling;
+        if self.vmas.get(heir.vma).is_some_and(waits) {
+            return Work::Did(self.move_part(space, id, from, heir, most, now));
         }
-    }
-
-    /// `heir`, if it still waits for pages.
-    pub(crate) fn waiting(&self, heir: Option<Heir>) -> Option<Heir> {
-        let waits = |heir: &Heir| {
-            let vma = self.vmas.get(heir.vma);
-            vma.is_some_and(|vma| vma.state == VmaState::Filling)
-        };
-        heir.filter(waits)
+        let mut vmas = self.vmas_in(space);
+        if let VmaState::Leaving(leaving) = &mut existing_mut(&mut vmas, id).state {
+            leaving.heir = None;
+        }
+        Work::Did(0)
     }
 
     /// Moves up to `most` pages of a leaving VMA, of which nothing is left below `from`, to its
     /// heir. Answers what that cost.
-    pub(crate) fn move_part(
+    fn move_part(
         &mut self,
-        space_id: SpaceId,
+        space: SpaceId,
         id: VmaId,
         from: Page,
         heir: Heir,
         most: usize,
         now: Seconds,
     ) -> usize {
-        let Self {
-            mmu,
-            spaces,
-            vmas,
-            tray,
-            ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(space_id)) else {
+        let Some(mut entered) = self.enter(space) else {
             return 0;
         };
-        let vma = existing(vmas, id);
+        let Each {
+            space: source,
+            vmas,
+            mmu,
+            tray,
+            ..
+        } = entered.each();
+        let vma = existing(&vmas, id);
         let (range, backing) = (vma.range(), vma.backing);
-        let neighbours = VmaSet::spot_of(vmas, id).neighbours;
+        let neighbours = VmaSet::spot_of(&vmas, id).neighbours;
         let vacant = neighbours.around(range);
         let part = Part::of(
             mmu,
-            &space.hardware,
+            &source.hardware,
             (range, backing.manner()),
             from,
             vacant,
             most,
         );
-        let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
+        let flushed = part.take_out(mmu, &mut source.hardware, backing, tray);
 
+        drop(entered);
         let pages = part.range.end().number() - from.number();
         self.move_in(heir, range.start());
-        self.hand_over(space_id, id, heir, pages);
-        self.end_part(space_id, id, &part, &flushed, now)
+        self.hand_over(space, id, heir, pages);
+        let entered = self.enter(space);
+        entered.map_or(0, |mut entered| entered.end_part(id, &part, &flushed, now))
     }
 
     /// Charges the heir for `pages` pages, of which those on the tray are there, in place of the VMA
     /// they were in. With the last ones it can be used. A share of a frame is handed over as such.
     fn hand_over(&mut self, space: SpaceId, id: VmaId, heir: Heir, pages: u64) {
+        existing_mut(&mut self.vmas_in(space), id).owned -= pages;
+        let mut vmas = self.vmas_in(heir.space);
+        let waiting = existing_mut(&mut vmas, heir.vma);
+        waiting.owned += pages;
+        let (owned, range) = (waiting.owned.count(), waiting.range());
         let Self {
             frames,
             spaces,
@@ -148,10 +154,6 @@ impl<M: Mmu> MemoryManager<M> {
             tray,
             ..
         } = self;
-        existing_mut(vmas, id).owned -= pages;
-        let waiting = existing_mut(vmas, heir.vma);
-        waiting.owned += pages;
-        let (owned, range) = (waiting.owned.count(), waiting.range());
         let is_shared = |&(_, frame): &(Page, Frame)| frames.sharers(frame) > 0;
         let shared = tray.pages.iter().filter(is_shared).count() as u64;
         let present = tray.pages.count() as u64 - shared;
@@ -162,27 +164,27 @@ impl<M: Mmu> MemoryManager<M> {
         if let Some(destination) = spaces.get_mut(typed(heir.space)) {
             stock.hand_over(pages, present, shared, &mut destination.pages);
             if owned == range.count().get() {
-                existing_mut(vmas, heir.vma).state = VmaState::Live;
-                destination.merge_with_neighbours(vmas, heir.vma);
+                let mut vmas = vmas.own(typed::<M::Space>(heir.space));
+                existing_mut(&mut vmas, heir.vma).state = VmaState::Live;
+                destination.merge_with_neighbours(&mut vmas, heir.vma);
             }
         }
     }
 
     /// Maps the pages on the tray where the heir of those from `start` on has them.
     fn move_in(&mut self, heir: Heir, start: Page) {
+        let perms = existing(&self.vmas, heir.vma).perms;
         let Self {
             mmu,
             frames,
             spare,
             spaces,
-            vmas,
             tray,
             ..
         } = self;
         let Some(destination) = spaces.get_mut(typed(heir.space)) else {
             return;
         };
-        let perms = existing(vmas, heir.vma).perms;
         for (page, frame) in tray.pages.iter() {
             if perms.contains(Perms::EXECUTE) {
                 mmu.publish_code(frame);
@@ -196,6 +198,21 @@ impl<M: Mmu> MemoryManager<M> {
             mmu.install(hardware, page, frame, perms, MemoryKind::Normal, &mut tables);
         }
         mmu.publish_entries();
+    }
+}
+
+impl<M: Mmu> InSpace<'_, M> {
+    /// Makes all VMAs of a range leave, with their pages to go to `heir` in the same order.
+    fn bequeath(&mut self, range: PageRange, heir: Heir) {
+        let Each { space, mut vmas, .. } = self.each();
+        let mut next = space.set.containing(&vmas, range.start());
+        while let Some(id) = next.filter(|&id| existing(&vmas, id).range().overlaps(range)) {
+            let vma = existing(&vmas, id);
+            let offset = vma.range().start().number() - range.start().number();
+            let first = Page::from_number(heir.first.number() + offset);
+            next = vma.after();
+            space.begin_leaving(&mut vmas, id, Some(Heir { first, ..heir }));
+        }
     }
 }
 

@@ -2,18 +2,19 @@
 
 use crate::change::{Change, Fate};
 use crate::cut::{Cut, Cuts};
-use crate::frame::Promise;
+use crate::frame::{OutOfFrames, Promise};
 use crate::identity::Seconds;
-use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::place::mappable;
+use crate::sharing::{Each, InSpace};
 use crate::slot::SLOT_PAGES;
-use crate::space::{Space, SpaceId};
+use crate::space::Space;
 use crate::vma::{Manner, VmaId, VmaState, Vmas, existing};
 use abi::Errno;
 use abi::memory::Unmap;
 use addr::{Page, PageCount, PageRange, VirtAddr};
+use slots::{Full, Reserved};
 
 /// What a range is cleared for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +26,11 @@ pub(crate) enum Purpose {
 }
 
 /// A range at whose ends VMAs can be cut, since there are slots for it.
+#[must_use = "its slots are to be used, or released"]
 pub(crate) struct Clearance {
     pub range: PageRange,
     pub cuts: Cuts,
+    pub slots: Reserved,
 }
 
 impl Clearance {
@@ -37,7 +40,7 @@ impl Clearance {
     }
 }
 
-impl<M: Mmu> MemoryManager<M> {
+impl<M: Mmu> InSpace<'_, M> {
     pub(crate) fn unmap(&mut self, call: &mut Call<'_>, request: Unmap) -> Result<Reply, Errno> {
         let start = Page::starting_at(VirtAddr::new(request.address));
         let count = PageCount::covering(request.length);
@@ -47,10 +50,11 @@ impl<M: Mmu> MemoryManager<M> {
         let range = range
             .filter(|&range| mappable().contains_range(range))
             .ok_or(Errno::EINVAL)?;
-        let clearance = self.plan_clearance(call.space, range, Purpose::Vacancy)?;
-        let tables = self.frames.promise(clearance.tables())?;
-        self.clear(call.space, &clearance, tables, call.now);
-        Ok(Reply::after((), self.sweep(call.space, call.now)))
+        let clearance = self.plan_clearance(range, Purpose::Vacancy)?;
+        let tables = self.promise_for(&clearance, 0);
+        let (clearance, tables) = self.unless_refused(clearance, tables)?;
+        self.clear(clearance, tables, call.now);
+        Ok(Reply::after((), self.rest()))
     }
 
     /// Makes sure that [`cut_out`](Self::cut_out) will find slots for the VMAs it cuts, and that
@@ -59,65 +63,91 @@ impl<M: Mmu> MemoryManager<M> {
     /// # Errors
     /// `EINVAL` if a block would be cut; `ENOMEM` if slots are missing, or if more VMAs are left than there
     /// may be.
-    pub(crate) fn plan_clearance(
-        &self,
-        space: SpaceId,
-        range: PageRange,
-        purpose: Purpose,
-    ) -> Result<Clearance, Errno> {
-        let space = self.alive(space)?;
-        check_blocks_whole(space, &self.vmas, range)?;
-        let cuts = Cuts::at_ends(space, &self.vmas, range, purpose);
+    pub(crate) fn plan_clearance(&mut self, range: PageRange, purpose: Purpose) -> Result<Clearance, Errno> {
+        let Each { space, vmas, .. } = self.each();
+        check_blocks_whole(space, &vmas, range)?;
+        let cuts = Cuts::at_ends(space, &vmas, range, purpose);
         let more = u32::from(purpose == Purpose::Newcomer);
-        self.check_slots(space, cuts.new_vmas() + more, cuts.growth() + more)?;
-        Ok(Clearance { range, cuts })
+        let slots = self.reserve_slots(cuts.new_vmas() + more, cuts.growth() + more)?;
+        Ok(Clearance { range, cuts, slots })
     }
 
-    /// Whether there are slots for `new` VMAs, and there may be `growth` more in the end.
+    /// Slots for `new` VMAs, if there may be `growth` more in the end.
     ///
     /// # Errors
     /// `ENOMEM` if not.
-    pub(crate) fn check_slots(&self, space: &Space<M::Space>, new: u32, growth: u32) -> Result<(), Errno> {
-        let is_too_much =
-            growth > 0 && space.slots().saturating_add(growth) > space.most_mappings(&self.limits);
-        if self.vmas.available() < new || is_too_much {
+    pub(crate) fn reserve_slots(&mut self, new: u32, growth: u32) -> Result<Reserved, Errno> {
+        let Each {
+            space,
+            mut vmas,
+            limits,
+            ..
+        } = self.each();
+        let is_too_much = growth > 0 && space.slots().saturating_add(growth) > space.most_mappings(limits);
+        if is_too_much {
             return Err(Errno::ENOMEM);
         }
-        Ok(())
+        vmas.reserve(new).map_err(|Full| Errno::ENOMEM)
+    }
+
+    /// Promises the tables that the clearance needs, and `more` frames.
+    pub(crate) fn promise_for(&mut self, clearance: &Clearance, more: u64) -> Result<Promise, OutOfFrames> {
+        match clearance.tables() + more {
+            0 => Ok(Promise::none()),
+            frames => self.each().regions.zone().lock().promise(frames),
+        }
+    }
+
+    /// The clearance with what else was to be had for it; or that is given up, as it was refused.
+    pub(crate) fn unless_refused<T>(
+        &mut self,
+        clearance: Clearance,
+        found: Result<T, impl Into<Errno>>,
+    ) -> Result<(Clearance, T), Errno> {
+        match found {
+            Ok(found) => Ok((clearance, found)),
+            Err(refused) => {
+                self.each().vmas.release(clearance.slots);
+                Err(refused.into())
+            }
+        }
     }
 
     /// Makes all VMAs of a range leave, after those at its ends have been cut: later, somebody else could have mapped
     /// something across the ends.
-    pub(crate) fn clear(&mut self, space: SpaceId, clearance: &Clearance, tables: Promise, now: Seconds) {
+    pub(crate) fn clear(&mut self, clearance: Clearance, tables: Promise, now: Seconds) {
         let (range, fate) = (clearance.range, Fate::Leave);
-        self.cut_out(space, clearance, tables);
-        self.begin_change(space, Change { range, fate }, now);
+        let slots = self.cut_out(clearance, tables);
+        self.each().vmas.release(slots);
+        self.begin_change(Change { range, fate }, now);
     }
 
     /// Cuts VMAs at the ends of a range, so that it can be cleared of whole ones. `tables` is what
-    /// the clearance says.
-    pub(crate) fn cut_out(&mut self, space: SpaceId, clearance: &Clearance, mut tables: Promise) {
-        let Self {
-            mmu, spaces, vmas, ..
-        } = self;
-        let Some(space) = spaces.get_mut(typed(space)) else {
-            return;
-        };
-        let Cuts { first, last } = &clearance.cuts;
+    /// the clearance says. Answers what slots are left.
+    pub(crate) fn cut_out(&mut self, clearance: Clearance, mut tables: Promise) -> Reserved {
+        let Clearance {
+            range,
+            cuts: Cuts { first, last },
+            mut slots,
+        } = clearance;
+        let Each {
+            space, mut vmas, mmu, ..
+        } = self.each();
         if let Some(cut) = first {
-            cut.make(mmu, space, vmas, &mut tables);
+            cut.make(mmu, space, (&mut vmas, &mut slots), &mut tables);
         }
         // The first cut may have changed the VMA that the second one is in.
         if last.is_some()
-            && let Some(cut) = Cut::at(space, vmas, clearance.range.end(), Purpose::Vacancy)
+            && let Some(cut) = Cut::at(space, &vmas, range.end(), Purpose::Vacancy)
         {
-            cut.make(mmu, space, vmas, &mut tables);
+            cut.make(mmu, space, (&mut vmas, &mut slots), &mut tables);
         }
+        slots
     }
 }
 
 /// Whether pages are on their way into a VMA that reaches across an end of `range`. It is not cut.
-pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> bool {
+pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas<'_>, range: PageRange) -> bool {
     [range.start(), range.end()]
         .iter()
         .filter_map(|&at| across(space, vmas, at))
@@ -128,7 +158,11 @@ pub(crate) fn is_filled_across<H>(space: &Space<H>, vmas: &Vmas, range: PageRang
 ///
 /// # Errors
 /// `EINVAL` if one does.
-pub(crate) fn check_blocks_whole<H>(space: &Space<H>, vmas: &Vmas, range: PageRange) -> Result<(), Errno> {
+pub(crate) fn check_blocks_whole<H>(
+    space: &Space<H>,
+    vmas: &Vmas<'_>,
+    range: PageRange,
+) -> Result<(), Errno> {
     let ends = [range.start(), range.end()];
     if ends.iter().any(|&at| is_inside_block(space, vmas, at)) {
         return Err(Errno::EINVAL);
@@ -137,7 +171,7 @@ pub(crate) fn check_blocks_whole<H>(space: &Space<H>, vmas: &Vmas, range: PageRa
 }
 
 /// Whether there are pages of one block on both sides of `at`.
-fn is_inside_block<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> bool {
+fn is_inside_block<H>(space: &Space<H>, vmas: &Vmas<'_>, at: Page) -> bool {
     let is_of_blocks = |id| {
         let vma = existing(vmas, id);
         vma.manner() == Manner::Blocks && vma.state == VmaState::Live
@@ -146,7 +180,7 @@ fn is_inside_block<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> bool {
 }
 
 /// The VMA with pages on both sides of `at`.
-fn across<H>(space: &Space<H>, vmas: &Vmas, at: Page) -> Option<VmaId> {
+fn across<H>(space: &Space<H>, vmas: &Vmas<'_>, at: Page) -> Option<VmaId> {
     let id = space.set.containing(vmas, at)?;
     let content = existing(vmas, id).content();
     (content.start() < at && at < content.end()).then_some(id)

@@ -12,6 +12,7 @@ use crate::mmu::Mmu;
 use crate::space::Space;
 use crate::vma::{Backing, VmaId, Vmas, existing, existing_mut, split};
 use addr::PageRange;
+use slots::Reserved;
 
 impl<H> Space<H> {
     /// Takes the links of some slots out, for others to take their places.
@@ -22,12 +23,12 @@ impl<H> Space<H> {
     }
 
     /// Makes `slot`, which is in the live and linked VMA `id`, a paged VMA by itself, and answers
-    /// that. Two more VMA slots must be free, or as many as it has linked neighbours in `id`.
+    /// that. There must be two VMA slots, or as many as it has linked neighbours in `id`.
     /// `table` is the promise of one table.
     pub(crate) fn unshare<M: Mmu<Space = H>>(
         &mut self,
         mmu: &mut M,
-        vmas: &mut Vmas,
+        (vmas, slots): (&mut Vmas<'_>, &mut Reserved),
         mut id: VmaId,
         slot: PageRange,
         table: Promise,
@@ -37,11 +38,11 @@ impl<H> Space<H> {
 
         let whole = existing(vmas, id).range();
         if slot.end() < whole.end() {
-            split(&mut self.set, vmas, id, slot.end());
+            split(&mut self.set, vmas, slots, id, slot.end());
             self.mappings += 1;
         }
         if whole.start() < slot.start() {
-            id = split(&mut self.set, vmas, id, slot.start());
+            id = split(&mut self.set, vmas, slots, id, slot.start());
             self.mappings += 1;
         }
         let vma = existing_mut(vmas, id);

@@ -3,7 +3,7 @@
 use crate::fault::usable;
 use crate::mmu::Mmu;
 use crate::region::RegionId;
-use crate::sharing::Sharing;
+use crate::sharing::{Each, Sharing};
 use crate::space::{SpaceId, SpaceState};
 use crate::vma::Backing;
 use crate::vma::existing;
@@ -50,7 +50,9 @@ impl<M: Mmu> Sharing<'_, M> {
             return Err(Errno::EINVAL);
         }
         let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
-        let (_, (found, vmas), _) = entered.each();
+        let Each {
+            space: found, vmas, ..
+        } = entered.each();
         if found.state == SpaceState::Ending {
             return Err(Errno::ESRCH);
         }
@@ -85,7 +87,7 @@ impl<M: Mmu> Sharing<'_, M> {
             Holder::Space(space) => {
                 let mut entered = self.enter(space);
                 let value = entered.as_mut().map(|entered| {
-                    let (mmu, (space, _), _) = entered.each();
+                    let Each { mmu, space, .. } = entered.each();
                     let mapped = mmu.lookup(&space.hardware, page);
                     mapped.map_or(0, |(frame, _)| mmu.load_word(frame, offset))
                 });

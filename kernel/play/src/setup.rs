@@ -53,7 +53,7 @@ pub fn world_of(size: Size, way: Way, cpus: usize) -> World {
     let words = mm::frame_words(&[ram]);
     let storage = Storage {
         frame_words: vec![0; words.expect("good ranges")].leak(),
-        frames: Box::leak(Box::new(slots::Slot::empty())),
+        apart: Box::leak(Box::new(mm::Apart::empty())),
         spaces: leak(size.spaces),
         regions: leak(size.regions),
         vmas: leak(size.vmas),

@@ -19,7 +19,8 @@ use kcore::object::device::Device;
 use kcore::object::word::AwaitedWords;
 use kcore::process::{FirstStart, Name};
 use kcore::{
-    Clock, Cpu, CpuId, Guarded, Interrupt, Kernel, Next, Place, Platform, Queued, Registers, Shown, Storage,
+    Clock, Cpu, CpuId, Interrupt, Kernel, MemoryLock, Next, Place, Platform, Queued, Registers, Shown,
+    Storage,
 };
 use mm::{Access, Job, MemoryManager, Refused, Seconds, SpaceId};
 use slots::Slot;
@@ -223,7 +224,7 @@ impl World {
         let Some(Step::Before(job, now)) = self.kernel.platform.cpu().step else {
             return false;
         };
-        let rest = self.kernel.memory.lock().step(job, now);
+        let rest = self.kernel.memory.step(job, now);
         self.kernel.platform.cpu().step = Some(Step::After(rest));
         true
     }

@@ -6,17 +6,21 @@
 //!
 //! Whoever has a pool has all of it. While nobody has, its objects can be used one by one, each by its owner
 //! ([`mine`]): that is what the unsafe code of this crate is for, and all of it is there, in [`row`], and in
-//! `one` and `slot`.
+//! `one`, `pool` and `slot`.
 #![no_std]
 
+mod free;
 pub mod mine;
 mod one;
+mod pool;
 pub mod row;
 mod slot;
 pub mod trie;
 
-pub use mine::{Belongings, Common, InTurn, Mine, Owner, Taken, TakenWith, Turns};
+pub use free::Free;
+pub use mine::{Common, InTurn, Mine, Owner, Taken, Turns};
 pub use one::One;
+pub use pool::{Belongings, Own, Pool, PoolParts, Seen, TakenWith};
 pub use row::{Parts, Row};
 pub use slot::Slot;
 
@@ -132,11 +136,7 @@ pub struct Full;
 /// A pool of slots.
 pub struct Slots<T: 'static> {
     slots: Row<[Slot<T>]>,
-    /// Slots from here on were never used.
-    fresh: u32,
-    free: Option<u32>,
-    used: u32,
-    reserved: u32,
+    free: Free,
 }
 
 /// The right to put objects into a pool later, however many others do so meanwhile. One that is
@@ -148,6 +148,9 @@ pub struct Reserved {
 }
 
 impl Reserved {
+    /// For none.
+    pub const NONE: Self = Self { slots: 0 };
+
     /// For how many objects it is.
     pub const fn count(&self) -> u32 {
         self.slots
@@ -157,64 +160,26 @@ impl Reserved {
 impl<T> Slots<T> {
     /// A pool over `slots`, all of which are emptied. Slots beyond 2^32 - 1 are left alone.
     pub fn new(slots: &'static mut [Slot<T>]) -> Self {
+        let slots = Row::new(slots);
         Self {
-            slots: Row::new(slots),
-            fresh: 0,
-            free: None,
-            used: 0,
-            reserved: 0,
+            free: Free::of(&slots),
+            slots,
         }
     }
 
     /// How many objects there are.
     pub fn used(&self) -> u32 {
-        self.used
+        self.free.used
     }
 
     /// How many there can be.
     pub fn capacity(&self) -> u32 {
-        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+        self.free.capacity
     }
 
     /// How many more there can be, apart from those that slots are reserved for.
     pub fn available(&self) -> u32 {
-        self.capacity() - self.used - self.reserved
-    }
-
-    /// Reserves slots for `count` objects.
-    ///
-    /// # Errors
-    /// [`Full`] if not as many are available.
-    pub fn reserve(&mut self, count: u32) -> Result<Reserved, Full> {
-        if self.available() < count {
-            return Err(Full);
-        }
-        self.reserved += count;
-        Ok(Reserved { slots: count })
-    }
-
-    /// Takes a reservation back.
-    pub fn release(&mut self, reserved: Reserved) {
-        self.reserved -= reserved.slots;
-    }
-
-    /// For how many objects slots are reserved.
-    pub fn reserved(&self) -> u32 {
-        self.reserved
-    }
-
-    /// Puts `value` into a reserved slot. Constant time.
-    ///
-    /// # Panics
-    /// If nothing is left of the reservation, or it was made for another pool.
-    pub fn insert_reserved(&mut self, reserved: &mut Reserved, value: T) -> Id<T> {
-        assert!(reserved.slots > 0, "nothing is left of the reservation");
-        reserved.slots -= 1;
-        self.reserved -= 1;
-        match self.insert(value) {
-            Ok(id) => id,
-            Err(Full) => panic!("the slot was reserved elsewhere"),
-        }
+        self.free.available()
     }
 
     /// Puts `value` into a free slot. Constant time.
@@ -232,23 +197,21 @@ impl<T> Slots<T> {
     /// [`Full`] when no slot is free; nothing is made then.
     #[inline(always)]
     pub fn insert_with(&mut self, make: impl FnOnce() -> T) -> Result<Id<T>, Full> {
-        if self.available() == 0 {
-            return Err(Full);
-        }
-        let index = self.take_free().ok_or(Full)?;
-        self.used += 1;
+        let index = self
+            .free
+            .take(|index| self.slots[index as usize].emptied_before())?;
         Ok(self.slots[index as usize].fill(index, make))
     }
 
     /// Takes an object out; its identifier is stale from now on.
     pub fn remove(&mut self, id: Id<T>) -> Option<T> {
-        let next = self.free;
+        let next = self.free.first;
         self.vacate(id)?.empty_out(next)
     }
 
     /// The same for what nobody wants to see any more: it ends where it is, however large it is.
     pub fn discard(&mut self, id: Id<T>) {
-        let next = self.free;
+        let next = self.free.first;
         if let Some(slot) = self.vacate(id) {
             slot.clear(next);
         }
@@ -257,8 +220,7 @@ impl<T> Slots<T> {
     /// Counts an object as gone. Its slot is to be emptied, and to lead to the one that was free before.
     fn vacate(&mut self, id: Id<T>) -> Option<&mut Slot<T>> {
         self.get(id)?;
-        self.free = Some(id.index());
-        self.used -= 1;
+        self.free.give_back(id.index());
         self.slots.get_mut(id.index() as usize)
     }
 
@@ -291,22 +253,9 @@ impl<T> Slots<T> {
     pub fn iter(&self) -> impl Iterator<Item = (Id<T>, &T)> {
         self.slots
             .iter()
-            .take(self.fresh as usize)
+            .take(self.free.fresh as usize)
             .zip(0u32..)
             .filter_map(|(slot, index)| slot.at(index))
-    }
-
-    #[inline]
-    fn take_free(&mut self) -> Option<u32> {
-        if let Some(index) = self.free {
-            self.free = self.slots[index as usize].emptied_before();
-            return Some(index);
-        }
-        if self.fresh == self.capacity() {
-            return None;
-        }
-        self.fresh += 1;
-        Some(self.fresh - 1)
     }
 }
 
@@ -430,25 +379,5 @@ mod tests {
         assert_eq!(pool.pair_mut(a, a), None);
         pool.remove(b);
         assert_eq!(pool.pair_mut(a, b), None);
-    }
-
-    #[test]
-    fn a_reserved_slot_waits_for_its_object() {
-        let mut pool = pool(2);
-        let mut reserved = pool.reserve(1).expect("room");
-        assert_eq!((pool.available(), pool.reserve(2)), (1, Err(Full)));
-        assert_eq!((pool.reserved(), reserved.count()), (1, 1));
-        let another = pool.reserve(1).expect("room");
-        assert_eq!(pool.reserved(), 2);
-        pool.release(another);
-        pool.insert(1).expect("room");
-        assert_eq!(pool.insert(2), Err(Full));
-        let id = pool.insert_reserved(&mut reserved, 3);
-        assert_eq!((pool.get(id), reserved.count(), pool.used()), (Some(&3), 0, 2));
-        pool.release(reserved);
-        pool.remove(id);
-        let reserved = pool.reserve(1).expect("room again");
-        pool.release(reserved);
-        assert!(pool.insert(4).is_ok());
     }
 }

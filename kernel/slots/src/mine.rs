@@ -2,8 +2,8 @@
 //!
 //! There are four ways, of which a pool has one at a time. Each object has an [`Owner`], whom whoever had the pool has
 //! said, and who alone uses it ([`Mine`]). Or each is used by whoever takes it, until that one gives it back
-//! ([`Turns`]). Or each belongs to an object of another pool, and is used by whoever takes that ([`Belongings`]). Or all are
-//! looked at by everybody and changed by nobody ([`Common`]).
+//! ([`Turns`]). Or all are looked at by everybody and changed by nobody ([`Common`]). Or each belongs to an object of another
+//! pool, and is used by whoever takes that ([`crate::Pool`]).
 
 use crate::row::Parts;
 use crate::{Id, Slot, Slots};
@@ -89,7 +89,17 @@ pub struct Mine<'a, T: 'static> {
     lends: PhantomData<&'a mut T>,
 }
 
-impl<T> Mine<'_, T> {
+impl<'a, T> Mine<'a, T> {
+    /// Those that `owner` has of these.
+    #[inline(always)] // into what is to be short
+    pub(crate) fn of(slots: &'a Parts<[Slot<T>]>, owner: Owner) -> Self {
+        Self {
+            slots,
+            owner,
+            lends: PhantomData,
+        }
+    }
+
     /// The object, unless it is another owner's, or `id` is stale.
     #[inline(always)] // into what is to be short
     pub fn get(&self, id: Id<T>) -> Option<&T> {
@@ -166,11 +176,17 @@ pub struct Taken<'a, T> {
 /// Gives back what it is about.
 struct Turn<'a>(&'a Owned);
 
-impl<T> Turns<'_, T> {
+impl<'a, T> Turns<'a, T> {
     /// The object, as soon as nobody else has it, unless `id` is stale. One at a time, so that nobody waits for who
     /// waits for him.
     #[inline(always)] // into what is to be short
     pub fn take(&mut self, id: Id<T>) -> Option<Taken<'_, T>> {
+        self.lend().into_taken(id)
+    }
+
+    /// The same, and no other one is taken with these.
+    #[inline(always)] // as above
+    pub fn into_taken(self, id: Id<T>) -> Option<Taken<'a, T>> {
         let slot = self.slots.at(id.index() as usize)?;
         let owned = owned(slot);
         owned.take(self.taker);
@@ -178,6 +194,14 @@ impl<T> Turns<'_, T> {
         // SAFETY: It was just taken.
         let object = unsafe { Slot::used_by(slot, id) }?;
         Some(Taken { object, _turn: turn })
+    }
+
+    /// The identifier of the object at place `index`, if one is there.
+    #[inline]
+    pub fn id_at(&self, index: u32) -> Option<Id<T>> {
+        let slot = self.slots.at(index as usize)?;
+        // SAFETY: It is there for ever, and who has the pool alone changes what is looked at.
+        unsafe { Slot::id_of(slot, index) }
     }
 
     /// The same right, for a while.
@@ -220,44 +244,6 @@ impl<'a, T> InTurn<'a, T> {
     #[inline(always)] // as above
     pub fn lend(&mut self) -> InTurn<'_, T> {
         InTurn { ..*self }
-    }
-}
-
-/// Objects of a pool each of which belongs to one of another pool: whoever has taken that one has it as well.
-pub struct Belongings<'a, T: 'static> {
-    slots: &'a Parts<[Slot<T>]>,
-    lends: PhantomData<&'a mut T>,
-}
-
-/// An object that was taken with what belongs to it. Both are given back when this is dropped.
-pub struct TakenWith<'a, O, T: 'static> {
-    object: Taken<'a, O>,
-    slots: &'a Parts<[Slot<T>]>,
-    owner: Owner,
-}
-
-impl<T> Belongings<'_, T> {
-    /// The object of that pool, as soon as nobody else has it, with what belongs to it, unless `id` is stale.
-    #[inline(always)] // into what is to be short
-    pub fn take<'a, O>(&'a mut self, owners: &'a mut Turns<'_, O>, id: Id<O>) -> Option<TakenWith<'a, O, T>> {
-        Some(TakenWith {
-            object: owners.take(id)?,
-            slots: self.slots,
-            owner: Owner::object(id),
-        })
-    }
-}
-
-impl<O, T> TakenWith<'_, O, T> {
-    /// The object, and what belongs to it.
-    #[inline(always)] // as above
-    pub fn each(&mut self) -> (&mut O, Mine<'_, T>) {
-        let mine = Mine {
-            slots: self.slots,
-            owner: self.owner,
-            lends: PhantomData,
-        };
-        (&mut self.object, mine)
     }
 }
 
@@ -345,18 +331,6 @@ impl<T> Parts<[Slot<T>]> {
         }
     }
 
-    /// The objects, each of which [belongs](Owner::object) to an object of another pool.
-    ///
-    /// # Safety
-    /// As above, and that pool is the only one of which anybody takes objects with these.
-    #[inline]
-    pub unsafe fn belongings(&self) -> Belongings<'_, T> {
-        Belongings {
-            slots: self,
-            lends: PhantomData,
-        }
-    }
-
     /// All objects, to look at.
     ///
     /// # Safety
@@ -393,13 +367,6 @@ impl<T> Slots<T> {
     pub fn turns(&mut self, taker: Owner) -> Turns<'_, T> {
         // SAFETY: As above.
         unsafe { self.slots.parts().turns(taker) }
-    }
-
-    /// The objects, each of which [belongs](Owner::object) to an object of another pool.
-    #[inline]
-    pub fn belongings(&mut self) -> Belongings<'_, T> {
-        // SAFETY: As above.
-        unsafe { self.slots.parts().belongings() }
     }
 
     /// All objects, to look at.
@@ -528,25 +495,6 @@ mod tests {
         );
         let third = pool.insert(3).expect("the place is free, and nobody's");
         assert!(pool.turns(TWO).take(third).is_some_and(|taken| *taken == 3));
-    }
-
-    #[test]
-    fn who_takes_an_object_has_what_belongs_to_it_and_nothing_else() {
-        let (mut owners, mut pool) = (pool(2), pool(3));
-        let [one, other] = [1, 2].map(|value| owners.insert(value).expect("room"));
-        let [a, b, c] = [10, 20, 30].map(|value| pool.insert(value).expect("room"));
-        pool.give(a, Owner::object(one));
-        pool.give(b, Owner::object(other));
-        let (mut belongings, mut turns) = (pool.belongings(), owners.turns(ONE));
-        let mut taken = belongings.take(&mut turns, one).expect("it is there");
-        let (object, mut mine) = taken.each();
-        *object += *mine.get(a).expect("it belongs to it");
-        *mine.get_mut(a).expect("as above") += 1;
-        assert_eq!([mine.get(b), mine.get(c)], [None, None]);
-        drop(taken);
-        assert_eq!((owners.get(one), pool.get(a)), (Some(&11), Some(&11)));
-        owners.remove(other);
-        assert!(pool.belongings().take(&mut owners.turns(ONE), other).is_none());
     }
 
     #[test]

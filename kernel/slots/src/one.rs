@@ -21,6 +21,11 @@ impl<T> One<T> {
         InTurn::of(self.0.parts(), taker)
     }
 
+    /// The same for who does not take it.
+    pub(crate) fn to_look_at(&self) -> InTurn<'_, T> {
+        InTurn::of(self.0.parts(), Owner::NOBODY)
+    }
+
     /// Where it is, for use while nobody has it.
     pub fn parts(&self) -> Parts<Slot<T>> {
         *self.0.parts()
@@ -53,6 +58,18 @@ impl<T> Parts<Slot<T>> {
     #[inline]
     pub unsafe fn in_turn(&self, taker: Owner) -> InTurn<'_, T> {
         InTurn::of(self, taker)
+    }
+
+    /// The object of a [`One`], to look at.
+    ///
+    /// # Safety
+    /// As above, and nobody takes it either.
+    #[inline]
+    pub unsafe fn common(&self) -> &T {
+        // SAFETY: The caller vouches for it.
+        let slot = unsafe { self.place().as_ref() };
+        // SAFETY: As above.
+        unsafe { slot.always() }
     }
 }
 

@@ -168,6 +168,63 @@ impl<T> Slot<T> {
         Some(unsafe { state.used() })
     }
 
+    /// The identifier of what is in `slot`, at place `index`, if something is.
+    ///
+    /// # Safety
+    /// It is there for ever, and nobody has the pool or puts something in or takes something out.
+    pub(crate) unsafe fn id_of(slot: NonNull<Self>, index: u32) -> Option<Id<T>> {
+        // SAFETY: The caller vouches for it.
+        let mark = unsafe { (*slot.as_ptr()).mark };
+        let is_used = mark.0 & Mark::FREE == 0;
+        is_used.then(|| Id::new(index, mark.generation()))
+    }
+
+    /// Which slot was emptied before `slot`, if that is empty.
+    ///
+    /// # Safety
+    /// It is there for ever, and nobody else uses what is in it.
+    pub(crate) unsafe fn free_after(slot: NonNull<Self>) -> Option<u32> {
+        // SAFETY: The caller vouches for it.
+        match unsafe { &(*slot.as_ptr()).state } {
+            State::Free { next } => *next,
+            State::Used(_) => None,
+        }
+    }
+
+    /// Puts `value` into `slot`, which is empty and at place `index`, for `owner`.
+    ///
+    /// # Safety
+    /// As above. That it is nobody's others may look at meanwhile.
+    #[inline(always)] // so that a large value is made where it is to be
+    pub(crate) unsafe fn fill_for(slot: NonNull<Self>, index: u32, value: T, owner: Owner) -> Id<T> {
+        let slot = slot.as_ptr();
+        // SAFETY: The caller vouches for it.
+        unsafe { (*slot).state = State::Used(value) };
+        // SAFETY: As above.
+        let id = Id::new(index, unsafe { (*slot).mark }.generation());
+        // SAFETY: As above.
+        unsafe { (*slot).mark = Mark(id.generation.0.get()) };
+        // SAFETY: As above.
+        unsafe { &(*slot).owned }.set(owner);
+        id
+    }
+
+    /// Ends what is in `slot`, which is then nobody's, and notes which slot was emptied before.
+    ///
+    /// # Safety
+    /// As above.
+    pub(crate) unsafe fn empty_for(slot: NonNull<Self>, next: Option<u32>) {
+        let slot = slot.as_ptr();
+        // SAFETY: The caller vouches for it.
+        unsafe { &(*slot).owned }.set(Owner::NOBODY);
+        // SAFETY: As above.
+        let mark = unsafe { (*slot).mark };
+        // SAFETY: As above.
+        unsafe { (*slot).mark = Mark::free(mark.generation().next()) };
+        // SAFETY: As above.
+        unsafe { (*slot).state = State::Free { next } };
+    }
+
     /// What is in it.
     ///
     /// # Safety

@@ -94,16 +94,21 @@ impl<L: Local> Here<'_, L> {
         let Message { tag, words } = message;
         let companion = self.companion(thread, tag);
         let now = self.clock.seconds(self.local.rough_ticks());
-        let mut memory = memory.lock();
         let copy = &mut self.cpu.message;
-        let reply = memory.perform((tag.label(), words), space, copy, tag.bytes(), companion, now);
+        let request = (tag.label(), words);
+        let beside_others = memory.share(|memory| memory.perform(request, space, copy, companion, now));
+        let reply = match beside_others {
+            Some(reply) => reply,
+            None => memory
+                .lock()
+                .perform(request, space, copy, tag.bytes(), companion, now),
+        };
         // Looked at where it is: it is too large to be copied for nothing.
         let reply = reply.as_ref().map_err(|&errno| errno)?;
         if let Some((region, rights)) = reply.region {
             return Ok(Done::Opens(region, rights));
         }
         let rest = reply.job.and_then(|job| memory.step(job, now));
-        drop(memory);
         self.answer_with_bytes(thread, reply.bytes, &reply.words);
         match rest {
             None => Ok(Done::Answered),

@@ -7,7 +7,7 @@
 use super::Next;
 use crate::here::Here;
 use crate::kernel::Kernel;
-use crate::platform::{Guarded, Local, Platform};
+use crate::platform::{Local, MemoryLock, Platform};
 use crate::process::Stage;
 use crate::thread::{State, ThreadId, Work};
 use mm::{Job, Seconds};
@@ -162,7 +162,7 @@ impl<P: Platform> Kernel<P> {
     /// Does the first piece of a job for the current thread.
     pub(crate) fn begin_job(&mut self, thread: ThreadId, job: Job) {
         let now = self.seconds();
-        let rest = self.memory.lock().step(job, now);
+        let rest = self.memory.step(job, now);
         self.go_on_with_work(thread, Work::Memory(job), rest);
     }
 

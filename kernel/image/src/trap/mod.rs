@@ -306,7 +306,7 @@ fn in_the_end(mut goes_on: GoesOn) -> NonNull<Registers> {
         goes_on = match goes_on {
             GoesOn::Thread(registers) => return registers,
             GoesOn::Job(job, now) => {
-                let rest = with_memory(|memory| memory.step(job, now));
+                let rest = MemoryInside::new(memory(), Held::nothing()).step(job, now);
                 stepped(rest)
             }
             GoesOn::Kernel => {

@@ -243,7 +243,7 @@ impl Desk {
         let ram = FrameRange::new(Frame::from_number(0x4_0000), FRAMES).expect("some RAM");
         let storage = Storage {
             frame_words: vec![0; frame_words(&[ram]).expect("one good range")].leak(),
-            frames: Box::leak(Box::new(Slot::empty())),
+            apart: Box::leak(Box::new(mm::Apart::empty())),
             spaces: slots::<mm::Space<Space>>(4),
             regions: slots(256),
             vmas: slots(1024),

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::manager::{MemoryManager, Storage, typed};
 use crate::message::Companion;
 use crate::region::{KeyBucket, Region, RegionId, RegionState};
+use crate::sharing::Each;
 use crate::space::{Space, SpaceId};
 use crate::vma::{Backing, Vma, VmaId, VmaState, existing_mut, join_ring, split};
 use crate::{Access, FaultCause};
@@ -47,7 +48,7 @@ impl Scene {
         let ram = [FrameRange::new(Frame::from_number(0x1000), 1024).expect("a range")];
         let storage = Storage {
             frame_words: std::vec![!0; frame_words(&ram).expect("good")].leak(),
-            frames: std::boxed::Box::leak(std::boxed::Box::new(Slot::empty())),
+            apart: std::boxed::Box::leak(std::boxed::Box::new(crate::Apart::empty())),
             spaces: slots(4),
             accounts: slots(4),
             regions: slots(4),
@@ -133,9 +134,9 @@ impl Scene {
         space.set.containing(&self.mm.vmas, page).expect("mapped")
     }
 
-    fn vma_mut(&mut self, address: u64) -> &mut Vma {
-        let id = self.vma(address);
-        existing_mut(&mut self.mm.vmas, id)
+    fn change(&mut self, address: u64, change: impl FnOnce(&mut Vma)) {
+        let (id, parent) = (self.vma(address), self.parent);
+        change(existing_mut(&mut self.mm.vmas_in(parent), id));
     }
 
     fn region(&mut self, id: RegionId) -> &mut Region {
@@ -219,9 +220,11 @@ fn vmas_are_counted_and_none_is_two() {
     let divided = |scene: &mut Scene| {
         let id = scene.vma(PRIVATE);
         let at = VirtAddr::new(PRIVATE + PAGE).page();
-        let space = scene.mm.spaces.get_mut(typed(scene.parent)).expect("there");
+        let mut space = scene.mm.enter(scene.parent).expect("there");
+        let Each { space, mut vmas, .. } = space.each();
         space.mappings += 1;
-        split(&mut space.set, &mut scene.mm.vmas, id, at);
+        let mut slots = vmas.reserve(1).expect("room");
+        split(&mut space.set, &mut vmas, &mut slots, id, at);
     };
     assert_eq!(
         after(divided),
@@ -238,9 +241,18 @@ fn vmas_are_counted_and_none_is_two() {
     let stray = |scene: &mut Scene| {
         let range = PageRange::between(Page::from_number(100), Page::from_number(101)).expect("a page");
         let vma = Vma::new(range, Perms::READ, Backing::Anonymous, VmaState::Live);
-        assert!(scene.mm.vmas.insert(vma).is_ok());
+        let mut vmas = scene.mm.vmas_in(scene.parent);
+        let mut slots = vmas.reserve(1).expect("room");
+        vmas.insert(&mut slots, vma);
     };
     assert_eq!(after(stray), Err("every VMA is in a set or about to be"));
+    let reserved = |scene: &mut Scene| {
+        let _lost = scene.mm.vmas_in(scene.parent).reserve(1);
+    };
+    assert_eq!(
+        after(reserved),
+        Err("every slot for a VMA that is reserved is somebody's")
+    );
 }
 
 #[test]
@@ -252,8 +264,9 @@ fn who_is_to_be_emptied_is_leaving_and_who_is_leaving_is_to_be_emptied() {
     assert_eq!(after(not_leaving), Err("a VMA to be emptied is leaving"));
     let not_listed = |scene: &mut Scene| {
         let id = scene.vma(PRIVATE);
-        let space = scene.mm.spaces.get_mut(typed(scene.parent)).expect("there");
-        space.begin_leaving(&mut scene.mm.vmas, id, None);
+        let mut space = scene.mm.enter(scene.parent).expect("there");
+        let Each { space, mut vmas, .. } = space.each();
+        space.begin_leaving(&mut vmas, id, None);
         space.leaving = None;
     };
     assert_eq!(after(not_listed), Err("every leaving VMA is to be emptied"));
@@ -278,15 +291,15 @@ fn what_an_address_space_is_charged_with_is_counted() {
             "present private pages are counted, shared ones apart",
         ),
         (
-            |scene| scene.vma_mut(PRIVATE).owned += 1,
+            |scene| scene.change(PRIVATE, |vma| vma.owned += 1),
             "what a VMA owns is counted",
         ),
         (
-            |scene| scene.vma_mut(SHARED).owned += 1,
+            |scene| scene.change(SHARED, |vma| vma.owned += 1),
             "what a VMA owns is counted",
         ),
         (
-            |scene| scene.vma_mut(PRIVATE).is_touched = false,
+            |scene| scene.change(PRIVATE, |vma| vma.is_touched = false),
             "an untouched VMA has neither translations nor tables",
         ),
         (
@@ -302,7 +315,7 @@ fn what_an_address_space_is_charged_with_is_counted() {
 fn attachments_are_counted_in_their_process_and_in_their_segment() {
     let mixed = |scene: &mut Scene| {
         let (one, other) = (scene.vma(SHARED), scene.vma(AGAIN));
-        join_ring(&mut scene.mm.vmas, one, other);
+        join_ring(&mut scene.mm.vmas_in(scene.parent), one, other);
     };
     for (mistake, sentence) in [
         (mixed as fn(&mut Scene), "a ring is one attachment"),
@@ -330,10 +343,11 @@ fn attachments_are_counted_in_their_process_and_in_their_segment() {
 #[test]
 fn translations_lead_where_their_vmas_say_and_allow_no_more() {
     let linked_by_name = |scene: &mut Scene| {
-        let vma = scene.vma_mut(SHARED);
-        if let Backing::Paged(attachment) = vma.backing {
-            vma.backing = Backing::Linked(attachment);
-        }
+        scene.change(SHARED, |vma| {
+            if let Backing::Paged(attachment) = vma.backing {
+                vma.backing = Backing::Linked(attachment);
+            }
+        });
         // It would have a table less.
         let _lost = scene.space().tables.promise.split(1);
     };

@@ -344,6 +344,11 @@ impl Contents {
         frames.release(self.promise.take_all());
     }
 
+    /// Whether no frame is left, now that it is taken apart.
+    pub fn are_gone(&self) -> bool {
+        matches!(self.shape, Shape::Empty(_)) && self.coming.is_none()
+    }
+
     /// Gives up to `limit` frames back, tables included.
     pub fn dismantle<M: Mmu>(
         &mut self,
@@ -388,7 +393,10 @@ impl Contents {
                         self.dismantled = narrow(page);
                         Emptied::Partly
                     }
-                    Dismantled::Wholly => Emptied::Wholly,
+                    Dismantled::Wholly => {
+                        self.shape = Shape::Empty(None);
+                        Emptied::Wholly
+                    }
                 }
             }
         }

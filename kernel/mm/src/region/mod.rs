@@ -48,8 +48,10 @@ pub struct Region {
     pub(crate) contents: Contents,
     /// Others with keys of the same hash.
     pub(crate) below: Below<Self>,
-    /// The next one that the same address space has to take apart.
-    pub(crate) next_dead: Option<RegionId>,
+    /// Whether it is among those that some address space has to settle.
+    pub(crate) is_unsettled: bool,
+    /// The next one that the same address space has to settle, or to take apart.
+    pub(crate) next: Option<RegionId>,
 }
 
 /// How far a region's life has come.
@@ -99,6 +101,12 @@ impl Unreachable for Unattached {}
 pub(crate) const NOBODY: Pid = Pid(0);
 
 impl Region {
+    /// Whether an identifier finds it.
+    #[inline]
+    pub(crate) fn is_identified(&self) -> bool {
+        matches!(self.state, RegionState::Live | RegionState::Removed)
+    }
+
     /// Its pages, those of whole blocks if it consists of these.
     pub(crate) fn pages(&self) -> PageCount {
         self.contents.pages()
@@ -120,9 +128,18 @@ impl Region {
             }
     }
 
-    /// Notes that `pid` attached it.
-    pub(crate) fn attach(&mut self, pid: Pid, now: Seconds) {
-        self.attached += 1;
+    /// Whether something else than an attachment that has just gone, or is going, has to be looked at: a name that nothing keeps any
+    /// more, or all of it.
+    #[inline]
+    pub(crate) fn may_go(&self, orphans: Orphans) -> bool {
+        match self.state {
+            RegionState::Unnamed => self.attached == 0 && self.handles == 0,
+            RegionState::Live | RegionState::Removed | RegionState::Dead => !self.is_kept(orphans),
+        }
+    }
+
+    /// Notes that `pid` has attached it.
+    pub(crate) fn note_attached(&mut self, pid: Pid, now: Seconds) {
         self.times.attach = now;
         self.last_user = pid;
     }

@@ -92,7 +92,7 @@ impl RegionTable {
     pub fn by_index(&self, index: u32) -> Option<RegionId> {
         let found = self.slots.id_at(index)?;
         let region = self.slots.get(found)?;
-        matches!(region.state, RegionState::Live | RegionState::Removed).then_some(found)
+        region.is_identified().then_some(found)
     }
 
     /// The region with this key.

@@ -13,7 +13,7 @@ pub(crate) struct Gap {
 
 impl VmaSet {
     /// The lowest free place for `pages` pages inside of `within`.
-    pub fn find_gap(&self, vmas: &Vmas, pages: PageCount, within: PageRange) -> Option<Gap> {
+    pub fn find_gap(&self, vmas: &Vmas<'_>, pages: PageCount, within: PageRange) -> Option<Gap> {
         let width = u32::try_from(pages.get()).ok()?;
         let place = |start: Page, end: Page| {
             let start = start.max(within.start());
@@ -47,7 +47,7 @@ impl VmaSet {
     /// into account, so that no gap is looked at twice.
     pub fn find_aligned_gap(
         &self,
-        vmas: &Vmas,
+        vmas: &Vmas<'_>,
         pages: PageCount,
         multiple: u64,
         within: PageRange,
@@ -63,7 +63,7 @@ impl VmaSet {
 }
 
 /// The lowest VMA above this node that has a gap of so many pages below it.
-fn next_below_gap(vmas: &Vmas, node: &Node, width: u32) -> Option<VmaId> {
+fn next_below_gap(vmas: &Vmas<'_>, node: &Node, width: u32) -> Option<VmaId> {
     let mut node = node;
     loop {
         if node.right.widest_gap >= width {
@@ -83,7 +83,7 @@ fn next_below_gap(vmas: &Vmas, node: &Node, width: u32) -> Option<VmaId> {
 }
 
 /// The lowest VMA of a subtree that has a gap of so many pages below it.
-fn lowest_below_gap(vmas: &Vmas, tree: &Subtree, width: u32) -> Option<VmaId> {
+fn lowest_below_gap(vmas: &Vmas<'_>, tree: &Subtree, width: u32) -> Option<VmaId> {
     let mut tree = tree;
     loop {
         let id = tree.top?;

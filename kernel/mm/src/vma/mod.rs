@@ -15,44 +15,30 @@ use crate::slot::slot_of;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
 use core::ops::{AddAssign, SubAssign};
 use set::Node;
-use slots::{Id, Mine, Slots};
+use slots::{Id, Own, Pool, Reserved};
 
 /// Names a VMA inside the memory manager.
 pub(crate) type VmaId = Id<Vma>;
 
-/// All VMAs of all address spaces.
-pub(crate) type Vmas = Slots<Vma>;
+/// The VMAs of an address space that is taken.
+pub(crate) type Vmas<'a> = Own<'a, Vma>;
 
-/// Where a VMA is found: among all, or among those of one address space.
+/// Where a VMA is found: among those of an address space, or among all.
 pub(crate) trait Found {
     /// The VMA, unless `id` is stale.
     fn vma(&self, id: VmaId) -> Option<&Vma>;
-
-    /// The same for change.
-    fn vma_mut(&mut self, id: VmaId) -> Option<&mut Vma>;
 }
 
-impl Found for Vmas {
+impl Found for Vmas<'_> {
     #[inline]
     fn vma(&self, id: VmaId) -> Option<&Vma> {
         self.get(id)
     }
-
-    #[inline]
-    fn vma_mut(&mut self, id: VmaId) -> Option<&mut Vma> {
-        self.get_mut(id)
-    }
 }
 
-impl Found for Mine<'_, Vma> {
-    #[inline]
+impl Found for Pool<Vma> {
     fn vma(&self, id: VmaId) -> Option<&Vma> {
         self.get(id)
-    }
-
-    #[inline]
-    fn vma_mut(&mut self, id: VmaId) -> Option<&mut Vma> {
-        self.get_mut(id)
     }
 }
 
@@ -341,16 +327,22 @@ pub(crate) fn existing(vmas: &impl Found, id: VmaId) -> &Vma {
 ///
 /// # Panics
 /// If it does not exist.
-pub(crate) fn existing_mut(vmas: &mut impl Found, id: VmaId) -> &mut Vma {
-    vmas.vma_mut(id).expect("a VMA that something leads to exists")
+pub(crate) fn existing_mut<'a>(vmas: &'a mut Vmas<'_>, id: VmaId) -> &'a mut Vma {
+    vmas.get_mut(id).expect("a VMA that something leads to exists")
 }
 
 /// Cuts `id`, which is live and in `set`, in two at `at`; answers the new VMA, which begins
 /// there. Both go on being one attachment, if they are one.
 ///
 /// # Panics
-/// If `at` is not inside of it, or no slot is free: the caller has checked both.
-pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> VmaId {
+/// If `at` is not inside of it, which the caller has checked, or there is no slot.
+pub(crate) fn split(
+    set: &mut VmaSet,
+    vmas: &mut Vmas<'_>,
+    slots: &mut Reserved,
+    id: VmaId,
+    at: Page,
+) -> VmaId {
     let whole = existing(vmas, id);
     let parts = PageRange::between(whole.range.start(), at).zip(PageRange::between(at, whole.range.end()));
     let (low, high) = parts.expect("a VMA is split inside");
@@ -367,7 +359,7 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
     };
     existing_mut(vmas, id).owned -= upper.owned.count();
     set.resize(vmas, id, low);
-    let new = vmas.insert(upper).expect("the caller made sure of a slot");
+    let new = vmas.insert(slots, upper);
     let spot = set.spot_below(vmas, existing(vmas, id).after());
     set.insert(vmas, new, spot);
     join_ring(vmas, id, new);
@@ -376,7 +368,7 @@ pub(crate) fn split(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId, at: Page) -> V
 
 /// Makes one VMA of `id` and the next one, if they are live, have no gap between them, and differ in
 /// nothing but their places. Answers whether it did.
-pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId) -> bool {
+pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas<'_>, id: VmaId) -> bool {
     let Some(next) = existing(vmas, id).after() else {
         return false;
     };
@@ -390,7 +382,7 @@ pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId) -> b
     let Vma {
         owned, is_touched, ..
     } = *existing(vmas, next);
-    vmas.remove(next);
+    vmas.discard(next);
     let vma = existing_mut(vmas, id);
     vma.owned += owned.count();
     vma.is_touched |= is_touched;
@@ -400,7 +392,7 @@ pub(crate) fn merge_with_next(set: &mut VmaSet, vmas: &mut Vmas, id: VmaId) -> b
 
 /// Puts `new`, which is next above it of the same attachment, into the ring of `id`, if that is part
 /// of one.
-pub(crate) fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
+pub(crate) fn join_ring(vmas: &mut Vmas<'_>, id: VmaId, new: VmaId) {
     if existing(vmas, id).attachment().is_none() {
         return;
     }
@@ -423,12 +415,12 @@ pub(crate) fn join_ring(vmas: &mut Vmas, id: VmaId, new: VmaId) {
 }
 
 /// The next VMA of the same attachment; `id` itself if it is the only one.
-pub(crate) fn after_in_ring(vmas: &Vmas, id: VmaId) -> VmaId {
+pub(crate) fn after_in_ring(vmas: &impl Found, id: VmaId) -> VmaId {
     existing(vmas, id).ring.map_or(id, |ring| ring.after)
 }
 
 /// Whether no VMA can be used any more of the attachment that `id` is part of.
-pub(crate) fn is_all_leaving(vmas: &Vmas, id: VmaId) -> bool {
+pub(crate) fn is_all_leaving(vmas: &impl Found, id: VmaId) -> bool {
     let after = |&id: &VmaId| Some(after_in_ring(vmas, id)).filter(|&next| next != id);
     let mut others = core::iter::successors(after(&id), after).take_while(|&other| other != id);
     others.all(|other| existing(vmas, other).is_leaving())
@@ -436,7 +428,7 @@ pub(crate) fn is_all_leaving(vmas: &Vmas, id: VmaId) -> bool {
 
 /// The next VMA below `id` that can be used, of the same attachment. A ring leads upwards, and from
 /// the highest VMA back to the lowest.
-pub(crate) fn piece_below(vmas: &Vmas, id: VmaId) -> Option<VmaId> {
+pub(crate) fn piece_below(vmas: &Vmas<'_>, id: VmaId) -> Option<VmaId> {
     let below = |id: VmaId| {
         let ring = existing(vmas, id).ring?;
         let is_below = existing(vmas, ring.before).range.start() < existing(vmas, id).range.start();
@@ -455,7 +447,7 @@ pub(crate) enum Remains {
 
 /// Takes `id`, which goes, out of the ring of its attachment.
 #[inline]
-pub(crate) fn leave_ring(vmas: &mut Vmas, id: VmaId) -> Remains {
+pub(crate) fn leave_ring(vmas: &mut Vmas<'_>, id: VmaId) -> Remains {
     let Some(Ring { before, after }) = existing(vmas, id).ring else {
         return Remains::Nothing;
     };

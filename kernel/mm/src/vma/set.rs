@@ -10,7 +10,6 @@ mod tree;
 
 use super::{Found, Neighbours, Vma, VmaId, Vmas, existing, existing_mut};
 use addr::{Page, PageRange};
-use slots::{Id, Owner};
 pub(super) use tree::{Node, Side, Subtree};
 
 /// An ordered set of VMAs.
@@ -21,8 +20,6 @@ pub(crate) struct VmaSet {
     /// Where something happened last: most often the next thing happens there too.
     recent: Option<VmaId>,
     count: u32,
-    /// The address space that it is of: its VMAs belong to that.
-    owner: Owner,
 }
 
 /// Between which VMAs something is, or is to be.
@@ -40,16 +37,7 @@ impl VmaSet {
         last: None,
         recent: None,
         count: 0,
-        owner: Owner::NOBODY,
     };
-
-    /// An empty one, of the address space that this names.
-    pub fn of<S>(space: Id<S>) -> Self {
-        Self {
-            owner: Owner::object(space),
-            ..Self::EMPTY
-        }
-    }
 
     /// How many VMAs there are.
     pub fn count(&self) -> u32 {
@@ -57,7 +45,7 @@ impl VmaSet {
     }
 
     /// The lowest VMA.
-    pub fn first(&self, vmas: &Vmas) -> Option<VmaId> {
+    pub fn first(&self, vmas: &impl Found) -> Option<VmaId> {
         self.search(vmas, Page::from_number(0))
     }
 
@@ -67,7 +55,7 @@ impl VmaSet {
     }
 
     /// The spot of a VMA of this set.
-    pub fn spot_of(vmas: &Vmas, id: VmaId) -> Spot {
+    pub fn spot_of(vmas: &impl Found, id: VmaId) -> Spot {
         let vma = existing(vmas, id);
         let (before, after) = (vma.before(), vma.after());
         let above = after.map(|after| existing(vmas, after).range);
@@ -79,7 +67,7 @@ impl VmaSet {
     }
 
     /// The spot below `after`, or above all.
-    pub fn spot_below(&self, vmas: &Vmas, after: Option<VmaId>) -> Spot {
+    pub fn spot_below(&self, vmas: &impl Found, after: Option<VmaId>) -> Spot {
         let (before, end, above) = match after {
             Some(after) => {
                 let above = existing(vmas, after);
@@ -95,14 +83,13 @@ impl VmaSet {
     }
 
     /// The first page behind all VMAs.
-    pub fn end(&self, vmas: &Vmas) -> Page {
+    pub fn end(&self, vmas: &impl Found) -> Page {
         self.last
             .map_or(Page::from_number(0), |last| existing(vmas, last).range.end())
     }
 
     /// Puts a VMA in that is in no set and overlaps no other, at the spot where it belongs.
-    pub fn insert(&mut self, vmas: &mut Vmas, id: VmaId, spot: Spot) {
-        vmas.give(id, self.owner);
+    pub fn insert(&mut self, vmas: &mut Vmas<'_>, id: VmaId, spot: Spot) {
         tree::insert(vmas, &mut self.tree, id, spot);
         if spot.after.is_none() {
             self.last = Some(id);
@@ -112,7 +99,7 @@ impl VmaSet {
     }
 
     /// Takes a VMA of this set out. Answers between what it was.
-    pub fn remove(&mut self, vmas: &mut Vmas, id: VmaId) -> Neighbours {
+    pub fn remove(&mut self, vmas: &mut Vmas<'_>, id: VmaId) -> Neighbours {
         let spot = Self::spot_of(vmas, id);
         tree::remove(vmas, &mut self.tree, id, spot);
         if spot.after.is_none() {
@@ -131,7 +118,7 @@ impl VmaSet {
     }
 
     /// Gives a VMA of this set another range, which keeps its place in the order.
-    pub fn resize(&mut self, vmas: &mut Vmas, id: VmaId, range: PageRange) {
+    pub fn resize(&mut self, vmas: &mut Vmas<'_>, id: VmaId, range: PageRange) {
         let Spot {
             after, neighbours, ..
         } = Self::spot_of(vmas, id);
@@ -189,14 +176,18 @@ impl VmaSet {
     }
 
     /// The VMAs that share a page with `range`, lowest first.
-    pub fn overlapping<'a>(&'a self, vmas: &'a Vmas, range: PageRange) -> impl Iterator<Item = VmaId> + 'a {
+    pub fn overlapping<'a>(
+        &'a self,
+        vmas: &'a impl Found,
+        range: PageRange,
+    ) -> impl Iterator<Item = VmaId> + 'a {
         let first = self.first_ending_after(vmas, range.start());
         core::iter::successors(first, |&id| existing(vmas, id).after())
             .take_while(move |&id| existing(vmas, id).range.start() < range.end())
     }
 
     /// All VMAs, lowest first.
-    pub fn iter<'a>(&self, vmas: &'a Vmas) -> impl Iterator<Item = VmaId> + use<'a> {
+    pub fn iter<'a, V: Found>(&self, vmas: &'a V) -> impl Iterator<Item = VmaId> + use<'a, V> {
         core::iter::successors(self.first(vmas), |&id| existing(vmas, id).after())
     }
 
@@ -204,7 +195,7 @@ impl VmaSet {
     ///
     /// # Errors
     /// A sentence about what should be.
-    pub fn audit(&self, vmas: &Vmas) -> Result<(), &'static str> {
+    pub fn audit(&self, vmas: &impl Found) -> Result<(), &'static str> {
         let (mut count, mut end, mut before) = (0, Page::from_number(0), None);
         for id in self.iter(vmas).take(self.count as usize + 1) {
             let vma = existing(vmas, id);
@@ -214,9 +205,6 @@ impl VmaSet {
             }
             let start = vma.range.start();
             let found = [self.search(vmas, start), self.first_ending_after(vmas, start)];
-            if vmas.owner(id) != Some(self.owner) {
-                return Err("VMAs belong to their address space");
-            }
             if vma.before() != before || found != [Some(id); 2] {
                 return Err("VMAs are neighbours in the order they have in their tree");
             }

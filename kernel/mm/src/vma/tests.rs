@@ -8,13 +8,20 @@ use super::{
 use crate::region::RegionId;
 use addr::{Page, PageCount, PageRange, Perms};
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
-use slots::{Slot, Slots};
+use slots::{Id, Pool, Slot};
+use std::boxed::Box;
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
-fn pool(size: usize) -> Vmas {
+fn pool(size: usize) -> Vmas<'static> {
     let slots: Vec<Slot<Vma>> = (0..size).map(|_| Slot::empty()).collect();
-    Slots::new(slots.leak())
+    let free = Box::leak(Box::new(Slot::empty()));
+    Box::leak(Box::new(Pool::new(slots.leak(), free))).own(Id::<()>::from_parts(0, 0))
+}
+
+fn insert(vmas: &mut Vmas<'_>, vma: Vma) -> VmaId {
+    let mut slots = vmas.reserve(1).expect("room");
+    vmas.insert(&mut slots, vma)
 }
 
 fn range(start: u64, count: u64) -> PageRange {
@@ -41,13 +48,13 @@ fn of_manner(range: PageRange, manner: Manner) -> Vma {
 }
 
 /// Between which VMAs a free range is.
-fn spot(set: &VmaSet, vmas: &Vmas, free: PageRange) -> Spot {
+fn spot(set: &VmaSet, vmas: &Vmas<'_>, free: PageRange) -> Spot {
     set.spot_below(vmas, set.first_ending_after(vmas, free.start()))
 }
 
-fn put(set: &mut VmaSet, vmas: &mut Vmas, vma: Vma) -> VmaId {
+fn put(set: &mut VmaSet, vmas: &mut Vmas<'_>, vma: Vma) -> VmaId {
     let spot = spot(set, vmas, vma.range());
-    let id = vmas.insert(vma).expect("room");
+    let id = insert(vmas, vma);
     set.insert(vmas, id, spot);
     id
 }
@@ -98,7 +105,7 @@ proptest! {
             match (action, occupied.first()) {
                 (0..=2 | 4, None) => {
                     charged += tables_needed(wanted, manner, spot(&set, &vmas, wanted).neighbours);
-                    let id = vmas.insert(of_manner(wanted, manner)).expect("room");
+                    let id = insert(&mut vmas, of_manner(wanted, manner));
                     let spot = spot(&set, &vmas, wanted);
                     set.insert(&mut vmas, id, spot);
                     reference.insert(start, (wanted, manner));
@@ -118,7 +125,7 @@ proptest! {
                     let id = set.containing(&vmas, old.start()).expect("it is there");
                     let manner = existing(&vmas, id).manner();
                     set.remove(&mut vmas, id);
-                    vmas.remove(id);
+                    vmas.discard(id);
                     reference.remove(&old.start().number());
                     charged -= tables_needed(old, manner, spot(&set, &vmas, old).neighbours);
                 }
@@ -180,7 +187,7 @@ fn a_thousand_vmas_in_ascending_order_make_no_deep_tree() {
 }
 
 /// A set of these VMAs of a page each, put in in this order, and where they are.
-pub(super) fn set_of<const COUNT: usize>(starts: [u64; COUNT]) -> (VmaSet, Vmas, [VmaId; COUNT]) {
+pub(super) fn set_of<const COUNT: usize>(starts: [u64; COUNT]) -> (VmaSet, Vmas<'static>, [VmaId; COUNT]) {
     let (mut set, mut vmas) = (VmaSet::EMPTY, pool(COUNT));
     let ids = starts.map(|start| put(&mut set, &mut vmas, anonymous(range(start, 1))));
     assert_eq!(set.audit(&vmas), Ok(()));
@@ -192,7 +199,7 @@ fn a_tree_whose_taller_side_leans_neither_way_is_balanced_again_after_a_removal(
     // Level by level; of the node at 6 only the right side has something.
     let (mut set, mut vmas, ids) = set_of([10, 4, 12, 2, 6, 14, 0, 8]);
     set.remove(&mut vmas, ids[5]);
-    vmas.remove(ids[5]);
+    vmas.discard(ids[5]);
     assert_eq!(set.audit(&vmas), Ok(()));
 }
 
@@ -206,7 +213,7 @@ fn a_gap_stays_the_widest_while_more_than_anything_mapped_fits_into_it() {
         assert_eq!(set.audit(&vmas), Ok(()));
     }
     let within = range(0, top);
-    let found = |set: &VmaSet, vmas: &Vmas, pages| {
+    let found = |set: &VmaSet, vmas: &Vmas<'_>, pages| {
         let count = PageCount::new(pages).expect("not zero");
         set.find_gap(vmas, count, within).map(|gap| gap.range)
     };
@@ -240,8 +247,9 @@ fn the_parts_of_a_split_attachment_know_each_other_until_the_last_goes() {
         VmaState::Live,
     );
     let first = put(&mut set, &mut vmas, whole);
-    let third = split(&mut set, &mut vmas, first, Page::from_number(20));
-    let second = split(&mut set, &mut vmas, first, Page::from_number(18));
+    let mut slots = vmas.reserve(2).expect("room");
+    let third = split(&mut set, &mut vmas, &mut slots, first, Page::from_number(20));
+    let second = split(&mut set, &mut vmas, &mut slots, first, Page::from_number(18));
     let mut ring = [
         first,
         after_in_ring(&vmas, first),

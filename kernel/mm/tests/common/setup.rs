@@ -134,7 +134,7 @@ fn storage(size: Size, ram: FrameRange) -> Storage<machine::Space> {
     let words = frame_words(&[ram]).expect("one good range");
     Storage {
         frame_words: vec![!0; words].leak(),
-        frames: Box::leak(Box::new(Slot::empty())),
+        apart: Box::leak(Box::new(mm::Apart::empty())),
         spaces: (0..size.spaces)
             .map(|_| Slot::<Space<_>>::empty())
             .collect::<Vec<_>>()

@@ -4,7 +4,7 @@
 //! node. A change goes from its place up to where it makes no difference any more.
 
 use super::Spot;
-use crate::vma::{VmaId, Vmas, existing, existing_mut};
+use crate::vma::{Found, VmaId, Vmas, existing, existing_mut};
 
 /// A VMA's place in its set.
 #[derive(Clone, Copy)]
@@ -125,7 +125,7 @@ impl Node {
 }
 
 /// Hangs `new` into the tree at this spot, between its neighbours.
-pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId, spot: Spot) {
+pub(super) fn insert(vmas: &mut Vmas<'_>, root: &mut Subtree, new: VmaId, spot: Spot) {
     let Spot {
         before,
         after,
@@ -157,7 +157,7 @@ pub(super) fn insert(vmas: &mut Vmas, root: &mut Subtree, new: VmaId, spot: Spot
 }
 
 /// Takes the node of `old`, which is at this spot, out of the tree.
-pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId, spot: Spot) {
+pub(super) fn remove(vmas: &mut Vmas<'_>, root: &mut Subtree, old: VmaId, spot: Spot) {
     let Spot {
         before,
         after,
@@ -201,7 +201,7 @@ pub(super) fn remove(vmas: &mut Vmas, root: &mut Subtree, old: VmaId, spot: Spot
 }
 
 /// Works out anew what is known above the VMA that has `changed`, if any, unless it is where another change began.
-fn refresh_above(vmas: &mut Vmas, root: &mut Subtree, up: Option<Hook>, changed: Option<VmaId>) {
+fn refresh_above(vmas: &mut Vmas<'_>, root: &mut Subtree, up: Option<Hook>, changed: Option<VmaId>) {
     if let Some(changed) = changed
         && up.is_none_or(|hook| hook.node != changed)
     {
@@ -210,14 +210,14 @@ fn refresh_above(vmas: &mut Vmas, root: &mut Subtree, up: Option<Hook>, changed:
 }
 
 /// Works out anew what is known above a VMA whose gap has changed.
-pub(super) fn refresh(vmas: &mut Vmas, root: &mut Subtree, changed: VmaId) {
+pub(super) fn refresh(vmas: &mut Vmas<'_>, root: &mut Subtree, changed: VmaId) {
     let node = &existing(vmas, changed).node;
     let (up, tree) = (node.hook(), node.as_top(changed));
     rise(vmas, root, up, tree);
 }
 
 /// Checks a subtree, and answers how many nodes it has.
-pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
+pub(super) fn audit(vmas: &impl Found, tree: &Subtree) -> Result<u32, &'static str> {
     let Some(top) = tree.top else {
         return if tree.height == 0 {
             Ok(0)
@@ -245,26 +245,26 @@ pub(super) fn audit(vmas: &Vmas, tree: &Subtree) -> Result<u32, &'static str> {
 }
 
 /// Whether the top of a whole tree hangs from nothing. For checks.
-pub(super) fn is_whole(vmas: &Vmas, tree: &Subtree) -> bool {
+pub(super) fn is_whole(vmas: &impl Found, tree: &Subtree) -> bool {
     tree.top
         .is_none_or(|top| existing(vmas, top).node.hook().is_none())
 }
 
 /// Tells the top of `tree` what it hangs from.
-fn hang(vmas: &mut Vmas, tree: Subtree, up: Option<Hook>) {
+fn hang(vmas: &mut Vmas<'_>, tree: Subtree, up: Option<Hook>) {
     if let Some(top) = tree.top {
         hang_node(vmas, top, up);
     }
 }
 
-fn hang_node(vmas: &mut Vmas, id: VmaId, up: Option<Hook>) {
+fn hang_node(vmas: &mut Vmas<'_>, id: VmaId, up: Option<Hook>) {
     existing_mut(vmas, id).node.hang_from(up);
 }
 
 /// Puts `tree`, whose height differs by at most one from what hung there, on a hook, and brings up to date
 /// what is above it, as far as that is not as before.
 #[inline(always)] // so that what goes from level to level is in registers
-fn rise(vmas: &mut Vmas, root: &mut Subtree, up: Option<Hook>, mut tree: Subtree) {
+fn rise(vmas: &mut Vmas<'_>, root: &mut Subtree, up: Option<Hook>, mut tree: Subtree) {
     let (mut up, mut side) = (up.map(|hook| hook.node), up.map_or(Side::Left, |hook| hook.side));
     while let Some(top) = up {
         let node = &mut existing_mut(vmas, top).node;
@@ -285,7 +285,7 @@ fn rise(vmas: &mut Vmas, root: &mut Subtree, up: Option<Hook>, mut tree: Subtree
 /// Lifts the too tall child of `top` into its place.
 #[cold]
 #[inline(never)]
-fn balance(vmas: &mut Vmas, top: VmaId) -> Subtree {
+fn balance(vmas: &mut Vmas<'_>, top: VmaId) -> Subtree {
     let node = &existing(vmas, top).node;
     let (left, right, up) = (node.left, node.right, node.hook());
     let (side, tall) = if left.height > right.height {
@@ -305,7 +305,7 @@ fn balance(vmas: &mut Vmas, top: VmaId) -> Subtree {
 }
 
 /// Puts the child on `side` in the place of `top`.
-fn rotate(vmas: &mut Vmas, top: VmaId, side: Side) -> Subtree {
+fn rotate(vmas: &mut Vmas<'_>, top: VmaId, side: Side) -> Subtree {
     let child = existing(vmas, top).node.on(side).top;
     let child = child.expect("only a node can go up");
     let other = side.other();
