@@ -22,7 +22,7 @@ use core::ops::DerefMut;
 use core::ptr::NonNull;
 use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
-use mm::{MemoryManager, SpaceId, Tray};
+use mm::{MemoryManager, SpaceId, Tray, Ways};
 use vmsa::asid::AsidBits;
 
 /// The memory manager, on this machine.
@@ -98,7 +98,7 @@ pub fn memory_here<'a>(
     let frames = unsafe { memory.frames.in_turn(taker) };
     // SAFETY: As above, and nobody takes them.
     let limits = unsafe { memory.limits.common() };
-    mm::Sharing {
+    mm::Sharing::of(Ways {
         mmu: hardware,
         spaces,
         vmas,
@@ -107,7 +107,7 @@ pub fn memory_here<'a>(
         limits,
         spare: cpus::spare(),
         tray,
-    }
+    })
 }
 
 /// The lock around the words that threads wait for.

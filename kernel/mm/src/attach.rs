@@ -22,7 +22,7 @@ use abi::memory::{RegionAttach, ShmAttach};
 use abi::shm::AttachFlags;
 use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn shm_attach(&mut self, call: &mut Call<'_>, request: ShmAttach) -> Result<Reply, Errno> {
         let ShmAttach { id, address, flags } = request;
         self.attach(call, Subject::Named(id), address, flags)
@@ -60,7 +60,7 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             limits,
-            mut regions,
+            regions,
             ..
         } = self.each();
         let (id, mut region) = regions.accessible(subject, &space.identity.credential, wanted)?;
@@ -128,7 +128,7 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             limits,
-            mut regions,
+            regions,
             ..
         } = self.each();
         let (mut attached, _) = regions.attached(region.id);

@@ -50,7 +50,7 @@ impl Change {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     /// Changes the VMAs of a range: all of them if they are few, and the others in steps of the space.
     pub(crate) fn begin_change(&mut self, change: Change, now: Seconds) {
         self.go_on_changing(change, STEP_FRAMES, now);

@@ -15,7 +15,7 @@ use abi::Errno;
 use abi::memory::ShmDetach;
 use addr::{Page, PageCount, PageRange, VirtAddr};
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn shm_detach(&mut self, call: &mut Call<'_>, request: ShmDetach) -> Result<Reply, Errno> {
         let base = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;
         let Each { space, vmas, .. } = self.each();

@@ -98,20 +98,20 @@ impl<M: Mmu> Sharing<'_, M> {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     #[inline]
     fn touch(&mut self, page: Page, needed: Perms) -> Result<(), FaultCause> {
         let Each {
             space,
             mut vmas,
             mmu,
-            mut regions,
+            regions,
             ..
         } = self.each();
         let id = space.set.containing(&vmas, page).ok_or(FaultCause::Unmapped)?;
         space.set.expect_at(id);
         if existing(&vmas, id).growth_to(page).is_some() {
-            space.grow(&mut regions.zone(), &mut vmas, id, page, needed)?;
+            space.grow(regions.zone(), &mut vmas, id, page, needed)?;
         }
         let vma = existing_mut(&mut vmas, id);
         vma.is_touched = true;
@@ -127,10 +127,10 @@ impl<M: Mmu> InSpace<'_, M> {
             needed,
         };
         match vma.attachment() {
-            None => touch.own(&mut regions.zone()),
+            None => touch.own(regions.zone()),
             Some(attachment) => {
-                let (mut region, mut zone) = regions.attached(attachment.region);
-                touch.of_region(attachment, &mut region, &mut zone)?;
+                let (mut region, zone) = regions.attached(attachment.region);
+                touch.of_region(attachment, &mut region, zone)?;
             }
         }
         // What came to be valid in the region's tables, too.

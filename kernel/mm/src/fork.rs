@@ -16,7 +16,7 @@ use crate::job::{Job, STEP_FRAMES};
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::{FrameSource, Mmu, ShareSource};
 use crate::part::Batch;
-use crate::sharing::Each;
+use crate::sharing::{Each, InSpace};
 use crate::slot::slot_of;
 use crate::space::{Space, SpaceId, SpaceState, Stock};
 use crate::vma::{
@@ -153,40 +153,7 @@ impl<M: Mmu> MemoryManager<M> {
         let theirs = self.vmas_in(parent);
         let piece = piece_below(&theirs, id).map(|below| existing(&theirs, below).range().start());
         let vma = existing(&theirs, id).inherited();
-        let Some(mut entered) = self.enter(child) else {
-            return;
-        };
-        let Each {
-            space,
-            mut vmas,
-            mut regions,
-            ..
-        } = entered.each();
-        let Some(birth) = &mut space.birth else {
-            return;
-        };
-        let (range, owned, attachment) = (vma.range(), vma.owned.count(), vma.attachment());
-        let pages = vma.content().count().get();
-        // The message page is the lowest.
-        let spot = space.set.spot_below(&vmas, None);
-        let tables = tables_needed(range, vma.manner(), spot.neighbours);
-        let tables = birth.promise.split(tables);
-        space.pages.promise.merge(birth.promise.split(owned));
-        let is_head = vma.is_head();
-        let new = vmas.insert(&mut birth.slots, vma);
-        space.count_in(pages);
-        space.place(&mut vmas, new, spot, tables);
-        let Some(attachment) = attachment else {
-            return;
-        };
-        match piece.and_then(|piece| space.set.containing(&vmas, piece)) {
-            Some(below) => join_ring(&mut vmas, below, new),
-            None => {
-                space.attachments += 1;
-                space.headless += u32::from(!is_head);
-                regions.attached(attachment.region).0.attached += 1;
-            }
-        }
+        self.enter(child, |child| child.inherit(vma, piece));
     }
 
     /// Shares up to `most` pages of a private VMA, the first ones in `rest`, which lie in one slot: their
@@ -258,6 +225,43 @@ impl<M: Mmu> MemoryManager<M> {
                 && space.state == SpaceState::Forking
             {
                 space.state = SpaceState::Alive;
+            }
+        }
+    }
+}
+
+impl<M: Mmu> InSpace<'_, '_, M> {
+    /// Takes in a VMA of the parent, the next one of whose attachment below it begins with `piece`.
+    fn inherit(&mut self, vma: Vma, piece: Option<Page>) {
+        let Each {
+            space,
+            mut vmas,
+            regions,
+            ..
+        } = self.each();
+        let Some(birth) = &mut space.birth else {
+            return;
+        };
+        let (range, owned, attachment) = (vma.range(), vma.owned.count(), vma.attachment());
+        let pages = vma.content().count().get();
+        // The message page is the lowest.
+        let spot = space.set.spot_below(&vmas, None);
+        let tables = tables_needed(range, vma.manner(), spot.neighbours);
+        let tables = birth.promise.split(tables);
+        space.pages.promise.merge(birth.promise.split(owned));
+        let is_head = vma.is_head();
+        let new = vmas.insert(&mut birth.slots, vma);
+        space.count_in(pages);
+        space.place(&mut vmas, new, spot, tables);
+        let Some(attachment) = attachment else {
+            return;
+        };
+        match piece.and_then(|piece| space.set.containing(&vmas, piece)) {
+            Some(below) => join_ring(&mut vmas, below, new),
+            None => {
+                space.attachments += 1;
+                space.headless += u32::from(!is_head);
+                regions.attached(attachment.region).0.attached += 1;
             }
         }
     }

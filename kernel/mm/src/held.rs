@@ -19,15 +19,15 @@ use abi::{Errno, Rights};
 impl<M: Mmu> Sharing<'_, M> {
     /// Counts one more handle to a region, which somebody has a handle to or which has a name.
     pub fn retain_region(&mut self, id: RegionId) {
-        if let Some(mut region) = self.regions.take(id) {
+        if let Some((_, mut region)) = self.region(id) {
             region.handles += 1;
         }
     }
 
     /// Counts one handle fewer, unless that is the last one: then there may be more to be done.
     pub fn release_region_unless_last(&mut self, id: RegionId) -> bool {
-        let region = self.regions.take(id).filter(|region| region.handles > 1);
-        region.map(|mut region| region.handles -= 1).is_some()
+        let region = self.region(id).filter(|(_, region)| region.handles > 1);
+        region.map(|(_, mut region)| region.handles -= 1).is_some()
     }
 }
 
@@ -87,7 +87,7 @@ impl<M: Mmu> MemoryManager<M> {
 
     /// What `space` has to do before a request is answered, if there is something.
     pub(crate) fn rest(&mut self, space: SpaceId) -> Option<Job> {
-        self.enter(space)?.rest()
+        self.enter(space, |space| space.rest())?
     }
 
     /// All regions that something finds, and how many handles name each. For checks.

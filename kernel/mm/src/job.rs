@@ -82,18 +82,10 @@ impl<M: Mmu> Sharing<'_, M> {
     /// Does a bounded piece of a job: at most [`STEP_FRAMES`] frames and the tables that go with
     /// them, or what takes as long.
     pub fn step(&mut self, job: Job, now: Seconds) -> Stepped {
-        let Some(mut space) = self.enter(job.space()) else {
-            return Stepped::Wholly;
-        };
-        let mut left = STEP_FRAMES;
-        while left > 0 {
-            match space.work(job, left, now) {
-                Work::NothingLeft => return Stepped::Wholly,
-                Work::ForAll => return Stepped::ForAll,
-                Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
-            }
-        }
-        Stepped::Partly
+        let mut space = self.enter(job.space());
+        space
+            .as_mut()
+            .map_or(Stepped::Wholly, |space| space.step(job, now))
     }
 }
 
@@ -102,7 +94,7 @@ impl<M: Mmu> MemoryManager<M> {
     pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
         let mut left = STEP_FRAMES;
         while left > 0 {
-            let work = self.enter(job.space())?.work(job, left, now);
+            let work = self.enter(job.space(), |space| space.work(job, left, now))?;
             let work = match work {
                 Work::ForAll => self.work_on_all(job, left, now),
                 other => other,
@@ -120,7 +112,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// pid and that time.
     pub fn destroy_space(&mut self, id: SpaceId, now: Seconds) -> Job {
         self.end_birth(id);
-        if self.enter(id).is_some_and(|mut space| space.begin_to_end(now)) {
+        let is_creator = self.enter(id, |space| space.begin_to_end(now));
+        if is_creator == Some(true) {
             self.begin_search(id);
         }
         while let Some(region) = self.spaces.get(typed(id)).and_then(|space| space.unsettled) {
@@ -212,7 +205,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     /// What has to be done before a request is answered, if there is something.
     #[inline]
     pub(crate) fn rest(&mut self) -> Option<Job> {
@@ -233,6 +226,19 @@ impl<M: Mmu> InSpace<'_, M> {
         let (range, fate) = (all_pages(), Fate::Leave);
         self.begin_change(Change { range, fate }, now);
         is_creator
+    }
+
+    /// Does a bounded piece of a job in here.
+    pub(crate) fn step(&mut self, job: Job, now: Seconds) -> Stepped {
+        let mut left = STEP_FRAMES;
+        while left > 0 {
+            match self.work(job, left, now) {
+                Work::NothingLeft => return Stepped::Wholly,
+                Work::ForAll => return Stepped::ForAll,
+                Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
+            }
+        }
+        Stepped::Partly
     }
 
     fn work(&mut self, job: Job, most: usize, now: Seconds) -> Work {
@@ -268,7 +274,7 @@ impl<M: Mmu> InSpace<'_, M> {
             space,
             vmas,
             mmu,
-            mut regions,
+            regions,
             tray,
             ..
         } = self.each();
@@ -292,7 +298,7 @@ impl<M: Mmu> InSpace<'_, M> {
         );
         let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
         if tray.pages.count() > 0 {
-            let mut zone = regions.zone();
+            let zone = regions.zone();
             let mut frames = zone.lock();
             for (_, frame) in tray.pages.iter() {
                 space.pages.put_back(&mut frames, frame, &flushed);
@@ -321,12 +327,12 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             mut vmas,
-            mut regions,
+            regions,
             tray,
             ..
         } = self.each();
         if tray.tables.count() > 0 {
-            let mut zone = regions.zone();
+            let zone = regions.zone();
             let mut frames = zone.lock();
             for frame in tray.tables.iter() {
                 space.tables.put_back(&mut frames, frame, flushed);
@@ -349,7 +355,7 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             mut vmas,
-            mut regions,
+            regions,
             limits,
             ..
         } = self.each();
@@ -363,10 +369,10 @@ impl<M: Mmu> InSpace<'_, M> {
         let neighbours = space.set.remove(&mut vmas, id);
         vmas.discard(id);
         let tables = tables_needed(range, manner, neighbours);
-        space.give_up(&mut regions.zone(), tables, owned);
+        space.give_up(regions.zone(), tables, owned);
         if let (Some(attachment), Remains::Nothing) = (attachment, remains) {
             space.headless -= 1;
-            space.end_attachment(&mut regions, attachment.region, limits.orphans, now);
+            space.end_attachment(regions, attachment.region, limits.orphans, now);
         }
     }
 
@@ -377,7 +383,7 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             mut vmas,
-            mut regions,
+            regions,
             limits,
             ..
         } = self.each();
@@ -387,7 +393,7 @@ impl<M: Mmu> InSpace<'_, M> {
             return 1;
         }
         if let Some(region) = space.begin_leaving(&mut vmas, id, None) {
-            space.begin_end(&mut regions, region, limits.orphans);
+            space.begin_end(regions, region, limits.orphans);
         }
         if is_touched {
             return 1;
@@ -398,8 +404,8 @@ impl<M: Mmu> InSpace<'_, M> {
 
     /// Gives up to `most` frames of a region back that was forgotten.
     fn dismantle_region(&mut self, id: RegionId, most: usize) -> Work {
-        let Each { mmu, mut regions, .. } = self.each();
-        let (mut region, mut zone) = regions.attached(id);
+        let Each { mmu, regions, .. } = self.each();
+        let (mut region, zone) = regions.attached(id);
         let Some(proof) = region.unattached() else {
             return Work::ForAll;
         };
@@ -424,7 +430,7 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             mut vmas,
-            mut regions,
+            regions,
             ..
         } = self.each();
         let Some(Arriving {
@@ -452,7 +458,7 @@ impl<M: Mmu> InSpace<'_, M> {
         let Each {
             space,
             mut vmas,
-            mut regions,
+            regions,
             limits,
             ..
         } = self.each();
@@ -466,10 +472,10 @@ impl<M: Mmu> InSpace<'_, M> {
         vmas.discard(vma);
         space.mappings -= 1;
         space.mapped -= pages;
-        space.give_up(&mut regions.zone(), 0, owned);
+        space.give_up(regions.zone(), 0, owned);
         if let Some(Attachment { region, .. }) = attachment {
-            space.begin_end(&mut regions, region, limits.orphans);
-            space.end_attachment(&mut regions, region, limits.orphans, now);
+            space.begin_end(regions, region, limits.orphans);
+            space.end_attachment(regions, region, limits.orphans, now);
         }
     }
 }

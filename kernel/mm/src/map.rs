@@ -11,7 +11,7 @@ use abi::Errno;
 use abi::memory::{Map, MapFlags, Protection};
 use addr::{FrameRange, MemoryKind, Page, PageCount, PageRange, Perms, VirtAddr};
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn map(&mut self, call: &mut Call<'_>, request: Map) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let extent = Extent::of(request.length, request.growth).ok_or(Errno::EINVAL)?;
@@ -70,13 +70,13 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::EINVAL);
         }
         let pages = PageCount::new(frames.count()).ok_or(Errno::EINVAL)?;
-        let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
-        let Each { space, vmas, .. } = entered.each();
-        space.check_alive()?;
-        let fit = space.fit(&vmas, pages).ok_or(Errno::ENOMEM)?;
-        let backing = Backing::Physical(frames.start(), kind);
-        entered.add_vma(fit, perms, backing, VmaState::Live)?;
-        Ok(fit.range.start().start())
+        self.within(space, |entered| {
+            let Each { space, vmas, .. } = entered.each();
+            let fit = space.fit(&vmas, pages).ok_or(Errno::ENOMEM)?;
+            let backing = Backing::Physical(frames.start(), kind);
+            entered.add_vma(fit, perms, backing, VmaState::Live)?;
+            Ok(fit.range.start().start())
+        })
     }
 }
 

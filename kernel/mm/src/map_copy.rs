@@ -30,13 +30,14 @@ impl<M: Mmu> MemoryManager<M> {
             return Err(Errno::EINVAL);
         };
         self.find_sources(from, &plan)?;
-        let mut entered = self.within(call.space)?;
-        let Each { space, vmas, .. } = entered.each();
-        let fit = space.fit_at(&vmas, plan.range).ok_or(Errno::EINVAL)?;
-        let vma = entered.add_vma(fit, perms, Backing::Anonymous, VmaState::Live)?;
+        self.within(call.space, |entered| {
+            let Each { space, vmas, .. } = entered.each();
+            let fit = space.fit_at(&vmas, plan.range).ok_or(Errno::EINVAL)?;
+            let vma = entered.add_vma(fit, perms, Backing::Anonymous, VmaState::Live)?;
+            existing_mut(&mut entered.each().vmas, vma).is_touched |= plan.copied.is_some();
+            Ok(())
+        })?;
         if let Some(pages) = plan.copied {
-            existing_mut(&mut entered.each().vmas, vma).is_touched = true;
-            drop(entered);
             pages
                 .iter()
                 .for_each(|page| self.map_copied(call.space, page, perms, &plan));

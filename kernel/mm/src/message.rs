@@ -117,8 +117,8 @@ struct WithAll<'a, M: Mmu> {
 }
 
 /// Who shares the memory manager, with a request in hands.
-struct BesideOthers<'a, M: Mmu> {
-    space: InSpace<'a, M>,
+struct BesideOthers<'a, 'b, 'c, M: Mmu> {
+    space: &'a mut InSpace<'b, 'c, M>,
     call: Call<'a>,
 }
 
@@ -166,9 +166,6 @@ impl<M: Mmu> Sharing<'_, M> {
         companion: Option<Companion>,
         now: Seconds,
     ) -> Option<Result<Reply, Errno>> {
-        if !concerns_one_space(label) {
-            return None;
-        }
         let call = Call {
             space,
             message,
@@ -176,28 +173,38 @@ impl<M: Mmu> Sharing<'_, M> {
             companion,
             now,
         };
-        let performed = self.hand_on(label, words, call);
-        match performed {
-            Ok(Some(mut reply)) => {
-                reply.job = reply.job.filter(|&job| self.step(job, now) != Stepped::Wholly);
-                Some(Ok(reply))
-            }
+        match self.hand_on(label, words, call, now) {
             Ok(None) => None,
+            Ok(Some(reply)) => Some(Ok(reply)),
             Err(errno) => Some(Err(errno)),
         }
     }
 
     #[inline(always)] // as above
-    fn hand_on(&mut self, label: Label, words: &Words6, call: Call<'_>) -> Result<Option<Reply>, Errno> {
+    fn hand_on(
+        &mut self,
+        label: Label,
+        words: &Words6,
+        call: Call<'_>,
+        now: Seconds,
+    ) -> Result<Option<Reply>, Errno> {
         let mut space = self.enter(call.space).ok_or(Errno::ESRCH)?;
         space.each().space.check_alive()?;
-        MemoryRequest::hand_to(BesideOthers { space, call }, label, words)
+        let server = BesideOthers {
+            space: &mut space,
+            call,
+        };
+        let mut reply = MemoryRequest::hand_to(server, label, words)?;
+        if let Some(reply) = &mut reply {
+            reply.job = reply.job.filter(|&job| space.step(job, now) != Stepped::Wholly);
+        }
+        Ok(reply)
     }
 }
 
 /// Whether a request concerns one address space, and the regions it has attached or attaches.
 #[inline(always)] // as above
-fn concerns_one_space(label: Label) -> bool {
+pub fn concerns_one_space(label: Label) -> bool {
     [
         ShmAttach::LABEL,
         ShmDetach::LABEL,
@@ -211,7 +218,7 @@ fn concerns_one_space(label: Label) -> bool {
     .contains(&label)
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     /// Serves a request that concerns this address space alone, and regions it has attached or attaches. `None` if it is none.
     #[inline(always)] // as above
     fn serve(&mut self, call: &mut Call<'_>, request: MemoryRequest) -> Result<Option<Reply>, Errno> {
@@ -234,7 +241,7 @@ impl<M: Mmu> InSpace<'_, M> {
     }
 }
 
-impl<M: Mmu> Server<MemoryRequest> for BesideOthers<'_, M> {
+impl<M: Mmu> Server<MemoryRequest> for BesideOthers<'_, '_, '_, M> {
     type Done = Option<Reply>;
 
     #[inline(always)]
@@ -267,8 +274,8 @@ impl<M: Mmu> Server<MemoryRequest> for WithAll<'_, M> {
                 Err(Errno::ENOSYS)
             }
             one_space => {
-                let mut space = manager.enter(call.space).ok_or(Errno::ESRCH)?;
-                space.serve(call, one_space)?.ok_or(Errno::ENOSYS)
+                let served = manager.enter(call.space, |space| space.serve(call, one_space));
+                served.ok_or(Errno::ESRCH)??.ok_or(Errno::ENOSYS)
             }
         }
     }

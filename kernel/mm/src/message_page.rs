@@ -5,11 +5,11 @@
 use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::place::message_page;
-use crate::sharing::Each;
+use crate::sharing::{Each, InSpace};
 use crate::space::{SpaceId, SpaceState};
 use crate::vma::{Backing, VmaState};
 use abi::Errno;
-use addr::{Frame, MemoryKind, Perms};
+use addr::{Frame, MemoryKind, PageRange, Perms};
 
 impl<M: Mmu> MemoryManager<M> {
     /// Gives thread number `thread` of a process its message page ([`abi::layout::message_page`]): present
@@ -21,8 +21,14 @@ impl<M: Mmu> MemoryManager<M> {
     /// address space is being copied or changed, `ENOMEM` or `EMFILE` as for a map request.
     pub fn map_message_page(&mut self, space: SpaceId, thread: u32) -> Result<Frame, Errno> {
         let range = message_page(thread).ok_or(Errno::EINVAL)?;
-        let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
-        let Each { space, vmas, mmu, .. } = entered.each();
+        let mapped = self.enter(space, |space| space.map_message_page(range));
+        mapped.ok_or(Errno::ESRCH)?
+    }
+}
+
+impl<M: Mmu> InSpace<'_, '_, M> {
+    fn map_message_page(&mut self, range: PageRange) -> Result<Frame, Errno> {
+        let Each { space, vmas, mmu, .. } = self.each();
         if space.state == SpaceState::Ending {
             return Err(Errno::ESRCH);
         }
@@ -33,14 +39,11 @@ impl<M: Mmu> MemoryManager<M> {
         space.check_alive()?;
         let fit = space.fit_at(&vmas, range).ok_or(Errno::EBUSY)?;
         let perms = Perms::READ_WRITE;
-        entered.add_vma(fit, perms, Backing::MessagePage, VmaState::Live)?;
+        self.add_vma(fit, perms, Backing::MessagePage, VmaState::Live)?;
         let Each {
-            space,
-            mmu,
-            mut regions,
-            ..
-        } = entered.each();
-        let zone = &mut regions.zone();
+            space, mmu, regions, ..
+        } = self.each();
+        let zone = regions.zone();
         let frame = space.pages.take_zeroed(mmu, zone);
         let mut tables = space.tables.source(zone);
         mmu.install(

@@ -204,7 +204,7 @@ impl Fit {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     /// Puts a VMA into its place, with a promise of the tables it adds and of the frames it owns:
     /// all of it, or nothing.
     pub(crate) fn add_vma(
@@ -220,7 +220,7 @@ impl<M: Mmu> InSpace<'_, M> {
             space,
             mut vmas,
             mmu,
-            mut regions,
+            regions,
             limits,
             ..
         } = self.each();

@@ -25,7 +25,7 @@ use addr::{Page, PageCount, PageRange, Perms, VirtAddr};
 /// Narrowing so many leaves takes as long as a frame does: each is taken apart and put together anew.
 const LEAVES_OF_A_FRAME: u64 = 2;
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn protect(&mut self, call: &mut Call<'_>, request: Protect) -> Result<Reply, Errno> {
         let perms = permitted(request.protection).ok_or(Errno::EINVAL)?;
         let start = Page::starting_at(VirtAddr::new(request.address)).ok_or(Errno::EINVAL)?;

@@ -37,7 +37,7 @@ impl Quota {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn lower_quota(&mut self, request: LowerQuota) -> Reply {
         let LowerQuota { pages, mappings } = request;
         let Each { space, .. } = self.each();

@@ -16,15 +16,12 @@ use abi::Errno;
 use abi::memory::Relocate;
 use addr::{Page, Perms, VirtAddr};
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn relocate(&mut self, call: &mut Call<'_>, request: Relocate) -> Result<Reply, Errno> {
         let page = |address| Page::starting_at(VirtAddr::new(address)).ok_or(Errno::EINVAL);
         let (from, to) = (page(request.address)?, page(request.destination)?);
         let Each {
-            space,
-            vmas,
-            mut regions,
-            ..
+            space, vmas, regions, ..
         } = self.each();
         let old = find_attachment(space, &vmas, from)
             .filter(|&id| is_whole(&vmas, id))

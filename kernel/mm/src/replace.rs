@@ -12,7 +12,7 @@ use crate::vma::{Neighbours, Vma, Vmas, existing, tables_needed};
 use abi::Errno;
 use addr::{Page, PageRange};
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     /// Begins to put `vma` in place of what is in its range. The next steps of `space` make it arrive.
     ///
     /// # Errors

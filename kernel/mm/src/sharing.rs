@@ -25,8 +25,15 @@ use abi::system::FrameCounts;
 use slots::{Belongings, Free, InTurn, Owner, PoolParts, Slot, Taken, TakenWith, Turns};
 
 /// What a CPU has of the memory manager.
-pub struct Sharing<'a, M: Mmu> {
-    /// Its way to the hardware.
+pub struct Sharing<'b, M: Mmu> {
+    spaces: Turns<'b, Space<M::Space>>,
+    vmas: Belongings<'b, Vma>,
+    inside: Inside<'b, M>,
+}
+
+/// What it is made of.
+pub struct Ways<'a, M: Mmu> {
+    /// The way to the hardware.
     pub mmu: &'a mut M,
     /// All address spaces.
     pub spaces: Turns<'a, Space<M::Space>>,
@@ -38,7 +45,7 @@ pub struct Sharing<'a, M: Mmu> {
     pub frames: InTurn<'a, Frames>,
     /// How much there may be of everything.
     pub limits: &'a Limits,
-    /// Its spare.
+    /// The CPU's spare.
     pub spare: &'static Spare,
     /// Where it keeps what it takes out of an address space.
     pub tray: &'a mut Tray,
@@ -84,21 +91,26 @@ impl<M: Mmu> Clone for Parts<M> {
 impl<M: Mmu> Copy for Parts<M> {}
 
 /// An address space that a CPU has taken, and what may be taken besides.
-pub(crate) struct InSpace<'a, M: Mmu> {
+pub(crate) struct InSpace<'a, 'b, M: Mmu> {
     pub id: SpaceId,
-    taken: TakenWith<'a, Space<M::Space>, Vma>,
-    mmu: &'a mut M,
-    regions: Regions<'a>,
-    limits: &'a Limits,
-    tray: &'a mut Tray,
+    taken: TakenWith<'a, 'b, Space<M::Space>, Vma>,
+    inside: &'a mut Inside<'b, M>,
 }
 
-/// The same, to be taken apart.
-pub(crate) struct Each<'a, M: Mmu> {
+/// What a CPU has besides of the memory manager.
+struct Inside<'b, M: Mmu> {
+    mmu: &'b mut M,
+    regions: Regions<'b>,
+    limits: &'b Limits,
+    tray: &'b mut Tray,
+}
+
+/// An address space, taken apart.
+pub(crate) struct Each<'a, 'b, M: Mmu> {
     pub space: &'a mut Space<M::Space>,
     pub vmas: Vmas<'a>,
     pub mmu: &'a mut M,
-    pub regions: Regions<'a>,
+    pub regions: &'a mut Regions<'b>,
     pub limits: &'a Limits,
     pub tray: &'a mut Tray,
 }
@@ -109,37 +121,39 @@ pub(crate) struct Regions<'a> {
     zone: Zone<'a>,
 }
 
-impl<'a, M: Mmu> Sharing<'a, M> {
-    /// Takes an address space, as soon as nobody else has it; `None` if it is gone.
+impl<'b, M: Mmu> Sharing<'b, M> {
+    /// By these ways.
     #[inline(always)] // into what is to be short
-    pub(crate) fn into_space(self, id: SpaceId) -> Option<InSpace<'a, M>> {
+    pub fn of(ways: Ways<'b, M>) -> Self {
+        Self {
+            spaces: ways.spaces,
+            vmas: ways.vmas,
+            inside: Inside {
+                mmu: ways.mmu,
+                regions: Regions {
+                    turns: ways.regions,
+                    zone: Zone::new(ways.frames, ways.spare),
+                },
+                limits: ways.limits,
+                tray: ways.tray,
+            },
+        }
+    }
+
+    /// Takes an address space, as soon as nobody else has it; `None` if it is gone.
+    #[inline(always)] // as above
+    pub(crate) fn enter(&mut self, id: SpaceId) -> Option<InSpace<'_, 'b, M>> {
         Some(InSpace {
             id,
-            taken: self.vmas.take(self.spaces, typed(id))?,
-            mmu: self.mmu,
-            regions: Regions {
-                turns: self.regions,
-                zone: Zone::new(self.frames, self.spare),
-            },
-            limits: self.limits,
-            tray: self.tray,
+            taken: self.vmas.take(&mut self.spaces, typed(id))?,
+            inside: &mut self.inside,
         })
     }
 
-    /// The same for a while.
-    #[inline(always)] // as above
-    pub(crate) fn enter(&mut self, id: SpaceId) -> Option<InSpace<'_, M>> {
-        let lent = Sharing {
-            mmu: &mut *self.mmu,
-            spaces: self.spaces.lend(),
-            vmas: self.vmas.lend(),
-            regions: self.regions.lend(),
-            frames: self.frames.lend(),
-            limits: self.limits,
-            spare: self.spare,
-            tray: &mut *self.tray,
-        };
-        lent.into_space(id)
+    /// Takes a region, with the hardware.
+    pub(crate) fn region(&mut self, id: RegionId) -> Option<(&mut M, Taken<'_, Region>)> {
+        let (region, _) = self.inside.regions.take(id)?;
+        Some((self.inside.mmu, region))
     }
 
     /// Does something with the hardware side of an address space, for the context switch; `None` if it is gone.
@@ -156,36 +170,43 @@ impl<'a, M: Mmu> Sharing<'a, M> {
     /// Zeroes some free frames, so that a first touch finds one ready: for a CPU that has nothing else to
     /// do. A bounded step; answers whether another one would find something to do.
     pub fn zero_ahead(&mut self) -> Ahead {
-        self.frames.take().zero_ahead(self.mmu)
+        let Inside { mmu, regions, .. } = &mut self.inside;
+        regions.zone().lock().zero_ahead(*mmu)
     }
 
     /// How many frames there are and what became of them.
     pub fn frame_counts(&mut self) -> FrameCounts {
-        self.frames.take().counts()
+        self.inside.regions.zone().lock().counts()
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<'b, M: Mmu> InSpace<'_, 'b, M> {
     /// What it consists of.
     #[inline(always)] // as above
-    pub fn each(&mut self) -> Each<'_, M> {
+    pub fn each(&mut self) -> Each<'_, 'b, M> {
         let (space, vmas) = self.taken.each();
+        let Inside {
+            mmu,
+            regions,
+            limits,
+            tray,
+        } = &mut *self.inside;
         Each {
             space,
             vmas,
-            mmu: self.mmu,
-            regions: self.regions.lend(),
-            limits: self.limits,
-            tray: self.tray,
+            mmu,
+            regions,
+            limits,
+            tray,
         }
     }
 }
 
-impl Regions<'_> {
+impl<'b> Regions<'b> {
     /// Takes a region, as soon as nobody else has it. What may be taken besides are the frames.
     #[inline(always)] // as above
-    pub fn take(&mut self, region: RegionId) -> Option<(Taken<'_, Region>, Zone<'_>)> {
-        Some((self.turns.take(region)?, self.zone.lend()))
+    pub fn take(&mut self, region: RegionId) -> Option<(Taken<'_, Region>, &mut Zone<'b>)> {
+        Some((self.turns.take(region)?, &mut self.zone))
     }
 
     /// The same for a region that an address space has attached.
@@ -193,7 +214,7 @@ impl Regions<'_> {
     /// # Panics
     /// If it is gone.
     #[inline(always)] // as above
-    pub fn attached(&mut self, region: RegionId) -> (Taken<'_, Region>, Zone<'_>) {
+    pub fn attached(&mut self, region: RegionId) -> (Taken<'_, Region>, &mut Zone<'b>) {
         self.take(region).expect("an attached region exists")
     }
 
@@ -205,16 +226,8 @@ impl Regions<'_> {
 
     /// The frames alone.
     #[inline(always)] // as above
-    pub fn zone(&mut self) -> Zone<'_> {
-        self.zone.lend()
-    }
-
-    #[inline(always)] // as above
-    fn lend(&mut self) -> Regions<'_> {
-        Regions {
-            turns: self.turns.lend(),
-            zone: self.zone.lend(),
-        }
+    pub fn zone(&mut self) -> &mut Zone<'b> {
+        &mut self.zone
     }
 }
 
@@ -234,7 +247,7 @@ impl<M: Mmu> MemoryManager<M> {
     #[inline]
     pub fn sharing(&mut self) -> Sharing<'_, M> {
         const TAKER: Owner = Owner::new(0);
-        Sharing {
+        Sharing::of(Ways {
             mmu: &mut self.mmu,
             spaces: self.spaces.turns(TAKER),
             vmas: self.vmas.belongings(),
@@ -243,23 +256,33 @@ impl<M: Mmu> MemoryManager<M> {
             limits: &self.limits,
             spare: self.spare,
             tray: &mut self.tray,
-        }
+        })
     }
 
-    /// An address space of those that the CPU has all of; `None` if it is gone.
+    /// Does something in an address space; `None` if it is gone.
     #[inline]
-    pub(crate) fn enter(&mut self, space: SpaceId) -> Option<InSpace<'_, M>> {
-        self.sharing().into_space(space)
+    pub(crate) fn enter<T>(
+        &mut self,
+        space: SpaceId,
+        act: impl FnOnce(&mut InSpace<'_, '_, M>) -> T,
+    ) -> Option<T> {
+        self.sharing().enter(space).as_mut().map(act)
     }
 
-    /// The same, of those whose process lives, and that are neither being copied nor changed.
+    /// The same in one whose process lives, and that is neither being copied nor changed.
     ///
     /// # Errors
-    /// `ESRCH` and `EAGAIN` if not.
-    pub(crate) fn within(&mut self, space: SpaceId) -> Result<InSpace<'_, M>, Errno> {
-        let mut entered = self.enter(space).ok_or(Errno::ESRCH)?;
-        entered.each().space.check_alive()?;
-        Ok(entered)
+    /// `ESRCH` and `EAGAIN` if not, or as what is done.
+    pub(crate) fn within<T>(
+        &mut self,
+        space: SpaceId,
+        act: impl FnOnce(&mut InSpace<'_, '_, M>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let done = self.enter(space, |space| {
+            space.each().space.check_alive()?;
+            act(space)
+        });
+        done.ok_or(Errno::ESRCH)?
     }
 
     /// The VMAs of an address space.

@@ -14,7 +14,7 @@ use crate::job::Work;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
-use crate::mmu::Mmu;
+use crate::mmu::{Flushed, Mmu};
 use crate::part::Part;
 use crate::place::mappable;
 use crate::sharing::{Each, InSpace};
@@ -37,27 +37,21 @@ impl<M: Mmu> MemoryManager<M> {
         if from == call.space || !mappable().contains_range(range) || !self.is_private(from, source)? {
             return Err(Errno::EINVAL);
         }
-        let clearance = self.within(from)?.plan_clearance(source, Purpose::Vacancy)?;
-        let added = self.add_heir(call.space, range, perms);
-        let mut source_space = self.within(from)?;
-        let (clearance, vma) = source_space.unless_refused(clearance, added)?;
-        let slots = source_space.cut_out(clearance, Promise::none());
-        source_space.each().vmas.release(slots);
-        let heir = Heir {
-            space: call.space,
-            vma,
-            first: range.start(),
-        };
-        source_space.bequeath(source, heir);
-        Ok(Reply::after((), source_space.rest()))
-    }
-
-    /// A VMA for pages that come.
-    fn add_heir(&mut self, space: SpaceId, range: PageRange, perms: Perms) -> Result<VmaId, Errno> {
-        let mut entered = self.within(space)?;
-        let Each { space, vmas, .. } = entered.each();
-        let fit = space.fit_at(&vmas, range).ok_or(Errno::EINVAL)?;
-        entered.add_vma(fit, perms, Backing::Anonymous, VmaState::Filling)
+        let clearance = self.within(from, |from| from.plan_clearance(source, Purpose::Vacancy))?;
+        let added = self.within(call.space, |to| to.add_heir(range, perms));
+        let rest = self.within(from, |from| {
+            let (clearance, vma) = from.unless_refused(clearance, added)?;
+            let slots = from.cut_out(clearance, Promise::none());
+            from.each().vmas.release(slots);
+            let heir = Heir {
+                space: call.space,
+                vma,
+                first: range.start(),
+            };
+            from.bequeath(source, heir);
+            Ok(from.rest())
+        })?;
+        Ok(Reply::after((), rest))
     }
 
     /// Whether a range is private pages without gaps. A stack stays where it can grow.
@@ -107,36 +101,15 @@ impl<M: Mmu> MemoryManager<M> {
         most: usize,
         now: Seconds,
     ) -> usize {
-        let Some(mut entered) = self.enter(space) else {
+        let taken = self.enter(space, |space| space.take_part_out(id, from, most));
+        let Some((part, flushed, start)) = taken else {
             return 0;
         };
-        let Each {
-            space: source,
-            vmas,
-            mmu,
-            tray,
-            ..
-        } = entered.each();
-        let vma = existing(&vmas, id);
-        let (range, backing) = (vma.range(), vma.backing);
-        let neighbours = VmaSet::spot_of(&vmas, id).neighbours;
-        let vacant = neighbours.around(range);
-        let part = Part::of(
-            mmu,
-            &source.hardware,
-            (range, backing.manner()),
-            from,
-            vacant,
-            most,
-        );
-        let flushed = part.take_out(mmu, &mut source.hardware, backing, tray);
-
-        drop(entered);
         let pages = part.range.end().number() - from.number();
-        self.move_in(heir, range.start());
+        self.move_in(heir, start);
         self.hand_over(space, id, heir, pages);
-        let entered = self.enter(space);
-        entered.map_or(0, |mut entered| entered.end_part(id, &part, &flushed, now))
+        let cost = self.enter(space, |space| space.end_part(id, &part, &flushed, now));
+        cost.unwrap_or(0)
     }
 
     /// Charges the heir for `pages` pages, of which those on the tray are there, in place of the VMA
@@ -201,7 +174,40 @@ impl<M: Mmu> MemoryManager<M> {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
+    /// A VMA for pages that come.
+    fn add_heir(&mut self, range: PageRange, perms: Perms) -> Result<VmaId, Errno> {
+        let Each { space, vmas, .. } = self.each();
+        let fit = space.fit_at(&vmas, range).ok_or(Errno::EINVAL)?;
+        self.add_vma(fit, perms, Backing::Anonymous, VmaState::Filling)
+    }
+
+    /// Leaves up to `most` pages of a leaving VMA, of which nothing is left below `from`, on the tray. Answers which part
+    /// of it that was, and where all of it started.
+    fn take_part_out(&mut self, id: VmaId, from: Page, most: usize) -> (Part, Flushed, Page) {
+        let Each {
+            space,
+            vmas,
+            mmu,
+            tray,
+            ..
+        } = self.each();
+        let vma = existing(&vmas, id);
+        let (range, backing) = (vma.range(), vma.backing);
+        let neighbours = VmaSet::spot_of(&vmas, id).neighbours;
+        let vacant = neighbours.around(range);
+        let part = Part::of(
+            mmu,
+            &space.hardware,
+            (range, backing.manner()),
+            from,
+            vacant,
+            most,
+        );
+        let flushed = part.take_out(mmu, &mut space.hardware, backing, tray);
+        (part, flushed, range.start())
+    }
+
     /// Makes all VMAs of a range leave, with their pages to go to `heir` in the same order.
     fn bequeath(&mut self, range: PageRange, heir: Heir) {
         let Each { space, mut vmas, .. } = self.each();

@@ -40,7 +40,7 @@ impl Clearance {
     }
 }
 
-impl<M: Mmu> InSpace<'_, M> {
+impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn unmap(&mut self, call: &mut Call<'_>, request: Unmap) -> Result<Reply, Errno> {
         let start = Page::starting_at(VirtAddr::new(request.address));
         let count = PageCount::covering(request.length);

@@ -94,11 +94,11 @@ impl<M: Mmu> Sharing<'_, M> {
                 value.unwrap_or(0)
             }
             Holder::Region(region) => {
-                let region = self.regions.take(region);
-                let frame = region
-                    .as_ref()
-                    .and_then(|region| region.contents.lookup(self.mmu, page.number()));
-                frame.map_or(0, |frame| self.mmu.load_word(frame, offset))
+                let value = self.region(region).map(|(mmu, region)| {
+                    let frame = region.contents.lookup(mmu, page.number());
+                    frame.map_or(0, |frame| mmu.load_word(frame, offset))
+                });
+                value.unwrap_or(0)
             }
         }
     }

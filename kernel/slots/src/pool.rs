@@ -39,33 +39,37 @@ pub struct Own<'a, T: 'static> {
 }
 
 /// An object that was taken with what belongs to it. Both are given back when this is dropped.
-pub struct TakenWith<'a, O, T: 'static> {
+pub struct TakenWith<'a, 'b, O, T: 'static> {
     object: Taken<'a, O>,
-    belongings: Belongings<'a, T>,
+    belongings: &'a mut Belongings<'b, T>,
     owner: Owner,
 }
 
-impl<'a, T> Belongings<'a, T> {
+impl<'b, T> Belongings<'b, T> {
     /// An object of that other pool, as soon as nobody else has it, with what belongs to it, unless `id` is stale.
     #[inline(always)] // into what is to be short
-    pub fn take<O>(self, owners: Turns<'a, O>, id: Id<O>) -> Option<TakenWith<'a, O, T>> {
+    pub fn take<'a, O>(
+        &'a mut self,
+        owners: &'a mut Turns<'_, O>,
+        id: Id<O>,
+    ) -> Option<TakenWith<'a, 'b, O, T>> {
         Some(TakenWith {
-            object: owners.into_taken(id)?,
+            object: owners.take(id)?,
             belongings: self,
             owner: Owner::object(id),
         })
     }
 
-    /// The same right, for a while.
     #[inline(always)] // as above
-    pub fn lend(&mut self) -> Belongings<'_, T> {
+    fn lend(&mut self) -> Belongings<'_, T> {
         Belongings {
             slots: self.slots,
             free: self.free.lend(),
         }
     }
 
-    fn of(self, owner: Owner) -> Own<'a, T> {
+    #[inline(always)] // as above
+    fn of(self, owner: Owner) -> Own<'b, T> {
         Own {
             mine: Mine::of(self.slots, owner),
             owner,
@@ -75,7 +79,7 @@ impl<'a, T> Belongings<'a, T> {
     }
 }
 
-impl<O, T> TakenWith<'_, O, T> {
+impl<O, T> TakenWith<'_, '_, O, T> {
     /// The object, and what belongs to it.
     #[inline(always)] // as above
     pub fn each(&mut self) -> (&mut O, Own<'_, T>) {
@@ -271,8 +275,8 @@ mod tests {
             let mut slots = own.reserve(1).expect("room");
             own.insert(&mut slots, 10)
         });
-        let taken = pool.belongings().take(owners.turns(Owner::new(1)), one);
-        let mut taken = taken.expect("it is there");
+        let (mut belongings, mut turns) = (pool.belongings(), owners.turns(Owner::new(1)));
+        let mut taken = belongings.take(&mut turns, one).expect("it is there");
         let (object, mut mine) = taken.each();
         *object += *mine.get(a).expect("it belongs to it");
         *mine.get_mut(a).expect("as above") += 1;
@@ -287,7 +291,7 @@ mod tests {
         owners.remove(other);
         assert!(
             pool.belongings()
-                .take(owners.turns(Owner::new(1)), other)
+                .take(&mut owners.turns(Owner::new(1)), other)
                 .is_none()
         );
     }
@@ -340,7 +344,7 @@ mod tests {
                     // SAFETY: As above.
                     let mut turns = unsafe { turns.turns(Owner::new(taker)) };
                     for round in 0..EACH {
-                        let mut taken = belongings.lend().take(turns.lend(), owner).expect("it is there");
+                        let mut taken = belongings.take(&mut turns, owner).expect("it is there");
                         let (_, mut own) = taken.each();
                         let mut reserved = own.reserve(3).expect("there is room for both");
                         let ids = [0; 3].map(|_| own.insert(&mut reserved, round * taker));

@@ -15,7 +15,7 @@ use crate::platform::{Local, MemoryLock, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::{Companion, RegionId, SpaceId};
+use mm::{Companion, RegionId, SpaceId, concerns_one_space};
 
 /// What became of a request that was not refused.
 pub(crate) enum Done {
@@ -96,8 +96,9 @@ impl<L: Local> Here<'_, L> {
         let now = self.clock.seconds(self.local.rough_ticks());
         let copy = &mut self.cpu.message;
         let request = (tag.label(), words);
-        let beside_others = memory.share(|memory| memory.perform(request, space, copy, companion, now));
-        let reply = match beside_others {
+        let beside_others = concerns_one_space(tag.label())
+            .then(|| memory.share(|memory| memory.perform(request, space, copy, companion, now)));
+        let reply = match beside_others.flatten() {
             Some(reply) => reply,
             None => memory
                 .lock()

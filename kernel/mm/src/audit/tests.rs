@@ -220,11 +220,13 @@ fn vmas_are_counted_and_none_is_two() {
     let divided = |scene: &mut Scene| {
         let id = scene.vma(PRIVATE);
         let at = VirtAddr::new(PRIVATE + PAGE).page();
-        let mut space = scene.mm.enter(scene.parent).expect("there");
-        let Each { space, mut vmas, .. } = space.each();
-        space.mappings += 1;
-        let mut slots = vmas.reserve(1).expect("room");
-        split(&mut space.set, &mut vmas, &mut slots, id, at);
+        let divided = scene.mm.enter(scene.parent, |space| {
+            let Each { space, mut vmas, .. } = space.each();
+            space.mappings += 1;
+            let mut slots = vmas.reserve(1).expect("room");
+            split(&mut space.set, &mut vmas, &mut slots, id, at);
+        });
+        assert_eq!(divided, Some(()));
     };
     assert_eq!(
         after(divided),
@@ -264,10 +266,12 @@ fn who_is_to_be_emptied_is_leaving_and_who_is_leaving_is_to_be_emptied() {
     assert_eq!(after(not_leaving), Err("a VMA to be emptied is leaving"));
     let not_listed = |scene: &mut Scene| {
         let id = scene.vma(PRIVATE);
-        let mut space = scene.mm.enter(scene.parent).expect("there");
-        let Each { space, mut vmas, .. } = space.each();
-        space.begin_leaving(&mut vmas, id, None);
-        space.leaving = None;
+        let left = scene.mm.enter(scene.parent, |space| {
+            let Each { space, mut vmas, .. } = space.each();
+            space.begin_leaving(&mut vmas, id, None);
+            space.leaving = None;
+        });
+        assert_eq!(left, Some(()));
     };
     assert_eq!(after(not_listed), Err("every leaving VMA is to be emptied"));
 }
