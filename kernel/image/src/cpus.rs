@@ -121,7 +121,12 @@ pub fn spares() -> &'static [Spare] {
 /// That of this CPU.
 #[inline]
 pub fn spare() -> &'static Spare {
-    &SPARES[PerCpu::current().id().index()]
+    spare_of(PerCpu::current().id())
+}
+
+/// That of `cpu`.
+pub fn spare_of(cpu: CpuId) -> &'static Spare {
+    &SPARES[cpu.index()]
 }
 
 /// Between two pieces of work, without the lock: long enough for a CPU that waits for it to take it.

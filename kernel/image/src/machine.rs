@@ -11,13 +11,14 @@ use aarch64::context::{FpState, FpUnit, FpUsage};
 use aarch64::cpu::{self, PerCpu};
 use aarch64::gic::{Gic, GicError, GicV2, GicV3, InterruptController, Intid};
 use aarch64::mmu::{self, Activation, Hardware, Space, direct_map};
-use aarch64::sync::{Before, Held, Inside, Lock, Shared, Sharing, level};
+use aarch64::sync::{Before, Held, Inside, Lock, Shared, level};
 use aarch64::timer::{self, Ticks};
 use abi::process::Pid;
 use abi::{BUFFER_BYTES, MAX_HANDLES, MessagePage};
 use addr::Frame;
 use boards::Board;
 use boards::console::{AnyConsole, Console};
+use core::mem::MaybeUninit;
 use core::ops::DerefMut;
 use core::ptr::NonNull;
 use kcore::object::word::AwaitedWords;
@@ -29,11 +30,14 @@ use vmsa::asid::AsidBits;
 pub type Memory = MemoryManager<Hardware>;
 
 /// It, as one CPU has it, or several share it.
-pub type SharedMemory = Shared<Memory, MemoryParts, level::Memory>;
+pub type SharedMemory = Shared<Memory, MemoryShare, level::Memory>;
 
-/// What leads a CPU that shares it to what it has of it.
-pub struct MemoryParts {
-    memory: mm::Parts<Hardware>,
+/// What a CPU has of it that shares it.
+pub struct MemoryShare(mm::Sharing<'static, Hardware>);
+
+/// What is kept for a CPU that shares it.
+pub struct MemoryPlace {
+    parts: mm::Parts<Hardware>,
     hardware: Hardware,
     tray: Tray,
 }
@@ -60,54 +64,62 @@ impl<P: Before<level::Memory>> kcore::MemoryLock<Hardware> for MemoryInside<'_, 
     #[inline]
     fn share<T>(&mut self, act: impl FnOnce(&mut mm::Sharing<'_, Hardware>) -> T) -> T {
         let (mut sharing, _) = self.1.share(PerCpu::current().id(), &mut self.0);
-        act(&mut memory_here(&mut sharing))
+        act(&mut sharing.part().0)
     }
 }
 
-/// Lets as many CPUs share `memory` as there are.
-pub fn share_memory(memory: &'static SharedMemory) {
+/// Lets as many CPUs share `memory` as there are places.
+pub fn share_memory(memory: &'static SharedMemory, places: &'static mut [MaybeUninit<MemoryPlace>]) {
     let mut held = Held::nothing();
     let (mut whole, _) = memory.whole(&mut held);
     let (parts, hardware) = (whole.parts(), whole.mmu().again());
-    whole.narrow(PerCpu::count(), |_| MemoryParts {
-        memory: parts,
-        hardware: hardware.again(),
-        tray: Tray::EMPTY,
+    let count = places.len();
+    let mut places = places.iter_mut();
+    whole.narrow(count, |cpu| {
+        let Some(place) = places.next() else {
+            panic!("there is no place for {cpu:?}");
+        };
+        let hardware = hardware.again();
+        let tray = Tray::EMPTY;
+        share_of(
+            cpu,
+            place.write(MemoryPlace {
+                parts,
+                hardware,
+                tray,
+            }),
+        )
     });
 }
 
-/// What a CPU has of the memory manager that shares it.
-#[inline(always)] // into what is to be short
-pub fn memory_here<'a>(
-    sharing: &'a mut Sharing<'_, Memory, MemoryParts, level::Memory>,
-) -> mm::Sharing<'a, Hardware> {
-    let taker = sharing.cpu().owner();
-    let MemoryParts {
-        memory,
+fn share_of(cpu: CpuId, place: &'static mut MemoryPlace) -> MemoryShare {
+    let taker = cpu.owner();
+    let MemoryPlace {
+        parts,
         hardware,
         tray,
-    } = sharing.part();
-    // SAFETY: As long as `sharing`, which is borrowed, is there, nobody has the whole memory manager. Others who share it
-    // come here, too.
-    let spaces = unsafe { memory.spaces.turns(taker) };
+    } = place;
+    // SAFETY: It is used by this CPU as long as that shares the memory manager: nobody has the whole then, and all others
+    // who share it use what is made here, too.
+    let spaces = unsafe { parts.spaces.turns(taker) };
     // SAFETY: As above. These spaces are the only ones of which anybody takes one with them.
-    let vmas = unsafe { memory.vmas.belongings(taker) };
+    let vmas = unsafe { parts.vmas.belongings(taker) };
     // SAFETY: As above.
-    let regions = unsafe { memory.regions.turns(taker) };
+    let regions = unsafe { parts.regions.turns(taker) };
     // SAFETY: As above, and they are the memory manager's own.
-    let frames = unsafe { memory.frames.in_turn(taker) };
+    let frames = unsafe { parts.frames.in_turn(taker) };
     // SAFETY: As above, and nobody takes them.
-    let limits = unsafe { memory.limits.common() };
-    mm::Sharing::of(Ways {
+    let limits = unsafe { parts.limits.common() };
+    MemoryShare(mm::Sharing::of(Ways {
         mmu: hardware,
         spaces,
         vmas,
         regions,
         frames,
         limits,
-        spare: cpus::spare(),
+        spare: cpus::spare_of(cpu),
         tray,
-    })
+    }))
 }
 
 /// The lock around the words that threads wait for.

@@ -27,7 +27,9 @@ mod storage;
 mod trap;
 
 use aarch64::boot::{DeviceTree, Handover, NoDeviceTree};
+use aarch64::cpu::PerCpu;
 use aarch64::sync::{Held, Shared};
+use core::mem::MaybeUninit;
 use device::Registers;
 use start_log::StartLog;
 
@@ -66,9 +68,10 @@ fn start(mut handover: Handover, tree: Result<DeviceTree, NoDeviceTree>) -> ! {
     let words = trap::guard_words(storage::awaited_words(&mut ram, counts, queued));
     // Made where they stay: with all their tables they are too large to be handed around on the stack.
     let (memory, kernel) = (ram.take_place(), ram.take_place());
+    let places = ram.take_slice(PerCpu::count(), MaybeUninit::uninit);
     let memory: &machine::SharedMemory =
         memory.write(Shared::new(storage::memory_manager(hardware, ram, counts, board)));
-    machine::share_memory(memory);
+    machine::share_memory(memory, places);
     let locks = (words.inside(), machine::MemoryInside::new(memory, Held::inside()));
     let kernel = kernel.write(kcore::Kernel::new(machine, locks, objects, facts));
     board::devices(board).for_each(|device| kernel.add_device(device));

@@ -1,7 +1,7 @@
 //! Where the kernel's objects live: memory for typed slots, taken once, in proportion to RAM.
 
 use crate::exit;
-use crate::machine::{Machine, SharedMemory};
+use crate::machine::{Machine, MemoryPlace, SharedMemory};
 use crate::ram::{Ram, frames_for};
 use aarch64::context::FpState;
 use aarch64::cpu::PerCpu;
@@ -71,6 +71,7 @@ impl Counts {
             frames_for::<Slot<mm::Account>>(self.processes),
             frames_for::<Slot<mm::Vma>>(self.mappings),
             frames_for::<mm::Apart>(1),
+            frames_for::<MemoryPlace>(MAX_CPUS),
             frames_for::<Kernel<Machine>>(1),
             frames_for::<SharedMemory>(1),
         ];

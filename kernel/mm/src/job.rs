@@ -72,6 +72,11 @@ pub(crate) enum Work {
 }
 
 impl Job {
+    /// Whether whoever has all of the memory manager has to do it from the first step on.
+    pub const fn is_for_all(self) -> bool {
+        matches!(self, Self::Fork(_))
+    }
+
     const fn space(self) -> SpaceId {
         let (Self::Sweep(space) | Self::Destroy(space) | Self::Fork(space)) = self;
         space
@@ -94,12 +99,12 @@ impl<M: Mmu> MemoryManager<M> {
     pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
         let mut left = STEP_FRAMES;
         while left > 0 {
-            let work = self.enter(job.space(), |space| space.work(job, left, now))?;
-            let work = match work {
-                Work::ForAll => self.work_on_all(job, left, now),
-                other => other,
-            };
-            match work {
+            match self.enter(job.space(), |space| space.go_on(job, &mut left, now))? {
+                Stepped::Wholly => return None,
+                Stepped::Partly => break,
+                Stepped::ForAll => {}
+            }
+            match self.work_on_all(job, left, now) {
                 Work::NothingLeft | Work::ForAll => return None,
                 Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
@@ -230,12 +235,17 @@ impl<M: Mmu> InSpace<'_, '_, M> {
 
     /// Does a bounded piece of a job in here.
     pub(crate) fn step(&mut self, job: Job, now: Seconds) -> Stepped {
-        let mut left = STEP_FRAMES;
-        while left > 0 {
-            match self.work(job, left, now) {
+        self.go_on(job, &mut { STEP_FRAMES }, now)
+    }
+
+    /// Does what of it takes as long as `left` frames at most, and leaves there what does not take that time any more.
+    #[inline(never)] // one for both
+    fn go_on(&mut self, job: Job, left: &mut usize, now: Seconds) -> Stepped {
+        while *left > 0 {
+            match self.work(job, *left, now) {
                 Work::NothingLeft => return Stepped::Wholly,
                 Work::ForAll => return Stepped::ForAll,
-                Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
+                Work::Did(cost) => *left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
         }
         Stepped::Partly

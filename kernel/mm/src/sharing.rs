@@ -22,7 +22,7 @@ use crate::space::{Space, SpaceId};
 use crate::vma::{Vma, Vmas};
 use abi::Errno;
 use abi::system::FrameCounts;
-use slots::{Belongings, Free, InTurn, Owner, PoolParts, Slot, Taken, TakenWith, Turns};
+use slots::{Belongings, CommonOne, Free, InTurn, Owner, PoolParts, Slot, Taken, TakenWith, Turns};
 
 /// What a CPU has of the memory manager.
 pub struct Sharing<'b, M: Mmu> {
@@ -44,7 +44,7 @@ pub struct Ways<'a, M: Mmu> {
     /// All frames.
     pub frames: InTurn<'a, Frames>,
     /// How much there may be of everything.
-    pub limits: &'a Limits,
+    pub limits: CommonOne<'a, Limits>,
     /// The CPU's spare.
     pub spare: &'static Spare,
     /// Where it keeps what it takes out of an address space.
@@ -101,7 +101,7 @@ pub(crate) struct InSpace<'a, 'b, M: Mmu> {
 struct Inside<'b, M: Mmu> {
     mmu: &'b mut M,
     regions: Regions<'b>,
-    limits: &'b Limits,
+    limits: CommonOne<'b, Limits>,
     tray: &'b mut Tray,
 }
 
@@ -196,7 +196,7 @@ impl<'b, M: Mmu> InSpace<'_, 'b, M> {
             vmas,
             mmu,
             regions,
-            limits,
+            limits: limits.get(),
             tray,
         }
     }
@@ -253,7 +253,7 @@ impl<M: Mmu> MemoryManager<M> {
             vmas: self.vmas.belongings(),
             regions: self.regions.turns(TAKER),
             frames: self.frames.in_turn(TAKER),
-            limits: &self.limits,
+            limits: self.limits.common(),
             spare: self.spare,
             tray: &mut self.tray,
         })

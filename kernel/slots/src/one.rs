@@ -26,6 +26,12 @@ impl<T> One<T> {
         InTurn::of(self.0.parts(), Owner::NOBODY)
     }
 
+    /// The object, to look at.
+    #[inline]
+    pub fn common(&self) -> CommonOne<'_, T> {
+        CommonOne(self.0.parts())
+    }
+
     /// Where it is, for use while nobody has it.
     pub fn parts(&self) -> Parts<Slot<T>> {
         *self.0.parts()
@@ -65,10 +71,21 @@ impl<T> Parts<Slot<T>> {
     /// # Safety
     /// As above, and nobody takes it either.
     #[inline]
-    pub unsafe fn common(&self) -> &T {
-        // SAFETY: The caller vouches for it.
-        let slot = unsafe { self.place().as_ref() };
-        // SAFETY: As above.
+    pub unsafe fn common(&self) -> CommonOne<'_, T> {
+        CommonOne(self)
+    }
+}
+
+/// A single object, to look at.
+pub struct CommonOne<'a, T: 'static>(&'a Parts<Slot<T>>);
+
+impl<T> CommonOne<'_, T> {
+    /// The object.
+    #[inline]
+    pub fn get(&self) -> &T {
+        // SAFETY: Nobody changes it for as long.
+        let slot = unsafe { self.0.place().as_ref() };
+        // SAFETY: It is a `One`'s.
         unsafe { slot.always() }
     }
 }
@@ -86,7 +103,7 @@ mod tests {
         let mut one = One::new(Box::leak(Box::new(Slot::empty())), 7);
         *one += 1;
         *one.in_turn(Owner::new(1)).take() += 1;
-        assert_eq!(*one, 9);
+        assert_eq!((*one, *one.common().get()), (9, 9));
         let parts = one.parts();
         std::thread::scope(|scope| {
             for taker in [1, 2] {
