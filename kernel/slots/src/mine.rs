@@ -6,11 +6,11 @@
 //! pool, and is used by whoever takes that ([`crate::Pool`]).
 
 use crate::row::Parts;
+use crate::slot::Head;
 use crate::{Id, Slot, Slots};
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 /// Who alone may use an object while nobody has the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,50 +34,14 @@ impl Owner {
         Self(id.index())
     }
 
+    /// The one with this number, or nobody.
+    pub(crate) const fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Its number.
     pub const fn number(self) -> u32 {
         self.0
-    }
-}
-
-/// Whose the object in a slot is. Not in the object, so that it can be looked at while that is used.
-pub(crate) struct Owned(AtomicU32);
-
-impl Owned {
-    pub(crate) const fn by_nobody() -> Self {
-        Self(AtomicU32::new(Owner::NOBODY.0))
-    }
-
-    /// By whom. Order is the business of whoever hands the pool over.
-    #[inline]
-    fn by(&self) -> Owner {
-        Owner(self.0.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn set(&self, owner: Owner) {
-        self.0.store(owner.0, Ordering::Relaxed);
-    }
-
-    /// Waits until it is nobody's, and makes it `owner`'s: what was done to the object before can be seen then.
-    #[inline]
-    fn take(&self, owner: Owner) {
-        let (nobody, acquire) = (Owner::NOBODY.0, Ordering::Acquire);
-        while self
-            .0
-            .compare_exchange_weak(nobody, owner.0, acquire, Ordering::Relaxed)
-            .is_err()
-        {
-            // Looks until there is a chance, so that the holder keeps the cache line to itself.
-            while self.by() != Owner::NOBODY {
-                core::hint::spin_loop();
-            }
-        }
-    }
-
-    /// It is nobody's any more, and who takes it sees all that was done.
-    #[inline]
-    fn give_back(&self) {
-        self.0.store(Owner::NOBODY.0, Ordering::Release);
     }
 }
 
@@ -105,7 +69,7 @@ impl<'a, T> Mine<'a, T> {
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let slot = self.own(id)?;
         // SAFETY: What is in it is this owner's, and `self`, without which nobody changes it, is borrowed.
-        unsafe { Slot::seen_by(slot, id) }
+        Some(unsafe { Slot::seen(slot) })
     }
 
     /// The object for change, unless it is another owner's, or `id` is stale.
@@ -113,7 +77,7 @@ impl<'a, T> Mine<'a, T> {
     pub fn get_mut(&mut self, id: Id<T>) -> Option<&mut T> {
         let slot = self.own(id)?;
         // SAFETY: What is in it is this owner's, and `self` is borrowed.
-        unsafe { Slot::used_by(slot, id) }
+        Some(unsafe { Slot::used(slot) })
     }
 
     /// Two objects for change, unless they are the same, or one is none that [`Self::get_mut`] would find.
@@ -124,18 +88,16 @@ impl<'a, T> Mine<'a, T> {
         }
         let (first, second) = (self.own(one)?, self.own(other)?);
         // SAFETY: As above, and it is not the next slot.
-        let first = unsafe { Slot::used_by(first, one) }?;
+        let first = unsafe { Slot::used(first) };
         // SAFETY: As above.
-        let second = unsafe { Slot::used_by(second, other) }?;
+        let second = unsafe { Slot::used(second) };
         Some((first, second))
     }
 
     /// Gives the object that `id` names to another owner, if it is one of them.
     pub fn give(&mut self, id: Id<T>, owner: Owner) {
-        if self.has(id)
-            && let Some(slot) = self.own(id)
-        {
-            owned(slot).set(owner);
+        if let Some(slot) = self.own(id) {
+            head(slot).give(owner);
         }
     }
 
@@ -143,7 +105,7 @@ impl<'a, T> Mine<'a, T> {
     #[inline(always)] // as above
     pub fn owner(&self, id: Id<T>) -> Owner {
         let slot = self.slots.at(id.index() as usize);
-        slot.map_or(Owner::NOBODY, |slot| owned(slot).by())
+        slot.map_or(Owner::NOBODY, |slot| head(slot).owner())
     }
 
     /// Whether `id` names one of them.
@@ -152,11 +114,11 @@ impl<'a, T> Mine<'a, T> {
         self.get_mut(id).is_some()
     }
 
-    /// The slot that `id` names, if what is in it is this owner's. Of others, nothing but whose they are is looked at.
+    /// The slot that `id` names, if what it names is in it, and this owner's.
     #[inline(always)] // as above
     fn own(&self, id: Id<T>) -> Option<NonNull<Slot<T>>> {
         let slot = self.slots.at(id.index() as usize)?;
-        (owned(slot).by() == self.owner).then_some(slot)
+        head(slot).is(id, self.owner).then_some(slot)
     }
 }
 
@@ -173,8 +135,8 @@ pub struct Taken<'a, T> {
     _turn: Turn<'a>,
 }
 
-/// Gives back what it is about.
-struct Turn<'a>(&'a Owned);
+/// Gives back what it is about, and this names.
+struct Turn<'a>(&'a Head, Id<()>);
 
 impl<'a, T> Turns<'a, T> {
     /// The object, as soon as nobody else has it, unless `id` is stale. One at a time, so that nobody waits for who
@@ -188,12 +150,16 @@ impl<'a, T> Turns<'a, T> {
     #[inline(always)] // as above
     pub fn into_taken(self, id: Id<T>) -> Option<Taken<'a, T>> {
         let slot = self.slots.at(id.index() as usize)?;
-        let owned = owned(slot);
-        owned.take(self.taker);
-        let turn = Turn(owned);
+        let head = head(slot);
+        if !head.take(id, self.taker) {
+            return None;
+        }
         // SAFETY: It was just taken.
-        let object = unsafe { Slot::used_by(slot, id) }?;
-        Some(Taken { object, _turn: turn })
+        let object = unsafe { Slot::used(slot) };
+        Some(Taken {
+            object,
+            _turn: Turn(head, id.elsewhere()),
+        })
     }
 
     /// The identifier of the object at place `index`, if one is there.
@@ -232,12 +198,15 @@ impl<'a, T> InTurn<'a, T> {
     #[inline(always)] // into what is to be short
     pub fn take(&mut self) -> Taken<'_, T> {
         let slot = self.slot.place();
-        let owned = owned(slot);
-        owned.take(self.taker);
-        let turn = Turn(owned);
-        // SAFETY: It was just taken, and it is always there.
-        let object = unsafe { Slot::used_always(slot) };
-        Taken { object, _turn: turn }
+        let (head, id) = (head(slot), Id::<T>::from_parts(0, 0));
+        let is_there = head.take(id, self.taker);
+        assert!(is_there, "it is always there");
+        // SAFETY: It was just taken.
+        let object = unsafe { Slot::used(slot) };
+        Taken {
+            object,
+            _turn: Turn(head, id.elsewhere()),
+        }
     }
 
     /// The same right, for a while.
@@ -266,15 +235,15 @@ impl<T> DerefMut for Taken<'_, T> {
 impl Drop for Turn<'_> {
     #[inline(always)] // as above
     fn drop(&mut self) {
-        self.0.give_back();
+        self.0.give_back(self.1);
     }
 }
 
-/// Whose the object in `slot` is.
+/// What is in `slot`, and whose.
 #[inline(always)] // into what is to be short
-fn owned<'a, T>(slot: NonNull<Slot<T>>) -> &'a Owned {
+fn head<'a, T>(slot: NonNull<Slot<T>>) -> &'a Head {
     // SAFETY: `Parts::at` gives the places of slots alone, which are there for ever, and nobody has the pool.
-    unsafe { Slot::owned_of(slot) }
+    unsafe { Slot::head_of(slot) }
 }
 
 /// The objects of a pool, to look at.
@@ -384,7 +353,9 @@ impl<T> Slots<T> {
     /// Who has the object, unless `id` is stale.
     pub fn owner(&self, id: Id<T>) -> Option<Owner> {
         self.get(id)?;
-        self.slots.get(id.index() as usize).map(|slot| slot.owned().by())
+        self.slots
+            .get(id.index() as usize)
+            .map(|slot| slot.head().owner())
     }
 
     /// `owner` has the object from now on, if it is there.
@@ -392,7 +363,7 @@ impl<T> Slots<T> {
         if self.get(id).is_some()
             && let Some(slot) = self.slots.get(id.index() as usize)
         {
-            slot.owned().set(owner);
+            slot.head().give(owner);
         }
     }
 }
@@ -486,7 +457,7 @@ mod tests {
         let mut turns = pool.turns(ONE);
         let mut taken = turns.take(first).expect("it is there");
         *taken += 4;
-        assert_eq!(taken._turn.0.by(), ONE);
+        assert_eq!(taken._turn.0.owner(), ONE);
         drop(taken);
         assert!(turns.take(second).is_none());
         assert_eq!(
