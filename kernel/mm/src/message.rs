@@ -205,17 +205,17 @@ impl<M: Mmu> Sharing<'_, M> {
 /// Whether a request concerns one address space, and the regions it has attached or attaches.
 #[inline(always)] // as above
 pub fn concerns_one_space(label: Label) -> bool {
-    [
-        ShmAttach::LABEL,
-        ShmDetach::LABEL,
-        Relocate::LABEL,
-        Map::LABEL,
-        Unmap::LABEL,
-        Protect::LABEL,
-        LowerQuota::LABEL,
-        RegionAttach::LABEL,
-    ]
-    .contains(&label)
+    matches!(
+        label,
+        ShmAttach::LABEL
+            | ShmDetach::LABEL
+            | Relocate::LABEL
+            | Map::LABEL
+            | Unmap::LABEL
+            | Protect::LABEL
+            | LowerQuota::LABEL
+            | RegionAttach::LABEL
+    )
 }
 
 impl<M: Mmu> InSpace<'_, '_, M> {

@@ -64,8 +64,14 @@ impl<'a, T> Mine<'a, T> {
         }
     }
 
+    /// All slots, and who this owner is.
+    #[inline(always)] // as above
+    pub(crate) const fn all(&self) -> (&'a Parts<[Slot<T>]>, Owner) {
+        (self.slots, self.owner)
+    }
+
     /// The object, unless it is another owner's, or `id` is stale.
-    #[inline(always)] // into what is to be short
+    #[inline(always)] // as above
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let slot = self.own(id)?;
         // SAFETY: What is in it is this owner's, and `self`, without which nobody changes it, is borrowed.

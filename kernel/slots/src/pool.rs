@@ -33,8 +33,6 @@ pub struct Belongings<'a, T: 'static> {
 /// What belongs to one owner.
 pub struct Own<'a, T: 'static> {
     mine: Mine<'a, T>,
-    owner: Owner,
-    slots: &'a Parts<[Slot<T>]>,
     free: InTurn<'a, Free>,
 }
 
@@ -72,8 +70,6 @@ impl<'b, T> Belongings<'b, T> {
     fn of(self, owner: Owner) -> Own<'b, T> {
         Own {
             mine: Mine::of(self.slots, owner),
-            owner,
-            slots: self.slots,
             free: self.free,
         }
     }
@@ -135,13 +131,13 @@ impl<T> Own<'_, T> {
     /// If nothing is left of the reservation, or it was made for another pool.
     #[inline]
     pub fn insert(&mut self, reserved: &mut Reserved, value: T) -> Id<T> {
-        let slots = self.slots;
+        let (slots, owner) = self.mine.all();
         let index = self.free.take().take_reserved(reserved, |index| {
             // SAFETY: It is free, and whoever else changes such a one takes those that are, as here.
             unsafe { Slot::free_after(place(slots, index)) }
         });
         // SAFETY: It was just taken, so nobody else has it.
-        unsafe { Slot::fill_for(place(slots, index), index, value, self.owner) }
+        unsafe { Slot::fill_for(place(slots, index), index, value, owner) }
     }
 
     /// Takes an object out; its identifier is stale from now on.
@@ -150,9 +146,10 @@ impl<T> Own<'_, T> {
         if self.get(id).is_none() {
             return;
         }
+        let (slots, _) = self.mine.all();
         let mut free = self.free.take();
         // SAFETY: It is this owner's, so nobody else uses it, and then among those that are free, which are taken.
-        unsafe { Slot::empty_for(place(self.slots, id.index()), free.first) };
+        unsafe { Slot::empty_for(place(slots, id.index()), free.first) };
         free.give_back(id.index());
     }
 }
