@@ -100,7 +100,7 @@ fn share_of(cpu: CpuId, place: &'static mut MemoryPlace) -> MemoryShare {
         tray,
     } = place;
     // SAFETY: It is used by this CPU as long as that shares the memory manager: nobody has the whole then, and all others
-    // who share it use what is made here, too.
+    // who share it use what is made here, too. There is one memory manager, and it stays where it is.
     let spaces = unsafe { parts.spaces.turns(taker) };
     // SAFETY: As above. These spaces are the only ones of which anybody takes one with them.
     let vmas = unsafe { parts.vmas.belongings(taker) };

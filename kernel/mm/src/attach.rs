@@ -48,11 +48,11 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         let (perms, wanted) = access(flags);
         let region = self.begin_attachment(subject, wanted)?;
         let attached = self.attach_counted(region, perms, wish, call.now);
-        self.finish_attachment(region, attached.is_ok(), call.now);
+        self.finish_attachment(region, attached.is_ok(), call.now)?;
         attached
     }
 
-    /// Finds the region, if it grants the access, and counts an attachment more, so that it stays whatever others do.
+    /// Finds the region, if it grants the access, and counts an attachment that comes, so that it stays whatever others do.
     ///
     /// # Errors
     /// As `shmat`.
@@ -67,7 +67,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         if space.attachments >= limits.shmseg {
             return Err(Errno::EMFILE);
         }
-        region.count_attachment(id)
+        region.begin_attachment(id)
     }
 
     /// Attaches it.
@@ -120,11 +120,19 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     ) -> Result<Reply, Errno> {
         let vma = Vma::new(range, perms, region.backing(range), VmaState::Live);
         self.replace(vma, now)?;
-        Ok(Reply::after((range.start().start().raw(),), self.rest()))
+        Ok(Reply::after((range.start().start().raw(),), self.sweep(now)))
     }
 
-    /// Notes that an attachment was made that is counted, or that none was.
-    pub(crate) fn finish_attachment(&mut self, region: Attachable, is_made: bool, now: Seconds) {
+    /// Notes that the attachment that was to come was made, or not.
+    ///
+    /// # Errors
+    /// `ENOSYS` if others have left the region to this space meanwhile: whoever has all of the memory manager is to be asked.
+    pub(crate) fn finish_attachment(
+        &mut self,
+        region: Attachable,
+        is_made: bool,
+        now: Seconds,
+    ) -> Result<(), Errno> {
         let Each {
             space,
             limits,
@@ -135,14 +143,20 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         if is_made {
             space.attachments += 1;
             attached.note_attached(space.identity.pid, now);
-        } else {
-            attached.attached -= 1;
+        }
+        // What it may have lost before any of those that were coming had come.
+        if attached.flow.finish() {
             space.note_loss(&mut attached, region.id, limits.orphans);
+        }
+        if is_made || space.unsettled.is_none() {
+            Ok(())
+        } else {
+            Err(Errno::ENOSYS)
         }
     }
 }
 
-/// A region that an attachment more is counted of.
+/// A region that an attachment comes of.
 #[derive(Clone, Copy)]
 pub(crate) struct Attachable {
     id: RegionId,
@@ -151,12 +165,16 @@ pub(crate) struct Attachable {
 }
 
 impl Region {
-    /// Counts an attachment more of this region, which is `id`, whatever becomes of it.
+    /// Counts an attachment of this region, which is `id`, that comes. It is to be [finished](InSpace::finish_attachment), whatever becomes
+    /// of it.
     ///
     /// # Errors
     /// `ENOMEM` if there are too many.
-    pub(crate) fn count_attachment(&mut self, id: RegionId) -> Result<Attachable, Errno> {
-        self.attached = self.attached.checked_add(1).ok_or(Errno::ENOMEM)?;
+    pub(crate) fn begin_attachment(&mut self, id: RegionId) -> Result<Attachable, Errno> {
+        if u32::MAX - self.attached <= self.flow.coming().into() {
+            return Err(Errno::ENOMEM);
+        }
+        self.flow.begin();
         Ok(Attachable {
             id,
             pages: self.pages(),

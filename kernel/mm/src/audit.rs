@@ -365,11 +365,11 @@ impl<M: Mmu> MemoryManager<M> {
             }
             RegionState::Live => {}
             RegionState::Unnamed => {
-                let kept = region.attached > 0 || region.handles > 0 || region.is_unsettled;
+                let kept = region.attached > 0 || region.handles > 0 || region.flow.is_unsettled();
                 check(kept, "a region without a name has a handle or is attached")?;
             }
             RegionState::Removed => check(
-                region.attached > region.leaving || region.is_unsettled,
+                region.attached > region.leaving || region.flow.is_unsettled(),
                 "a removed region has an attachment that can be used",
             )?,
             RegionState::Dead => {
@@ -381,7 +381,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let settlers = self.count_in_lists(id, |space| space.unsettled);
         check(
-            settlers == usize::from(region.is_unsettled),
+            settlers == usize::from(region.flow.is_unsettled()),
             "somebody settles a region that may have to go",
         )?;
         let found = self.regions.by_identifier(RegionTable::identifier(id));

@@ -116,7 +116,7 @@ impl<M: Mmu> MemoryManager<M> {
         let region = self.controlled(call, subject)?;
         self.regions.retire(region);
         self.settle_region(call.space, region);
-        Ok(Reply::after((0,), self.rest(call.space)))
+        Ok(Reply::after((0,), self.sweep(call.space, call.now)))
     }
 
     /// Nothing is ever swapped out, so this only shows in the mode.

@@ -9,8 +9,8 @@ use crate::manager::{MemoryManager, typed};
 use crate::message::{Call, Reply};
 use crate::mmu::Mmu;
 use crate::region::{
-    Contents, Lock, NOBODY, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times, Unit,
-    Wanted,
+    Contents, Flow, Lock, NOBODY, Ownership, Region, RegionId, RegionState, RegionTable, Reserve, Times,
+    Unit, Wanted,
 };
 use crate::slot::SLOT_PAGES;
 use abi::Errno;
@@ -108,10 +108,10 @@ impl<M: Mmu> MemoryManager<M> {
             last_user: NOBODY,
             attached: 0,
             leaving: 0,
+            flow: Flow::NONE,
             handles: 0,
             contents: Contents::new(pages, unit, promise),
             below: [None; 2],
-            is_unsettled: false,
             next: None,
         };
         let id = self.regions.insert(region).map_err(|_| Errno::ENOSPC)?;

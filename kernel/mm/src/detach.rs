@@ -21,7 +21,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         let Each { space, vmas, .. } = self.each();
         let first = find_attachment(space, &vmas, base).ok_or(Errno::EINVAL)?;
         self.begin_detach(first, call.now);
-        Ok(Reply::after((), self.rest()))
+        Ok(Reply::after((), self.sweep(call.now)))
     }
 
     /// Makes all that is left of the attachment that `id` is of unusable, so that of two who detach it one is

@@ -85,11 +85,6 @@ impl<M: Mmu> MemoryManager<M> {
         self.step(Job::Sweep(space), now)
     }
 
-    /// What `space` has to do before a request is answered, if there is something.
-    pub(crate) fn rest(&mut self, space: SpaceId) -> Option<Job> {
-        self.enter(space, |space| space.rest())?
-    }
-
     /// All regions that something finds, and how many handles name each. For checks.
     pub fn handles_to_regions(&self) -> impl Iterator<Item = (RegionId, u32)> {
         self.regions.iter().map(|(id, region)| (id, region.handles))
@@ -112,7 +107,8 @@ impl<M: Mmu> MemoryManager<M> {
     /// The same for a region whose name nothing keeps.
     pub(crate) fn let_go(&mut self, space: SpaceId, id: RegionId) {
         // Whoever has it to be settled makes it go.
-        let is_unused = |region: &Region| region.handles == 0 && region.attached == 0 && !region.is_unsettled;
+        let is_unused =
+            |region: &Region| region.handles == 0 && region.attached == 0 && !region.flow.is_unsettled();
         if self.regions.get(id).is_some_and(is_unused) {
             self.kill_region(space, id);
         } else {

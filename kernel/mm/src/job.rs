@@ -121,10 +121,15 @@ impl<M: Mmu> MemoryManager<M> {
         if is_creator == Some(true) {
             self.begin_search(id);
         }
+        self.settle(id);
+        Job::Destroy(id)
+    }
+
+    /// Looks whether anything keeps the regions that this space has to settle.
+    pub(crate) fn settle(&mut self, id: SpaceId) {
         while let Some(region) = self.spaces.get(typed(id)).and_then(|space| space.unsettled) {
             self.settle_next(id, region);
         }
-        Job::Destroy(id)
     }
 
     /// Does what comes next in a job, and concerns more than its address space and the regions it has attached.
@@ -155,10 +160,10 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Looks whether anything keeps the first of the regions that this space has to settle.
+    /// The same for the first of them.
     fn settle_next(&mut self, space: SpaceId, id: RegionId) {
         let next = self.regions.get_mut(id).and_then(|region| {
-            region.is_unsettled = false;
+            region.flow.settle();
             region.next.take()
         });
         if let Some(space) = self.spaces.get_mut(typed(space)) {
@@ -211,11 +216,14 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 impl<M: Mmu> InSpace<'_, '_, M> {
-    /// What has to be done before a request is answered, if there is something.
+    /// Does the first step of what has to be done before a request is answered. Short operations are done by it.
     #[inline]
-    pub(crate) fn rest(&mut self) -> Option<Job> {
+    pub(crate) fn sweep(&mut self, now: Seconds) -> Option<Job> {
+        if self.each().space.is_swept() {
+            return None;
+        }
         let job = Job::Sweep(self.id);
-        (!self.each().space.is_swept()).then_some(job)
+        (self.step(job, now) != Stepped::Wholly).then_some(job)
     }
 
     /// Makes all that is mapped unusable. Whether a region was created in here.
@@ -525,8 +533,10 @@ impl<H> Space<H> {
     /// Notes that this region, which has lost an attachment, is to be [settled](MemoryManager::settle_region), if it may go.
     #[inline]
     pub(crate) fn note_loss(&mut self, region: &mut Region, id: RegionId, orphans: Orphans) {
-        if region.may_go(orphans) && !region.is_unsettled {
-            region.is_unsettled = true;
+        if region.flow.coming() > 0 {
+            region.flow.lose();
+        } else if region.may_go(orphans) && !region.flow.is_unsettled() {
+            region.flow.unsettle();
             region.next = self.unsettled.replace(id);
         }
     }

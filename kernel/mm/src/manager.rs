@@ -50,7 +50,7 @@ static NO_SPARE: Spare = Spare::none();
 pub struct MemoryManager<M: Mmu> {
     pub(crate) mmu: M,
     pub(crate) frames: One<Frames>,
-    /// Of the CPU that has all this, or had it last.
+    /// What first touches of who has all this use.
     pub(crate) spare: &'static Spare,
     pub(crate) spaces: Slots<Space<M::Space>>,
     pub(crate) regions: RegionTable,

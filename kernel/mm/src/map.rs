@@ -48,7 +48,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     ) -> Result<Reply, Errno> {
         let vma = Vma::new(range, perms, extent.backing(range), VmaState::Live);
         self.replace(vma, call.now)?;
-        Ok(Reply::after((extent.address(range),), self.rest()))
+        Ok(Reply::after((extent.address(range),), self.sweep(call.now)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a request to the operation, and from what that says to an answer.
 
 use crate::identity::Seconds;
-use crate::job::{Job, Stepped};
+use crate::job::Job;
 use crate::manager::MemoryManager;
 use crate::mmu::Mmu;
 use crate::region::RegionId;
@@ -117,8 +117,8 @@ struct WithAll<'a, M: Mmu> {
 }
 
 /// Who shares the memory manager, with a request in hands.
-struct BesideOthers<'a, 'b, 'c, M: Mmu> {
-    space: &'a mut InSpace<'b, 'c, M>,
+struct BesideOthers<'a, 'b, M: Mmu> {
+    space: InSpace<'a, 'b, M>,
     call: Call<'a>,
 }
 
@@ -141,6 +141,7 @@ impl<M: Mmu> MemoryManager<M> {
         now: Seconds,
     ) -> Result<Reply, Errno> {
         self.alive(space)?;
+        self.settle(space);
         let call = Call {
             space,
             message,
@@ -148,15 +149,18 @@ impl<M: Mmu> MemoryManager<M> {
             companion,
             now,
         };
-        let mut reply = MemoryRequest::hand_to(WithAll { manager: self, call }, label, words)?;
-        reply.job = reply.job.and_then(|job| self.step(job, now));
-        Ok(reply)
+        let reply = MemoryRequest::hand_to(WithAll { manager: self, call }, label, words);
+        self.settle(space);
+        reply
     }
 }
 
 impl<M: Mmu> Sharing<'_, M> {
-    /// [Does](MemoryManager::perform) what a message asks that concerns one address space, and the first step of what is left to do;
-    /// `None` if it concerns more, and nothing has happened.
+    /// [Does](MemoryManager::perform) what a message asks that [concerns one address space](concerns_one_space).
+    ///
+    /// # Errors
+    /// Why it is refused; `ENOSYS` if it concerns more, and whoever has all of the memory manager is to be asked. Nothing has
+    /// changed then.
     #[inline(always)] // as above
     pub fn perform(
         &mut self,
@@ -165,7 +169,7 @@ impl<M: Mmu> Sharing<'_, M> {
         message: &mut MessagePage,
         companion: Option<Companion>,
         now: Seconds,
-    ) -> Option<Result<Reply, Errno>> {
+    ) -> Result<Reply, Errno> {
         let call = Call {
             space,
             message,
@@ -173,32 +177,9 @@ impl<M: Mmu> Sharing<'_, M> {
             companion,
             now,
         };
-        match self.hand_on(label, words, call, now) {
-            Ok(None) => None,
-            Ok(Some(reply)) => Some(Ok(reply)),
-            Err(errno) => Some(Err(errno)),
-        }
-    }
-
-    #[inline(always)] // as above
-    fn hand_on(
-        &mut self,
-        label: Label,
-        words: &Words6,
-        call: Call<'_>,
-        now: Seconds,
-    ) -> Result<Option<Reply>, Errno> {
         let mut space = self.enter(call.space).ok_or(Errno::ESRCH)?;
         space.each().space.check_alive()?;
-        let server = BesideOthers {
-            space: &mut space,
-            call,
-        };
-        let mut reply = MemoryRequest::hand_to(server, label, words)?;
-        if let Some(reply) = &mut reply {
-            reply.job = reply.job.filter(|&job| space.step(job, now) != Stepped::Wholly);
-        }
-        Ok(reply)
+        MemoryRequest::hand_to(BesideOthers { space, call }, label, words)
     }
 }
 
@@ -219,10 +200,13 @@ pub fn concerns_one_space(label: Label) -> bool {
 }
 
 impl<M: Mmu> InSpace<'_, '_, M> {
-    /// Serves a request that concerns this address space alone, and regions it has attached or attaches. `None` if it is none.
+    /// Serves a request that concerns this address space alone, and regions it has attached or attaches.
+    ///
+    /// # Errors
+    /// Why it is refused; `ENOSYS` if it is none.
     #[inline(always)] // as above
-    fn serve(&mut self, call: &mut Call<'_>, request: MemoryRequest) -> Result<Option<Reply>, Errno> {
-        let reply = match request {
+    fn serve(&mut self, call: &mut Call<'_>, request: MemoryRequest) -> Result<Reply, Errno> {
+        match request {
             MemoryRequest::ShmAttach(attach) => self.shm_attach(call, attach),
             MemoryRequest::ShmDetach(detach) => self.shm_detach(call, detach),
             MemoryRequest::Relocate(relocate) => self.relocate(call, relocate),
@@ -231,21 +215,16 @@ impl<M: Mmu> InSpace<'_, '_, M> {
             MemoryRequest::Protect(protect) => self.protect(call, protect),
             MemoryRequest::LowerQuota(quota) => Ok(self.lower_quota(quota)),
             MemoryRequest::RegionAttach(attach) => self.region_attach(call, attach),
-            _ => return Ok(None),
-        };
-        match reply {
-            // Others have left a region to it while it was counted to be attached here.
-            Err(_) if self.each().space.unsettled.is_some() => Ok(None),
-            reply => reply.map(Some),
+            _ => Err(Errno::ENOSYS),
         }
     }
 }
 
-impl<M: Mmu> Server<MemoryRequest> for BesideOthers<'_, '_, '_, M> {
-    type Done = Option<Reply>;
+impl<M: Mmu> Server<MemoryRequest> for BesideOthers<'_, '_, M> {
+    type Done = Reply;
 
     #[inline(always)]
-    fn serve(mut self, request: MemoryRequest) -> Result<Option<Reply>, Errno> {
+    fn serve(mut self, request: MemoryRequest) -> Result<Reply, Errno> {
         self.space.serve(&mut self.call, request)
     }
 }
@@ -275,7 +254,7 @@ impl<M: Mmu> Server<MemoryRequest> for WithAll<'_, M> {
             }
             one_space => {
                 let served = manager.enter(call.space, |space| space.serve(call, one_space));
-                served.ok_or(Errno::ESRCH)??.ok_or(Errno::ENOSYS)
+                served.ok_or(Errno::ESRCH)?
             }
         }
     }

@@ -59,5 +59,5 @@ impl<M: Mmu> MemoryManager<M> {
 /// Whether nothing but its name keeps a region.
 fn is_unused(region: &Region) -> bool {
     let is_unused = region.attached == 0 && region.handles == 0;
-    region.state == RegionState::Live && is_unused && !region.is_unsettled
+    region.state == RegionState::Live && is_unused && !region.flow.is_unsettled()
 }

@@ -46,7 +46,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         self.each().vmas.release(slots);
         let fate = Fate::Permit(perms);
         self.begin_change(Change { range, fate }, call.now);
-        Ok(Reply::after((), self.rest()))
+        Ok(Reply::after((), self.sweep(call.now)))
     }
 
     /// Makes sure that there are slots to cut VMAs at the ends of a range, where these are to change.

@@ -29,14 +29,14 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         let vma = existing(&vmas, old);
         let (perms, most) = (vma.perms, vma.most);
         let id = vma.attachment().ok_or(Errno::EINVAL)?.region;
-        let region = regions.attached(id).0.count_attachment(id)?;
+        let region = regions.attached(id).0.begin_attachment(id)?;
         let added = self.add_attachment(region, most, to);
-        self.finish_attachment(region, added.is_ok(), call.now);
+        self.finish_attachment(region, added.is_ok(), call.now)?;
         let new = added?;
         existing_mut(&mut self.each().vmas, new).perms = perms;
         // It may have fallen in two: the new place may begin in its last slot, behind the region's end.
         self.begin_detach(old, call.now);
-        Ok(Reply::after((), self.rest()))
+        Ok(Reply::after((), self.sweep(call.now)))
     }
 
     /// Attaches the region at `to`.

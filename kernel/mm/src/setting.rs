@@ -29,7 +29,7 @@ impl<M: Mmu> MemoryManager<M> {
         if setting == ShmSetting::ShmRmidForced {
             self.begin_search(call.space);
         }
-        Ok(Reply::after((), self.rest(call.space)))
+        Ok(Reply::after((), self.sweep(call.space, call.now)))
     }
 
     pub(crate) fn count_user(&self, CountShmUser { uid }: CountShmUser) -> Reply {

@@ -39,7 +39,7 @@ impl<M: Mmu> MemoryManager<M> {
         }
         let clearance = self.within(from, |from| from.plan_clearance(source, Purpose::Vacancy))?;
         let added = self.within(call.space, |to| to.add_heir(range, perms));
-        let rest = self.within(from, |from| {
+        self.within(from, |from| {
             let (clearance, vma) = from.unless_refused(clearance, added)?;
             let slots = from.cut_out(clearance, Promise::none());
             from.each().vmas.release(slots);
@@ -49,9 +49,9 @@ impl<M: Mmu> MemoryManager<M> {
                 first: range.start(),
             };
             from.bequeath(source, heir);
-            Ok(from.rest())
+            Ok(())
         })?;
-        Ok(Reply::after((), rest))
+        Ok(Reply::after((), self.sweep(from, call.now)))
     }
 
     /// Whether a range is private pages without gaps. A stack stays where it can grow.

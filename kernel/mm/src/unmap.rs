@@ -54,7 +54,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         let tables = self.promise_for(&clearance, 0);
         let (clearance, tables) = self.unless_refused(clearance, tables)?;
         self.clear(clearance, tables, call.now);
-        Ok(Reply::after((), self.rest()))
+        Ok(Reply::after((), self.sweep(call.now)))
     }
 
     /// Makes sure that [`cut_out`](Self::cut_out) will find slots for the VMAs it cuts, and that

@@ -62,7 +62,8 @@ impl<T> Id<T> {
     /// The identifier that became these bits; `None` if none did.
     #[inline]
     pub const fn from_bits(bits: u64) -> Option<Self> {
-        match NonZeroU32::new((bits >> u32::BITS) as u32) {
+        // Without the mark of a slot that is free.
+        match NonZeroU32::new((bits >> u32::BITS) as u32 & Generation::ALL) {
             Some(generation) => Some(Self::new(bits as u32, Generation(generation))),
             None => None,
         }
@@ -330,6 +331,8 @@ mod tests {
             assert_eq!(Id::from_bits(id.into_bits()), Some(id));
         }
         assert_eq!(Id::<u32>::from_bits(0), None);
+        let of_a_free_slot = Id::<u32>::from_bits(0x8000_0001 << 32).expect("a generation");
+        assert_eq!(pool(1).get(of_a_free_slot), None);
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub struct Mine<'a, T: 'static> {
     /// Not the parts themselves, so that what is to be short has them in registers no longer than it needs them.
     slots: &'a Parts<[Slot<T>]>,
     owner: Owner,
-    lends: PhantomData<&'a mut T>,
+    /// And stays with whoever has it: objects are given to another owner without order.
+    lends: PhantomData<(&'a mut T, *const ())>,
 }
 
 impl<'a, T> Mine<'a, T> {
@@ -74,7 +75,7 @@ impl<'a, T> Mine<'a, T> {
     #[inline(always)] // as above
     pub fn get(&self, id: Id<T>) -> Option<&T> {
         let slot = self.own(id)?;
-        // SAFETY: What is in it is this owner's, and `self`, without which nobody changes it, is borrowed.
+        // SAFETY: What is in it is this owner's, and who could change it is borrowed: `self`, or the pool.
         Some(unsafe { Slot::seen(slot) })
     }
 
@@ -137,24 +138,20 @@ pub struct Turns<'a, T: 'static> {
 
 /// An object that was taken, and is given back when this is dropped.
 pub struct Taken<'a, T> {
-    object: &'a mut T,
+    /// No reference, as it is given back while this is still there.
+    object: NonNull<T>,
+    lends: PhantomData<&'a mut T>,
     _turn: Turn<'a>,
 }
 
 /// Gives back what it is about, and this names.
 struct Turn<'a>(&'a Head, Id<()>);
 
-impl<'a, T> Turns<'a, T> {
+impl<T> Turns<'_, T> {
     /// The object, as soon as nobody else has it, unless `id` is stale. One at a time, so that nobody waits for who
     /// waits for him.
     #[inline(always)] // into what is to be short
     pub fn take(&mut self, id: Id<T>) -> Option<Taken<'_, T>> {
-        self.lend().into_taken(id)
-    }
-
-    /// The same, and no other one is taken with these.
-    #[inline(always)] // as above
-    pub fn into_taken(self, id: Id<T>) -> Option<Taken<'a, T>> {
         let slot = self.slots.at(id.index() as usize)?;
         let head = head(slot);
         if !head.take(id, self.taker) {
@@ -163,7 +160,8 @@ impl<'a, T> Turns<'a, T> {
         // SAFETY: It was just taken.
         let object = unsafe { Slot::used(slot) };
         Some(Taken {
-            object,
+            object: NonNull::from_mut(object),
+            lends: PhantomData,
             _turn: Turn(head, id.elsewhere()),
         })
     }
@@ -172,14 +170,8 @@ impl<'a, T> Turns<'a, T> {
     #[inline]
     pub fn id_at(&self, index: u32) -> Option<Id<T>> {
         let slot = self.slots.at(index as usize)?;
-        // SAFETY: It is there for ever, and who has the pool alone changes what is looked at.
+        // SAFETY: It is there for ever, and nobody has the pool. Who takes objects changes whose they are, and nothing else.
         unsafe { Slot::id_of(slot, index) }
-    }
-
-    /// The same right, for a while.
-    #[inline(always)] // as above
-    pub fn lend(&mut self) -> Turns<'_, T> {
-        Turns { ..*self }
     }
 }
 
@@ -210,7 +202,8 @@ impl<'a, T> InTurn<'a, T> {
         // SAFETY: It was just taken.
         let object = unsafe { Slot::used(slot) };
         Taken {
-            object,
+            object: NonNull::from_mut(object),
+            lends: PhantomData,
             _turn: Turn(head, id.elsewhere()),
         }
     }
@@ -227,14 +220,16 @@ impl<T> Deref for Taken<'_, T> {
 
     #[inline(always)] // as above
     fn deref(&self) -> &T {
-        self.object
+        // SAFETY: It was made of a reference for as long, of which there is no other.
+        unsafe { self.object.as_ref() }
     }
 }
 
 impl<T> DerefMut for Taken<'_, T> {
     #[inline(always)] // as above
     fn deref_mut(&mut self) -> &mut T {
-        self.object
+        // SAFETY: As above, and this is borrowed.
+        unsafe { self.object.as_mut() }
     }
 }
 
@@ -248,7 +243,7 @@ impl Drop for Turn<'_> {
 /// What is in `slot`, and whose.
 #[inline(always)] // into what is to be short
 fn head<'a, T>(slot: NonNull<Slot<T>>) -> &'a Head {
-    // SAFETY: `Parts::at` gives the places of slots alone, which are there for ever, and nobody has the pool.
+    // SAFETY: Parts lead to slots alone, which are there for ever, and nobody has the pool.
     unsafe { Slot::head_of(slot) }
 }
 
@@ -293,10 +288,10 @@ impl<T> Parts<[Slot<T>]> {
         }
     }
 
-    /// The objects, none of which anybody has, for whoever takes them; `taker`, who is somebody, does.
+    /// The objects, none of which anybody has, for whoever takes them; `taker` does.
     ///
     /// # Safety
-    /// As above.
+    /// As above, and the taker is somebody.
     #[inline]
     pub unsafe fn turns(&self, taker: Owner) -> Turns<'_, T> {
         Turns {

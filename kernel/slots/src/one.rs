@@ -60,7 +60,7 @@ impl<T> Parts<Slot<T>> {
     /// The object of a [`One`], for `taker` to take.
     ///
     /// # Safety
-    /// They are those of a `One`. As long as the answer lives, nobody has that.
+    /// They are those of a `One`, and the taker is somebody. As long as the answer is used, nobody has that `One`.
     #[inline]
     pub unsafe fn in_turn(&self, taker: Owner) -> InTurn<'_, T> {
         InTurn::of(self, taker)

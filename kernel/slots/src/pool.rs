@@ -134,7 +134,7 @@ impl<T> Own<'_, T> {
         let (slots, owner) = self.mine.all();
         let index = self.free.take().take_reserved(reserved, |index| {
             // SAFETY: It is free, and whoever else changes such a one takes those that are, as here.
-            unsafe { Slot::free_after(place(slots, index)) }
+            unsafe { place(slots, index).as_ref() }.emptied_before()
         });
         // SAFETY: It was just taken, so nobody else has it.
         unsafe { Slot::fill_for(place(slots, index), index, value, owner) }
@@ -235,8 +235,8 @@ impl<T> PoolParts<T> {
     /// The objects, each of which [belongs](Owner::object) to an object of another pool, for `taker`.
     ///
     /// # Safety
-    /// As long as the answer lives, nobody has the pool, and that other pool is the only one of which anybody takes objects with
-    /// these.
+    /// As long as the answer is used, nobody has the pool; that other pool is the only one of which anybody takes objects with
+    /// these; and the taker is somebody.
     #[inline]
     pub unsafe fn belongings(&self, taker: Owner) -> Belongings<'_, T> {
         Belongings {

@@ -85,7 +85,12 @@ impl Head {
 
     /// Says whose it is: for who has it alone.
     pub(crate) fn give(&self, owner: Owner) {
-        self.0.store(Self::word(self.mark(), owner), Ordering::Relaxed);
+        self.set(self.mark(), owner);
+    }
+
+    /// No identifier names what is in the slot any more: for who has it alone.
+    fn forget(&self) {
+        self.set(Mark::free(self.mark().generation().next()), Owner::NOBODY);
     }
 
     /// Says what is in the slot, and whose: for who has it alone.
@@ -181,7 +186,7 @@ impl<T> Slot<T> {
 
     /// Ends what is in it, which is then nobody's, and notes which slot was emptied before. Answers what was in it.
     pub(crate) fn empty_out(&mut self, next: Option<u32>) -> Option<T> {
-        self.forget();
+        self.head.forget();
         match core::mem::replace(&mut self.state, State::Free { next }) {
             State::Used(value) => Some(value),
             State::Free { .. } => None,
@@ -190,14 +195,8 @@ impl<T> Slot<T> {
 
     /// The same for what nobody wants to see any more: it ends where it is, however large it is.
     pub(crate) fn clear(&mut self, next: Option<u32>) {
-        self.forget();
+        self.head.forget();
         self.state = State::Free { next };
-    }
-
-    /// No identifier names what is in it any more.
-    fn forget(&mut self) {
-        let next = self.head.mark().generation().next();
-        self.head.set(Mark::free(next), Owner::NOBODY);
     }
 
     /// Which slot was emptied before it, if it is empty.
@@ -255,22 +254,10 @@ impl<T> Slot<T> {
         is_used.then(|| Id::new(index, mark.generation()))
     }
 
-    /// Which slot was emptied before `slot`, if that is empty.
-    ///
-    /// # Safety
-    /// It is there for ever, and nobody else uses what is in it.
-    pub(crate) unsafe fn free_after(slot: NonNull<Self>) -> Option<u32> {
-        // SAFETY: The caller vouches for it.
-        match unsafe { &(*slot.as_ptr()).state } {
-            State::Free { next } => *next,
-            State::Used(_) => None,
-        }
-    }
-
     /// Puts `value` into `slot`, which is empty and at place `index`, for `owner`.
     ///
     /// # Safety
-    /// As above. That it is nobody's others may look at meanwhile.
+    /// It is there for ever, and nobody else uses what is in it. That it is nobody's others may look at meanwhile.
     #[inline(always)] // so that a large value is made where it is to be
     pub(crate) unsafe fn fill_for(slot: NonNull<Self>, index: u32, value: T, owner: Owner) -> Id<T> {
         // SAFETY: The caller vouches for it.
@@ -288,8 +275,7 @@ impl<T> Slot<T> {
     /// As above.
     pub(crate) unsafe fn empty_for(slot: NonNull<Self>, next: Option<u32>) {
         // SAFETY: The caller vouches for it.
-        let head = unsafe { Self::head_of(slot) };
-        head.set(Mark::free(head.mark().generation().next()), Owner::NOBODY);
+        unsafe { Self::head_of(slot) }.forget();
         // SAFETY: As above.
         unsafe { (*slot.as_ptr()).state = State::Free { next } };
     }
@@ -317,7 +303,7 @@ impl<T> Slot<T> {
 
 impl<T> State<T> {
     /// # Safety
-    /// The slot's mark is an identifier's, which it is from [`Slot::fill`] to [`Slot::forget`].
+    /// The slot's mark is an identifier's, which it is from when it is filled to when it is forgotten.
     #[inline(always)] // as above
     unsafe fn used(&self) -> &T {
         match self {

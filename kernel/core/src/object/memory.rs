@@ -15,7 +15,7 @@ use crate::platform::{Local, MemoryLock, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::{Companion, RegionId, SpaceId, concerns_one_space};
+use mm::{Companion, RegionId, Reply, Seconds, SpaceId, concerns_one_space};
 
 /// What became of a request that was not refused.
 pub(crate) enum Done {
@@ -94,17 +94,29 @@ impl<L: Local> Here<'_, L> {
         let Message { tag, words } = message;
         let companion = self.companion(thread, tag);
         let now = self.clock.seconds(self.local.rough_ticks());
-        let copy = &mut self.cpu.message;
         let request = (tag.label(), words);
-        let beside_others = concerns_one_space(tag.label())
-            .then(|| memory.share(|memory| memory.perform(request, space, copy, companion, now)));
-        let reply = match beside_others.flatten() {
-            Some(reply) => reply,
-            None => memory
-                .lock()
-                .perform(request, space, copy, tag.bytes(), companion, now),
-        };
-        // Looked at where it is: it is too large to be copied for nothing.
+        if concerns_one_space(tag.label()) {
+            let copy = &mut self.cpu.message;
+            let reply = memory.share(|memory| memory.perform(request, space, copy, companion, now));
+            // Looked at where it is, as below: it is too large to be copied for nothing.
+            if !matches!(reply, Err(Errno::ENOSYS)) {
+                return self.conclude(memory, thread, &reply, now);
+            }
+        }
+        let (copy, bytes) = (&mut self.cpu.message, tag.bytes());
+        let reply = memory.lock().perform(request, space, copy, bytes, companion, now);
+        self.conclude(memory, thread, &reply, now)
+    }
+
+    /// Answers as the memory manager replies, and does the next piece of what is left to be done before.
+    #[inline(always)] // twice, so that the reply is looked at where it is
+    fn conclude(
+        &mut self,
+        memory: &mut impl MemoryLock<L::Mmu>,
+        thread: ThreadId,
+        reply: &Result<Reply, Errno>,
+        now: Seconds,
+    ) -> Result<Done, Errno> {
         let reply = reply.as_ref().map_err(|&errno| errno)?;
         if let Some((region, rights)) = reply.region {
             return Ok(Done::Opens(region, rights));

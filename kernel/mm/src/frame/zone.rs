@@ -1,7 +1,8 @@
 //! The frame zone: all frames, for whoever takes them in turn.
 //!
 //! It is the innermost of the memory manager's locks, and held for a few instructions: to promise, to take a frame, or
-//! to give some back. What is done to a frame is done without it.
+//! to give some back. What is done to a frame is done without it, except where that is nobody's yet, or no longer: frames are zeroed ahead, and
+//! a copy is made of one before others may write to that.
 
 use super::{Frames, Promise, Spare, Taken};
 use crate::mmu::{FrameSource, Mmu};

@@ -43,15 +43,68 @@ pub struct Region {
     pub(crate) attached: u32,
     /// How many of these cannot be used any more.
     pub(crate) leaving: u32,
+    /// What goes on with them.
+    pub(crate) flow: Flow,
     /// Handles that name it.
     pub(crate) handles: u32,
     pub(crate) contents: Contents,
     /// Others with keys of the same hash.
     pub(crate) below: Below<Self>,
-    /// Whether it is among those that some address space has to settle.
-    pub(crate) is_unsettled: bool,
     /// The next one that the same address space has to settle, or to take apart.
     pub(crate) next: Option<RegionId>,
+}
+
+/// What goes on with a region's attachments: how many are just being made, one for each CPU at most; whether the region has lost one
+/// meanwhile; and whether it is among those that some address space has to settle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Flow(u8);
+
+impl Flow {
+    const UNSETTLED: u8 = 0x80;
+    const LOST: u8 = 0x40;
+
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+
+    /// How many are just being made.
+    pub fn coming(self) -> u8 {
+        self.0 & !(Self::UNSETTLED | Self::LOST)
+    }
+
+    /// One more is.
+    pub fn begin(&mut self) {
+        self.0 += 1;
+    }
+
+    /// One is made now, or is not. Whether that was the last of them, and one was lost meanwhile.
+    pub fn finish(&mut self) -> bool {
+        self.0 -= 1;
+        let is_lost = self.coming() == 0 && self.0 & Self::LOST != 0;
+        if is_lost {
+            self.0 &= !Self::LOST;
+        }
+        is_lost
+    }
+
+    /// One is lost while others are being made.
+    pub fn lose(&mut self) {
+        self.0 |= Self::LOST;
+    }
+
+    /// Whether some address space has to settle the region.
+    pub fn is_unsettled(self) -> bool {
+        self.0 & Self::UNSETTLED != 0
+    }
+
+    /// One has to.
+    pub fn unsettle(&mut self) {
+        self.0 |= Self::UNSETTLED;
+    }
+
+    /// It does.
+    pub fn settle(&mut self) {
+        self.0 &= !Self::UNSETTLED;
+    }
 }
 
 /// How far a region's life has come.
@@ -128,7 +181,7 @@ impl Region {
             }
     }
 
-    /// Whether something else than an attachment that has just gone, or is going, has to be looked at: a name that nothing keeps any
+    /// Whether there is something to be done when an attachment has gone, or is going: about a name that nothing keeps any
     /// more, or all of it.
     #[inline]
     pub(crate) fn may_go(&self, orphans: Orphans) -> bool {
@@ -140,6 +193,7 @@ impl Region {
 
     /// Notes that `pid` has attached it.
     pub(crate) fn note_attached(&mut self, pid: Pid, now: Seconds) {
+        self.attached += 1;
         self.times.attach = now;
         self.last_user = pid;
     }
