@@ -164,7 +164,7 @@ pub trait MemoryLock<M: Mmu>: Guarded<MemoryManager<M>> {
         match self.share(|memory| memory.step(job, now)) {
             Stepped::Wholly => None,
             Stepped::Partly => Some(job),
-            Stepped::ForAll => self.lock().step(job, now),
+            Stepped::ForAll(left) => self.lock().go_on(job, left, now),
         }
     }
 }

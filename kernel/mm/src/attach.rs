@@ -56,7 +56,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     ///
     /// # Errors
     /// As `shmat`.
-    fn begin_attachment(&mut self, subject: Subject, wanted: Wanted) -> Result<Attachable, Errno> {
+    pub(crate) fn begin_attachment(&mut self, subject: Subject, wanted: Wanted) -> Result<Attachable, Errno> {
         let Each {
             space,
             limits,
@@ -74,7 +74,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     ///
     /// # Errors
     /// As `shmat`: then nothing has changed.
-    fn attach_counted(
+    pub(crate) fn attach_counted(
         &mut self,
         region: Attachable,
         perms: Perms,

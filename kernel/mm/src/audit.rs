@@ -356,6 +356,7 @@ impl<M: Mmu> MemoryManager<M> {
             promised == expected,
             "a region holds, or is promised, all its frames and tables",
         )?;
+        let is_in_flow = region.flow.is_unsettled() || region.flow.coming() > 0;
         match region.state {
             RegionState::Live if region.key != ShmKey::PRIVATE => {
                 check(
@@ -365,11 +366,11 @@ impl<M: Mmu> MemoryManager<M> {
             }
             RegionState::Live => {}
             RegionState::Unnamed => {
-                let kept = region.attached > 0 || region.handles > 0 || region.flow.is_unsettled();
+                let kept = region.attached > 0 || region.handles > 0 || is_in_flow;
                 check(kept, "a region without a name has a handle or is attached")?;
             }
             RegionState::Removed => check(
-                region.attached > region.leaving || region.flow.is_unsettled(),
+                region.attached > region.leaving || is_in_flow,
                 "a removed region has an attachment that can be used",
             )?,
             RegionState::Dead => {

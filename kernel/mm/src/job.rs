@@ -58,9 +58,14 @@ pub enum Stepped {
     Wholly,
     /// Something is.
     Partly,
-    /// Something is that whoever has all of the memory manager has to [do](MemoryManager::step).
-    ForAll,
+    /// Something is that whoever has all of the memory manager has to [do](MemoryManager::go_on), in what this step may still
+    /// take.
+    ForAll(Left),
 }
+
+/// What of a step is left, in frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Left(usize);
 
 /// One piece of work.
 pub(crate) enum Work {
@@ -97,12 +102,17 @@ impl<M: Mmu> Sharing<'_, M> {
 impl<M: Mmu> MemoryManager<M> {
     /// [Does](Sharing::step) a bounded piece of a job, whatever it concerns. Answers what is left.
     pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
-        let mut left = STEP_FRAMES;
+        self.go_on(job, Left(STEP_FRAMES), now)
+    }
+
+    /// Goes on with a step that concerns all. Answers what is left.
+    pub fn go_on(&mut self, job: Job, left: Left, now: Seconds) -> Option<Job> {
+        let Left(mut left) = left;
         while left > 0 {
-            match self.enter(job.space(), |space| space.go_on(job, &mut left, now))? {
+            match self.enter(job.space(), |space| space.go_on(job, Left(left), now))? {
                 Stepped::Wholly => return None,
                 Stepped::Partly => break,
-                Stepped::ForAll => {}
+                Stepped::ForAll(Left(rest)) => left = rest,
             }
             match self.work_on_all(job, left, now) {
                 Work::NothingLeft | Work::ForAll => return None,
@@ -243,17 +253,17 @@ impl<M: Mmu> InSpace<'_, '_, M> {
 
     /// Does a bounded piece of a job in here.
     pub(crate) fn step(&mut self, job: Job, now: Seconds) -> Stepped {
-        self.go_on(job, &mut { STEP_FRAMES }, now)
+        self.go_on(job, Left(STEP_FRAMES), now)
     }
 
-    /// Does what of it takes as long as `left` frames at most, and leaves there what does not take that time any more.
     #[inline(never)] // one for both
-    fn go_on(&mut self, job: Job, left: &mut usize, now: Seconds) -> Stepped {
-        while *left > 0 {
-            match self.work(job, *left, now) {
+    fn go_on(&mut self, job: Job, left: Left, now: Seconds) -> Stepped {
+        let Left(mut left) = left;
+        while left > 0 {
+            match self.work(job, left, now) {
                 Work::NothingLeft => return Stepped::Wholly,
-                Work::ForAll => return Stepped::ForAll,
-                Work::Did(cost) => *left = left.saturating_sub(cost.max(EMPTY_COST)),
+                Work::ForAll => return Stepped::ForAll(Left(left)),
+                Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
         }
         Stepped::Partly

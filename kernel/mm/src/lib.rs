@@ -128,7 +128,7 @@ pub use audit::Broken;
 pub use fault::{Access, FaultCause, Refused, VmaFacts, VmaKind};
 pub use frame::{Ahead, BadRam, Frames, MOST_RANGES, Spare, frame_words};
 pub use identity::{Credential, Gid, Identity, Seconds, Uid};
-pub use job::{Job, STEP_FRAMES, Stepped};
+pub use job::{Job, Left, STEP_FRAMES, Stepped};
 pub use limits::{Limits, Orphans};
 pub use manager::{BadStorage, MemoryManager, Storage};
 pub use message::{Companion, Reply, concerns_one_space};

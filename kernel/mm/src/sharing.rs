@@ -171,7 +171,7 @@ impl<'b, M: Mmu> Sharing<'b, M> {
     /// do. A bounded step; answers whether another one would find something to do.
     pub fn zero_ahead(&mut self) -> Ahead {
         let Inside { mmu, regions, .. } = &mut self.inside;
-        regions.zone().lock().zero_ahead(*mmu)
+        regions.zone().zero_ahead(*mmu)
     }
 
     /// How many frames there are and what became of them.

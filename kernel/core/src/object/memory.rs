@@ -98,8 +98,9 @@ impl<L: Local> Here<'_, L> {
         if concerns_one_space(tag.label()) {
             let copy = &mut self.cpu.message;
             let reply = memory.share(|memory| memory.perform(request, space, copy, companion, now));
-            // Looked at where it is, as below: it is too large to be copied for nothing.
-            if !matches!(reply, Err(Errno::ENOSYS)) {
+            // Others may have what is lacking for a moment only, and what concerns more is asked of all. The reply is looked at where it
+            // is, as below: it is too large to be copied for nothing.
+            if !matches!(reply, Err(Errno::ENOSYS | Errno::ENOMEM)) {
                 return self.conclude(memory, thread, &reply, now);
             }
         }

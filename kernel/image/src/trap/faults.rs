@@ -2,7 +2,7 @@
 
 use super::instructions::serve_instruction;
 use super::until::serve_until;
-use super::{KERNEL, NO_SHORTCUTS, SharedKernel, beside_others, here, kernel_continue, there};
+use super::{KERNEL, NO_SHORTCUTS, SharedKernel, beside_others, here, kernel_continue, there, with_memory};
 use crate::cpus;
 use crate::machine::{self, Place};
 use aarch64::cpu::{self, PerCpu};
@@ -16,7 +16,7 @@ use core::sync::atomic::Ordering;
 use kcore::fault::Fault;
 use kcore::ipc::Direct;
 use kcore::{CpuId, Registers};
-use mm::{Access, Refused, SpaceId};
+use mm::{Access, FaultCause, Refused, SpaceId};
 
 /// Serves a touch, or an instruction that is no fault, or tells whoever waits for it what else the running thread has done, beside whatever other CPUs do in the
 /// kernel. Who goes on; `None` if it is as few are, and nothing has happened.
@@ -42,7 +42,13 @@ pub(super) fn serve_beside_others(cause: Cause, registers: NonNull<Registers>) -
 fn touch(space: SpaceId, address: VirtAddr, access: Access) -> Result<(), Refused> {
     let spare = cpus::spare();
     spare.zero(direct_map::zero);
-    beside_others(|memory| memory.touch(space, address, access))
+    match beside_others(|memory| memory.touch(space, address, access)) {
+        // Others may have what is lacking for a moment only.
+        Err(Refused::ForEver(FaultCause::OutOfMemory)) => {
+            with_memory(|memory| memory.sharing().touch(space, address, access))
+        }
+        touched => touched,
+    }
 }
 
 /// Tells a fault of the running thread to whoever waits for it. Who goes on; `None` if nobody waits, or it is not as it mostly

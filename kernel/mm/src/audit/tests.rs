@@ -3,21 +3,24 @@
 extern crate std;
 
 use super::Broken;
-use super::hardware::Lists;
+use super::hardware::{List, Lists};
 use crate::frame::frame_words;
 use crate::identity::{Credential, Identity, Seconds, Uid};
+use crate::job::{Job, Stepped};
 use crate::limits::Limits;
 use crate::manager::{MemoryManager, Storage, typed};
 use crate::message::Companion;
-use crate::region::{KeyBucket, Region, RegionId, RegionState};
-use crate::sharing::Each;
+use crate::place::Wish;
+use crate::region::{KeyBucket, Region, RegionId, RegionState, Wanted};
+use crate::sharing::{Each, InSpace};
 use crate::space::{Space, SpaceId};
-use crate::vma::{Backing, Vma, VmaId, VmaState, existing_mut, join_ring, split};
+use crate::subject::Subject;
+use crate::vma::{Backing, Vma, VmaId, VmaState, existing, existing_mut, join_ring, split};
 use crate::{Access, FaultCause};
 use abi::memory::{Map, MemoryRequest, Protection, ShmAttach, ShmGet};
 use abi::process::Pid;
 use abi::shm::{AttachFlags, GetFlags, Mode, ShmId, ShmKey};
-use abi::{MessagePage, Words6};
+use abi::{MessagePage, Rights, Words6};
 use addr::{Frame, FrameRange, Page, PageRange, Perms, VirtAddr};
 use slots::Slot;
 use std::vec::Vec;
@@ -105,6 +108,26 @@ impl Scene {
         }
         // One page is the parent's own again.
         self.touch(PRIVATE + PAGE).expect("mapped");
+    }
+
+    /// A space detaches a region beside others, wherever it has it.
+    fn remove_all_of(&mut self, space: SpaceId, region: RegionId) {
+        let of_region = |vma: &Vma| {
+            vma.attachment()
+                .is_some_and(|attachment| attachment.region == region)
+        };
+        let ids: Vec<VmaId> = {
+            let vmas = self.mm.vmas.seen(typed::<List>(space));
+            let set = &self.mm.spaces.get(typed(space)).expect("there").set;
+            set.iter(&*vmas)
+                .filter(|&id| of_region(existing(&*vmas, id)))
+                .collect()
+        };
+        for id in ids {
+            let detached = self.mm.enter(space, |space| space.begin_detach(id, Seconds(1)));
+            assert_eq!(detached, Some(()));
+        }
+        while self.mm.sharing().step(Job::Sweep(space), Seconds(1)) == Stepped::Partly {}
     }
 
     fn ask(&mut self, request: MemoryRequest) -> Words6 {
@@ -255,6 +278,45 @@ fn vmas_are_counted_and_none_is_two() {
         after(reserved),
         Err("every slot for a VMA that is reserved is somebody's")
     );
+}
+
+#[test]
+fn a_region_that_is_left_while_an_attachment_to_it_comes_goes_if_that_does_not() {
+    for is_made in [false, true] {
+        let mut scene = Scene::new();
+        let (parent, child, segment) = (scene.parent, scene.child, scene.segment);
+        let held = Subject::Held(segment, Rights::REGION);
+        let attach = |space: &mut InSpace<'_, '_, Lists>| space.begin_attachment(held, Wanted::READ);
+        let coming = scene.mm.enter(child, attach).expect("there").expect("it may");
+        // Everybody else goes meanwhile.
+        scene.mm.regions.retire(segment);
+        scene.remove_all_of(parent, segment);
+        scene.remove_all_of(child, segment);
+        assert_eq!(scene.mm.audit(), Ok(()));
+        let finish = |space: &mut InSpace<'_, '_, Lists>| {
+            if is_made {
+                let placed = space.attach_counted(coming, Perms::READ, Wish::Anywhere, Seconds(1));
+                assert!(placed.is_ok());
+            }
+            space.finish_attachment(coming, is_made, Seconds(1))
+        };
+        let finished = scene.mm.enter(child, finish).expect("there");
+        assert_eq!(
+            finished.is_ok(),
+            is_made,
+            "whoever is left with it has to ask all"
+        );
+        assert_eq!(scene.mm.audit(), Ok(()));
+        scene.mm.settle(child);
+        let state = scene.mm.regions.get(segment).map(|region| region.state);
+        let expected = if is_made {
+            RegionState::Removed
+        } else {
+            RegionState::Dead
+        };
+        assert_eq!(state, Some(expected));
+        assert_eq!(scene.mm.audit(), Ok(()));
+    }
 }
 
 #[test]

@@ -288,15 +288,13 @@ impl Frames {
         self.in_regions -= pages;
     }
 
-    /// Zeroes some free frames for those who take zeroed ones later. Answers whether there are more.
-    pub(crate) fn zero_ahead(&mut self, mmu: &mut impl Mmu) -> Ahead {
-        for _ in 0..ZEROED_AT_ONCE {
-            let Some(position) = self.next_to_zero() else {
-                return Ahead::Done;
-            };
-            mmu.zero(self.ram.frame(position));
-            self.pool.push(position);
-        }
+    /// Zeroes a free frame for those who take zeroed ones later, if there is one that should be.
+    fn zero_one_ahead(&mut self, mmu: &mut impl Mmu) -> Ahead {
+        let Some(position) = self.next_to_zero() else {
+            return Ahead::Done;
+        };
+        mmu.zero(self.ram.frame(position));
+        self.pool.push(position);
         Ahead::More
     }
 

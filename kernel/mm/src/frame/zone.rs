@@ -1,10 +1,10 @@
 //! The frame zone: all frames, for whoever takes them in turn.
 //!
 //! It is the innermost of the memory manager's locks, and held for a few instructions: to promise, to take a frame, or
-//! to give some back. What is done to a frame is done without it, except where that is nobody's yet, or no longer: frames are zeroed ahead, and
-//! a copy is made of one before others may write to that.
+//! to give back what a step has taken out. What is done to frames is done without it, with two exceptions: one is zeroed ahead
+//! while it is nobody's, and one that is shared is copied before others can have it alone.
 
-use super::{Frames, Promise, Spare, Taken};
+use super::{Ahead, Frames, Promise, Spare, Taken, ZEROED_AT_ONCE};
 use crate::mmu::{FrameSource, Mmu};
 use addr::Frame;
 use slots::{InTurn, One, Owner};
@@ -38,6 +38,17 @@ impl<'a> Zone<'a> {
     #[inline(always)] // as above
     pub fn lock(&mut self) -> slots::Taken<'_, Frames> {
         self.frames.take()
+    }
+
+    /// Zeroes some free frames for those who take zeroed ones later. Answers whether there are more.
+    pub fn zero_ahead(&mut self, mmu: &mut impl Mmu) -> Ahead {
+        for _ in 0..ZEROED_AT_ONCE {
+            // One at a time, so that others take theirs in between.
+            if self.lock().zero_one_ahead(mmu) == Ahead::Done {
+                return Ahead::Done;
+            }
+        }
+        Ahead::More
     }
 
     /// Takes a frame that is zeroed against `promise`, which is done now if nobody has done it before.

@@ -21,7 +21,7 @@ use addr::VirtAddr;
 use machine::{Fault, Machine};
 use mm::{
     Access, Companion, Credential, FaultCause, Gid, Identity, Job, Refused, RegionId, Reply, Seconds,
-    SpaceId, Uid,
+    SpaceId, Stepped, Uid, concerns_one_space,
 };
 pub use setup::{Size, World};
 use zerocopy::{FromBytes, IntoBytes};
@@ -159,9 +159,20 @@ impl World {
         let now = Seconds(self.now);
         let (label, words) = request.encode();
         let request = (label, &words);
-        let done = self
-            .mm
-            .perform(request, process, &mut message, bytes.len(), companion, now);
+        // As the kernel does: beside others, if that will do, and what that leaves is looked at as others may see it.
+        let mut beside_others = Err(Errno::ENOSYS);
+        if concerns_one_space(label) {
+            let mut memory = self.mm.sharing();
+            beside_others = memory.perform(request, process, &mut message, companion, now);
+            self.check();
+        }
+        let done = match beside_others {
+            Err(Errno::ENOSYS | Errno::ENOMEM) => {
+                self.mm
+                    .perform(request, process, &mut message, bytes.len(), companion, now)
+            }
+            done => done,
+        };
         self.check();
         match done {
             Ok(Reply {
@@ -177,8 +188,23 @@ impl World {
     /// Does what is left to do, checking between the steps.
     pub fn finish(&mut self, mut job: Option<Job>) {
         while let Some(rest) = job {
-            job = self.mm.step(rest, Seconds(self.now));
-            self.check();
+            job = self.step(rest);
+        }
+    }
+
+    /// Does a step of it, beside others as far as that goes. Answers what is left.
+    pub fn step(&mut self, job: Job) -> Option<Job> {
+        let now = Seconds(self.now);
+        let stepped = self.mm.sharing().step(job, now);
+        self.check();
+        match stepped {
+            Stepped::Wholly => None,
+            Stepped::Partly => Some(job),
+            Stepped::ForAll(left) => {
+                let rest = self.mm.go_on(job, left, now);
+                self.check();
+                rest
+            }
         }
     }
 

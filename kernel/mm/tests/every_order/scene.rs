@@ -157,7 +157,8 @@ impl Scene {
 
     fn ask(&mut self, number: usize, request: MemoryRequest) -> (Result<(), Errno>, Option<Job>) {
         let (answer, job) = self.world.begin(self.processes[number], request, &[], None);
-        (answer.map(|_| ()), job)
+        // The kernel does the next step of what is left at once, too.
+        (answer.map(|_| ()), job.and_then(|job| self.world.step(job)))
     }
 
     /// A program stores into the first page, or does not get there.
@@ -259,7 +260,7 @@ impl Actor {
 
     fn take_turn(&mut self, scene: &mut Scene) {
         self.job = match (self.job.take(), self.acts) {
-            (Some(job), _) => scene.world.mm.step(job, Seconds(2)),
+            (Some(job), _) => scene.world.step(job),
             (None, [act, rest @ ..]) => {
                 self.acts = rest;
                 act(scene)

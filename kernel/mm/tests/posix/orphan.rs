@@ -1,7 +1,8 @@
 //! `shm_rmid_forced`: segments that nobody will miss go by themselves.
 
-use crate::common::{CREATE, FIND, PAGE, PRIVATE, Size, World};
+use crate::common::{CREATE, FIND, PAGE, PLAIN, PRIVATE, Size, World};
 use abi::Errno;
+use abi::layout::USER_END;
 use abi::shm::ShmSetting;
 use mm::{Limits, Orphans};
 
@@ -45,6 +46,22 @@ fn a_segment_that_was_never_attached_goes_with_its_creator_and_others_stay() {
     assert!(world.stat(other, theirs).is_ok() && world.stat(other, attached).is_ok());
     world.detach(other, at).expect("attached");
     assert_eq!(world.stat(other, attached), Err(Errno::EINVAL));
+}
+
+#[test]
+fn a_refused_attach_leaves_a_segment_that_nobody_has_attached_yet() {
+    let mut world = World::of(FORCED);
+    let (p, other) = (world.process(), world.process());
+    let id = world.segment(p, PAGE);
+    for attacher in [other, p] {
+        assert_eq!(world.attach(attacher, id, 1, PLAIN), Err(Errno::EINVAL));
+        assert_eq!(world.attach(attacher, id, USER_END, PLAIN), Err(Errno::EINVAL));
+        let unrelated = world.map_anywhere(attacher, PAGE);
+        world.unmap(attacher, unrelated, PAGE).expect("mapped");
+    }
+    assert!(world.stat(p, id).is_ok());
+    world.exit(p);
+    assert_eq!(world.stat(other, id), Err(Errno::EINVAL));
 }
 
 #[test]
