@@ -1,26 +1,27 @@
 //! The memory manager: page allocator, shared memory regions and per-process address spaces.
 //!
 //! One object, [`MemoryManager`], owns all of it and is reached by messages
-//! ([`MemoryManager::perform`]) and by faults ([`MemoryManager::fault`]). It allocates nothing:
+//! ([`MemoryManager::perform`]) and by touches. It allocates nothing:
 //! the kernel hands it a [`Storage`] of typed slots once. What it asks of the hardware is the
-//! trait [`Mmu`]; translation tables and TLBs are behind that.
+//! trait [`Mmu`]; translation tables and TLBs are behind that. CPUs can [share](Sharing) it: for what concerns one
+//! address space ([`Sharing::perform`], [`Sharing::touch`]) each takes that one, a region, and the frames (`sharing.rs`).
 //!
 //! # The way of one attach
 //!
-//! 1. `message.rs`: [`perform`](MemoryManager::perform) finds the address space of the caller
+//! 1. `message.rs`: [`perform`](Sharing::perform) takes the address space of the caller
 //!    and dispatches the typed request.
-//! 2. `attach.rs`: `shm_attach` checks the address, finds the region by its identifier
-//!    (`region/table.rs`), and checks its mode against the caller's credential
-//!    (`subject.rs`, `region/permission.rs`). A handle (`held.rs`) says both itself.
+//! 2. `attach.rs`: `shm_attach` checks the address, takes the region that its identifier finds,
+//!    checks its mode against the caller's credential
+//!    (`subject.rs`, `region/permission.rs`), and announces an attachment to it. A handle (`held.rs`) says both itself.
 //! 3. `place.rs`: an address range is found free (`vma/set.rs`, `vma/gap.rs`); then the
 //!    translation tables it will need (`vma/tables.rs`) are promised by the page allocator
 //!    (`frame/mod.rs`) and a slot for the VMA is taken. This was the last thing that can fail.
-//! 4. The VMA is put into its set, the attachment is noted in the region. No descriptor is
+//! 4. The VMA is put into its set, the attachment is counted in the region. No descriptor is
 //!    written, so the cost does not depend on the size.
 //!
 //! # The way of one first touch
 //!
-//! 1. `fault.rs`: [`fault`](MemoryManager::fault) finds the VMA of the address and checks the
+//! 1. `fault.rs`: [`touch`](Sharing::touch) takes the address space, finds the VMA of the address and checks the
 //!    access against its permissions.
 //! 2. `touch.rs`, `region/contents.rs`: the page's frame is looked up in the region, or taken against
 //!    the region's promise (`frame/buddy.rs`), zeroed and kept in the region's tree.
@@ -47,7 +48,7 @@
 //!   to. What is to be different for one address space, a hole or a neighbour in the same slot, makes
 //!   that slot paged first (`unshare.rs`).
 //! * **Bounded steps.** What takes longer than a few frames is left in the objects and done by
-//!   [`step`](MemoryManager::step) (`job.rs`); in between, others see a consistent state. Whoever
+//!   [`step`](Sharing::step) (`job.rs`); in between, others see a consistent state. Whoever
 //!   steps a job steps it to its end: what a process was waiting for when it was killed may be
 //!   what others wait for.
 //!

@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 struct Machine {
     spares: [Spare; 2],
     contents: Vec<AtomicU64>,
-    /// Free frames, behind the memory manager's lock. The one that was given back first is taken first.
+    /// Free frames, behind the zone's lock. The one that was given back first is taken first.
     free: Mutex<VecDeque<Frame>>,
 }
 

@@ -508,7 +508,7 @@ impl World {
     }
 
     /// What programs that run on other CPUs touch while the one whose turn it is, is in the kernel: before the
-    /// first time that it takes the memory manager's lock, and so on.
+    /// first time that it takes or shares the memory manager, and so on.
     pub fn let_others_touch(&mut self, touches: impl Iterator<Item = Option<Touch>>) {
         *self.kernel.platform.memory.touches.borrow_mut() = touches.collect();
     }

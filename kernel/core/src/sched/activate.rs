@@ -1,5 +1,5 @@
 //! An address space becomes the active one: for the first time on behalf of a thread, or again when what the machine kept of that
-//! does not hold any more. It takes the memory manager's lock, as the space gets an ASID, and a CPU that shares the kernel has the
+//! does not hold any more. The space is taken meanwhile, as it gets an ASID, and a CPU that shares the kernel has the
 //! thread go on then.
 
 use crate::here::Here;

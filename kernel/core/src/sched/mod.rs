@@ -45,7 +45,7 @@ pub enum Next {
     Run(u32),
     /// Waits for an interrupt.
     Idle,
-    /// Does a piece of this job, at this time, holding the memory manager's lock alone; then the kernel is to be told what is
+    /// Does a piece of this job, at this time, with the memory manager alone; then the kernel is to be told what is
     /// left, by a CPU that [shares](crate::Here::stepped) it or [not](Kernel::stepped), before anything else.
     Step(mm::Job, mm::Seconds),
     /// Comes back at once, with more work of the kernel's: other CPUs that wait for it go first.

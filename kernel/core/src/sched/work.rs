@@ -1,6 +1,6 @@
 //! The kernel's own work for a thread, a piece at a time.
 //!
-//! Most of it is the memory manager's: a [`Job`], of which a CPU does each piece with that one's lock alone. What is left then
+//! Most of it is the memory manager's: a [`Job`], of which a CPU does each piece with that one alone, mostly beside others. What is left then
 //! is noted while CPUs share the kernel, and so is the end, if that concerns nobody but the thread. What comes after a fork or
 //! the end of a process, and whatever is not a job, has the whole kernel.
 

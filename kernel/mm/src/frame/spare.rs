@@ -1,6 +1,6 @@
-//! The spare: a frame that a CPU zeroes for its next first touch, without the memory manager's lock.
+//! The spare: a frame that a CPU zeroes for its next first touch, without any lock.
 //!
-//! Zeroing takes most of a first touch's time. So a CPU zeroes its spare before it asks for the lock, and the touch takes
+//! Zeroing takes most of a first touch's time. So a CPU zeroes its spare before it asks for the lock, that of the frame zone, and the touch takes
 //! the spare and leaves the frame it was promised in its place. A spare is thus a frame in use like any other, a
 //! different one each time, and what is free or promised is counted as if there were none.
 //!

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 use abi::layout::{MOST_THREADS, PAGE_BYTES};
+use abi::memory::Protection;
 use abi::process::{End, FaultKind};
 use abi::shm::{AttachFlags, Mode, ShmKey};
 use abi::{Badge, Errno, Handle, IpcError, Rights};
@@ -13,7 +14,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, Ordering};
-use rt::hazard::spin;
+use rt::hazard::{read, spin, write};
 use rt::ipc::{Endpoint, signal};
 use rt::shm::Shm;
 use rt::spawn::{Ended, fork};
@@ -34,7 +35,7 @@ rt::program!(run);
 type Part = fn() -> Outcome;
 
 fn run(_: &Start) -> Outcome {
-    let parts: [(&str, Part); 12] = [
+    let parts: [(&str, Part); 13] = [
         ("results come back", results),
         ("one has the stack of the one before", one_after_the_other),
         ("each has its own message page", message_pages),
@@ -44,6 +45,10 @@ fn run(_: &Start) -> Outcome {
         ("all touch one region", touch_one_region),
         ("one of two detaches", detach_once),
         ("a fork meets a detach", fork_and_detach),
+        (
+            "parent and child write at a time to what both have",
+            write_after_fork,
+        ),
         ("an exit takes all along", exit_with_siblings),
         ("a kill takes all along", kill_with_siblings),
         ("a fault takes all along", fault_with_siblings),
@@ -281,6 +286,63 @@ fn detach_once() -> Outcome {
 }
 
 /// The child has it, and is counted, or has it not.
+/// What is in each page before a fork, and what parent and child write there after it.
+const BEFORE: u64 = 1;
+const OF_PARENT: u64 = 2;
+const OF_CHILD: u64 = 3;
+
+/// Of two who have a frame since a fork, each finds there what it was and what it wrote itself, on however many CPUs, while both write.
+fn write_after_fork() -> Outcome {
+    const PAGES: u64 = 48;
+    static DONE: AtomicU32 = AtomicU32::new(0);
+    DONE.store(0, Ordering::Relaxed);
+    for round in 1..=ROUNDS {
+        let bytes = PAGES * PAGE_BYTES;
+        let start = sys::memory::map(0, bytes, Protection::READ | Protection::WRITE)?;
+        let words = (0..PAGES).map(move |page| start + page * PAGE_BYTES);
+        words.clone().for_each(|word| write(word, BEFORE));
+        // Another thread of the parent, whose CPU may know the frames from before.
+        let looker = words.clone();
+        let looks = spawn(move || {
+            while DONE.load(Ordering::Acquire) < round {
+                if looker
+                    .clone()
+                    .any(|word| ![BEFORE, OF_PARENT].contains(&read(word)))
+                {
+                    return false;
+                }
+            }
+            true
+        })?;
+        let child = fork(|| change_all(words.clone(), OF_CHILD))?;
+        let changed = change_all(words, OF_PARENT);
+        let end = child.wait()?;
+        DONE.store(round, Ordering::Release);
+        let looked = looks.join();
+        changed?;
+        if end != End::Exited(0) || looked != Some(true) {
+            let end = Ended(end);
+            return Err(Failure::new(format!(
+                "threads: the child {end}, who looked saw {looked:?}"
+            )));
+        }
+        sys::memory::unmap(start, bytes)?;
+    }
+    Ok(())
+}
+
+/// Writes this to all words, in which nobody else has written.
+fn change_all(words: impl Iterator<Item = u64> + Clone, value: u64) -> Outcome {
+    for word in words.clone() {
+        expect("a word from before the fork", read(word), BEFORE)?;
+        write(word, value);
+    }
+    for word in words {
+        expect("a word after it", read(word), value)?;
+    }
+    Ok(())
+}
+
 fn fork_and_detach() -> Outcome {
     static GATE: AtomicU32 = AtomicU32::new(0);
     GATE.store(0, Ordering::Relaxed);
