@@ -296,6 +296,8 @@ fn write_after_fork() -> Outcome {
     const PAGES: u64 = 48;
     static DONE: AtomicU32 = AtomicU32::new(0);
     DONE.store(0, Ordering::Relaxed);
+    let control = Shm::create(ShmKey::PRIVATE, PAGE_BYTES, Mode::from_bits(0o600))?;
+    let ready = control.attach()?;
     for round in 1..=ROUNDS {
         let bytes = PAGES * PAGE_BYTES;
         let start = sys::memory::map(0, bytes, Protection::READ | Protection::WRITE)?;
@@ -314,7 +316,18 @@ fn write_after_fork() -> Outcome {
             }
             true
         })?;
-        let child = fork(|| change_all(words.clone(), OF_CHILD))?;
+        // Both begin at once, so they come to each page at about the same time.
+        let both_ready = || {
+            ready.words()[0].fetch_add(1, Ordering::AcqRel);
+            while ready.words()[0].load(Ordering::Acquire) < 2 * u64::from(round) {
+                core::hint::spin_loop();
+            }
+        };
+        let child = fork(|| {
+            both_ready();
+            change_all(words.clone(), OF_CHILD)
+        })?;
+        both_ready();
         let changed = change_all(words, OF_PARENT);
         let end = child.wait()?;
         DONE.store(round, Ordering::Release);
@@ -328,6 +341,8 @@ fn write_after_fork() -> Outcome {
         }
         sys::memory::unmap(start, bytes)?;
     }
+    ready.detach()?;
+    control.remove()?;
     Ok(())
 }
 
