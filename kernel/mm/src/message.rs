@@ -141,7 +141,6 @@ impl<M: Mmu> MemoryManager<M> {
         now: Seconds,
     ) -> Result<Reply, Errno> {
         self.alive(space)?;
-        self.settle(space);
         let call = Call {
             space,
             message,
@@ -149,9 +148,7 @@ impl<M: Mmu> MemoryManager<M> {
             companion,
             now,
         };
-        let reply = MemoryRequest::hand_to(WithAll { manager: self, call }, label, words);
-        self.settle(space);
-        reply
+        MemoryRequest::hand_to(WithAll { manager: self, call }, label, words)
     }
 }
 
@@ -253,7 +250,9 @@ impl<M: Mmu> Server<MemoryRequest> for WithAll<'_, M> {
                 Err(Errno::ENOSYS)
             }
             one_space => {
+                manager.settle(call.space);
                 let served = manager.enter(call.space, |space| space.serve(call, one_space));
+                manager.settle(call.space);
                 served.ok_or(Errno::ESRCH)?
             }
         }
