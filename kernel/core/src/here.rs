@@ -4,7 +4,7 @@
 //! ([`There`]) while that one is outside. In the second, nobody begins or ends anything: no process, thread or endpoint; and
 //! [handles](crate::handle) come and go without a lock. So a CPU looks things up without asking anybody, changes what it keeps for itself and the threads at home there,
 //! and of all else only an endpoint at a time, which it takes. That is enough for most messages ([`ipc`](crate::ipc)), and
-//! with the memory manager's lock for most requests to that ([`object::memory`](crate::object::memory)).
+//! with what it shares of the memory manager for most requests to that ([`object::memory`](crate::object::memory)).
 //! docs/concurrency.md has the whole picture.
 
 use crate::clock::Clock;

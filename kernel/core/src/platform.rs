@@ -158,13 +158,13 @@ pub trait MemoryLock<M: Mmu>: Guarded<MemoryManager<M>> {
     /// Does a bounded piece of a job: beside others if that will do. Answers what is left.
     #[inline(never)] // so that requests without do not pay for it
     fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
-        if job.is_for_all() {
+        if job.needs_whole() {
             return self.lock().step(job, now);
         }
         match self.share(|memory| memory.step(job, now)) {
             Stepped::Wholly => None,
             Stepped::Partly => Some(job),
-            Stepped::ForAll(left) => self.lock().go_on(job, left, now),
+            Stepped::NeedsWhole(left) => self.lock().go_on(job, left, now),
         }
     }
 }

@@ -23,7 +23,7 @@ use core::ops::DerefMut;
 use core::ptr::NonNull;
 use kcore::object::word::AwaitedWords;
 use kcore::{CpuId, Guarded, Interrupt, Local, Platform, Registers};
-use mm::{MemoryManager, SpaceId, Tray, Ways};
+use mm::{MemoryManager, Others, SpaceId, Tray, Ways};
 use vmsa::asid::AsidBits;
 
 /// The memory manager, on this machine.
@@ -119,6 +119,7 @@ fn share_of(cpu: CpuId, place: &'static mut MemoryPlace) -> MemoryShare {
         limits,
         spare: cpus::spare_of(cpu),
         tray,
+        others: Others::Some,
     }))
 }
 

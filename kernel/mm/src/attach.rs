@@ -47,7 +47,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         let wish = wish(address, flags)?;
         let (perms, wanted) = access(flags);
         let region = self.begin_attachment(subject, wanted)?;
-        let attached = self.attach_counted(region, perms, wish, call.now);
+        let attached = self.place_attachment(region, perms, wish, call.now);
         self.finish_attachment(region, attached.is_ok(), call.now)?;
         attached
     }
@@ -74,7 +74,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     ///
     /// # Errors
     /// As `shmat`: then nothing has changed.
-    pub(crate) fn attach_counted(
+    pub(crate) fn place_attachment(
         &mut self,
         region: Attachable,
         perms: Perms,
@@ -147,12 +147,11 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         // What it may have lost before any of those that were coming had come.
         if attached.flow.finish() {
             space.note_loss(&mut attached, region.id, limits.orphans);
+            if !is_made && space.unsettled == Some(region.id) {
+                return Err(Errno::ENOSYS);
+            }
         }
-        if is_made || space.unsettled.is_none() {
-            Ok(())
-        } else {
-            Err(Errno::ENOSYS)
-        }
+        Ok(())
     }
 }
 
@@ -171,7 +170,7 @@ impl Region {
     /// # Errors
     /// `ENOMEM` if there are too many.
     pub(crate) fn begin_attachment(&mut self, id: RegionId) -> Result<Attachable, Errno> {
-        if u32::MAX - self.attached <= self.flow.coming().into() {
+        if u32::MAX - self.attached <= self.flow.attaching().into() {
             return Err(Errno::ENOMEM);
         }
         self.flow.begin();

@@ -356,7 +356,7 @@ impl<M: Mmu> MemoryManager<M> {
             promised == expected,
             "a region holds, or is promised, all its frames and tables",
         )?;
-        let is_in_flow = region.flow.is_unsettled() || region.flow.coming() > 0;
+        let is_in_flow = region.flow.is_unsettled() || region.flow.attaching() > 0;
         match region.state {
             RegionState::Live if region.key != ShmKey::PRIVATE => {
                 check(

@@ -20,7 +20,7 @@ use crate::sharing::{Each, InSpace};
 use crate::slot::slot_of;
 use crate::space::{Space, SpaceId, SpaceState, Stock};
 use crate::vma::{
-    Backing, Neighbours, Vma, VmaId, VmaState, Vmas, existing, join_ring, piece_below, tables_needed,
+    Backing, Found, Neighbours, Vma, VmaId, VmaState, existing, join_ring, piece_below, tables_needed,
 };
 use abi::Errno;
 use addr::{Frame, GRANULE, MemoryKind, Page, PageRange, Perms};
@@ -62,11 +62,7 @@ impl<M: Mmu> MemoryManager<M> {
     /// taken away; `ESRCH` if one of the two is gone. Nothing has changed then.
     pub fn fork(&mut self, parent: SpaceId, child: SpaceId) -> Result<Job, Errno> {
         let present = self.present_in(child)?;
-        let Needs { vmas, frames } = needs(
-            self.alive(parent)?,
-            &self.vmas.seen(typed::<M::Space>(parent)),
-            present,
-        )?;
+        let Needs { vmas, frames } = needs(self.alive(parent)?, &self.vmas, present)?;
         let slots = self.vmas_in(child).reserve(vmas).map_err(|Full| Errno::ENOMEM)?;
         let promise = match self.frames.promise(frames) {
             Ok(promise) => promise,
@@ -348,7 +344,7 @@ impl ShareSource for Shares<'_> {
 }
 
 /// What a child of `parent` takes beyond `present`, which it has, and which lies below all that it gets.
-fn needs<H>(parent: &Space<H>, vmas: &Vmas<'_>, present: Option<PageRange>) -> Result<Needs, Errno> {
+fn needs<H>(parent: &Space<H>, vmas: &impl Found, present: Option<PageRange>) -> Result<Needs, Errno> {
     let is_filling = |vma: &Vma| vma.state == VmaState::Filling;
     // A copy would exceed its VMAs for ever.
     if parent.arriving.is_some() || parent.exceeding.is_some() {

@@ -60,12 +60,12 @@ pub enum Stepped {
     Partly,
     /// Something is that whoever has all of the memory manager has to [do](MemoryManager::go_on), in what this step may still
     /// take.
-    ForAll(Left),
+    NeedsWhole(Budget),
 }
 
 /// What of a step is left, in frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Left(usize);
+pub struct Budget(usize);
 
 /// One piece of work.
 pub(crate) enum Work {
@@ -73,12 +73,12 @@ pub(crate) enum Work {
     Did(usize),
     NothingLeft,
     /// Nothing is done: it concerns more than the address space and the regions it has attached.
-    ForAll,
+    NeedsWhole,
 }
 
 impl Job {
     /// Whether whoever has all of the memory manager has to do it from the first step on.
-    pub const fn is_for_all(self) -> bool {
+    pub const fn needs_whole(self) -> bool {
         matches!(self, Self::Fork(_))
     }
 
@@ -102,22 +102,20 @@ impl<M: Mmu> Sharing<'_, M> {
 impl<M: Mmu> MemoryManager<M> {
     /// [Does](Sharing::step) a bounded piece of a job, whatever it concerns. Answers what is left.
     pub fn step(&mut self, job: Job, now: Seconds) -> Option<Job> {
-        self.go_on(job, Left(STEP_FRAMES), now)
+        self.go_on(job, Budget(STEP_FRAMES), now)
     }
 
     /// Goes on with a step that concerns all. Answers what is left.
-    pub fn go_on(&mut self, job: Job, left: Left, now: Seconds) -> Option<Job> {
-        let Left(mut left) = left;
+    pub fn go_on(&mut self, job: Job, left: Budget, now: Seconds) -> Option<Job> {
+        let Budget(mut left) = left;
         while left > 0 {
-            match self.enter(job.space(), |space| space.go_on(job, Left(left), now))? {
+            match self.enter(job.space(), |space| space.go_on(job, Budget(left), now))? {
                 Stepped::Wholly => return None,
                 Stepped::Partly => break,
-                Stepped::ForAll(Left(rest)) => left = rest,
+                Stepped::NeedsWhole(Budget(rest)) => left = rest,
             }
-            match self.work_on_all(job, left, now) {
-                Work::NothingLeft | Work::ForAll => return None,
-                Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
-            }
+            let cost = self.work_with_whole(job, left, now)?;
+            left = left.saturating_sub(cost.max(EMPTY_COST));
         }
         Some(job)
     }
@@ -135,38 +133,43 @@ impl<M: Mmu> MemoryManager<M> {
         Job::Destroy(id)
     }
 
-    /// Looks whether anything keeps the regions that this space has to settle.
-    pub(crate) fn settle(&mut self, id: SpaceId) {
-        while let Some(region) = self.spaces.get(typed(id)).and_then(|space| space.unsettled) {
-            self.settle_next(id, region);
-        }
-    }
-
-    /// Does what comes next in a job, and concerns more than its address space and the regions it has attached.
-    fn work_on_all(&mut self, job: Job, most: usize, now: Seconds) -> Work {
+    /// Does what comes next in a job, and concerns more than its address space and the regions it has attached. Answers what
+    /// that cost; `None` if nothing is left.
+    fn work_with_whole(&mut self, job: Job, most: usize, now: Seconds) -> Option<usize> {
         let id = job.space();
-        let Some(space) = self.spaces.get_mut(typed(id)) else {
-            return Work::NothingLeft;
-        };
+        let space = self.spaces.get_mut(typed(id))?;
         if let Some(region) = space.unsettled {
             self.settle_next(id, region);
-            return Work::Did(1);
+            return Some(1);
         }
         if let Some(vma) = space.leaving {
-            return self.move_out(id, vma, most, now);
+            return Some(self.move_out(id, vma, most, now));
         }
         if let Some(region) = space.dead {
             let gone = self.regions.remove(region);
             space.dead = gone.and_then(|gone| gone.next);
-            return Work::Did(1);
+            return Some(1);
         }
         if let Some(from) = space.search_from {
-            return self.search(id, from);
+            return Some(self.search(id, from));
         }
         match job {
-            Job::Sweep(_) => Work::NothingLeft,
-            Job::Fork(_) => self.inherit_next(id, most).map_or(Work::NothingLeft, Work::Did),
-            Job::Destroy(_) => self.end_space(id),
+            Job::Sweep(_) => None,
+            Job::Fork(_) => self.inherit_next(id, most),
+            Job::Destroy(_) => {
+                self.end_space(id);
+                None
+            }
+        }
+    }
+
+    /// Looks whether anything keeps the regions that this space has to settle: as many as one step of a change leaves.
+    pub(crate) fn settle(&mut self, id: SpaceId) {
+        for _ in 0..STEP_FRAMES {
+            let Some(region) = self.spaces.get(typed(id)).and_then(|space| space.unsettled) else {
+                break;
+            };
+            self.settle_next(id, region);
         }
     }
 
@@ -183,7 +186,7 @@ impl<M: Mmu> MemoryManager<M> {
     }
 
     /// Gives back an address space in which nothing is mapped: its root table and ASID.
-    fn end_space(&mut self, id: SpaceId) -> Work {
+    fn end_space(&mut self, id: SpaceId) {
         let Self {
             mmu, frames, spaces, ..
         } = self;
@@ -203,7 +206,6 @@ impl<M: Mmu> MemoryManager<M> {
             let (root, flushed) = mmu.destroy_space(hardware);
             frames.give_back(root, &flushed);
         }
-        Work::NothingLeft
     }
 
     /// Makes a region that nobody has attached impossible to find, and `space` the one who takes
@@ -253,16 +255,16 @@ impl<M: Mmu> InSpace<'_, '_, M> {
 
     /// Does a bounded piece of a job in here.
     pub(crate) fn step(&mut self, job: Job, now: Seconds) -> Stepped {
-        self.go_on(job, Left(STEP_FRAMES), now)
+        self.go_on(job, Budget(STEP_FRAMES), now)
     }
 
     #[inline(never)] // one for both
-    fn go_on(&mut self, job: Job, left: Left, now: Seconds) -> Stepped {
-        let Left(mut left) = left;
+    fn go_on(&mut self, job: Job, left: Budget, now: Seconds) -> Stepped {
+        let Budget(mut left) = left;
         while left > 0 {
             match self.work(job, left, now) {
                 Work::NothingLeft => return Stepped::Wholly,
-                Work::ForAll => return Stepped::ForAll(Left(left)),
+                Work::NeedsWhole => return Stepped::NeedsWhole(Budget(left)),
                 Work::Did(cost) => left = left.saturating_sub(cost.max(EMPTY_COST)),
             }
         }
@@ -272,7 +274,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     fn work(&mut self, job: Job, most: usize, now: Seconds) -> Work {
         let Each { space, .. } = self.each();
         if space.unsettled.is_some() {
-            return Work::ForAll;
+            return Work::NeedsWhole;
         }
         if let Some(change) = space.change {
             return Work::Did(self.go_on_changing(change, most, now));
@@ -291,7 +293,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         }
         match job {
             Job::Sweep(_) if space.search_from.is_none() => Work::NothingLeft,
-            Job::Sweep(_) | Job::Fork(_) | Job::Destroy(_) => Work::ForAll,
+            Job::Sweep(_) | Job::Fork(_) | Job::Destroy(_) => Work::NeedsWhole,
         }
     }
 
@@ -308,7 +310,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         } = self.each();
         let vma = existing(&vmas, id);
         let VmaState::Leaving(Leaving { from, heir: None, .. }) = vma.state else {
-            return Work::ForAll;
+            return Work::NeedsWhole;
         };
         let backing = vma.backing;
         let Together { reach, vacant, count } = match space.state {
@@ -434,12 +436,10 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     fn dismantle_region(&mut self, id: RegionId, most: usize) -> Work {
         let Each { mmu, regions, .. } = self.each();
         let (mut region, zone) = regions.attached(id);
-        let Some(proof) = region.unattached() else {
-            return Work::ForAll;
-        };
+        let proof = region.unattached().expect("nobody has a dead region attached");
         let contents = &mut region.contents;
         if contents.are_gone() {
-            return Work::ForAll;
+            return Work::NeedsWhole;
         }
         let (present, tables) = (contents.present(), contents.tables());
         let mut frames = zone.lock();
@@ -543,7 +543,7 @@ impl<H> Space<H> {
     /// Notes that this region, which has lost an attachment, is to be [settled](MemoryManager::settle_region), if it may go.
     #[inline]
     pub(crate) fn note_loss(&mut self, region: &mut Region, id: RegionId, orphans: Orphans) {
-        if region.flow.coming() > 0 {
+        if region.flow.attaching() > 0 {
             region.flow.lose();
         } else if region.may_go(orphans) && !region.flow.is_unsettled() {
             region.flow.unsettle();

@@ -111,7 +111,7 @@ impl<M: Mmu> MemoryManager<M> {
 }
 
 /// Whoever has all of the memory manager, with a request in hands.
-struct WithAll<'a, M: Mmu> {
+struct WithWhole<'a, M: Mmu> {
     manager: &'a mut MemoryManager<M>,
     call: Call<'a>,
 }
@@ -148,7 +148,7 @@ impl<M: Mmu> MemoryManager<M> {
             companion,
             now,
         };
-        MemoryRequest::hand_to(WithAll { manager: self, call }, label, words)
+        MemoryRequest::hand_to(WithWhole { manager: self, call }, label, words)
     }
 }
 
@@ -156,8 +156,9 @@ impl<M: Mmu> Sharing<'_, M> {
     /// [Does](MemoryManager::perform) what a message asks that [concerns one address space](concerns_one_space).
     ///
     /// # Errors
-    /// Why it is refused; `ENOSYS` if it concerns more, and whoever has all of the memory manager is to be asked. Nothing has
-    /// changed then.
+    /// Why it is refused: then it has changed nothing. `ENOSYS` if it concerns more, or others may have what is lacking: whoever has
+    /// all of the memory manager is to be asked, and then to do what may be left to do in the space, a region to be settled, even if it
+    /// refuses.
     #[inline(always)] // as above
     pub fn perform(
         &mut self,
@@ -226,7 +227,7 @@ impl<M: Mmu> Server<MemoryRequest> for BesideOthers<'_, '_, M> {
     }
 }
 
-impl<M: Mmu> Server<MemoryRequest> for WithAll<'_, M> {
+impl<M: Mmu> Server<MemoryRequest> for WithWhole<'_, M> {
     type Done = Reply;
 
     #[inline(always)]
@@ -250,9 +251,7 @@ impl<M: Mmu> Server<MemoryRequest> for WithAll<'_, M> {
                 Err(Errno::ENOSYS)
             }
             one_space => {
-                manager.settle(call.space);
                 let served = manager.enter(call.space, |space| space.serve(call, one_space));
-                manager.settle(call.space);
                 served.ok_or(Errno::ESRCH)?
             }
         }

@@ -8,7 +8,7 @@
 //! looked for when a process ends and when the switch is set, through the whole table, in pieces: only who
 //! wants the switch pays for it.
 
-use crate::job::{STEP_FRAMES, Work};
+use crate::job::STEP_FRAMES;
 use crate::limits::Orphans;
 use crate::manager::{MemoryManager, typed};
 use crate::mmu::Mmu;
@@ -27,8 +27,8 @@ impl<M: Mmu> MemoryManager<M> {
         }
     }
 
-    /// Looks at some places of the table from `first` on; the first orphan among them dies.
-    pub(crate) fn search(&mut self, id: SpaceId, first: u32) -> Work {
+    /// Looks at some places of the table from `first` on; the first orphan among them dies. Answers what that cost.
+    pub(crate) fn search(&mut self, id: SpaceId, first: u32) -> usize {
         let end = self.regions.highest_index() + 1;
         let upto = end.min(first.saturating_add(PLACES));
         let orphan = (first..upto).find_map(|index| self.orphan_at(index));
@@ -41,10 +41,10 @@ impl<M: Mmu> MemoryManager<M> {
         }
         match orphan {
             Some(orphan) => self.kill_region(id, orphan),
-            None if next >= end => return Work::Did(0),
+            None if next >= end => return 0,
             None => {}
         }
-        Work::Did(cost)
+        cost
     }
 
     fn orphan_at(&self, index: u32) -> Option<RegionId> {

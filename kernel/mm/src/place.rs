@@ -1,6 +1,6 @@
 //! Choosing a place for a VMA, and putting it there.
 
-use crate::frame::Promise;
+use crate::frame::{OutOfFrames, Promise};
 use crate::mmu::Mmu;
 use crate::sharing::{Each, InSpace};
 use crate::slot::{SLOT_PAGES, slot_of, slots_for};
@@ -216,6 +216,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     ) -> Result<VmaId, Errno> {
         let vma = Vma::new(fit.range, perms, backing, state);
         let (owned, pages) = (vma.owned.count(), vma.content().count().get());
+        let lacking = self.lacking();
         let Each {
             space,
             mut vmas,
@@ -232,13 +233,13 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         let unshared = u64::from(fit.unshared().is_some());
         let needed = unshared + tables_needed(fit.range, vma.manner(), fit.spot.neighbours);
         space.check_quota(needed + pages)?;
-        let mut slots = vmas.reserve(more).map_err(|Full| Errno::ENOMEM)?;
+        let mut slots = vmas.reserve(more).map_err(|Full| lacking)?;
         let promised = regions.zone().lock().promise(needed + owned);
         let mut tables = match promised {
             Ok(promise) => promise,
-            Err(out) => {
+            Err(OutOfFrames) => {
                 vmas.release(slots);
-                return Err(out.into());
+                return Err(lacking);
             }
         };
         space.pages.promise.merge(tables.split(owned));

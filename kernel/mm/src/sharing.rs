@@ -2,7 +2,7 @@
 //!
 //! Either one CPU has all of the [`MemoryManager`], or each that wants to has its [`Sharing`]. In the second, nobody creates or ends an
 //! address space or a region, and nothing is changed that is not taken before. That is done in this order, which is that of the types:
-//! who has a region has no way to an address space, and who has the frames has none to anything else.
+//! who has a region has no way to another one or to another address space, and who has the frames has none to anything else.
 //!
 //! ```text
 //!   address space, with its VMAs ──> region ──> frame zone
@@ -49,6 +49,27 @@ pub struct Ways<'a, M: Mmu> {
     pub spare: &'static Spare,
     /// Where it keeps what it takes out of an address space.
     pub tray: &'a mut Tray,
+    /// Whether others may have some of it meanwhile.
+    pub others: Others,
+}
+
+/// Whether others may have some of the memory manager meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Others {
+    /// Nobody has: what is lacking is lacking.
+    None,
+    /// Somebody may, and give it back at once: so what is lacking is asked for once more with all of it.
+    Some,
+}
+
+impl Others {
+    /// What a request is told that finds no frame, or no slot.
+    const fn lacking(self) -> Errno {
+        match self {
+            Self::None => Errno::ENOMEM,
+            Self::Some => Errno::ENOSYS,
+        }
+    }
 }
 
 /// What of the memory manager is apart from the rest, since it can be used while nobody has all of that.
@@ -103,6 +124,7 @@ struct Inside<'b, M: Mmu> {
     regions: Regions<'b>,
     limits: CommonOne<'b, Limits>,
     tray: &'b mut Tray,
+    others: Others,
 }
 
 /// An address space, taken apart.
@@ -136,6 +158,7 @@ impl<'b, M: Mmu> Sharing<'b, M> {
                 },
                 limits: ways.limits,
                 tray: ways.tray,
+                others: ways.others,
             },
         }
     }
@@ -190,6 +213,7 @@ impl<'b, M: Mmu> InSpace<'_, 'b, M> {
             regions,
             limits,
             tray,
+            ..
         } = &mut *self.inside;
         Each {
             space,
@@ -199,6 +223,13 @@ impl<'b, M: Mmu> InSpace<'_, 'b, M> {
             limits: limits.get(),
             tray,
         }
+    }
+}
+
+impl<M: Mmu> InSpace<'_, '_, M> {
+    /// What a request is told that finds no frame, or no slot.
+    pub fn lacking(&self) -> Errno {
+        self.inside.others.lacking()
     }
 }
 
@@ -256,6 +287,7 @@ impl<M: Mmu> MemoryManager<M> {
             limits: self.limits.common(),
             spare: self.spare,
             tray: &mut self.tray,
+            others: Others::None,
         })
     }
 

@@ -42,16 +42,24 @@ impl Regions<'_> {
         };
         let id = id.ok_or(Errno::EINVAL)?;
         let (region, _) = self.take(id).ok_or(Errno::EINVAL)?;
-        let granted = match subject {
-            Subject::Named(_) if !region.is_identified() => return Err(Errno::EINVAL),
-            Subject::Named(_) => region.ownership.grants(credential, wanted),
-            Subject::Held(_, rights) => wanted.is_within(rights),
+        subject.check(&region, credential, wanted)?;
+        Ok((id, region))
+    }
+}
+
+impl Subject {
+    /// Whether this region, which it is, grants the access to whoever has this credential.
+    ///
+    /// # Errors
+    /// `EINVAL` an identifier finds it no longer; `EACCES` it does not.
+    #[inline]
+    fn check(self, region: &Region, credential: &Credential, wanted: Wanted) -> Result<(), Errno> {
+        let granted = match self {
+            Self::Named(_) if !region.is_identified() => return Err(Errno::EINVAL),
+            Self::Named(_) => region.ownership.grants(credential, wanted),
+            Self::Held(_, rights) => wanted.is_within(rights),
         };
-        if granted {
-            Ok((id, region))
-        } else {
-            Err(Errno::EACCES)
-        }
+        if granted { Ok(()) } else { Err(Errno::EACCES) }
     }
 }
 
@@ -67,15 +75,14 @@ impl<M: Mmu> MemoryManager<M> {
         subject: Subject,
         wanted: Wanted,
     ) -> Result<RegionId, Errno> {
-        let (found, granted) = match subject {
-            Subject::Named(id) => {
-                let found = self.find_region(id)?;
-                let region = self.regions.get(found).ok_or(Errno::EINVAL)?;
-                (found, self.grants(call, region, wanted)?)
-            }
-            Subject::Held(held, rights) => (held, wanted.is_within(rights)),
+        let found = match subject {
+            Subject::Named(id) => self.find_region(id)?,
+            Subject::Held(held, _) => held,
         };
-        if granted { Ok(found) } else { Err(Errno::EACCES) }
+        let region = self.regions.get(found).ok_or(Errno::EINVAL)?;
+        let credential = &self.alive(call.space)?.identity.credential;
+        subject.check(region, credential, wanted)?;
+        Ok(found)
     }
 
     /// The region, if the caller may change it: as its owner, its creator, or user 0, or by its handle.

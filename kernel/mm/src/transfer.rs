@@ -10,7 +10,6 @@
 
 use crate::frame::{Promise, Zone};
 use crate::identity::Seconds;
-use crate::job::Work;
 use crate::manager::{MemoryManager, typed};
 use crate::map::permitted;
 use crate::message::{Call, Reply};
@@ -69,25 +68,26 @@ impl<M: Mmu> MemoryManager<M> {
         Ok(known >= range.end())
     }
 
-    /// Goes on with a leaving VMA whose pages have an heir. If that has gone meanwhile, or is going, they have none.
-    pub(crate) fn move_out(&mut self, space: SpaceId, id: VmaId, most: usize, now: Seconds) -> Work {
+    /// Goes on with a leaving VMA whose pages have an heir. If that has gone meanwhile, or is going, they have none. Answers what that
+    /// cost.
+    pub(crate) fn move_out(&mut self, space: SpaceId, id: VmaId, most: usize, now: Seconds) -> usize {
         let VmaState::Leaving(Leaving {
             from,
             heir: Some(heir),
             ..
         }) = existing(&self.vmas, id).state
         else {
-            return Work::NothingLeft;
+            return 0;
         };
         let waits = |vma: &Vma| vma.state == VmaState::Filling;
         if self.vmas.get(heir.vma).is_some_and(waits) {
-            return Work::Did(self.move_part(space, id, from, heir, most, now));
+            return self.move_part(space, id, from, heir, most, now);
         }
         let mut vmas = self.vmas_in(space);
         if let VmaState::Leaving(leaving) = &mut existing_mut(&mut vmas, id).state {
             leaving.heir = None;
         }
-        Work::Did(0)
+        0
     }
 
     /// Moves up to `most` pages of a leaving VMA, of which nothing is left below `from`, to its

@@ -77,6 +77,7 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     /// # Errors
     /// `ENOMEM` if not.
     pub(crate) fn reserve_slots(&mut self, new: u32, growth: u32) -> Result<Reserved, Errno> {
+        let lacking = self.lacking();
         let Each {
             space,
             mut vmas,
@@ -87,14 +88,18 @@ impl<M: Mmu> InSpace<'_, '_, M> {
         if is_too_much {
             return Err(Errno::ENOMEM);
         }
-        vmas.reserve(new).map_err(|Full| Errno::ENOMEM)
+        vmas.reserve(new).map_err(|Full| lacking)
     }
 
     /// Promises the tables that the clearance needs, and `more` frames.
-    pub(crate) fn promise_for(&mut self, clearance: &Clearance, more: u64) -> Result<Promise, OutOfFrames> {
+    pub(crate) fn promise_for(&mut self, clearance: &Clearance, more: u64) -> Result<Promise, Errno> {
+        let lacking = self.lacking();
         match clearance.tables() + more {
             0 => Ok(Promise::none()),
-            frames => self.each().regions.zone().lock().promise(frames),
+            frames => {
+                let promised = self.each().regions.zone().lock().promise(frames);
+                promised.map_err(|OutOfFrames| lacking)
+            }
         }
     }
 
@@ -102,13 +107,13 @@ impl<M: Mmu> InSpace<'_, '_, M> {
     pub(crate) fn unless_refused<T>(
         &mut self,
         clearance: Clearance,
-        found: Result<T, impl Into<Errno>>,
+        found: Result<T, Errno>,
     ) -> Result<(Clearance, T), Errno> {
         match found {
             Ok(found) => Ok((clearance, found)),
             Err(refused) => {
                 self.each().vmas.release(clearance.slots);
-                Err(refused.into())
+                Err(refused)
             }
         }
     }

@@ -20,7 +20,7 @@ pub mod trie;
 pub use free::Free;
 pub use mine::{Common, InTurn, Mine, Owner, Taken, Turns};
 pub use one::{CommonOne, One};
-pub use pool::{Belongings, Own, Pool, PoolParts, Seen, TakenWith};
+pub use pool::{Belongings, Own, Pool, PoolParts, TakenWith};
 pub use row::{Parts, Row};
 pub use slot::Slot;
 

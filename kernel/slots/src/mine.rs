@@ -117,8 +117,8 @@ impl<'a, T> Mine<'a, T> {
 
     /// Whether `id` names one of them.
     #[inline(always)] // as above
-    pub fn has(&mut self, id: Id<T>) -> bool {
-        self.get_mut(id).is_some()
+    pub fn has(&self, id: Id<T>) -> bool {
+        self.own(id).is_some()
     }
 
     /// The slot that `id` names, if what it names is in it, and this owner's.
@@ -153,17 +153,7 @@ impl<T> Turns<'_, T> {
     #[inline(always)] // into what is to be short
     pub fn take(&mut self, id: Id<T>) -> Option<Taken<'_, T>> {
         let slot = self.slots.at(id.index() as usize)?;
-        let head = head(slot);
-        if !head.take(id, self.taker) {
-            return None;
-        }
-        // SAFETY: It was just taken.
-        let object = unsafe { Slot::used(slot) };
-        Some(Taken {
-            object: NonNull::from_mut(object),
-            lends: PhantomData,
-            _turn: Turn(head, id.elsewhere()),
-        })
+        taken(slot, id, self.taker)
     }
 
     /// The identifier of the object at place `index`, if one is there.
@@ -195,16 +185,9 @@ impl<'a, T> InTurn<'a, T> {
     /// The object, as soon as nobody else has it.
     #[inline(always)] // into what is to be short
     pub fn take(&mut self) -> Taken<'_, T> {
-        let slot = self.slot.place();
-        let (head, id) = (head(slot), Id::<T>::from_parts(0, 0));
-        let is_there = head.take(id, self.taker);
-        assert!(is_there, "it is always there");
-        // SAFETY: It was just taken.
-        let object = unsafe { Slot::used(slot) };
-        Taken {
-            object: NonNull::from_mut(object),
-            lends: PhantomData,
-            _turn: Turn(head, id.elsewhere()),
+        match taken(self.slot.place(), Id::from_parts(0, 0), self.taker) {
+            Some(taken) => taken,
+            None => panic!("it is always there"),
         }
     }
 
@@ -240,8 +223,24 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// What `id` names in `slot`, as soon as nobody else has it.
+#[inline(always)] // as above
+fn taken<'a, T>(slot: NonNull<Slot<T>>, id: Id<T>, taker: Owner) -> Option<Taken<'a, T>> {
+    let head = head(slot);
+    if !head.take(id, taker) {
+        return None;
+    }
+    // SAFETY: It was just taken.
+    let object = unsafe { Slot::used(slot) };
+    Some(Taken {
+        object: NonNull::from_mut(object),
+        lends: PhantomData,
+        _turn: Turn(head, id.elsewhere()),
+    })
+}
+
 /// What is in `slot`, and whose.
-#[inline(always)] // into what is to be short
+#[inline(always)] // as above
 fn head<'a, T>(slot: NonNull<Slot<T>>) -> &'a Head {
     // SAFETY: Parts lead to slots alone, which are there for ever, and nobody has the pool.
     unsafe { Slot::head_of(slot) }

@@ -21,11 +21,6 @@ impl<T> One<T> {
         InTurn::of(self.0.parts(), taker)
     }
 
-    /// The same for who does not take it.
-    pub(crate) fn to_look_at(&self) -> InTurn<'_, T> {
-        InTurn::of(self.0.parts(), Owner::NOBODY)
-    }
-
     /// The object, to look at.
     #[inline]
     pub fn common(&self) -> CommonOne<'_, T> {

@@ -2,7 +2,6 @@
 
 use crate::mine::{InTurn, Mine, Owner, Taken, Turns};
 use crate::{Free, Full, Id, One, Parts, Reserved, Row, Slot};
-use core::ops::Deref;
 
 /// Objects that belong to others. Whoever has it has all of them; while nobody has, each owner's are used, and others come and go, by
 /// whoever has the [owner](Belongings).
@@ -83,17 +82,6 @@ impl<O, T> TakenWith<'_, '_, O, T> {
     }
 }
 
-/// What belongs to one owner, to look at.
-pub struct Seen<'a, T: 'static>(Own<'a, T>);
-
-impl<'a, T> Deref for Seen<'a, T> {
-    type Target = Own<'a, T>;
-
-    fn deref(&self) -> &Own<'a, T> {
-        &self.0
-    }
-}
-
 impl<T> Own<'_, T> {
     /// The object, unless it is another owner's, or `id` is stale.
     #[inline(always)] // as above
@@ -140,7 +128,7 @@ impl<T> Own<'_, T> {
         unsafe { Slot::fill_for(place(slots, index), index, value, owner) }
     }
 
-    /// Takes an object out; its identifier is stale from now on.
+    /// Ends an object of this owner's where it is; its identifier is stale from now on.
     #[inline]
     pub fn discard(&mut self, id: Id<T>) {
         if self.get(id).is_none() {
@@ -191,15 +179,6 @@ impl<T> Pool<T> {
     #[inline]
     pub fn own<O>(&mut self, id: Id<O>) -> Own<'_, T> {
         self.belongings().of(Owner::object(id))
-    }
-
-    /// The same, to look at.
-    pub fn seen<O>(&self, id: Id<O>) -> Seen<'_, T> {
-        let belongings = Belongings {
-            slots: self.slots.parts(),
-            free: self.free.to_look_at(),
-        };
-        Seen(belongings.of(Owner::object(id)))
     }
 
     /// How many objects there are.

@@ -15,7 +15,7 @@ use crate::platform::{Local, MemoryLock, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::{Companion, RegionId, Reply, Seconds, SpaceId, concerns_one_space};
+use mm::{Companion, Job, RegionId, Reply, Seconds, SpaceId, concerns_one_space};
 
 /// What became of a request that was not refused.
 pub(crate) enum Done {
@@ -98,15 +98,43 @@ impl<L: Local> Here<'_, L> {
         if concerns_one_space(tag.label()) {
             let copy = &mut self.cpu.message;
             let reply = memory.share(|memory| memory.perform(request, space, copy, companion, now));
-            // Others may have what is lacking for a moment only, and what concerns more is asked of all. The reply is looked at where it
-            // is, as below: it is too large to be copied for nothing.
-            if !matches!(reply, Err(Errno::ENOSYS | Errno::ENOMEM)) {
+            // Looked at where it is, as below: it is too large to be copied for nothing.
+            if !matches!(reply, Err(Errno::ENOSYS)) {
                 return self.conclude(memory, thread, &reply, now);
             }
         }
         let (copy, bytes) = (&mut self.cpu.message, tag.bytes());
         let reply = memory.lock().perform(request, space, copy, bytes, companion, now);
-        self.conclude(memory, thread, &reply, now)
+        match reply {
+            // Beside others it may have been left with something to do.
+            Err(errno) if concerns_one_space(tag.label()) => {
+                self.refuse_after(memory, (thread, space), errno, now)
+            }
+            _ => self.conclude(memory, thread, &reply, now),
+        }
+    }
+
+    /// Refuses a request, after what is left to do in its address space.
+    #[cold]
+    fn refuse_after(
+        &mut self,
+        memory: &mut impl MemoryLock<L::Mmu>,
+        (thread, space): (ThreadId, SpaceId),
+        errno: Errno,
+        now: Seconds,
+    ) -> Result<Done, Errno> {
+        // Who comes again does that then.
+        if matches!(errno, Errno::EAGAIN | Errno::ESRCH) {
+            return Err(errno);
+        }
+        match memory.step(Job::Sweep(space), now) {
+            None => Err(errno),
+            Some(rest) => {
+                self.answer(thread, Message::empty(Label(errno.number())));
+                self.thread(thread).state = State::Working(Work::Memory(rest));
+                Ok(Done::Works)
+            }
+        }
     }
 
     /// Answers as the memory manager replies, and does the next piece of what is left to be done before.

@@ -56,7 +56,7 @@ impl<L: Local> Here<'_, L> {
     }
 
     /// The job of the current thread, if all that is left to be done for that is a piece of it, at this time, with the memory
-    /// manager's lock alone. Then [what is left](Self::stepped) is to be said, before anything else.
+    /// manager alone. Then [what is left](Self::stepped) is to be said, before anything else.
     #[inline(always)] // so that who has nothing to do with that does not pay for it
     pub fn works(&mut self) -> Option<(Job, Seconds)> {
         // Whoever is charged here is who the CPU is prepared for, if for anybody.

@@ -1,5 +1,5 @@
-//! Touches while another CPU has the kernel do something, in every order: before each time that it takes the memory
-//! manager's lock.
+//! Touches while another CPU has the kernel do something, in every order: before each time that it takes or shares the memory
+//! manager.
 
 use super::{world_on, write_pages};
 use abi::memory::{Map, Protect, Protection, Unmap, WaitWord};

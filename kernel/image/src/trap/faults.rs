@@ -45,7 +45,7 @@ fn touch(space: SpaceId, address: VirtAddr, access: Access) -> Result<(), Refuse
     match beside_others(|memory| memory.touch(space, address, access)) {
         // Others may have what is lacking for a moment only.
         Err(Refused::ForEver(FaultCause::OutOfMemory)) => {
-            with_memory(|memory| memory.sharing().touch(space, address, access))
+            with_memory(|memory| memory.on(spare).sharing().touch(space, address, access))
         }
         touched => touched,
     }

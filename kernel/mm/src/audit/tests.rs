@@ -3,7 +3,7 @@
 extern crate std;
 
 use super::Broken;
-use super::hardware::{List, Lists};
+use super::hardware::Lists;
 use crate::frame::frame_words;
 use crate::identity::{Credential, Identity, Seconds, Uid};
 use crate::job::{Job, Stepped};
@@ -116,13 +116,12 @@ impl Scene {
             vma.attachment()
                 .is_some_and(|attachment| attachment.region == region)
         };
-        let ids: Vec<VmaId> = {
-            let vmas = self.mm.vmas.seen(typed::<List>(space));
-            let set = &self.mm.spaces.get(typed(space)).expect("there").set;
-            set.iter(&*vmas)
-                .filter(|&id| of_region(existing(&*vmas, id)))
-                .collect()
-        };
+        let set = &self.mm.spaces.get(typed(space)).expect("there").set;
+        let vmas = &self.mm.vmas;
+        let ids: Vec<VmaId> = set
+            .iter(vmas)
+            .filter(|&id| of_region(existing(vmas, id)))
+            .collect();
         for id in ids {
             let detached = self.mm.enter(space, |space| space.begin_detach(id, Seconds(1)));
             assert_eq!(detached, Some(()));
@@ -295,7 +294,7 @@ fn a_region_that_is_left_while_an_attachment_to_it_comes_goes_if_that_does_not()
         assert_eq!(scene.mm.audit(), Ok(()));
         let finish = |space: &mut InSpace<'_, '_, Lists>| {
             if is_made {
-                let placed = space.attach_counted(coming, Perms::READ, Wish::Anywhere, Seconds(1));
+                let placed = space.place_attachment(coming, Perms::READ, Wish::Anywhere, Seconds(1));
                 assert!(placed.is_ok());
             }
             space.finish_attachment(coming, is_made, Seconds(1))

@@ -30,7 +30,7 @@ const AWAY: u64 = 2;
 const ZEROED: u64 = 3;
 
 impl Spare {
-    /// A CPU that has no spare, so that its touches zero with the lock.
+    /// A CPU that has no spare, so that its touches zero while they have the address space.
     pub const fn none() -> Self {
         Self(AtomicU64::new(NONE))
     }

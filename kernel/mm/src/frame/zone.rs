@@ -1,8 +1,8 @@
 //! The frame zone: all frames, for whoever takes them in turn.
 //!
 //! It is the innermost of the memory manager's locks, and held for a few instructions: to promise, to take a frame, or
-//! to give back what a step has taken out. What is done to frames is done without it, with two exceptions: one is zeroed ahead
-//! while it is nobody's, and one that is shared is copied before others can have it alone.
+//! to give one back. It is held longer for a piece of 64 frames that go back, those of a region that is taken apart with a look at its tables. What is
+//! done to frames is done without it, with two exceptions: one is zeroed ahead while it is nobody's, and one that is shared is copied before others can have it alone.
 
 use super::{Ahead, Frames, Promise, Spare, Taken, ZEROED_AT_ONCE};
 use crate::mmu::{FrameSource, Mmu};

@@ -67,7 +67,7 @@ impl Flow {
     pub const NONE: Self = Self(0);
 
     /// How many are just being made.
-    pub fn coming(self) -> u8 {
+    pub fn attaching(self) -> u8 {
         self.0 & !(Self::UNSETTLED | Self::LOST)
     }
 
@@ -79,7 +79,7 @@ impl Flow {
     /// One is made now, or is not. Whether that was the last of them, and one was lost meanwhile.
     pub fn finish(&mut self) -> bool {
         self.0 -= 1;
-        let is_lost = self.coming() == 0 && self.0 & Self::LOST != 0;
+        let is_lost = self.attaching() == 0 && self.0 & Self::LOST != 0;
         if is_lost {
             self.0 &= !Self::LOST;
         }

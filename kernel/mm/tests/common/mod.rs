@@ -167,7 +167,7 @@ impl World {
             self.check();
         }
         let done = match beside_others {
-            Err(Errno::ENOSYS | Errno::ENOMEM) => {
+            Err(Errno::ENOSYS) => {
                 self.mm
                     .perform(request, process, &mut message, bytes.len(), companion, now)
             }
@@ -200,7 +200,7 @@ impl World {
         match stepped {
             Stepped::Wholly => None,
             Stepped::Partly => Some(job),
-            Stepped::ForAll(left) => {
+            Stepped::NeedsWhole(left) => {
                 let rest = self.mm.go_on(job, left, now);
                 self.check();
                 rest

@@ -285,7 +285,6 @@ fn detach_once() -> Outcome {
     Ok(kept.detach()?)
 }
 
-/// The child has it, and is counted, or has it not.
 /// What is in each page before a fork, and what parent and child write there after it.
 const BEFORE: u64 = 1;
 const OF_PARENT: u64 = 2;
@@ -358,6 +357,7 @@ fn change_all(words: impl Iterator<Item = u64> + Clone, value: u64) -> Outcome {
     Ok(())
 }
 
+/// The child has it, and is counted, or has it not.
 fn fork_and_detach() -> Outcome {
     static GATE: AtomicU32 = AtomicU32::new(0);
     GATE.store(0, Ordering::Relaxed);
