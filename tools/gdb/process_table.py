@@ -107,7 +107,7 @@ def used(memory, pool):
     first = row[row.type.fields()[0]]
     first = first[first.type.fields()[0]]["pointer"]["data_ptr"]
     kind = first.type.target()
-    for index in range(int(pool["fresh"])):
+    for index in range(int(pool["free"]["fresh"])):
         state = memory.value(int(first) + index * kind.sizeof, kind)["state"]
         if variant(state).name == "Used":
             yield index, payload(state)

@@ -85,6 +85,16 @@ impl<M: Mmu> MemoryManager<M> {
         self.step(Job::Sweep(space), now)
     }
 
+    /// What `space` has to do before a request is refused: others may have left a region to it that this has made come. If somebody
+    /// works there, he does it. Does the first step.
+    pub fn sweep_refused(&mut self, space: SpaceId, now: Seconds) -> Option<Job> {
+        let found = self.spaces.get(typed(space))?;
+        if found.unsettled.is_none() || !found.is_idle() {
+            return None;
+        }
+        self.step(Job::Sweep(space), now)
+    }
+
     /// All regions that something finds, and how many handles name each. For checks.
     pub fn handles_to_regions(&self) -> impl Iterator<Item = (RegionId, u32)> {
         self.regions.iter().map(|(id, region)| (id, region.handles))

@@ -233,8 +233,13 @@ impl<H> Space<H> {
     /// Whether nothing is left to be done in it, if it lives.
     #[inline]
     pub fn is_swept(&self) -> bool {
+        self.unsettled.is_none() && self.is_idle()
+    }
+
+    /// Whether nobody has anything to do in it, but for what it may have to settle.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
         let is_unchanged = self.change.is_none() && self.leaving.is_none() && self.exceeding.is_none();
-        let is_unchanged = is_unchanged && self.unsettled.is_none();
         is_unchanged && self.arriving.is_none() && self.dead.is_none() && self.search_from.is_none()
     }
 

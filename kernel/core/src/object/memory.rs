@@ -15,7 +15,7 @@ use crate::platform::{Local, MemoryLock, Platform};
 use crate::thread::{State, ThreadId, Work};
 use abi::memory::{RegionCreate, RegionOpen, WaitWord, WakeAndWait, WakeWord};
 use abi::{Errno, Handle, Label, Request, Rights, Tag, Words, Words6};
-use mm::{Companion, Job, RegionId, Reply, Seconds, SpaceId, concerns_one_space};
+use mm::{Companion, RegionId, Reply, Seconds, SpaceId, concerns_one_space};
 
 /// What became of a request that was not refused.
 pub(crate) enum Done {
@@ -123,11 +123,8 @@ impl<L: Local> Here<'_, L> {
         errno: Errno,
         now: Seconds,
     ) -> Result<Done, Errno> {
-        // Who comes again does that then.
-        if matches!(errno, Errno::EAGAIN | Errno::ESRCH) {
-            return Err(errno);
-        }
-        match memory.step(Job::Sweep(space), now) {
+        let rest = memory.lock().sweep_refused(space, now);
+        match rest {
             None => Err(errno),
             Some(rest) => {
                 self.answer(thread, Message::empty(Label(errno.number())));
