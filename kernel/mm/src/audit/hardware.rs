@@ -182,7 +182,21 @@ impl Mmu for Lists {
         unreachable!("these tests have no blocks");
     }
 
-    fn shared_dismantle(&mut self, _: SharedTree, _: u64, _: usize, _: impl FnMut(Piece)) -> Dismantled {
+    fn shared_dismantle(
+        &mut self,
+        tree: SharedTree,
+        _: u64,
+        _: usize,
+        mut visit: impl FnMut(Piece),
+    ) -> Dismantled {
+        let root = tree.root.number();
+        while let Some(index) = self.shared_next(tree, 0, u64::MAX) {
+            self.shared
+                .remove(&(root, index))
+                .into_iter()
+                .for_each(|frame| visit(Piece::Frame(frame)));
+        }
+        visit(Piece::Frame(tree.root));
         Dismantled::Wholly
     }
 }
