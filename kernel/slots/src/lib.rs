@@ -331,7 +331,7 @@ mod tests {
             assert_eq!(Id::from_bits(id.into_bits()), Some(id));
         }
         assert_eq!(Id::<u32>::from_bits(0), None);
-        let of_a_free_slot = Id::<u32>::from_bits(0x8000_0001 << 32).expect("a generation");
+        let of_a_free_slot = Id::<u32>::from_bits(1 << 63 | 1 << 32).expect("a generation");
         assert_eq!(pool(1).get(of_a_free_slot), None);
     }
 
